@@ -1,0 +1,57 @@
+# Yingwei: `make run` shows a working day, `make test` checks everything. `make` lists the rest.
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHON
+
+# A checkout that was moved or copied has a .venv whose scripts point to the old place.
+ifneq ($(shell cat $(READY) 2>/dev/null),$(shell pwd -P))
+$(shell rm -f $(READY))
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run demo test check bench openapi fmt lock clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## Make .venv from the pinned lock (every target below does this by itself)
+
+$(READY): requirements.lock pyproject.toml .ci/setup
+	@sh .ci/setup
+
+run: $(READY)  ## Play one working day on a private database, then keep serving
+	@$(BIN)/yingwei demo --keep
+
+demo: $(READY)  ## The same on a throw-away database; exit code 0 when all is accounted for
+	@$(BIN)/yingwei demo --throw-away
+
+test: check  ## Everything: `make check`, then the tests on a real PostGIS
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(READY)  ## Format, lint, types, import contracts, migration drift, OpenAPI equality
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/yingwei migrate --check
+	$(BIN)/yingwei openapi --check
+
+bench: $(READY)  ## Speed, as ratios to a hand-written endpoint
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+openapi: $(READY)  ## Write api_docs/openapi.json from the code
+	@$(BIN)/yingwei openapi
+
+fmt: $(READY)  ## Format the code and mend what ruff can mend
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+lock:  ## Pin the newest packages that pyproject.toml allows (needs uv)
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
+	    --no-emit-find-links --extra dev --python-version 3.11 \
+	    --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:  ## Remove .venv and caches (the demo's data in .local stay)
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""Yingwei: field backend for technicians who install, repair and sell in one visit."""

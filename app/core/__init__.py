@@ -1,0 +1,1 @@
+"""Words of no domain: settings, database, errors, HTTP, jobs, time, paging, places, languages."""
