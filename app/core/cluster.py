@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -143,7 +143,7 @@ class Cluster:
             ) from refused
 
     def stop(self) -> None:
-        """Leave the cluster; the last user to leave stops the server. A second call does nothing."""
+        """Leave the cluster; the last to leave stops the server. A second call does nothing."""
         if self._presence is not None:
             with self._turn():
                 presence, self._presence = self._presence, None
@@ -158,11 +158,10 @@ class Cluster:
         statement = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
         if template is not None:
             statement += sql.SQL(" TEMPLATE {}").format(sql.Identifier(template))
-        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
-            try:
-                connection.execute(statement)
-            except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-                pass  # it was here already, or another process made it at the same moment
+        # It may be here already, or another process makes it at the same moment.
+        already = suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation)
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection, already:
+            connection.execute(statement)
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
@@ -175,7 +174,7 @@ class Cluster:
 
     @property
     def home(self) -> Path:
-        """Where the data really lie: the folder itself, or a place the server's account can reach."""
+        """Where the data lie: the folder itself, or a place the server's account can reach."""
         if self._home is None:
             raise ClusterFailed("The cluster has not been started.")
         return self._home
@@ -186,7 +185,7 @@ class Cluster:
 
     @property
     def _socket_folder(self) -> Path:
-        """The home, unless its path is too long for a socket or would need quoting in an address."""
+        """The home, unless its path is too long for a socket or needs quoting in an address."""
         path = str(self.home)
         if len(path) <= LONGEST_SOCKET_FOLDER and re.fullmatch(r"[A-Za-z0-9/._-]+", path):
             return self.home
@@ -290,8 +289,8 @@ class Cluster:
         server = postgres.find(version)
         if server is None:
             raise PostgresMissing(
-                f"The data in {self.home} were made by PostgreSQL {version}, which is not here with "
-                f"PostGIS any more. Install it, or remove {self.folder} to begin anew."
+                f"The data in {self.home} were made by PostgreSQL {version}, which is not here "
+                f"with PostGIS any more. Install it, or remove {self.folder} to begin anew."
             )
         return server
 

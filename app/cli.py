@@ -1,0 +1,108 @@
+"""yingwei: the command line of the product."""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.core.errors import Problem
+from app.core.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+cli = typer.Typer(
+    no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
+)
+
+
+@cli.command()
+def serve(
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    processes: Annotated[int, typer.Option(help="API processes; they share nothing.")] = 1,
+) -> None:
+    """Serve the API."""
+    import uvicorn
+
+    # h11, because httptools drops the body of a request that offers `Upgrade: h2c`, as Java's
+    # default client does in clear text: an ordering system's callbacks would arrive empty.
+    uvicorn.run(
+        "app.cli:serving",
+        factory=True,
+        host=host,
+        port=port,
+        workers=processes,
+        http="h11",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+def serving() -> object:
+    """Make the application from the environment's settings; what `serve` runs in each process."""
+    from app.main import create_app
+
+    return create_app(Settings())
+
+
+@cli.command()
+def worker(concurrency: int = 8) -> None:
+    """Work off the jobs: deliveries to the ordering system, placing anew, what is periodic."""
+    from app.worker import work
+
+    asyncio.run(work(Settings(), concurrency=concurrency))
+
+
+@cli.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option(help="Only tell whether the models equal the migrations.")
+    ] = False,
+) -> None:
+    """Bring the database's tables up to date."""
+    from app.migrating import drift_in_fresh_cluster, upgrade
+
+    if not check:
+        upgrade(Settings().database_url)
+        return
+    differences = drift_in_fresh_cluster()
+    for line in differences:
+        typer.echo(line, err=True)
+    typer.echo("models and migrations differ" if differences else "models equal migrations")
+    raise typer.Exit(1 if differences else 0)
+
+
+@cli.command()
+def openapi(
+    check: Annotated[bool, typer.Option(help="Only tell whether the file is up to date.")] = False,
+) -> None:
+    """Write api_docs/openapi.json from the code."""
+    import json
+
+    from app.main import create_app
+
+    document = json.dumps(create_app(Settings()).openapi(), ensure_ascii=False, indent=1) + "\n"
+    path = ROOT / "api_docs" / "openapi.json"
+    if not check:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(document, encoding="utf-8")
+        typer.echo(f"wrote {path.relative_to(ROOT)}")
+        return
+    if not path.exists() or path.read_text(encoding="utf-8") != document:
+        typer.echo("api_docs/openapi.json differs from the code: run `make openapi`", err=True)
+        raise typer.Exit(1)
+    typer.echo("api_docs/openapi.json equals the code")
+
+
+def main() -> None:
+    """Run the command line; a refusal is shown in words, with exit code 1."""
+    try:
+        cli()
+    except Problem as problem:
+        print(f"{problem.title.zh} · {problem.title.en}", file=sys.stderr)
+        print(f"{problem.detail('zh')}\n{problem.detail('en')}", file=sys.stderr)
+        sys.exit(1)

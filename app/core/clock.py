@@ -1,0 +1,91 @@
+"""Time is handed in: who needs the business time takes a Clock, so tests and the demo set it."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Tells the business time: when an order is due, whether a shift has begun."""
+
+    def now(self) -> datetime:
+        """Return the business time, aware, in UTC."""
+        ...
+
+
+def wall() -> datetime:
+    """Return the real time, aware, in UTC: for tokens, retries, audit; no demo may bend those."""
+    return datetime.now(UTC)  # noqa: TID251 - the one place that reads the machine's clock
+
+
+class SystemClock:
+    """Business time is real time; what production uses."""
+
+    def now(self) -> datetime:
+        """Return the real time, aware, in UTC."""
+        return wall()
+
+
+class FixedClock:
+    """Business time stands still until it is moved; what tests use."""
+
+    def __init__(self, at: datetime) -> None:
+        self._at = at.astimezone(UTC)
+
+    def now(self) -> datetime:
+        """Return the moment it was set to, aware, in UTC."""
+        return self._at
+
+    def tick(self, by: timedelta) -> None:
+        """Move the time forward."""
+        self._at += by
+
+    def set(self, at: datetime) -> None:
+        """Set the time to an aware moment."""
+        self._at = at.astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class CompressedClock:
+    """A working day played in a minute or two; what the demo uses.
+
+    From the real moment `began` on, business time runs from `starts` at `speed` business seconds
+    a real second, for `length` of business time; afterwards it goes on at the real pace. Every
+    process of the demo holds the same four values, so all of them agree on the time.
+    """
+
+    starts: datetime
+    began: datetime
+    speed: float
+    length: timedelta
+
+    def now(self) -> datetime:
+        """Return the compressed time, aware, in UTC."""
+        real = wall() - self.began
+        fast = real * self.speed
+        if fast <= self.length:
+            return (self.starts + fast).astimezone(UTC)
+        return (self.starts + self.length + (real - self.length / self.speed)).astimezone(UTC)
+
+    def text(self) -> str:
+        """Write the clock as one line that `clock_from` reads, to hand it to another process."""
+        return (
+            f"{self.starts.isoformat()}|{self.began.isoformat()}|{self.speed}"
+            f"|{self.length.total_seconds()}"
+        )
+
+
+def clock_from(text: str) -> Clock:
+    """Read a clock from the setting: empty is real time, otherwise `CompressedClock.text()`.
+
+    Raises ValueError when the text is neither.
+    """
+    if not text:
+        return SystemClock()
+    starts, began, speed, length = text.split("|")
+    return CompressedClock(
+        starts=datetime.fromisoformat(starts),
+        began=datetime.fromisoformat(began),
+        speed=float(speed),
+        length=timedelta(seconds=float(length)),
+    )

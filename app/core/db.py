@@ -1,0 +1,248 @@
+"""The database: engine, sessions, the two kinds of access a request can ask for, and table basics.
+
+`Tx` is one transaction per request that commits before the answer leaves; `Read` is autocommit,
+without a transaction. Services take an `AsyncSession` and never commit: the edge does.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import date, datetime, time
+from enum import Enum
+from typing import Annotated, Any
+from uuid import UUID
+
+import psycopg
+import uuid_utils.compat
+from fastapi import Depends
+from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, String, Text, Time, Uuid, func
+from sqlalchemy import Enum as SqlEnum
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from starlette.requests import HTTPConnection
+
+from app.core.errors import Problem, Unavailable
+from app.core.settings import Settings
+
+BeforeCommit = Callable[[AsyncSession, HTTPConnection | None], Awaitable[None]]
+
+
+def new_id() -> UUID:
+    """Make a UUIDv7 (RFC 9562): sortable by the moment it was made, so indexes stay compact."""
+    return uuid_utils.compat.uuid7()
+
+
+class Base(DeclarativeBase):
+    """The base of every table; constraint names follow one convention."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012 - SQLAlchemy reads it as a class attribute
+        UUID: Uuid(),
+        str: Text(),
+        int: BigInteger(),
+        datetime: TIMESTAMP(timezone=True),
+        date: Date(),
+        time: Time(),
+        dict[str, Any]: JSONB(),
+        list[dict[str, Any]]: JSONB(),
+    }
+
+
+class Row:
+    """What every table has: an id made by whoever makes the thing, and when it came to be (UTC)."""
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+def text_enum(kind: type[Enum]) -> SqlEnum:
+    """Store an enum by its value as text with a check, so that a new value needs no type change."""
+    return SqlEnum(
+        kind,
+        native_enum=False,
+        create_constraint=False,
+        length=40,
+        values_callable=lambda members: [str(member.value) for member in members],
+    )
+
+
+ShortText = String(200)
+
+
+async def _nothing(session: AsyncSession, request: HTTPConnection | None) -> None:
+    """The default for `before_commit`: nothing to add to the transaction."""
+
+
+class Database:
+    """One process's way to the database: a pool for writing and one for reading.
+
+    `before_commit` is awaited with the session and the request just before a request's
+    transaction commits; the roof hangs the audit trail there.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        read_engine: AsyncEngine | None = None,
+        before_commit: BeforeCommit = _nothing,
+    ) -> None:
+        self.engine = engine
+        self.read_engine = read_engine or engine
+        self.before_commit = before_commit
+        self.cache: dict[str, Any] = {}
+        info = {"database": self}
+        self._writer = async_sessionmaker(engine, expire_on_commit=False, info=info)
+        # Autocommit: a read holds neither a transaction nor a snapshot between statements.
+        self._reader = async_sessionmaker(
+            self.read_engine.execution_options(isolation_level="AUTOCOMMIT"),
+            expire_on_commit=False,
+            autoflush=False,
+            info=info,
+        )
+
+    @asynccontextmanager
+    async def begin(self, request: HTTPConnection | None = None) -> AsyncIterator[AsyncSession]:
+        """Open one transaction; it commits when the block ends well and rolls back otherwise.
+
+        Raises Unavailable when no connection is free in time or the database is not there.
+        """
+        try:
+            async with self._writer() as session, session.begin():
+                yield session
+                await self.before_commit(session, request)
+        except (PoolTimeout, OperationalError, psycopg.OperationalError) as error:
+            raise unavailable(error) from error
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncSession]:
+        """Open a session for reading in autocommit. Raises Unavailable like `begin`."""
+        try:
+            async with self._reader() as session:
+                yield session
+        except (PoolTimeout, OperationalError, psycopg.OperationalError) as error:
+            raise unavailable(error) from error
+
+    async def close(self) -> None:
+        """Give all connections back to PostgreSQL."""
+        await self.engine.dispose()
+        if self.read_engine is not self.engine:
+            await self.read_engine.dispose()
+
+
+def unavailable(error: BaseException) -> Problem:
+    """Name why the database could not serve: what a phone can do is the same, try again soon."""
+    original = getattr(error, "orig", None)
+    state = getattr(original, "sqlstate", None)
+    return Unavailable(retry_after=2, reason=state or type(error).__name__)
+
+
+def psycopg_url(database_url: str) -> str:
+    """Write a postgresql:// address in SQLAlchemy's form for psycopg 3."""
+    return (
+        make_url(database_url)
+        .set(drivername="postgresql+psycopg")
+        .render_as_string(hide_password=False)
+    )
+
+
+def libpq_url(database_url: str) -> str:
+    """Write the same address in the form libpq and psycopg take directly."""
+    return make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def open_database(settings: Settings) -> Database:
+    """Make the pools from the settings; nothing connects before the first use."""
+
+    def engine(url: str) -> AsyncEngine:
+        milliseconds = int(settings.statement_timeout_seconds * 1000)
+        return create_async_engine(
+            psycopg_url(url),
+            pool_size=settings.pool_size,
+            max_overflow=0,
+            pool_timeout=settings.pool_wait_seconds,
+            # LIFO keeps the few connections that are warm in use and lets the rest idle.
+            pool_use_lifo=True,
+            pool_pre_ping=False,
+            connect_args={
+                "options": (
+                    f"-c statement_timeout={milliseconds}"
+                    " -c idle_in_transaction_session_timeout=10s -c timezone=UTC -c jit=off"
+                ),
+                "connect_timeout": 3,
+                # Every hot statement is built once, so preparing at the second use pays at once.
+                "prepare_threshold": 1,
+            },
+        )
+
+    replica = settings.read_database_url
+    return Database(engine(settings.database_url), engine(replica) if replica else None)
+
+
+def database_of(session: AsyncSession) -> Database:
+    """Return the Database a session came from."""
+    database: Database = session.info["database"]
+    return database
+
+
+async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[Any]:
+    """Return the psycopg connection under a session, for COPY and for jobs.
+
+    What is run on it belongs to the session's own transaction.
+    """
+    connection = await session.connection()
+    raw = await connection.get_raw_connection()
+    driver = raw.driver_connection
+    if driver is None:
+        raise Unavailable(retry_after=2, reason="no driver connection")
+    return driver  # type: ignore[no-any-return]
+
+
+async def _tx(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
+    database: Database = request.app.state.database
+    async with database.begin(request) as session:
+        yield session
+
+
+async def _read(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
+    database: Database = request.app.state.database
+    async with database.read() as session:
+        yield session
+
+
+# scope="function" ends the dependency, and so commits, before the answer is sent: a failed commit
+# can never have answered 200.
+Tx = Annotated[AsyncSession, Depends(_tx, scope="function")]
+Read = Annotated[AsyncSession, Depends(_read, scope="function")]
+
+
+def is_broken(constraint: str, error: DBAPIError) -> bool:
+    """Tell whether a database error is the breaking of one named constraint or unique index."""
+    diagnosis = getattr(error.orig, "diag", None)
+    return getattr(diagnosis, "constraint_name", None) == constraint
+
+
+async def reachable(database: Database, seconds: float = 1.0) -> bool:
+    """Tell whether the database answers a trivial statement within `seconds`."""
+    try:
+        async with asyncio.timeout(seconds), database.engine.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+    except (TimeoutError, PoolTimeout, DBAPIError, psycopg.Error, OSError):
+        return False
+    return True

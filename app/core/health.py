@@ -1,0 +1,39 @@
+"""Health for load balancers and metrics for Prometheus."""
+
+from typing import Literal
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from app.core.db import Database, reachable
+from app.core.errors import Unavailable
+from app.core.http import Answer
+
+router = APIRouter(tags=["health"])
+
+
+class Health(Answer):
+    """A process that answers this is alive, or ready."""
+
+    status: Literal["alive", "ready"]
+
+
+@router.get("/healthz", operation_id="health_alive")
+async def alive() -> Health:
+    """Say that the process is alive; touches nothing else."""
+    return Health(status="alive")
+
+
+@router.get("/readyz", operation_id="health_ready")
+async def ready(request: Request) -> Health:
+    """Say that the process can serve: its database answers. Refuses with 503 otherwise."""
+    database: Database = request.app.state.database
+    if not await reachable(database):
+        raise Unavailable(retry_after=2, reason="database")
+    return Health(status="ready")
+
+
+@router.get("/metrics", operation_id="metrics", include_in_schema=False)
+async def metrics() -> Response:
+    """Give Prometheus this process's figures."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

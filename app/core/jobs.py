@@ -1,0 +1,75 @@
+"""Jobs: what happens after the commit, told in the same transaction as the change it follows.
+
+The queue is Procrastinate's, in PostgreSQL. A job is deferred on the session's own connection, so
+it exists exactly when its data do. `app/worker.py` holds the map from event to handlers.
+"""
+
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import procrastinate
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import Clock, wall
+from app.core.db import Database, driver_connection, libpq_url
+from app.core.errors import plain
+from app.core.settings import Settings
+
+# Deferring needs no connector of its own: it runs on the caller's connection.
+_deferring = procrastinate.App(connector=procrastinate.PsycopgConnector())
+
+
+async def tell(
+    tx: AsyncSession,
+    event: str,
+    *,
+    delay: timedelta | None = None,
+    lock: str | None = None,
+    priority: int = 0,
+    **facts: Any,
+) -> None:
+    """Tell the worker that something happened; it will hear of it if and only if `tx` commits.
+
+    `event` is a key of the worker's map; `delay` is real time from now; jobs with the same `lock`
+    run one after the other; a higher `priority` runs earlier. `facts` become the handler's
+    arguments and must be plain values: ids, not rows.
+    """
+    deferrer = _deferring.configure_task(
+        event,
+        connection=await driver_connection(tx),
+        schedule_at=wall() + delay if delay else None,
+        lock=lock,
+        priority=priority,
+    )
+    # Pending changes are flushed first, so that the job's row never precedes its data's rows.
+    await tx.flush()
+    await deferrer.defer_async(**plain(facts))
+
+
+def queue_of(database_url: str, *, max_size: int = 4) -> procrastinate.App:
+    """Make the queue a worker runs on, with its own small pool of connections."""
+    return procrastinate.App(
+        connector=procrastinate.PsycopgConnector(
+            conninfo=libpq_url(database_url),
+            json_dumps=json.dumps,
+            min_size=1,
+            max_size=max_size,
+        )
+    )
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker process hands to every handler: its settings, clock and database."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+
+
+# A handler takes the worker and the event's facts; it opens its own transaction, which is the
+# edge here, and can be run twice without harm.
+Handler = Callable[..., Awaitable[None]]

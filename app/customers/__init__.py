@@ -1,0 +1,1 @@
+"""Customers: addresses, subscriptions and every contact on every channel."""

@@ -1,0 +1,89 @@
+"""Customers, their service addresses, subscriptions and contacts."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from geoalchemy2 import Geometry
+from geoalchemy2.elements import WKBElement
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+from app.customers.rules import Channel, InteractionKind, Segment
+
+
+class Customer(Row, Base):
+    """A household or business; name and telephone are personal data and leave masked by default."""
+
+    __tablename__ = "customer"
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    phone: Mapped[str]
+    segment: Mapped[Segment] = mapped_column(text_enum(Segment))
+    activated_on: Mapped[date | None]
+    do_not_disturb: Mapped[bool] = mapped_column(server_default=text("false"))
+    do_not_disturb_since: Mapped[datetime | None]
+    elderly: Mapped[bool] = mapped_column(server_default=text("false"))
+    preferred_channel: Mapped[Channel | None] = mapped_column(text_enum(Channel))
+    arrears_fen: Mapped[int | None]
+    monthly_usage_gb: Mapped[int | None]
+    as_of: Mapped[datetime]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class ServiceAddress(Row, Base):
+    """Where a customer is served, and what the line there can do (point in WGS-84)."""
+
+    __tablename__ = "service_address"
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), index=True)
+    code: Mapped[str] = mapped_column(unique=True)
+    standard_address: Mapped[str]
+    locality: Mapped[str]
+    building: Mapped[str | None]
+    room: Mapped[str | None]
+    point: Mapped[WKBElement | None] = mapped_column(
+        Geometry("POINT", srid=4326, spatial_index=False)
+    )
+    olt_port: Mapped[str | None]
+    port_free: Mapped[bool | None]
+    max_speed_mbps: Mapped[int | None]
+    checked_at: Mapped[datetime | None]
+
+
+class Subscription(Row, Base):
+    """A service a customer holds; `ended_on` null means it runs."""
+
+    __tablename__ = "subscription"
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), index=True)
+    service_address_id: Mapped[UUID | None] = mapped_column(ForeignKey("service_address.id"))
+    service_number: Mapped[str] = mapped_column(unique=True)
+    offering_code: Mapped[str]
+    category: Mapped[str]
+    monthly_price_fen: Mapped[int]
+    speed_mbps: Mapped[int | None]
+    started_on: Mapped[date]
+    contract_ends_on: Mapped[date | None]
+    ended_on: Mapped[date | None]
+
+
+class Interaction(Row, Base):
+    """One contact with a customer on any channel; append-only but for its closing."""
+
+    __tablename__ = "interaction"
+    __table_args__ = (Index("ix_interaction_customer", "customer_id", "at"),)
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
+    at: Mapped[datetime]
+    channel: Mapped[Channel] = mapped_column(text_enum(Channel))
+    kind: Mapped[InteractionKind] = mapped_column(text_enum(InteractionKind))
+    subject: Mapped[str]
+    outcome: Mapped[str | None]
+    closed_at: Mapped[datetime | None]
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    work_order_id: Mapped[UUID | None]

@@ -1,0 +1,1 @@
+"""Dispatch: which order goes to whom, when, and the stored reasons."""

@@ -1,0 +1,57 @@
+"""The roof: assembles an application from settings; importing this module touches nothing."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from app.auth import audit
+from app.auth.keys import KeyRing
+from app.auth.routes import router as auth_router
+from app.core import log
+from app.core.clock import Clock, clock_from
+from app.core.db import Database, open_database
+from app.core.health import router as health_router
+from app.core.http import Surroundings, install_errors, openapi_of
+from app.core.settings import Settings
+
+ROUTERS = (health_router, auth_router)
+
+
+def create_app(
+    settings: Settings, *, clock: Clock | None = None, database: Database | None = None
+) -> FastAPI:
+    """Make the API application.
+
+    `clock` and `database` are handed in by tests; otherwise they come from the settings and the
+    database is opened when serving begins and closed when it ends.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        log.set_up(settings)
+        app.state.keys = KeyRing.load(settings.signing_keys)
+        app.state.database = database or open_database(settings)
+        app.state.database.before_commit = audit.record
+        yield
+        if database is None:
+            await app.state.database.close()
+
+    app = FastAPI(
+        title="Yingwei 营维合一",
+        version="0.1.0",
+        description=(
+            "The backend behind the phone of a broadband technician: the right order to the right "
+            "person, whom they meet, what serves that customer, and every sale handed to the "
+            "ordering system exactly once."
+        ),
+        lifespan=lifespan,
+    )
+    app.state.settings = settings
+    app.state.clock = clock or clock_from(settings.clock)
+    install_errors(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(Surroundings)
+    app.openapi = openapi_of(app)  # type: ignore[method-assign]
+    return app

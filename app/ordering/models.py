@@ -1,0 +1,68 @@
+"""One row a sale to be delivered, and every callback that came."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+
+
+class SyncState(StrEnum):
+    """Where a delivery stands."""
+
+    WAITING = "waiting"
+    UNKNOWN = "unknown"
+    DELIVERED = "delivered"
+    FINISHED = "finished"
+    PARKED = "parked"
+
+
+class OrderSync(Row, Base):
+    """The delivery of one sale: attempts, next try, what the other side calls it and says of it."""
+
+    __tablename__ = "order_sync"
+    __table_args__ = (
+        Index("uq_order_sync_sale", "sale_id", unique=True),
+        Index(
+            "ix_order_sync_due",
+            "next_try_at",
+            postgresql_where=text("state IN ('waiting', 'unknown', 'delivered')"),
+        ),
+        Index("ix_order_sync_remote", "remote_id"),
+    )
+
+    sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
+    state: Mapped[SyncState] = mapped_column(text_enum(SyncState))
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    next_try_at: Mapped[datetime | None]
+    last_tried_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    remote_id: Mapped[str | None]
+    remote_href: Mapped[str | None]
+    remote_state: Mapped[str | None]
+    remote_state_at: Mapped[datetime | None]
+    body: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class OrderCallback(Row, Base):
+    """An event the ordering system sent, kept as it came; the same event id counts once."""
+
+    __tablename__ = "order_callback"
+    __table_args__ = (Index("uq_order_callback_event", "event_id", unique=True),)
+
+    event_id: Mapped[str]
+    event_type: Mapped[str]
+    event_time: Mapped[datetime | None]
+    received_at: Mapped[datetime]
+    order_sync_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_sync.id"), index=True)
+    body: Mapped[dict[str, Any]]
+    verdict: Mapped[str]

@@ -1,0 +1,33 @@
+"""Imports every room's models, so that the metadata is whole for Alembic, the worker and tests."""
+
+from app.auth import models as auth_models
+from app.catalog import models as catalog_models
+from app.core import parameter_values
+from app.core.db import Base
+from app.customers import models as customers_models
+from app.dispatch import models as dispatch_models
+from app.grids import models as grids_models
+from app.ordering import models as ordering_models
+from app.sales import models as sales_models
+from app.suggestions import models as suggestions_models
+from app.technicians import models as technicians_models
+from app.terminals import models as terminals_models
+from app.visits import models as visits_models
+from app.workorders import models as workorders_models
+
+ROOMS = (
+    auth_models,
+    parameter_values,
+    grids_models,
+    technicians_models,
+    customers_models,
+    catalog_models,
+    terminals_models,
+    workorders_models,
+    suggestions_models,
+    dispatch_models,
+    visits_models,
+    sales_models,
+    ordering_models,
+)
+metadata = Base.metadata

@@ -1,0 +1,1 @@
+"""Technicians: skills, shifts, leave and the minutes already promised of each day."""

@@ -1,0 +1,1 @@
+"""Terminals: serial numbers and where each one is."""

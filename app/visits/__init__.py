@@ -1,0 +1,1 @@
+"""Visits: one technician at one door, from arrival to leaving."""

@@ -1,0 +1,1 @@
+"""Work orders: a promised install or repair, from intake to archive."""

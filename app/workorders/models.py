@@ -1,0 +1,119 @@
+"""Work orders, their append-only events, and the dated promise rules."""
+
+from datetime import date, datetime, time
+from typing import Any
+from uuid import UUID
+
+from geoalchemy2 import Geometry
+from geoalchemy2.elements import WKBElement
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+from app.workorders.rules import State, Step, UnplacedReason, WorkType
+
+
+class WorkOrder(Row, Base):
+    """A promised install or repair. Times are UTC; `planned_day` is a local day of the org unit."""
+
+    __tablename__ = "work_order"
+    __table_args__ = (
+        Index("uq_work_order_external", "source", "external_id", unique=True),
+        # Under two phones or a double tap, the second order under way is refused here.
+        Index(
+            "uq_work_order_one_under_way",
+            "holder_id",
+            unique=True,
+            postgresql_where=text("state IN ('en_route', 'on_site')"),
+        ),
+        Index("ix_work_order_day", "holder_id", "planned_day"),
+        Index("ix_work_order_list", "org_unit_id", "received_at", "id"),
+        Index(
+            "ix_work_order_waiting",
+            "state",
+            "received_at",
+            postgresql_where=text("state IN ('received', 'located', 'unplaced')"),
+        ),
+        Index(
+            "ix_work_order_open_grid",
+            "grid_id",
+            postgresql_where=text("state NOT IN ('completed', 'archived', 'cancelled')"),
+        ),
+        Index("ix_work_order_customer", "customer_id", "received_at"),
+        CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
+        CheckConstraint("(state = 'unplaced') = (unplaced_reason IS NOT NULL)", name="reason_said"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    source: Mapped[str]
+    external_id: Mapped[str]
+    content_hash: Mapped[str]
+    work_type: Mapped[WorkType] = mapped_column(text_enum(WorkType))
+    priority: Mapped[int] = mapped_column(server_default=text("3"))
+    state: Mapped[State] = mapped_column(text_enum(State))
+    unplaced_reason: Mapped[UnplacedReason | None] = mapped_column(text_enum(UnplacedReason))
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    service_number: Mapped[str | None]
+    contact_name: Mapped[str | None]
+    contact_phone: Mapped[str | None]
+    address: Mapped[str]
+    locality: Mapped[str | None]
+    summary: Mapped[str]
+    point: Mapped[WKBElement | None] = mapped_column(
+        Geometry("POINT", srid=4326, spatial_index=False)
+    )
+    grid_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid.id"))
+    near_border: Mapped[bool] = mapped_column(server_default=text("false"))
+    skills: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    estimated_minutes: Mapped[int]
+    appointment_from: Mapped[datetime | None]
+    appointment_until: Mapped[datetime | None]
+    due_at: Mapped[datetime | None]
+    reported_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    planned_day: Mapped[date | None]
+    restored_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    outcome_code: Mapped[str | None]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class WorkOrderEvent(Row, Base):
+    """One step of an order: who, when (server and device time), where, why. Append-only."""
+
+    __tablename__ = "work_order_event"
+    __table_args__ = (Index("ix_work_order_event_order", "work_order_id", "at"),)
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
+    at: Mapped[datetime]
+    device_at: Mapped[datetime | None]
+    account_id: Mapped[UUID | None]
+    technician_id: Mapped[UUID | None]
+    step: Mapped[Step | None] = mapped_column(text_enum(Step))
+    from_state: Mapped[State | None] = mapped_column(text_enum(State))
+    to_state: Mapped[State] = mapped_column(text_enum(State))
+    reason: Mapped[str | None]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class PromiseRule(Row, Base):
+    """What an org unit's customers are promised for a work type, from one day to another."""
+
+    __tablename__ = "promise_rule"
+    __table_args__ = (Index("ix_promise_rule_type", "work_type", "org_path", "valid_from"),)
+
+    code: Mapped[str] = mapped_column(unique=True)
+    org_path: Mapped[str] = mapped_column(server_default=text("''"))
+    work_type: Mapped[WorkType] = mapped_column(text_enum(WorkType))
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]
+    cut_off: Mapped[time | None]
+    due_time: Mapped[time]
+    hours_after: Mapped[float]
+    compensation_fen: Mapped[int]
+    compensation_per: Mapped[str]
+    compensation_cap_fen: Mapped[int]

@@ -1,0 +1,229 @@
+"""Fixtures: a real PostGIS, a transaction rolled back after each test, and a mode of real commits.
+
+The migrations build one template database; each test process clones it once, and each race or
+fault test clones it for itself.
+"""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import httpx
+import psycopg
+import pytest
+from fastapi import FastAPI
+from psycopg import sql
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
+
+from app.core.clock import FixedClock
+from app.core.cluster import Cluster
+from app.core.db import Database, libpq_url, open_database
+from app.core.settings import Settings
+from app.main import create_app
+from app.migrating import upgrade
+
+ROOT = Path(__file__).resolve().parent.parent
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+# A Monday, nine in the morning: shifts have begun and the day is ahead.
+MONDAY_NINE = datetime(2026, 3, 2, 9, 0, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+@pytest.fixture(scope="session")
+def shared_dir() -> Path:
+    """The folder of public data beside the project; skips where it is missing."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        pytest.skip("no folder `shared` with public data beside the project")
+    return folder
+
+
+# --- databases ----------------------------------------------------------------------------------
+
+
+class Databases:
+    """Makes databases from the migrated template, on a private cluster or on DATABASE_URL's."""
+
+    def __init__(self, admin_url: str) -> None:
+        self.admin_url = admin_url
+        self.template = f"yingwei_template_{_fingerprint()}"
+        with self._admin() as connection:
+            # Two test processes may come at once; the advisory lock lets one of them migrate.
+            connection.execute("SELECT pg_advisory_lock(823001)")
+            known = connection.execute(
+                "SELECT 1 FROM pg_database WHERE datname = %s", [self.template]
+            ).fetchone()
+            if known is None:
+                making = f"{self.template}_making"
+                connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(_name(making)))
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(_name(making)))
+                upgrade(self.url(making))
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                        _name(making), _name(self.template)
+                    )
+                )
+            connection.execute("SELECT pg_advisory_unlock(823001)")
+
+    def url(self, name: str) -> str:
+        """Give the address of a database by name."""
+        return make_url(self.admin_url).set(database=name).render_as_string(hide_password=False)
+
+    @contextlib.contextmanager
+    def clone(self) -> Iterator[str]:
+        """Give the address of a new copy of the template; it is dropped afterwards."""
+        name = f"yingwei_test_{uuid4().hex[:12]}"
+        with self._admin() as connection:
+            connection.execute(
+                sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(_name(name), _name(self.template))
+            )
+        try:
+            yield self.url(name)
+        finally:
+            with self._admin() as connection:
+                connection.execute(
+                    sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_name(name))
+                )
+
+    def _admin(self) -> psycopg.Connection:
+        return psycopg.connect(libpq_url(self.admin_url), autocommit=True)
+
+
+def _name(name: str) -> sql.Identifier:
+    return sql.Identifier(name)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256()
+    for path in sorted((ROOT / "migrations").rglob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The maker of test databases, on DATABASE_URL's server where that is set."""
+    given = os.environ.get("DATABASE_URL")
+    if given:
+        yield Databases(given)
+        return
+    with Cluster(ROOT / ".local" / "test", durable=False) as cluster:
+        yield Databases(cluster.url("postgres"))
+
+
+@pytest.fixture(scope="session")
+def database_url(databases: Databases) -> Iterator[str]:
+    """The address of this test process's own database; tests in it are rolled back."""
+    with databases.clone() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    """Settings for a test application."""
+    return Settings(database_url=database_url, signing_keys=tmp_path / "keys", log_level="WARNING")
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """The business time: Monday 2 March 2026, nine in the morning in Shanghai."""
+    return FixedClock(MONDAY_NINE)
+
+
+class RolledBack(Database):
+    """A Database on one connection whose outer transaction is never committed.
+
+    Each `begin` is a savepoint, so code under test commits and rolls back as it always does.
+    """
+
+    def __init__(self, opened: Database, connection: AsyncConnection) -> None:
+        super().__init__(opened.engine)
+        maker = async_sessionmaker(
+            connection,
+            expire_on_commit=False,
+            join_transaction_mode="create_savepoint",
+            info={"database": self},
+        )
+        self._writer = maker
+        self._reader = maker
+
+
+@pytest.fixture
+async def database(settings: Settings) -> AsyncIterator[Database]:
+    """A database as it was made by the migrations; whatever a test does to it is rolled back."""
+    opened = open_database(settings)
+    async with opened.engine.connect() as connection:
+        outer = await connection.begin()
+        yield RolledBack(opened, connection)
+        await outer.rollback()
+    await opened.close()
+
+
+@pytest.fixture
+async def tx(database: Database) -> AsyncIterator[AsyncSession]:
+    """A session for arranging and looking; what it flushes, requests see."""
+    async with database._writer() as session:
+        yield session
+
+
+@pytest.fixture
+async def app(settings: Settings, clock: FixedClock, database: Database) -> AsyncIterator[FastAPI]:
+    """The application on the rolled-back database."""
+    application = create_app(settings, clock=clock, database=database)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+def http_on(application: FastAPI) -> httpx.AsyncClient:
+    """A client that speaks to an application in this process; failures inside are 500 answers."""
+    return httpx.AsyncClient(
+        transport=httpx.ASGITransport(application, raise_app_exceptions=False),
+        base_url="http://yingwei.test",
+        headers={"accept-language": "en"},
+    )
+
+
+@pytest.fixture
+async def http(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application on the rolled-back database."""
+    async with http_on(app) as client:
+        yield client
+
+
+# --- real commits, for races and faults -----------------------------------------------------------
+
+
+@pytest.fixture
+async def real_database(databases: Databases, tmp_path: Path) -> AsyncIterator[Database]:
+    """A database of this test's own, with real commits and as many connections as it wants."""
+    with databases.clone() as url:
+        opened = open_database(
+            Settings(database_url=url, signing_keys=tmp_path / "keys", pool_size=20)
+        )
+        try:
+            yield opened
+        finally:
+            await opened.close()
+
+
+@pytest.fixture
+async def real_app(
+    real_database: Database, settings: Settings, clock: FixedClock
+) -> AsyncIterator[FastAPI]:
+    """The application on `real_database`."""
+    application = create_app(settings, clock=clock, database=real_database)
+    async with application.router.lifespan_context(application):
+        yield application
+
+
+@pytest.fixture
+async def real_http(real_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of the application on `real_database`."""
+    async with http_on(real_app) as client:
+        yield client
