@@ -1,0 +1,224 @@
+"""What can be done with a sale: put together, confirm with the customer's consent, cancel, and
+follow what the ordering system says of it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller
+from app.auth.models import OrgUnit
+from app.catalog.queries import in_force
+from app.catalog.rules import ON_SITE, OnSite
+from app.core import jobs
+from app.core.db import new_id
+from app.core.errors import Invalid, SameIdOtherContent
+from app.core.parameter_values import parameters_in_force
+from app.sales import queries, rules
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import ConsentKind, Line, SaleState
+
+
+async def put_together(
+    tx: AsyncSession,
+    *,
+    sale_id: UUID,
+    visit_id: UUID,
+    lines: Sequence[Line],
+    caller: Caller,
+    now: datetime,
+    device_at: datetime | None = None,
+    note: str | None = None,
+) -> Sale:
+    """Put a sale together in a visit, with the prices of today's catalogue; it is a draft.
+
+    The phone makes the id, and sending the same sale twice is answered like the first time.
+    Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
+    NotInTheCatalogue, NotSoldAtTheDoor, PriceChanged and SameIdOtherContent.
+    """
+    technician_id = _technician(caller)
+    content = rules.content_hash(rules.lines_content(visit_id, lines))
+    known = await tx.get(Sale, sale_id)
+    if known is not None:
+        return _same(known, content, technician_id)
+    visit = await queries.selling_visit(tx, visit_id, technician_id)
+    late_hours = (await parameters_in_force(tx)).number(rules.LATE_HOURS, now, caller.org_path)
+    rules.within_visit(
+        checked_in_at=visit.checked_in_at,
+        ended_at=visit.ended_at,
+        now=now,
+        late_hours=late_hours,
+    )
+    items = await _priced(tx, sale_id, visit.org_unit_id, lines, now)
+    strange = await queries.strange_suggestions(
+        tx, visit_id, [line.suggestion_id for line in lines if line.suggestion_id]
+    )
+    if strange:
+        raise Invalid(
+            errors=[
+                {"field": "items.suggestion_id", "message": f"{one} was not made in this visit"}
+                for one in sorted(strange)
+            ]
+        )
+    # Two arrivals of one sale at the same moment: the second finds the first one's row.
+    made = await tx.scalar(
+        upsert(Sale)
+        .values(
+            id=sale_id,
+            org_unit_id=visit.org_unit_id,
+            visit_id=visit_id,
+            work_order_id=visit.work_order_id,
+            customer_id=visit.customer_id,
+            technician_id=technician_id,
+            state=SaleState.DRAFT,
+            content_hash=content,
+            made_at=now,
+            device_at=device_at,
+            note=note,
+        )
+        .on_conflict_do_nothing(index_elements=[Sale.id])
+        .returning(Sale.id)
+    )
+    if made is not None:
+        await tx.execute(insert(SaleItem), items)
+    sale = await tx.get_one(Sale, sale_id)
+    return sale if made is not None else _same(sale, content, technician_id)
+
+
+def _technician(caller: Caller) -> UUID:
+    if caller.technician_id is None:
+        raise Invalid(errors=[{"field": "account", "message": "belongs to no technician"}])
+    return caller.technician_id
+
+
+def _same(known: Sale, content: str, technician_id: UUID) -> Sale:
+    if known.content_hash != content or known.technician_id != technician_id:
+        raise SameIdOtherContent(id=known.id)
+    return known
+
+
+async def _priced(
+    tx: AsyncSession, sale_id: UUID, org_unit_id: UUID, lines: Sequence[Line], now: datetime
+) -> list[dict[str, Any]]:
+    """Price the lines from the catalogue of the org unit's local day."""
+    zone = await tx.scalar(select(OrgUnit.time_zone).where(OrgUnit.id == org_unit_id))
+    today = now.astimezone(ZoneInfo(zone or "Asia/Shanghai")).date()
+    catalogue = await in_force(tx, today)
+    missing = [line.offering_code for line in lines if line.offering_code not in catalogue]
+    if missing:
+        raise rules.NotInTheCatalogue(offerings=missing)
+    changed = []
+    items = []
+    for position, line in enumerate(lines, start=1):
+        offering = catalogue[line.offering_code]
+        if ON_SITE[offering.business_type] is OnSite.LEAD_ONLY:
+            raise rules.NotSoldAtTheDoor(
+                offering=offering.code, on_site=ON_SITE[offering.business_type]
+            )
+        seen = line.seen_monthly_price_fen
+        if seen is not None and seen != offering.monthly_price_fen:
+            changed.append(
+                {"offering": offering.code, "seen": seen, "now": offering.monthly_price_fen}
+            )
+        items.append(
+            {
+                "id": new_id(),
+                "sale_id": sale_id,
+                "position": position,
+                "offering_id": offering.id,
+                "offering_code": offering.code,
+                "quantity": line.quantity,
+                "monthly_price_fen": offering.monthly_price_fen,
+                "one_off_price_fen": offering.one_off_price_fen,
+                "commission_fen": offering.commission_fen,
+                "suggestion_id": line.suggestion_id,
+            }
+        )
+    if changed:
+        raise rules.PriceChanged(prices=changed)
+    return items
+
+
+async def confirm(
+    tx: AsyncSession,
+    *,
+    sale_id: UUID,
+    kind: ConsentKind,
+    given_at: datetime,
+    evidence: Mapping[str, Any],
+    caller: Caller,
+    now: datetime,
+) -> Sale:
+    """Confirm a sale with the customer's consent; the job that delivers it is in the same
+    transaction, so a confirmed sale is never without one.
+
+    The same consent sent again is answered like the first time. Raises NotFound,
+    ConsentOutOfTime, PriceChanged (the catalogue changed since the draft) and SaleRefused.
+    """
+    sale = await queries.for_change(tx, sale_id, caller)
+    items = (await queries.items_of(tx, [sale_id]))[sale_id]
+    consent = rules.content_hash(
+        {
+            "sale": str(sale_id),
+            "items": [
+                [item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen]
+                for item in items
+            ],
+            "kind": kind,
+            "given_at": given_at.timestamp(),
+            "evidence": evidence,
+        }
+    )
+    if sale.consent_hash == consent:
+        return sale
+    state = rules.move(sale.state, SaleState.CONFIRMED)
+    rules.consent_in_time(given_at, sale.device_at or sale.made_at, now)
+    # The price is read again: what the customer agreed to must be what will be charged.
+    lines = [
+        Line(item.offering_code, item.quantity, item.monthly_price_fen, item.suggestion_id)
+        for item in items
+    ]
+    await _priced(tx, sale_id, sale.org_unit_id, lines, now)
+    sale.state = state
+    sale.consent_kind = kind
+    sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}
+    sale.consent_hash = consent
+    sale.confirmed_at = now
+    await jobs.tell(tx, "sale.confirmed", sale_id=sale.id)
+    return sale
+
+
+async def cancel(tx: AsyncSession, *, sale_id: UUID, caller: Caller) -> Sale:
+    """Cancel a draft; a second time is answered like the first. Raises NotFound, SaleRefused."""
+    sale = await queries.for_change(tx, sale_id, caller)
+    if sale.state is not SaleState.CANCELLED:
+        sale.state = rules.move(sale.state, SaleState.CANCELLED)
+    return sale
+
+
+async def follow(
+    tx: AsyncSession, *, sale_id: UUID, state: SaleState, at: datetime, reason: str | None = None
+) -> Sale:
+    """Set what the ordering system says of a sale; news that is older than what is known is
+    left aside, so it can be told twice and out of order. Raises NotFound."""
+    sale = await queries.for_change(tx, sale_id)
+    if not rules.reached(sale.state, state):
+        return sale
+    sale.state = state
+    if state is SaleState.SENT:
+        sale.sent_at = at
+    elif state is SaleState.ACKNOWLEDGED:
+        sale.sent_at = sale.sent_at or at
+        sale.acknowledged_at = at
+    elif state is SaleState.COMPLETED:
+        sale.sent_at = sale.sent_at or at
+        sale.acknowledged_at = sale.acknowledged_at or at
+        sale.completed_at = at
+    elif state is SaleState.REJECTED:
+        sale.rejected_reason = reason
+    return sale
