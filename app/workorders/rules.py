@@ -145,7 +145,12 @@ def allowed(state: State) -> list[str]:
 
 
 def due_at(
-    reported_at: datetime, zone: ZoneInfo, *, cut_off: time | None, due_time: time, hours_after: float
+    reported_at: datetime,
+    zone: ZoneInfo,
+    *,
+    cut_off: time | None,
+    due_time: time,
+    hours_after: float,
 ) -> datetime:
     """Say until when a promise rule wants an order done.
 
