@@ -1,12 +1,10 @@
 """Roles, scopes, the caller and lock-out: who may do what, decided without a database."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from app.core.errors import Conflict, Forbidden, Invalid, TooMany, Unauthorized
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 
@@ -134,7 +132,8 @@ FAILURES_FORGOTTEN = Parameter(
     default=12,
     unit="h",
     words=Words(
-        zh="多久没有登录失败后清零失败次数", en="Quiet hours after which failed logins are forgotten"
+        zh="多久没有登录失败后清零失败次数",
+        en="Quiet hours after which failed logins are forgotten",
     ),
     least=0.25,
     most=720,
