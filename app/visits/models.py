@@ -10,11 +10,17 @@ from sqlalchemy import ForeignKey, Index, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Base, Row
+from app.core.db import Base, Row, text_enum
+from app.visits.rules import FarReason, Outcome, SuspendCause
 
 
 class Visit(Row, Base):
-    """One attempt at an order by one technician; the phone makes the id when it sets out."""
+    """One attempt at an order by one technician; the phone makes the id when it sets out.
+
+    Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
+    check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
+    `terminals` lists what the technician says was fitted or taken away.
+    """
 
     __tablename__ = "visit"
     __table_args__ = (
@@ -36,10 +42,13 @@ class Visit(Row, Base):
     )
     check_in_accuracy_m: Mapped[float | None]
     check_in_distance_m: Mapped[float | None]
-    far_reason: Mapped[str | None]
+    far_reason: Mapped[FarReason | None] = mapped_column(text_enum(FarReason))
+    suspend_cause: Mapped[SuspendCause | None] = mapped_column(text_enum(SuspendCause))
+    resume_at: Mapped[datetime | None]
     restored_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
-    outcome: Mapped[str | None]
+    outcome: Mapped[Outcome | None] = mapped_column(text_enum(Outcome))
     outcome_code: Mapped[str | None]
     measurements: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    terminals: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]

@@ -28,6 +28,14 @@ class WorkOrder(Row, Base):
             postgresql_where=text("state IN ('en_route', 'on_site')"),
         ),
         Index("ix_work_order_day", "holder_id", "planned_day"),
+        # What a technician still holds, however old: few rows, beside years of closed ones.
+        Index(
+            "ix_work_order_held",
+            "holder_id",
+            postgresql_where=text(
+                "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
+            ),
+        ),
         Index("ix_work_order_list", "org_unit_id", "received_at", "id"),
         Index(
             "ix_work_order_waiting",

@@ -1013,15 +1013,58 @@ def upgrade() -> None:
         ),
         sa.Column("check_in_accuracy_m", sa.Double(), nullable=True),
         sa.Column("check_in_distance_m", sa.Double(), nullable=True),
-        sa.Column("far_reason", sa.Text(), nullable=True),
+        sa.Column(
+            "far_reason",
+            sa.Enum(
+                "address_point_wrong",
+                "phone_position_wrong",
+                "met_elsewhere",
+                "other",
+                name="farreason",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column(
+            "suspend_cause",
+            sa.Enum(
+                "customer_absent",
+                "customer_postponed",
+                "resource_missing",
+                "site_not_ready",
+                "material_fetched",
+                "urgent_order",
+                "other",
+                name="suspendcause",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
+        sa.Column("resume_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("restored_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("ended_at", sa.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("outcome", sa.Text(), nullable=True),
+        sa.Column(
+            "outcome",
+            sa.Enum(
+                "completed",
+                "handed_back",
+                "cancelled",
+                name="outcome",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
         sa.Column("outcome_code", sa.Text(), nullable=True),
         sa.Column(
             "measurements",
             postgresql.JSONB(none_as_null=True, astext_type=sa.Text()),
             nullable=True,
+        ),
+        sa.Column(
+            "terminals", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),
         sa.Column("note", sa.Text(), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1139,6 +1182,18 @@ def upgrade() -> None:
         "ix_work_order_event_order", "work_order_event", ["work_order_id", "at"], unique=False
     )
     op.create_table(
+        "contact_slot",
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
+        sa.Column("visit_id", sa.Uuid(), nullable=False),
+        sa.Column("held_until", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["customer_id"], ["customer.id"], name=op.f("fk_contact_slot_customer_id")
+        ),
+        sa.ForeignKeyConstraint(["visit_id"], ["visit.id"], name=op.f("fk_contact_slot_visit_id")),
+        sa.PrimaryKeyConstraint("customer_id", name=op.f("pk_contact_slot")),
+    )
+    op.create_index(op.f("ix_contact_slot_visit_id"), "contact_slot", ["visit_id"], unique=False)
+    op.create_table(
         "sale",
         sa.Column("org_unit_id", sa.Uuid(), nullable=False),
         sa.Column("visit_id", sa.Uuid(), nullable=False),
@@ -1219,6 +1274,7 @@ def upgrade() -> None:
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("policy", sa.Text(), nullable=False),
         sa.Column("facts", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("held_back", sa.Text(), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
@@ -1309,7 +1365,7 @@ def upgrade() -> None:
         sa.Column("offering_id", sa.Uuid(), nullable=False),
         sa.Column("offering_code", sa.Text(), nullable=False),
         sa.Column("rank", sa.BigInteger(), nullable=True),
-        sa.Column("score", sa.Double(), nullable=False),
+        sa.Column("score_fen", sa.BigInteger(), nullable=False),
         sa.Column("reasons", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("held_back", sa.Text(), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -1318,6 +1374,10 @@ def upgrade() -> None:
             sa.TIMESTAMP(timezone=True),
             server_default=sa.text("now()"),
             nullable=False,
+        ),
+        sa.CheckConstraint(
+            "(rank IS NULL) = (held_back IS NOT NULL)",
+            name=op.f("ck_suggestion_shown_or_held_back"),
         ),
         sa.ForeignKeyConstraint(
             ["decision_id"], ["suggestion_decision.id"], name=op.f("fk_suggestion_decision_id")
@@ -1385,6 +1445,7 @@ def upgrade() -> None:
     op.create_table(
         "suggestion_answer",
         sa.Column("suggestion_id", sa.Uuid(), nullable=False),
+        sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("technician_id", sa.Uuid(), nullable=False),
         sa.Column(
             "answer",
@@ -1399,12 +1460,25 @@ def upgrade() -> None:
             ),
             nullable=False,
         ),
-        sa.Column("pitched", sa.Boolean(), server_default=sa.text("true"), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
+        sa.Column(
+            "reason",
+            sa.Enum(
+                "price",
+                "has_it_elsewhere",
+                "no_need",
+                "not_now",
+                "decision_maker_absent",
+                "dissatisfied",
+                name="declinereason",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=True,
+        ),
         sa.Column("competitor", sa.Text(), nullable=True),
         sa.Column("later_on", sa.Date(), nullable=True),
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("device_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("device_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
             "created_at",
@@ -1413,12 +1487,18 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.ForeignKeyConstraint(
+            ["customer_id"], ["customer.id"], name=op.f("fk_suggestion_answer_customer_id")
+        ),
+        sa.ForeignKeyConstraint(
             ["suggestion_id"], ["suggestion.id"], name=op.f("fk_suggestion_answer_suggestion_id")
         ),
         sa.ForeignKeyConstraint(
             ["technician_id"], ["technician.id"], name=op.f("fk_suggestion_answer_technician_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_suggestion_answer")),
+    )
+    op.create_index(
+        "ix_suggestion_answer_customer", "suggestion_answer", ["customer_id", "at"], unique=False
     )
     op.create_index(
         "ix_suggestion_answer_suggestion", "suggestion_answer", ["suggestion_id"], unique=False
@@ -1430,6 +1510,7 @@ def downgrade() -> None:
     """Take the change back."""
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_index("ix_suggestion_answer_suggestion", table_name="suggestion_answer")
+    op.drop_index("ix_suggestion_answer_customer", table_name="suggestion_answer")
     op.drop_table("suggestion_answer")
     op.drop_index("ix_sale_item_sale", table_name="sale_item")
     op.drop_table("sale_item")
@@ -1455,6 +1536,8 @@ def downgrade() -> None:
     op.drop_index("ix_sale_org", table_name="sale")
     op.drop_index(op.f("ix_sale_customer_id"), table_name="sale")
     op.drop_table("sale")
+    op.drop_index(op.f("ix_contact_slot_visit_id"), table_name="contact_slot")
+    op.drop_table("contact_slot")
     op.drop_index("ix_work_order_event_order", table_name="work_order_event")
     op.drop_table("work_order_event")
     op.drop_index(

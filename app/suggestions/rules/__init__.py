@@ -1,0 +1,100 @@
+"""The words of suggestions: answers, gates, reasons to hold back, and what may be refused.
+
+`facts` is what a decision sees, `score` and `gates` decide about one offering, `ranking` about
+all; `limits` holds the numbers and `words` what is said.
+"""
+
+from datetime import date
+from enum import StrEnum
+
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+
+
+class AnswerKind(StrEnum):
+    """What became of a suggestion."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    LATER = "later"
+    NOT_PITCHED = "not_pitched"
+
+
+class DeclineReason(StrEnum):
+    """Why a customer said no."""
+
+    PRICE = "price"
+    HAS_IT_ELSEWHERE = "has_it_elsewhere"
+    NO_NEED = "no_need"
+    NOT_NOW = "not_now"
+    DECISION_MAKER_ABSENT = "decision_maker_absent"
+    DISSATISFIED = "dissatisfied"
+
+
+class Gate(StrEnum):
+    """The four gates, in the order they are passed."""
+
+    ELIGIBLE = "eligible"
+    ALLOWED = "allowed"
+    SUITABLE = "suitable"
+    CONTACT_POLICY = "contact_policy"
+
+
+class HeldBack(StrEnum):
+    """Why an offer is not made."""
+
+    ALREADY_HELD = "already_held"
+    REQUIRES_OTHER = "requires_other"
+    ORDER_PENDING = "order_pending"
+    JUST_ACCEPTED = "just_accepted"
+    LINE_UNKNOWN = "line_unknown"
+    LINE_TOO_SLOW = "line_too_slow"
+    NO_FREE_PORT = "no_free_port"
+    NOT_RESTORED = "not_restored"
+    DO_NOT_DISTURB = "do_not_disturb"
+    REPEAT_FAULT = "repeat_fault"
+    COMPLAINT_OPEN = "complaint_open"
+    COMPLAINT_RECENT = "complaint_recent"
+    ARREARS = "arrears"
+    NOT_FASTER = "not_faster"
+    NO_RENEWAL_DUE = "no_renewal_due"
+    NO_NEED = "no_need"
+    NOT_WORTH_A_CONTACT = "not_worth_a_contact"
+    PITCHED_IN_THIS_VISIT = "pitched_in_this_visit"
+    CONTACTS_MONTH = "contacts_month"
+    CONTACTS_YEAR = "contacts_year"
+    CONTACT_GAP = "contact_gap"
+    SLOT_TAKEN = "slot_taken"
+    REFUSED_OFTEN = "refused_often"
+    DECLINED_RECENTLY = "declined_recently"
+    DECLINED_GROUP = "declined_group"
+    ASKED_FOR_LATER = "asked_for_later"
+    # Not a gate: it passed them all and others fit better.
+    OTHERS_FIT_BETTER = "others_fit_better"
+
+
+class NotShown(Conflict):
+    slug = "suggestion-not-shown"
+    title = Words(zh="该推荐未展示", en="This suggestion was not shown")
+    advice = Words(
+        zh="{offering} 当时未推荐(原因:{held_back}),不能记录客户答复。",
+        en="{offering} was held back ({held_back}), so there is no answer to record.",
+    )
+
+
+def complete_answer(
+    answer: AnswerKind, reason: DeclineReason | None, later_on: date | None, today: date
+) -> None:
+    """Check that an answer says what its kind needs, and nothing that does not belong to it.
+
+    A "declined" has a coded reason and a "later" a day after today. Raises Invalid.
+    """
+    errors = []
+    if (reason is not None) != (answer is AnswerKind.DECLINED):
+        errors.append({"field": "reason", "message": "belongs to `declined`, which needs it"})
+    if (later_on is not None) != (answer is AnswerKind.LATER):
+        errors.append({"field": "later_on", "message": "belongs to `later`, which needs it"})
+    elif later_on is not None and later_on <= today:
+        errors.append({"field": "later_on", "message": "must be a day to come"})
+    if errors:
+        raise Invalid(errors=errors)

@@ -1,0 +1,80 @@
+"""What one decision sees of the visit, the customer and the catalogue."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+
+from app.catalog.rules import BusinessType
+
+# The work types, as a visit hands them in, that change what may be said at the door.
+REPAIR, INSTALL = "repair", "install"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s."""
+
+    code: str
+    category: str
+    business_type: BusinessType
+    margin_12m_fen: int
+    expert_rate: float
+    speed_mbps: int | None = None
+    requires: frozenset[str] = frozenset()
+    excludes: frozenset[str] = frozenset()
+    install_minutes: int | None = None
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What one decision sees of the visit and the customer. None is "not known", never zero.
+
+    Dates are local days of the technician's org unit. `held` has the codes and the categories of
+    the services that run; `faults` counts those within the repeat-fault days, the present repair
+    included; `contacts_month` and `contacts_year` count the 30 and 365 days before. Of the
+    mappings, `declined_group` goes by category and the others by offering code.
+    """
+
+    today: date
+    work_type: str
+    restored: bool
+    pitched_in_this_visit: int = 0
+    order_pending: bool = False
+    faults: int = 0
+    do_not_disturb: bool = False
+    arrears_fen: int | None = None
+    complaint_open: bool = False
+    complaint_closed_on: date | None = None
+    held: frozenset[str] = frozenset()
+    speed_mbps: int | None = None
+    monthly_usage_gb: int | None = None
+    contract_ends_on: date | None = None
+    line_max_mbps: int | None = None
+    port_free: bool | None = None
+    contacts_month: int = 0
+    contacts_year: int = 0
+    last_contact_on: date | None = None
+    slot_taken: bool = False
+    refusals: int = 0
+    declined_on: Mapping[str, date] = field(default_factory=dict)
+    declined_group_on: Mapping[str, date] = field(default_factory=dict)
+    accepted_on: Mapping[str, date] = field(default_factory=dict)
+    later_on: Mapping[str, date] = field(default_factory=dict)
+
+    def within(self, day: date | None, days: float) -> bool:
+        """Tell whether a past day lies fewer than so many days back."""
+        return day is not None and self.today - day < timedelta(days=days)
+
+    def faster(self, offer: Offer) -> bool:
+        """Tell whether an offer is a faster line than the one in use."""
+        return (
+            offer.speed_mbps is not None
+            and self.speed_mbps is not None
+            and offer.speed_mbps > self.speed_mbps
+        )
+
+    def renewal_due(self, days: float) -> bool:
+        """Tell whether the contract is known to have ended, or to end within so many days."""
+        return self.contract_ends_on is not None and (
+            self.contract_ends_on - self.today <= timedelta(days=days)
+        )

@@ -1,0 +1,198 @@
+"""The four gates a candidate passes in a fixed order, and each reason to hold it back.
+
+Eligible (it fits what the customer has), allowed (nothing forbids selling now), suitable (there is
+a need, and it is worth a contact), contact policy (the customer is not pestered). The first hold
+that applies is the answer to "why not"; a hold outranks every score.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.catalog.rules import BusinessType
+from app.suggestions.rules import Gate, HeldBack
+from app.suggestions.rules.facts import REPAIR, Facts, Offer
+from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.score import parts_of, score_of
+
+
+class Hold(NamedTuple):
+    """One reason to hold an offer back, and the gate it belongs to."""
+
+    gate: Gate
+    code: HeldBack
+    applies: Callable[[Facts, Offer, Limits], bool]
+
+
+class WholeHold(NamedTuple):
+    """One reason to offer this customer nothing at all, and the gate it belongs to."""
+
+    gate: Gate
+    code: HeldBack
+    applies: Callable[[Facts, Limits], bool]
+
+
+HOLDS: tuple[Hold | WholeHold, ...] = (
+    # Eligible: it fits what the customer has and what the line can do.
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.ALREADY_HELD,
+        lambda facts, offer, limits: offer.code in facts.held or bool(offer.excludes & facts.held),
+    ),
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.REQUIRES_OTHER,
+        lambda facts, offer, limits: not offer.requires <= facts.held,
+    ),
+    WholeHold(Gate.ELIGIBLE, HeldBack.ORDER_PENDING, lambda facts, limits: facts.order_pending),
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.JUST_ACCEPTED,
+        lambda facts, offer, limits: facts.within(
+            facts.accepted_on.get(offer.code), limits.accepted_days
+        ),
+    ),
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.LINE_UNKNOWN,
+        lambda facts, offer, limits: offer.speed_mbps is not None and facts.line_max_mbps is None,
+    ),
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.LINE_TOO_SLOW,
+        lambda facts, offer, limits: (
+            offer.speed_mbps is not None
+            and facts.line_max_mbps is not None
+            and offer.speed_mbps > facts.line_max_mbps
+        ),
+    ),
+    Hold(
+        Gate.ELIGIBLE,
+        HeldBack.NO_FREE_PORT,
+        # A line that runs has its port; only a new one needs another.
+        lambda facts, offer, limits: (
+            offer.speed_mbps is not None and facts.speed_mbps is None and facts.port_free is False
+        ),
+    ),
+    # Allowed: nothing forbids selling now.
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.NOT_RESTORED,
+        lambda facts, limits: facts.work_type == REPAIR and not facts.restored,
+    ),
+    WholeHold(Gate.ALLOWED, HeldBack.DO_NOT_DISTURB, lambda facts, limits: facts.do_not_disturb),
+    WholeHold(Gate.ALLOWED, HeldBack.REPEAT_FAULT, lambda facts, limits: facts.faults >= 2),
+    WholeHold(Gate.ALLOWED, HeldBack.COMPLAINT_OPEN, lambda facts, limits: facts.complaint_open),
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.COMPLAINT_RECENT,
+        lambda facts, limits: facts.within(facts.complaint_closed_on, limits.complaint_days),
+    ),
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.ARREARS,
+        lambda facts, limits: facts.arrears_fen is not None and facts.arrears_fen > 0,
+    ),
+    # Suitable: there is a need, and it is worth a contact.
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.NOT_FASTER,
+        # Who already has the speed gains nothing, unless it is the renewal of what they have.
+        lambda facts, offer, limits: (
+            offer.speed_mbps is not None
+            and facts.speed_mbps is not None
+            and not facts.faster(offer)
+            and offer.business_type is not BusinessType.RETENTION
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.NO_RENEWAL_DUE,
+        # Special terms for a customer who is safe cost margin and keep nobody.
+        lambda facts, offer, limits: (
+            offer.business_type is BusinessType.RETENTION
+            and not facts.renewal_due(limits.renewal_days)
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.NO_NEED,
+        lambda facts, offer, limits: (
+            facts.faster(offer)
+            and facts.monthly_usage_gb is not None
+            and facts.monthly_usage_gb < limits.low_usage_gb
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.NOT_WORTH_A_CONTACT,
+        lambda facts, offer, limits: score_of(parts_of(facts, offer, limits)) <= 0,
+    ),
+    # Contact policy: the customer is not pestered.
+    WholeHold(
+        Gate.CONTACT_POLICY,
+        HeldBack.PITCHED_IN_THIS_VISIT,
+        lambda facts, limits: facts.pitched_in_this_visit >= limits.pitched_per_visit,
+    ),
+    WholeHold(
+        Gate.CONTACT_POLICY,
+        HeldBack.CONTACTS_MONTH,
+        lambda facts, limits: facts.contacts_month >= limits.contacts_month,
+    ),
+    WholeHold(
+        Gate.CONTACT_POLICY,
+        HeldBack.CONTACTS_YEAR,
+        lambda facts, limits: facts.contacts_year >= limits.contacts_year,
+    ),
+    WholeHold(
+        Gate.CONTACT_POLICY,
+        HeldBack.CONTACT_GAP,
+        lambda facts, limits: facts.within(facts.last_contact_on, limits.contact_gap_days),
+    ),
+    WholeHold(Gate.CONTACT_POLICY, HeldBack.SLOT_TAKEN, lambda facts, limits: facts.slot_taken),
+    WholeHold(
+        Gate.CONTACT_POLICY,
+        HeldBack.REFUSED_OFTEN,
+        lambda facts, limits: facts.refusals >= limits.refusals,
+    ),
+    Hold(
+        Gate.CONTACT_POLICY,
+        HeldBack.DECLINED_RECENTLY,
+        lambda facts, offer, limits: facts.within(
+            facts.declined_on.get(offer.code), limits.declined_days
+        ),
+    ),
+    Hold(
+        Gate.CONTACT_POLICY,
+        HeldBack.DECLINED_GROUP,
+        lambda facts, offer, limits: facts.within(
+            facts.declined_group_on.get(offer.category), limits.declined_group_days
+        ),
+    ),
+    Hold(
+        Gate.CONTACT_POLICY,
+        HeldBack.ASKED_FOR_LATER,
+        lambda facts, offer, limits: (
+            (until := facts.later_on.get(offer.code)) is not None and until > facts.today
+        ),
+    ),
+)
+
+
+def held_back(facts: Facts, offer: Offer, limits: Limits) -> HeldBack | None:
+    """Name the first hold, in the gates' order, that keeps an offer back; None lets it through."""
+    for hold in HOLDS:
+        if isinstance(hold, WholeHold):
+            holds = hold.applies(facts, limits)
+        else:
+            holds = hold.applies(facts, offer, limits)
+        if holds:
+            return hold.code
+    return None
+
+
+def nothing_at_all(facts: Facts, limits: Limits) -> HeldBack | None:
+    """Name the first hold that keeps every offer from this customer, whatever it is."""
+    for hold in HOLDS:
+        if isinstance(hold, WholeHold) and hold.applies(facts, limits):
+            return hold.code
+    return None

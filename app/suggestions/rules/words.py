@@ -1,0 +1,84 @@
+"""What is said about a suggestion, in the two languages: why it is offered, why another is not."""
+
+from app.core.i18n import Words
+from app.suggestions.rules import Gate, HeldBack
+
+GATES: dict[Gate, Words] = {
+    Gate.ELIGIBLE: Words("适用条件", "eligible"),
+    Gate.ALLOWED: Words("是否允许", "allowed"),
+    Gate.SUITABLE: Words("是否合适", "suitable"),
+    Gate.CONTACT_POLICY: Words("接触规则", "contact policy"),
+}
+
+HELD_BACK: dict[HeldBack, Words] = {
+    HeldBack.ALREADY_HELD: Words(
+        "客户已有该业务或互斥业务", "The customer has it, or something that excludes it"
+    ),
+    HeldBack.REQUIRES_OTHER: Words(
+        "客户缺少办理前提的业务", "It needs a service the customer does not have"
+    ),
+    HeldBack.ORDER_PENDING: Words(
+        "客户有在途的装移拆工单", "Another install, move or removal of theirs is still open"
+    ),
+    HeldBack.JUST_ACCEPTED: Words("客户刚刚已同意办理", "The customer accepted it just now"),
+    HeldBack.LINE_UNKNOWN: Words(
+        "线路能力未核实,不能承诺速率", "What the line can do is not known, so no speed is promised"
+    ),
+    HeldBack.LINE_TOO_SLOW: Words("线路达不到该速率", "The line cannot carry this speed"),
+    HeldBack.NO_FREE_PORT: Words("该地址无空闲端口", "There is no free port at this address"),
+    HeldBack.NOT_RESTORED: Words(
+        "故障尚未标记恢复,先修好再推荐", "The repair is not marked restored: first the fault"
+    ),
+    HeldBack.DO_NOT_DISTURB: Words("客户要求免打扰", "The customer asked not to be disturbed"),
+    HeldBack.REPEAT_FAULT: Words("近期重复故障,不营销", "The fault came back; nothing is sold now"),
+    HeldBack.COMPLAINT_OPEN: Words("客户有未结投诉", "A complaint of theirs is open"),
+    HeldBack.COMPLAINT_RECENT: Words(
+        "投诉刚刚办结,仍在静默期", "A complaint was closed only recently"
+    ),
+    HeldBack.ARREARS: Words("客户有欠费", "The customer owes money"),
+    HeldBack.NOT_FASTER: Words("不比现有线路快", "It is not faster than what they have"),
+    HeldBack.NO_RENEWAL_DUE: Words("合约未临近到期", "No contract is about to end"),
+    HeldBack.NO_NEED: Words("用量低,无需提速", "They use little; a faster line is not needed"),
+    HeldBack.NOT_WORTH_A_CONTACT: Words(
+        "预期收益抵不过一次打扰", "What it may bring is not worth a contact"
+    ),
+    HeldBack.PITCHED_IN_THIS_VISIT: Words(
+        "本次上门已推荐过", "Something was already pitched in this visit"
+    ),
+    HeldBack.CONTACTS_MONTH: Words(
+        "30天内营销接触已达上限", "Enough sales contacts in the last 30 days"
+    ),
+    HeldBack.CONTACTS_YEAR: Words(
+        "12个月内营销接触已达上限", "Enough sales contacts in the last 12 months"
+    ),
+    HeldBack.CONTACT_GAP: Words("距上次营销接触太近", "The last sales contact is too recent"),
+    HeldBack.SLOT_TAKEN: Words(
+        "另一次上门或渠道正在接触该客户", "Another visit or channel is talking to them now"
+    ),
+    HeldBack.REFUSED_OFTEN: Words("客户已多次拒绝", "The customer said no several times"),
+    HeldBack.DECLINED_RECENTLY: Words("客户近期拒绝过", "The customer declined it recently"),
+    HeldBack.DECLINED_GROUP: Words(
+        "客户近期拒绝过同类业务", "The customer declined something like it recently"
+    ),
+    HeldBack.ASKED_FOR_LATER: Words("客户约定的时间未到", "The customer asked to hear of it later"),
+    HeldBack.OTHERS_FIT_BETTER: Words("其他推荐更合适", "Others fit better"),
+}
+
+NOTHING_FITS = Words("今天没有合适的推荐", "Nothing fits today")
+
+# The parts of a score that say something to a technician; the others only add up.
+REASONS: dict[str, Words] = {
+    "expected": Words(
+        "同类客户约有 {percent}% 会接受", "About {percent}% of such customers accept"
+    ),
+    "contract_ends_soon": Words("合约还有 {days} 天到期", "The contract ends in {days} days"),
+    "contract_over": Words("合约已到期 {days} 天", "The contract ended {days} days ago"),
+    "speed_below_usage": Words(
+        "每月用 {gb} GB,现有速率仅 {mbps} Mbit/s",
+        "They use {gb} GB a month on only {mbps} Mbit/s",
+    ),
+    "fitted_at_once": Words(
+        "本次上门约 {minutes} 分钟即可装好", "It can be fitted now, in about {minutes} minutes"
+    ),
+    "after_a_fault": Words("客户刚经历故障,语气放缓", "They have just had a fault: go gently"),
+}

@@ -1,0 +1,296 @@
+"""A technician's steps at a door: causes, outcomes, the order of the day, who sees whose name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+from app.core.parameters import Parameter
+from app.workorders.rules import MOVES, State, Step, StepRefused, WorkType
+
+FAR_METRES = Parameter(
+    "visits.far_check_in_m",
+    default=300.0,
+    unit="m",
+    words=Words(
+        "签到点离地址超过此距离须说明原因", "A check-in farther from the address needs a reason"
+    ),
+)
+GRACE_HOURS = Parameter(
+    "visits.contact_grace_hours",
+    default=2.0,
+    unit="hours",
+    words=Words(
+        "完工后装维人员仍可看到客户信息的时间",
+        "How long after completing a technician still sees whom they met",
+    ),
+    most=72.0,
+)
+
+
+class DeclineCause(StrEnum):
+    """Why a technician does not take an order."""
+
+    WRONG_SKILL = "wrong_skill"
+    NO_TIME = "no_time"
+    WRONG_AREA = "wrong_area"
+    OFF_DUTY = "off_duty"
+    NO_MATERIAL = "no_material"
+    OTHER = "other"
+
+
+class SuspendCause(StrEnum):
+    """Why work at a door is interrupted."""
+
+    CUSTOMER_ABSENT = "customer_absent"
+    CUSTOMER_POSTPONED = "customer_postponed"
+    RESOURCE_MISSING = "resource_missing"
+    SITE_NOT_READY = "site_not_ready"
+    MATERIAL_FETCHED = "material_fetched"
+    URGENT_ORDER = "urgent_order"
+    OTHER = "other"
+
+
+class HandBackCause(StrEnum):
+    """Why an order goes back to be given to somebody else."""
+
+    CUSTOMER_ABSENT = "customer_absent"
+    CUSTOMER_REFUSED = "customer_refused"
+    RESOURCE_MISSING = "resource_missing"
+    SITE_NOT_READY = "site_not_ready"
+    WRONG_SKILL = "wrong_skill"
+    WRONG_AREA = "wrong_area"
+    OFF_DUTY = "off_duty"
+    OTHER = "other"
+
+
+class FarReason(StrEnum):
+    """Why a check-in is far from the order's address."""
+
+    ADDRESS_POINT_WRONG = "address_point_wrong"
+    PHONE_POSITION_WRONG = "phone_position_wrong"
+    MET_ELSEWHERE = "met_elsewhere"
+    OTHER = "other"
+
+
+class Outcome(StrEnum):
+    """How a visit ended."""
+
+    COMPLETED = "completed"
+    HANDED_BACK = "handed_back"
+    CANCELLED = "cancelled"
+
+
+class OutcomeCode(StrEnum):
+    """What was achieved; each work type has its own."""
+
+    INSTALLED = "installed"
+    RELOCATED = "relocated"
+    REMOVED = "removed"
+    FIXED = "fixed"
+    FIXED_ELSEWHERE = "fixed_elsewhere"
+    NO_FAULT_FOUND = "no_fault_found"
+    CUSTOMER_EQUIPMENT = "customer_equipment"
+    CARED_FOR = "cared_for"
+
+
+# What a work type can be completed with. Whoever could not do it hands back instead.
+OUTCOMES: dict[WorkType, frozenset[OutcomeCode]] = {
+    WorkType.INSTALL: frozenset({OutcomeCode.INSTALLED}),
+    WorkType.RELOCATE: frozenset({OutcomeCode.RELOCATED}),
+    WorkType.REMOVE: frozenset({OutcomeCode.REMOVED}),
+    WorkType.REPAIR: frozenset(
+        {
+            OutcomeCode.FIXED,
+            OutcomeCode.FIXED_ELSEWHERE,
+            OutcomeCode.NO_FAULT_FOUND,
+            OutcomeCode.CUSTOMER_EQUIPMENT,
+        }
+    ),
+    WorkType.CARE: frozenset({OutcomeCode.CARED_FOR}),
+}
+
+
+class FarFromAddress(Conflict):
+    slug = "far-from-address"
+    title = Words(zh="签到位置离工单地址较远", en="This is far from the order's address")
+    advice = Words(
+        zh="相距 {distance_m} 米(上限 {limit_m} 米);确认无误请选择原因 far_reason 后重新签到。",
+        en="It is {distance_m} m away (limit {limit_m} m); if that is right, send a far_reason.",
+    )
+
+
+class VisitEnded(Conflict):
+    slug = "visit-ended"
+    title = Words(zh="本次上门已结束", en="This visit has ended")
+    advice = Words(
+        zh="本次上门已于 {ended_at} 结束({outcome})。",
+        en="It ended at {ended_at} ({outcome}).",
+    )
+
+
+class CustomerNotKnown(Conflict):
+    slug = "customer-not-known"
+    title = Words(zh="工单未关联客户", en="This order names no known customer")
+    advice = Words(
+        zh="没有客户资料,不能推荐业务。", en="Without a customer nothing can be suggested."
+    )
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+_TECHNICIANS = frozenset(
+    {
+        Step.ACKNOWLEDGE,
+        Step.DECLINE,
+        Step.TRAVEL,
+        Step.CHECK_IN,
+        Step.SUSPEND,
+        Step.RESUME,
+        Step.RESTORE,
+        Step.COMPLETE,
+        Step.HAND_BACK,
+    }
+)
+
+
+def _steps(state: State, work_type: WorkType) -> tuple[str, ...]:
+    return tuple(
+        step.value
+        for (at, step) in MOVES
+        if at is state
+        and step in _TECHNICIANS
+        and (step is not Step.RESTORE or work_type is WorkType.REPAIR)
+    )
+
+
+# What a technician can do with an order in a state; only a repair has something to restore.
+STEPS: dict[tuple[State, WorkType], tuple[str, ...]] = {
+    (state, work_type): _steps(state, work_type) for state in State for work_type in WorkType
+}
+
+
+def may(state: State, work_type: WorkType, step: Step) -> None:
+    """Check that a technician may take a step now. Raises StepRefused with what they may do."""
+    if step.value not in STEPS[state, work_type]:
+        raise StepRefused(state=state, step=step, allowed=STEPS[state, work_type])
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One step a technician took with an order: what a phone is answered, also the second time."""
+
+    step: Step
+    state: State
+    at: datetime
+    device_at: datetime | None
+    reason: str | None
+    facts: Mapping[str, Any]
+
+
+def repeated(
+    taken: Sequence[Taken],
+    step: Step,
+    device_at: datetime,
+    reason: str | None,
+    content: Mapping[str, Any],
+) -> Taken | None:
+    """Find the step that a phone is asking for a second time; None when it is a new one.
+
+    `taken` are the order's steps in their order. A phone that lost the answer sends the very same
+    step again, however much has happened since: same content, same time on the device. A double
+    tap sends it with a slightly later device time, and nothing else happened in between.
+    """
+    asked = (step, reason, dict(content))
+    for number, known in enumerate(reversed(taken)):
+        same = (known.step, known.reason, known.facts.get("sent")) == asked
+        if same and (known.device_at == device_at or number == 0):
+            return known
+    return None
+
+
+def checked_in(distance_m: float | None, limit_m: float, reason: FarReason | None) -> bool:
+    """Say whether a check-in is far from the address, which is unknown when that has no point.
+
+    Distances are in metres. Raises FarFromAddress when it is far and nobody says why.
+    """
+    far = distance_m is not None and distance_m > limit_m
+    if far and reason is None:
+        raise FarFromAddress(distance_m=round(distance_m or 0), limit_m=round(limit_m))
+    return far
+
+
+def outcome_fits(work_type: WorkType, code: OutcomeCode) -> None:
+    """Check that an order of this type can be completed with this code. Raises Invalid."""
+    if code not in OUTCOMES[work_type]:
+        raise Invalid(
+            errors=[
+                {
+                    "field": "outcome_code",
+                    "message": f"{work_type.value} is completed with one of: "
+                    + ", ".join(sorted(OUTCOMES[work_type])),
+                }
+            ]
+        )
+
+
+# --- the day --------------------------------------------------------------------------------------
+
+_PHASE: dict[State, int] = {
+    State.EN_ROUTE: 0,
+    State.ON_SITE: 0,
+    State.SUSPENDED: 1,
+    State.ACKNOWLEDGED: 2,
+    State.ASSIGNED: 2,
+    State.COMPLETED: 3,
+    State.ARCHIVED: 3,
+}
+IN_THE_DAY = frozenset(_PHASE)
+
+_NEVER = float("inf")
+
+
+def place_in_day(
+    state: State,
+    *,
+    appointment_from: datetime | None,
+    appointment_until: datetime | None,
+    priority: int,
+    due_at: datetime | None,
+    completed_at: datetime | None,
+    order_id: UUID,
+) -> tuple[float | str, ...]:
+    """Give the sort key of an order in a technician's day.
+
+    What is under way comes first, then what is suspended; then appointments by their window, then
+    the rest by priority (1 is the most urgent), promise and id; what was completed stands at the
+    end in the order it was done.
+    """
+    begins = appointment_from.timestamp() if appointment_from else _NEVER
+    ends = appointment_until.timestamp() if appointment_until else _NEVER
+    due = due_at.timestamp() if due_at else _NEVER
+    done = completed_at.timestamp() if completed_at else 0.0
+    return (_PHASE[state], done, begins, ends, priority, due, order_id.hex)
+
+
+_SHOWN_WHILE_HELD = frozenset({State.ACKNOWLEDGED, State.EN_ROUTE, State.ON_SITE, State.SUSPENDED})
+
+
+def sees_contact(
+    state: State, completed_at: datetime | None, now: datetime, grace: timedelta
+) -> bool:
+    """Tell whether the order's holder sees the customer's name and number unmasked.
+
+    From acknowledging to completing, and for a short grace afterwards.
+    """
+    if state in _SHOWN_WHILE_HELD:
+        return True
+    return (
+        state in (State.COMPLETED, State.ARCHIVED)
+        and completed_at is not None
+        and now - completed_at <= grace
+    )
