@@ -857,6 +857,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_work_order_day", "work_order", ["holder_id", "planned_day"], unique=False)
     op.create_index(
+        "ix_work_order_held",
+        "work_order",
+        ["holder_id"],
+        unique=False,
+        postgresql_where=sa.text(
+            "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
+        ),
+    )
+    op.create_index(
         "ix_work_order_list", "work_order", ["org_unit_id", "received_at", "id"], unique=False
     )
     op.create_index(
@@ -1574,6 +1583,13 @@ def downgrade() -> None:
         postgresql_where=sa.text("state NOT IN ('completed', 'archived', 'cancelled')"),
     )
     op.drop_index("ix_work_order_list", table_name="work_order")
+    op.drop_index(
+        "ix_work_order_held",
+        table_name="work_order",
+        postgresql_where=sa.text(
+            "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
+        ),
+    )
     op.drop_index("ix_work_order_day", table_name="work_order")
     op.drop_index("ix_work_order_customer", table_name="work_order")
     op.drop_table("work_order")
