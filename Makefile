@@ -28,14 +28,16 @@ demo: $(READY)  ## The same on a throw-away database; exit code 0 when all is ac
 	@$(BIN)/yingwei demo --throw-away
 
 test: check  ## Everything: `make check`, then the tests on a real PostGIS
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@mkdir -p .local && rm -f .local/pytest-status
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/house $(ARGS); \
+	    status=$$?; echo $$status > .local/pytest-status; exit $$status
 
-check: $(READY)  ## Format, lint, types, import contracts, migration drift, OpenAPI equality
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
+check: $(READY)  ## Format, lint, types, import contracts, house rules, migration drift, OpenAPI
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/yingwei migrate --check
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -q tests/house
 	$(BIN)/yingwei openapi --check
 
 bench: $(READY)  ## Speed, as ratios to a hand-written endpoint

@@ -45,7 +45,8 @@ def url() -> str:
 
 def render_item(kind: str, item: Any, autogenerating: AutogenContext) -> str | Literal[False]:
     """Write geometry columns with the import they need."""
-    rendered: str | Literal[False] = alembic_helpers.render_item(kind, item, autogenerating)
+    written = alembic_helpers.render_item(kind, item, autogenerating)  # type: ignore[no-untyped-call]
+    rendered: str | Literal[False] = written
     return rendered
 
 

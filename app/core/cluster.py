@@ -35,8 +35,9 @@ __all__ = ["Cluster", "ClusterFailed", "PostgresMissing"]
 SUPERUSER = "yingwei"
 SERVER_ACCOUNT = "postgres"  # what root drops to, since the server refuses to run as root
 PORT = 5432  # names the socket file; no TCP port is opened
-# A socket's whole path has 107 bytes on Linux and 103 on macOS; the file is ".s.PGSQL.5432".
-LONGEST_SOCKET_FOLDER = 103 - len("/.s.PGSQL.5432")
+SOCKET = f".s.PGSQL.{PORT}"
+# A socket's whole path has at most 107 bytes on Linux and 103 on macOS.
+LONGEST_SOCKET_FOLDER = 103 - len(f"/{SOCKET}")
 START_SECONDS = 60
 STOP_SECONDS = 30
 
@@ -65,6 +66,8 @@ NOT_DURABLE: Mapping[str, str] = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
 }
+# What the server says while the children of a killed one are still ending.
+PASSING = ("shared memory block", "lock file")
 
 
 class ClusterFailed(Exception):
@@ -212,9 +215,10 @@ class Cluster:
                 f"PostgreSQL refuses to run as root, and there is no account {SERVER_ACCOUNT!r} to "
                 f"run it as. Make one (useradd --system {SERVER_ACCOUNT}), or use another account."
             ) from None
-        if not _can_enter(account, self.folder.parent):
-            kept = Path(account.pw_dir)
-            parent = kept if kept.is_dir() and _can_enter(account, kept) else Path("/var/tmp")  # noqa: S108
+        if not postgres.can_enter(account, self.folder.parent):
+            parent = Path(account.pw_dir)
+            if not postgres.can_enter(account, parent):
+                parent = Path("/var/tmp")  # noqa: S108 - what is made in there has a random name
             self._home = Path(tempfile.mkdtemp(prefix="yingwei-", dir=parent))
             (self.folder / "where").write_text(f"{self._home}\n")
         os.chown(self.home, account.pw_uid, account.pw_gid)
@@ -244,27 +248,37 @@ class Cluster:
         self._write_settings()
         self._make_socket_folder()
         deadline = time.monotonic() + START_SECONDS
-        while self._postmaster() is not None:  # left by a killed process: on its way up or down
-            if self._answers():
-                return
-            self._wait_until(deadline)
+        while not self._answers():
+            # A server left by a killed process may still be on its way up or down.
+            if self._postmaster() is None:
+                words = self._launch(server)
+                if words is None:
+                    return
+                if not any(passing in words for passing in PASSING):
+                    raise ClusterFailed(
+                        f"The database in {self.home} does not start:\n{words}\n"
+                        f"Removing {self.folder} begins anew, without its data."
+                    )
+            if time.monotonic() > deadline:
+                raise ClusterFailed(f"The database in {self.home} is neither up nor down.")
+            time.sleep(0.1)
+
+    def _launch(self, server: Server) -> str | None:
+        """Start the server; None when it is up, else what it said and where it says more."""
+        for file in (self._data / "postmaster.pid", self._socket_folder / f"{SOCKET}.lock"):
+            # After a machine or container was killed the number in the file may be somebody
+            # else's by now, which the server would take for itself.
+            file.unlink(missing_ok=True)
         log = self.home / "server.log"
-        while True:
-            seen = log.stat().st_size if log.exists() else 0
-            done = self._run(
-                *(server.program("pg_ctl"), "start", "--silent", "--wait"),
-                *(f"--timeout={START_SECONDS}", f"--pgdata={self._data}", f"--log={log}"),
-            )
-            if done.returncode == 0:
-                return
-            words = log.read_bytes()[seen:].decode(errors="replace") if log.exists() else ""
-            if "shared memory block" not in words:
-                raise ClusterFailed(
-                    f"The database in {self.home} does not start:\n{words or done.stderr}"
-                    f"Its log is {log}. Removing {self.folder} begins anew, without its data."
-                )
-            # A killed server's children are still letting go of its memory.
-            self._wait_until(deadline)
+        seen = log.stat().st_size if log.exists() else 0
+        done = self._run(
+            *(server.program("pg_ctl"), "start", "--silent", "--wait"),
+            *(f"--timeout={START_SECONDS}", f"--pgdata={self._data}", f"--log={log}"),
+        )
+        if done.returncode == 0:
+            return None
+        words = log.read_bytes()[seen:].decode(errors="replace") if log.exists() else ""
+        return f"{(words or done.stderr).rstrip()}\nIts log is {log}."
 
     def _shut_down(self) -> None:
         if self._home is None or self._postmaster() is None:
@@ -347,28 +361,18 @@ class Cluster:
         return row is not None and Path(row[0]).resolve() == self._data.resolve()
 
     def _postmaster(self) -> int | None:
-        """The process id of this cluster's living server; a stale postmaster.pid is removed.
-
-        After a machine or container was killed the number in the file may belong to some other
-        process by now, which would keep the server from starting.
-        """
-        pid_file = self._data / "postmaster.pid"
+        """The process id of this cluster's living server, if there is one."""
         try:
-            pid = int(pid_file.read_text().split("\n", 1)[0])
+            pid = int((self._data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
-        command = _command_line(pid)
-        if str(self._data) in command:
-            return pid
-        if command:
-            pid_file.unlink(missing_ok=True)
-        return None
+        return pid if str(self._data) in postgres.command_line(pid) else None
 
     def _run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a server program as the owner of the home, out of reach of the terminal's Ctrl-C."""
         owner = self.home.stat()
         drop = os.geteuid() == 0
-        return subprocess.run(
+        with subprocess.Popen(
             command,
             cwd=self.home,
             # PGOPTIONS and its like are meant for clients and would confuse the server.
@@ -378,40 +382,13 @@ class Cluster:
             extra_groups=[] if drop else None,
             umask=0o077,
             start_new_session=True,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-        )
-
-    def _wait_until(self, deadline: float) -> None:
-        if time.monotonic() > deadline:
-            raise ClusterFailed(f"The database in {self.home} neither starts nor ends; try again.")
-        time.sleep(0.1)
-
-
-def _can_enter(account: pwd.struct_passwd, folder: Path) -> bool:
-    """Asked of the system itself, since permissions, access lists and mounts all have a say."""
-    asked = subprocess.run(
-        ["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)],
-        user=account.pw_uid,
-        group=account.pw_gid,
-        extra_groups=[],
-        cwd="/",
-        capture_output=True,
-        check=False,
-    )
-    return asked.returncode == 0
-
-
-def _command_line(pid: int) -> str:
-    """The command line of a living process, empty when there is none (or it is a zombie)."""
-    proc = Path(f"/proc/{pid}/cmdline")
-    if Path("/proc/self").exists():
-        try:
-            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        except OSError:
-            return ""
-    asked = subprocess.run(
-        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
-    return asked.stdout.strip()
+        ) as program:
+            try:
+                stdout, stderr = program.communicate()
+            except BaseException:
+                program.wait()  # what a Ctrl-C comes into must end first, so that it can be undone
+                raise
+        return subprocess.CompletedProcess(command, program.returncode, stdout, stderr)

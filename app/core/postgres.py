@@ -1,9 +1,10 @@
-"""Find the PostgreSQL server programs with PostGIS on this machine, or install them.
+"""What this machine has to run a PostgreSQL server with PostGIS; what is missing is installed.
 
 Used by `core.cluster` alone: an installation with `DATABASE_URL` never comes here.
 """
 
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -100,6 +101,37 @@ def find_or_install(say: Say) -> Server:
             raise PostgresMissing(BY_HAND.format(why=f" ({why})" if why else ""))
         say(f"PostgreSQL {server.version} with PostGIS is installed.")
     return server
+
+
+def can_enter(account: pwd.struct_passwd, folder: Path) -> bool:
+    """Whether an account can walk to a folder; only root may ask.
+
+    It is asked of the system itself, since permissions, access lists and mounts all have a say.
+    """
+    asked = subprocess.run(
+        ["/bin/sh", "-c", 'cd -- "$1"', "sh", str(folder)],
+        user=account.pw_uid,
+        group=account.pw_gid,
+        extra_groups=[],
+        cwd="/",
+        capture_output=True,
+        check=False,
+    )
+    return asked.returncode == 0
+
+
+def command_line(pid: int) -> str:
+    """The command line of a living process, empty when there is none (or it is a zombie)."""
+    proc = Path(f"/proc/{pid}/cmdline")
+    if Path("/proc/self").exists():
+        try:
+            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    asked = subprocess.run(
+        ["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip()
 
 
 def _bindirs() -> Iterator[Path]:

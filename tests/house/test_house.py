@@ -1,0 +1,82 @@
+"""The house rules that no linter knows: each is one test, and its message gives the reason."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.migrating import drift
+
+APP = Path(__file__).resolve().parents[2] / "app"
+ROOMS = sorted(path.name for path in APP.iterdir() if (path / "__init__.py").exists())
+
+
+def sources(*, without: tuple[str, ...] = ()) -> Iterator[tuple[Path, ast.Module]]:
+    """Every file of the package beside the rooms named, as a path from the root and a tree."""
+    for path in sorted(APP.rglob("*.py")):
+        place = path.relative_to(APP)
+        if place.parts[0] not in without:
+            yield place, ast.parse(path.read_bytes())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """The dotted name of every module that a file may import, `from` imports in both readings."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def test_there_is_something_to_check():
+    assert len(list(sources())) > 50
+    assert {"core", "auth", "workorders"} <= set(ROOMS)
+
+
+def test_only_the_edge_commits():
+    commits = [
+        f"{place}:{node.lineno}"
+        for place, tree in sources(without=("core",))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr == "commit"
+    ]
+    assert not commits, (
+        "core.db commits when the request or the job ends well, so that the change, its jobs and "
+        f"its audit rows are there together or not at all: {commits}"
+    )
+
+
+def test_a_rooms_doorways_and_wire_shapes_are_its_own():
+    private = ("routes", "schemas", "jobs")
+    peeks = [
+        f"{place}: {name}"
+        for place, tree in sources()
+        if place.parts[0] in ROOMS  # the roof mounts the routes
+        for name in imported(tree)
+        if name.startswith("app.")
+        and len(parts := name.split(".")) == 3
+        and parts[1] in ROOMS
+        and parts[1] not in (place.parts[0], "core")
+        and parts[2] in private
+    ]
+    assert not peeks, (
+        "A room's wire shapes change with its clients; other rooms use its queries, rules and "
+        f"service: {peeks}"
+    )
+
+
+def test_files_are_named_for_what_they_hold():
+    vague = {"utils.py", "helpers.py", "crud.py", "common.py", "misc.py"}
+    named = [str(place) for place, _ in sources() if place.name in vague]
+    assert not named, f"Such a file collects what found no place of its own: {named}"
+
+
+def test_models_equal_migrations(databases):
+    with databases.clone() as url:
+        differences = drift(url)
+    assert not differences, (
+        "Write a migration (alembic revision --autogenerate): the models say otherwise than the "
+        f"migrations made: {differences}"
+    )
