@@ -13,7 +13,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """The frozen settings of one process, from `YINGWEI_*` variables and `DATABASE_URL`."""
 
-    model_config = SettingsConfigDict(env_prefix="YINGWEI_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="YINGWEI_", frozen=True, extra="ignore", validate_by_name=True
+    )
 
     database_url: str = Field(
         default="postgresql://localhost/yingwei",
