@@ -13,12 +13,15 @@ from app.core.db import open_database
 from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
+from app.ordering import jobs as ordering
 
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
-HANDLERS: dict[str, list[Handler]] = {}
+HANDLERS: dict[str, list[Handler]] = {
+    "sale.confirmed": [ordering.send_sale],
+}
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
-FROM_TIME_TO_TIME: list[tuple[float, Handler]] = []
+FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [(1.0, ordering.sweep)]
 
 # A worker that has not been heard of for this long is dead, and its jobs are given to others.
 DEAD_AFTER_SECONDS = 20.0
@@ -66,7 +69,7 @@ async def work(settings: Settings, *, concurrency: int = 8) -> None:
             for task in aside:
                 task.cancel()
             await asyncio.gather(*aside, return_exceptions=True)
-            await worker.database.close()
+            await worker.close()
 
 
 async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:

@@ -6,9 +6,10 @@ it exists exactly when its data do. `app/worker.py` holds the map from event to 
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import procrastinate
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -61,6 +62,9 @@ def queue_of(database_url: str, *, max_size: int = 4) -> procrastinate.App:
     )
 
 
+Kept = TypeVar("Kept", bound=AbstractAsyncContextManager[Any])
+
+
 @dataclass(frozen=True)
 class Worker:
     """What a worker process hands to every handler: its settings, clock and database."""
@@ -68,6 +72,22 @@ class Worker:
     settings: Settings
     clock: Clock
     database: Database
+    _kept: dict[str, Any] = field(default_factory=dict)
+    _ends: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def keep(self, name: str, make: Callable[[], Kept]) -> Kept:
+        """Give what was made under a name before, such as a client with its connections, or make
+        it now; `close` ends it."""
+        if name not in self._kept:
+            self._kept[name] = made = make()
+            await self._ends.enter_async_context(made)
+        kept: Kept = self._kept[name]
+        return kept
+
+    async def close(self) -> None:
+        """End what was kept, and give the database's connections back."""
+        await self._ends.aclose()
+        await self.database.close()
 
 
 # A handler takes the worker and the event's facts; it opens its own transaction, which is the

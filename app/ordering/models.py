@@ -1,7 +1,6 @@
 """One row a sale to be delivered, and every callback that came."""
 
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
@@ -10,16 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-
-
-class SyncState(StrEnum):
-    """Where a delivery stands."""
-
-    WAITING = "waiting"
-    UNKNOWN = "unknown"
-    DELIVERED = "delivered"
-    FINISHED = "finished"
-    PARKED = "parked"
+from app.ordering.delivery import SyncState
 
 
 class OrderSync(Row, Base):
@@ -31,7 +21,7 @@ class OrderSync(Row, Base):
         Index(
             "ix_order_sync_due",
             "next_try_at",
-            postgresql_where=text("state IN ('waiting', 'unknown', 'delivered')"),
+            postgresql_where=text("state IN ('waiting', 'sending', 'delivered')"),
         ),
         Index("ix_order_sync_remote", "remote_id"),
     )

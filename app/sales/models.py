@@ -20,6 +20,8 @@ class Sale(Row, Base):
     __table_args__ = (
         Index("ix_sale_org", "org_unit_id", "created_at", "id"),
         Index("ix_sale_technician", "technician_id", "created_at"),
+        # Confirmed sales leave this state within seconds; who stays is looked for by it.
+        Index("ix_sale_undelivered", "confirmed_at", postgresql_where=text("state = 'confirmed'")),
         CheckConstraint(
             "state IN ('draft', 'cancelled') OR (consent_kind IS NOT NULL"
             " AND consent_hash IS NOT NULL AND confirmed_at IS NOT NULL)",

@@ -50,10 +50,20 @@ CLOCK_SKEW = timedelta(minutes=10)
 MOVES: dict[SaleState, frozenset[SaleState]] = {
     SaleState.DRAFT: frozenset({SaleState.CONFIRMED, SaleState.CANCELLED}),
     SaleState.CONFIRMED: frozenset(
-        {SaleState.SENT, SaleState.ACKNOWLEDGED, SaleState.REJECTED, SaleState.COMPLETED}
+        {
+            SaleState.SENT,
+            SaleState.ACKNOWLEDGED,
+            SaleState.REJECTED,
+            SaleState.COMPLETED,
+            SaleState.CANCELLED,
+        }
     ),
-    SaleState.SENT: frozenset({SaleState.ACKNOWLEDGED, SaleState.REJECTED, SaleState.COMPLETED}),
-    SaleState.ACKNOWLEDGED: frozenset({SaleState.REJECTED, SaleState.COMPLETED}),
+    SaleState.SENT: frozenset(
+        {SaleState.ACKNOWLEDGED, SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}
+    ),
+    SaleState.ACKNOWLEDGED: frozenset(
+        {SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}
+    ),
     SaleState.REJECTED: frozenset(),
     SaleState.COMPLETED: frozenset(),
     SaleState.CANCELLED: frozenset(),

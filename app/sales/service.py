@@ -197,7 +197,10 @@ async def cancel(tx: AsyncSession, *, sale_id: UUID, caller: Caller) -> Sale:
     """Cancel a draft; a second time is answered like the first. Raises NotFound, SaleRefused."""
     sale = await queries.for_change(tx, sale_id, caller)
     if sale.state is not SaleState.CANCELLED:
-        sale.state = rules.move(sale.state, SaleState.CANCELLED)
+        # A confirmed sale is the ordering system's to cancel; only a draft is ours alone.
+        if sale.state is not SaleState.DRAFT:
+            raise rules.SaleRefused(state=sale.state, wanted=SaleState.CANCELLED)
+        sale.state = SaleState.CANCELLED
     return sale
 
 
@@ -219,6 +222,6 @@ async def follow(
         sale.sent_at = sale.sent_at or at
         sale.acknowledged_at = sale.acknowledged_at or at
         sale.completed_at = at
-    elif state is SaleState.REJECTED:
+    elif state in (SaleState.REJECTED, SaleState.CANCELLED):
         sale.rejected_reason = reason
     return sale

@@ -1,0 +1,101 @@
+"""Where the delivery of a sale stands, and the operator's numbers for it. Pure."""
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from app.core.i18n import Words
+from app.core.parameters import Parameter, Parameters
+from app.ordering.rules import RetryNumbers
+
+
+class SyncState(StrEnum):
+    """Where a delivery stands.
+
+    waiting: to be sent at `next_try_at`. sending: an attempt has begun and its outcome is not
+    known; if nobody has told it by `next_try_at`, whoever made it has died or heard nothing.
+    delivered: the other side has the order; asked for at `next_try_at` unless it calls first.
+    finished: the other side has ended it. parked: a person has to look.
+    """
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    DELIVERED = "delivered"
+    FINISHED = "finished"
+    PARKED = "parked"
+
+
+def _seconds(name: str, default: float, zh: str, en: str) -> Parameter:
+    return Parameter(name, default=default, unit="s", words=Words(zh=zh, en=en), most=86_400)
+
+
+FIRST_DELAY = _seconds(
+    "ordering.first_delay_seconds", 2, "首次重试前等待", "Wait before the first further try"
+)
+LONGEST_DELAY = _seconds(
+    "ordering.longest_delay_seconds", 900, "重试间隔上限", "Longest wait between tries"
+)
+SETTLE = _seconds(
+    "ordering.settle_seconds",
+    30,
+    "结果未知时至少等待多久再查询(须长于对方处理一个请求的时间)",
+    "Wait after an unknown outcome before looking; longer than the other side works on a request",
+)
+LONGEST_RETRY_AFTER = _seconds(
+    "ordering.longest_retry_after_seconds",
+    3600,
+    "对方要求的等待时间上限",
+    "Longest wait the other side may ask for",
+)
+TRIES_NOT_SENT = Parameter(
+    "ordering.tries_not_sent",
+    default=200,
+    unit="",
+    words=Words(zh="未送达时最多尝试次数", en="Tries before parking what was never sent"),
+    least=1,
+)
+TRIES_UNKNOWN = Parameter(
+    "ordering.tries_unknown",
+    default=12,
+    unit="",
+    words=Words(zh="结果未知时最多尝试次数", en="Tries before parking what may have been sent"),
+    least=1,
+)
+POLL_SOONEST = _seconds(
+    "ordering.poll_soonest_seconds",
+    30,
+    "送达后多久没有回调就主动查询",
+    "How long after delivery we ask ourselves when no callback comes",
+)
+POLL_LATEST = _seconds(
+    "ordering.poll_latest_seconds",
+    3600,
+    "主动查询间隔上限",
+    "Longest time between our own questions",
+)
+
+
+def retry_numbers(parameters: Parameters, now: datetime) -> RetryNumbers:
+    """Read the numbers for trying again that are in force at a moment."""
+
+    def seconds(parameter: Parameter) -> timedelta:
+        return timedelta(seconds=parameters.number(parameter, now))
+
+    return RetryNumbers(
+        first_delay=seconds(FIRST_DELAY),
+        longest_delay=seconds(LONGEST_DELAY),
+        settle=seconds(SETTLE),
+        longest_retry_after=seconds(LONGEST_RETRY_AFTER),
+        tries_not_sent=parameters.whole(TRIES_NOT_SENT, now),
+        tries_unknown=parameters.whole(TRIES_UNKNOWN, now),
+    )
+
+
+def next_poll(parameters: Parameters, *, confirmed_at: datetime, now: datetime) -> datetime:
+    """Say when to ask for a delivered order that nobody called about.
+
+    The older the order, the less likely it is to move soon: a quarter of its age is waited,
+    within the operator's bounds.
+    """
+    soonest = timedelta(seconds=parameters.number(POLL_SOONEST, now))
+    latest = timedelta(seconds=parameters.number(POLL_LATEST, now))
+    return now + min(max((now - confirmed_at) / 4, soonest), max(soonest, latest))

@@ -1,0 +1,178 @@
+"""Reads and locks of deliveries, and the sale as the ordering system will see it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import exists, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, subtree
+from app.catalog.models import ProductOffering
+from app.core.errors import NotFound
+from app.customers.models import Customer, ServiceAddress
+from app.ordering.delivery import SyncState
+from app.ordering.models import OrderSync
+from app.ordering.order import (
+    Channel,
+    Characteristic,
+    Item,
+    ItemAction,
+    OrderToPlace,
+    Party,
+    Place,
+    Price,
+    PriceKind,
+)
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import SaleState
+from app.technicians.models import Technician
+
+CATEGORY = "visit_sale"
+CHANNEL = Channel(id="field-visit", name="装维随销")
+
+
+async def for_change(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
+    """Lock the delivery of a sale until the transaction ends; None when it has none yet."""
+    return (
+        await tx.scalars(select(OrderSync).where(OrderSync.sale_id == sale_id).with_for_update())
+    ).one_or_none()
+
+
+async def for_change_by_remote(tx: AsyncSession, remote_id: str) -> OrderSync | None:
+    """Lock the delivery that the other side knows by an id of its own; None when it is not ours."""
+    return (
+        await tx.scalars(
+            select(OrderSync).where(OrderSync.remote_id == remote_id).with_for_update().limit(1)
+        )
+    ).one_or_none()
+
+
+async def for_change_by_caller(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
+    """Lock a delivery in the caller's part of the organisation. Raises NotFound."""
+    sync = (
+        await tx.scalars(
+            select(OrderSync)
+            .where(OrderSync.id == sync_id, subtree(OrderSync.org_unit_id, caller))
+            .with_for_update()
+        )
+    ).one_or_none()
+    if sync is None:
+        raise NotFound(order_sync_id=sync_id)
+    return sync
+
+
+async def due(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
+    """List the sales whose delivery has something to do now (real time), longest due first."""
+    return (
+        await session.scalars(
+            select(OrderSync.sale_id)
+            .where(
+                OrderSync.state.in_((SyncState.WAITING, SyncState.SENDING, SyncState.DELIVERED)),
+                OrderSync.next_try_at <= now,
+            )
+            .order_by(OrderSync.next_try_at)
+            .limit(limit)
+        )
+    ).all()
+
+
+async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequence[UUID]:
+    """List confirmed sales without a delivery, confirmed before a moment (business time).
+
+    There are none while the job queue works; this is the net under it.
+    """
+    return (
+        await session.scalars(
+            select(Sale.id)
+            .where(
+                Sale.state == SaleState.CONFIRMED,
+                Sale.confirmed_at < before,
+                ~exists().where(OrderSync.sale_id == Sale.id),
+            )
+            .order_by(Sale.confirmed_at)
+            .limit(limit)
+        )
+    ).all()
+
+
+async def order_to_place(session: AsyncSession, sale_id: UUID) -> tuple[OrderToPlace, UUID]:
+    """Read a sale as an order in our own words, and its org unit. Raises NotFound, OrderUnfit."""
+    head = (
+        await session.execute(
+            select(Sale, Customer.code, Customer.name, Technician.code, Technician.name)
+            .join(Customer, Customer.id == Sale.customer_id)
+            .join(Technician, Technician.id == Sale.technician_id)
+            .where(Sale.id == sale_id)
+        )
+    ).one_or_none()
+    if head is None:
+        raise NotFound(sale_id=sale_id)
+    sale, customer_code, customer_name, technician_code, technician_name = head
+    if sale.confirmed_at is None:
+        raise NotFound(sale_id=sale_id)
+    address = (
+        await session.execute(
+            select(ServiceAddress.code, ServiceAddress.standard_address)
+            .where(ServiceAddress.customer_id == sale.customer_id)
+            .order_by(ServiceAddress.id)
+            .limit(1)
+        )
+    ).one_or_none()
+    place = Place(id=address[0], name=address[1]) if address else None
+    rows = await session.execute(
+        select(SaleItem, ProductOffering.name_zh, ProductOffering.speed_mbps)
+        .join(ProductOffering, ProductOffering.id == SaleItem.offering_id)
+        .where(SaleItem.sale_id == sale_id)
+        .order_by(SaleItem.position)
+    )
+    order = OrderToPlace(
+        external_id=str(sale.id),
+        category=CATEGORY,
+        requested_start=sale.confirmed_at,
+        customer=Party(id=customer_code, name=customer_name),
+        sales_agent=Party(id=technician_code, name=technician_name),
+        channel=CHANNEL,
+        items=tuple(_item(item, name, speed, place) for item, name, speed in rows),
+        note=sale.note,
+    )
+    return order, sale.org_unit_id
+
+
+def _item(item: SaleItem, name: str, speed_mbps: int | None, place: Place | None) -> Item:
+    prices = [Price(PriceKind.MONTHLY, item.monthly_price_fen * item.quantity)]
+    if item.one_off_price_fen:
+        prices.append(Price(PriceKind.ONE_TIME, item.one_off_price_fen * item.quantity))
+    speed = (Characteristic("speed_mbps", speed_mbps),) if speed_mbps else ()
+    return Item(
+        id=str(item.position),
+        action=ItemAction.ADD,
+        offering_code=item.offering_code,
+        offering_name=name,
+        quantity=item.quantity,
+        characteristics=speed,
+        place=place,
+        prices=tuple(prices),
+    )
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+    state: SyncState | None,
+) -> Sequence[OrderSync]:
+    """Read one page of deliveries, newest first, and one row more if there is a next page."""
+    statement = (
+        select(OrderSync)
+        .where(subtree(OrderSync.org_unit_id, caller))
+        .order_by(OrderSync.created_at.desc(), OrderSync.id.desc())
+        .limit(size + 1)
+    )
+    if state is not None:
+        statement = statement.where(OrderSync.state == state)
+    if after is not None:
+        statement = statement.where(tuple_(OrderSync.created_at, OrderSync.id) < tuple_(*after))
+    return (await session.scalars(statement)).all()
