@@ -1273,6 +1273,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_sale_customer_id"), "sale", ["customer_id"], unique=False)
     op.create_index("ix_sale_org", "sale", ["org_unit_id", "created_at", "id"], unique=False)
     op.create_index("ix_sale_technician", "sale", ["technician_id", "created_at"], unique=False)
+    op.create_index(
+        "ix_sale_undelivered",
+        "sale",
+        ["confirmed_at"],
+        unique=False,
+        postgresql_where=sa.text("state = 'confirmed'"),
+    )
     op.create_index(op.f("ix_sale_visit_id"), "sale", ["visit_id"], unique=False)
     op.create_table(
         "suggestion_decision",
@@ -1323,7 +1330,7 @@ def upgrade() -> None:
             "state",
             sa.Enum(
                 "waiting",
-                "unknown",
+                "sending",
                 "delivered",
                 "finished",
                 "parked",
@@ -1363,7 +1370,7 @@ def upgrade() -> None:
         "order_sync",
         ["next_try_at"],
         unique=False,
-        postgresql_where=sa.text("state IN ('waiting', 'unknown', 'delivered')"),
+        postgresql_where=sa.text("state IN ('waiting', 'sending', 'delivered')"),
     )
     op.create_index(op.f("ix_order_sync_org_unit_id"), "order_sync", ["org_unit_id"], unique=False)
     op.create_index("ix_order_sync_remote", "order_sync", ["remote_id"], unique=False)
@@ -1534,13 +1541,16 @@ def downgrade() -> None:
     op.drop_index(
         "ix_order_sync_due",
         table_name="order_sync",
-        postgresql_where=sa.text("state IN ('waiting', 'unknown', 'delivered')"),
+        postgresql_where=sa.text("state IN ('waiting', 'sending', 'delivered')"),
     )
     op.drop_table("order_sync")
     op.drop_index("ix_suggestion_decision_visit", table_name="suggestion_decision")
     op.drop_index(op.f("ix_suggestion_decision_customer_id"), table_name="suggestion_decision")
     op.drop_table("suggestion_decision")
     op.drop_index(op.f("ix_sale_visit_id"), table_name="sale")
+    op.drop_index(
+        "ix_sale_undelivered", table_name="sale", postgresql_where=sa.text("state = 'confirmed'")
+    )
     op.drop_index("ix_sale_technician", table_name="sale")
     op.drop_index("ix_sale_org", table_name="sale")
     op.drop_index(op.f("ix_sale_customer_id"), table_name="sale")
