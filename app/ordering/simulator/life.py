@@ -1,0 +1,244 @@
+"""What happens to orders by themselves: they move on, and their listeners hear of it.
+
+Everything still to happen stands in the store with its time, so a simulator that was killed goes
+on where it stopped as soon as it is started again.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import orjson
+
+from app.core import clock
+from app.core.db import new_id
+from app.core.log import log
+from app.ordering.simulator.dials import Dials, Step, luck, steps_of
+from app.ordering.simulator.store import Callback, Hub, Store, StoredOrder
+
+NAME = "Yingwei ordering simulator"
+
+_BATCH = 200
+_AT_ONCE = 32
+_CALLBACK_SECONDS = 5.0
+_LONGEST_SLEEP = 1.0
+# An event sent out of order leaves this long after the one it should have preceded.
+_OVERTAKEN_BY_SECONDS = 0.3
+_REASONS = {
+    "rejected": "No free port at this address",
+    "cancelled": "Cancelled by the customer",
+    "failed": "The line could not be activated",
+    "partial": "One item could not be delivered",
+    "held": "Waiting for a free installation team",
+}
+# For an item no state "partial" exists.
+_ITEM_STATES = {"partial": "completed"}
+
+
+def epoch() -> float:
+    """Return the real time in seconds since 1970."""
+    return clock.wall().timestamp()
+
+
+def wire_time(seconds: float) -> str:
+    """Write epoch seconds as RFC 3339 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class Life:
+    """The simulator's orders over time; `run` drives them until it is cancelled."""
+
+    def __init__(self, store: Store, dials: Dials, callback_token: str) -> None:
+        self.store = store
+        self.dials = dials
+        self._callback_token = callback_token
+        self._woken = asyncio.Event()
+        self._flying: set[int] = set()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+
+    # --- changes ----------------------------------------------------------------------------
+
+    def take(
+        self, body: dict[str, Any], key: str, nth: int, href_of: Callable[[str], str]
+    ) -> bytes:
+        """Store a new order with its plan and its first event; returns it as JSON.
+
+        What is returned is durable. `key` and `nth` say which POST of which externalId it is.
+        """
+        now = epoch()
+        with self.store.transaction():
+            number = self.store.next_number()
+            id_ = f"{number:08d}"
+            order = {
+                **body,
+                "@type": body.get("@type", "ProductOrder"),
+                "id": id_,
+                "href": href_of(id_),
+                "orderDate": wire_time(now),
+                "state": "acknowledged",
+                "productOrderItem": [
+                    {**item, "state": "acknowledged"} for item in body["productOrderItem"]
+                ],
+            }
+            steps = steps_of(self.dials, key, nth, len(body["productOrderItem"]), now)
+            self.store.put(StoredOrder(number, order, steps), now)
+            self._announce(number, "ProductOrderCreateEvent", order, steps, now)
+        self._woken.set()
+        return orjson.dumps(order)
+
+    def advance(self, now: float) -> int:
+        """Take every step that is due (epoch seconds), one batch; returns how many."""
+        with self.store.transaction():
+            due = self.store.due_orders(now, _BATCH)
+            for order in due:
+                step, *rest = order.steps
+                moved = _moved(order.body, step.state, now)
+                self.store.put(StoredOrder(order.number, moved, rest), now)
+                self._announce(order.number, "ProductOrderStateChangeEvent", moved, rest, now)
+        return len(due)
+
+    def _announce(
+        self, number: int, kind: str, order: dict[str, Any], rest: Sequence[Step], now: float
+    ) -> None:
+        """Put an event in the post for each listener, as the dials of callbacks would have it."""
+        for hub in self.store.hubs():
+            if not _wants(hub, kind):
+                continue
+            event = {
+                "eventId": new_id().hex,
+                "eventTime": wire_time(now),
+                "eventType": kind,
+                "domain": "ProductOrdering",
+                "title": NAME,
+                "event": {"productOrder": order},
+            }
+            due = self._due(f"{order['id']}/{len(rest)}/{hub.callback}", rest, now)
+            for moment in due:
+                self.store.put_callback(number, hub.callback, orjson.dumps(event).decode(), moment)
+
+    def _due(self, about: str, rest: Sequence[Step], now: float) -> list[float]:
+        """Decide when an event is sent: once, never, late, after the next event, or twice."""
+        dials = self.dials
+
+        def drawn(name: str, share: float) -> bool:
+            happens = luck(dials.seed, name, about) < share
+            if happens:
+                self.store.count(name)
+            return happens
+
+        if drawn("callback_lost", dials.callback_lost):
+            return []
+        due = now
+        if drawn("callback_late", dials.callback_late):
+            due += dials.callback_late_seconds
+        if rest and drawn("callback_out_of_order", dials.callback_out_of_order):
+            due = max(due, rest[0].due, now) + _OVERTAKEN_BY_SECONDS
+        if drawn("callback_duplicate", dials.callback_duplicate):
+            return [due, due]
+        return [due]
+
+    # --- driving ----------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Move orders and send callbacks as they fall due, until cancelled."""
+        headers = {"User-Agent": NAME, "Content-Type": "application/json"}
+        if self._callback_token:
+            headers["Authorization"] = f"Bearer {self._callback_token}"
+        limits = httpx.Limits(max_connections=_AT_ONCE)
+        async with (
+            httpx.AsyncClient(headers=headers, timeout=_CALLBACK_SECONDS, limits=limits) as http,
+            asyncio.TaskGroup() as flights,
+        ):
+            while True:
+                self._woken.clear()
+                now = epoch()
+                moved = self.advance(now)
+                for letters in self._by_order(self.store.due_callbacks(now, _BATCH)):
+                    self._flying |= {letter.number for letter in letters}
+                    flights.create_task(self._send(http, letters))
+                if moved < _BATCH:
+                    await self._rest(now)
+                else:
+                    await asyncio.sleep(0)
+
+    async def _rest(self, now: float) -> None:
+        """Sleep until something falls due or somebody wakes us."""
+        due = self.store.next_due(now)
+        wait = _LONGEST_SLEEP if due is None else min(max(due - epoch(), 0), _LONGEST_SLEEP)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._woken.wait(), wait)
+
+    def _by_order(self, due: Iterable[Callback]) -> list[list[Callback]]:
+        """Group callbacks not yet on their way by order, since those of one keep their order."""
+        groups: dict[tuple[int, str], list[Callback]] = {}
+        for letter in due:
+            if letter.number not in self._flying:
+                groups.setdefault((letter.order_number, letter.url), []).append(letter)
+        return list(groups.values())
+
+    async def _send(self, http: httpx.AsyncClient, letters: Sequence[Callback]) -> None:
+        """Send the callbacks of one order to one listener, one after the other."""
+        try:
+            for letter in letters:
+                async with self._slots:
+                    delivered = await _post(http, letter)
+                with self.store.transaction():
+                    self._settle(letter, delivered)
+        finally:
+            self._flying -= {letter.number for letter in letters}
+            self._woken.set()
+
+    def _settle(self, letter: Callback, delivered: bool) -> None:
+        """Note how one sending ended: delivered, to be tried again, or given up."""
+        if delivered:
+            self.store.count("callback_delivered")
+            self.store.drop_callback(letter.number)
+            return
+        self.store.count("callback_failed")
+        if letter.tries + 1 >= self.dials.callback_tries:
+            self.store.count("callback_given_up")
+            self.store.drop_callback(letter.number)
+            return
+        pause = self.dials.callback_retry_seconds * 2**letter.tries
+        self.store.put_off(letter.number, epoch() + pause)
+
+
+async def _post(http: httpx.AsyncClient, letter: Callback) -> bool:
+    """Send one event; says whether the listener took it."""
+    try:
+        answer = await http.post(letter.url, content=letter.body)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        # ValueError: a registered address whose host name cannot be encoded.
+        log.warning("callback_failed", url=letter.url, error=type(error).__name__)
+        return False
+    if not answer.is_success:
+        log.warning("callback_refused", url=letter.url, status=answer.status_code)
+    return answer.is_success
+
+
+def _moved(order: dict[str, Any], state: str, now: float) -> dict[str, Any]:
+    """Return the order in its new state, with what the schema says of that state."""
+    item_state = _ITEM_STATES.get(state, state)
+    items = [{**item, "state": item_state} for item in order["productOrderItem"]]
+    if state == "partial":
+        items[-1]["state"] = "failed"
+    moved = {**order, "state": state, "productOrderItem": items}
+    if state in ("completed", "partial"):
+        moved["completionDate"] = wire_time(now)
+    if state == "cancelled":
+        moved |= {"cancellationDate": wire_time(now), "cancellationReason": _REASONS[state]}
+    elif state in _REASONS:
+        note = {"author": NAME, "date": wire_time(now), "text": _REASONS[state]}
+        moved["note"] = [*order.get("note", []), note]
+    return moved
+
+
+def _wants(hub: Hub, kind: str) -> bool:
+    """Say whether a listener's query (`eventType=A,B`) asks for events of a kind."""
+    wanted = parse_qs(hub.query or "").get("eventType")
+    return wanted is None or kind in ",".join(wanted).split(",")
