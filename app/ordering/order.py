@@ -1,0 +1,186 @@
+"""One order in our own words: what we ask of an ordering system, and what it tells us back.
+
+No wire format is known here; the codecs turn these values into TMF622 bodies and answers into
+these values.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from app.core.errors import Problem
+from app.core.i18n import Words
+from app.ordering.rules import RemoteState
+
+
+class OrderUnfit(Problem):
+    """The order lacks what every ordering system needs; a fault of ours, found before sending."""
+
+    slug, status = "ordering-order-unfit", 422
+    title = Words(zh="订单内容不完整", en="The order is not complete")
+    advice = Words(zh="请更正:{fields}。", en="Correct: {fields}.")
+
+
+class ItemAction(StrEnum):
+    """What an item does to the customer's products, as TMF622 names it."""
+
+    ADD = "add"
+    MODIFY = "modify"
+    DELETE = "delete"
+    NO_CHANGE = "noChange"
+
+
+class PriceKind(StrEnum):
+    """How often a price is charged."""
+
+    ONE_TIME = "one_time"
+    MONTHLY = "monthly"
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A person by our number; the name helps people who read the order."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where the sale was made."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The address to serve, by our number and in words."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Characteristic:
+    """One property of the product ordered, such as its speed."""
+
+    name: str
+    value: str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One price of an item: fen, tax included, for the whole quantity."""
+
+    kind: PriceKind
+    amount_fen: int
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One line of the order; `id` is unique within it, `quantity` at least 1."""
+
+    id: str
+    action: ItemAction
+    offering_code: str
+    offering_name: str | None = None
+    quantity: int = 1
+    characteristics: tuple[Characteristic, ...] = ()
+    place: Place | None = None
+    prices: tuple[Price, ...] = ()
+    appointment_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderToPlace:
+    """A finished sale as an order, independent of the version the other side speaks.
+
+    `external_id` is the sale's id: the other side keeps it and is asked for it before anything is
+    sent a second time. `requested_start` is aware. Raises OrderUnfit when something is missing.
+    """
+
+    external_id: str
+    category: str
+    requested_start: datetime
+    customer: Party
+    sales_agent: Party
+    channel: Channel
+    items: tuple[Item, ...]
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse an order that no ordering system could take."""
+        fields = list(_unfit(self))
+        if fields:
+            raise OrderUnfit(fields=fields)
+
+
+def _unfit(order: OrderToPlace) -> list[str]:
+    """Name the fields of an order that are missing or make no sense."""
+    needed = {
+        "external_id": order.external_id,
+        "category": order.category,
+        "customer.id": order.customer.id,
+        "sales_agent.id": order.sales_agent.id,
+        "channel.id": order.channel.id,
+        "items": order.items,
+    }
+    fields = [name for name, value in needed.items() if not value]
+    if order.requested_start.tzinfo is None:
+        fields.append("requested_start")
+    ids = [item.id for item in order.items]
+    for index, item in enumerate(order.items):
+        where = f"items[{index}]"
+        if not item.id or ids.count(item.id) > 1:
+            fields.append(f"{where}.id")
+        if not item.offering_code:
+            fields.append(f"{where}.offering_code")
+        if item.quantity < 1:
+            fields.append(f"{where}.quantity")
+        if any(price.amount_fen < 0 for price in item.prices):
+            fields.append(f"{where}.prices")
+        if not all(_can_be_sent(each) for each in item.characteristics):
+            fields.append(f"{where}.characteristics")
+        if item.place is not None and not item.place.id:
+            fields.append(f"{where}.place.id")
+    return fields
+
+
+def _can_be_sent(characteristic: Characteristic) -> bool:
+    value = characteristic.value
+    return bool(characteristic.name) and not (isinstance(value, float) and not math.isfinite(value))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteOrder:
+    """A product order as the other side told it.
+
+    `state` is None when it said none or one that TMF622 does not know; `state_text` keeps its own
+    word. `reason` is its text on why the order was refused, cancelled or held. Times are aware.
+    """
+
+    id: str
+    href: str | None
+    external_id: str | None
+    state: RemoteState | None
+    state_text: str | None
+    ordered_at: datetime | None
+    reason: str | None
+    item_states: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteEvent:
+    """A callback: something happened to a product order.
+
+    `id` is the other side's event id or, where it sends none, a hash of the content. `at` is the
+    other side's time of the event, None when it sent none or one without a time zone.
+    """
+
+    id: str
+    kind: str
+    at: datetime | None
+    order: RemoteOrder

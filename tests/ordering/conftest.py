@@ -1,0 +1,180 @@
+"""A simulator as a process of its own, a listener for its callbacks, and the published schema."""
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.ordering.simulator import BASE_PATH
+
+_SERVE = """
+import json, sys
+from pathlib import Path
+from app.ordering.simulator import Dials, serve
+serve("127.0.0.1", int(sys.argv[1]), Path(sys.argv[2]), Dials(**json.loads(sys.argv[3])),
+      **json.loads(sys.argv[4]))
+"""
+
+
+class Simulator:
+    """One simulator process on one store; it can be killed and started again."""
+
+    def __init__(self, store: Path) -> None:
+        self.store = store
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.base_url = self.origin + BASE_PATH
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, options: dict[str, str] | None = None, **dials: Any) -> None:
+        """Start the process and wait until it answers."""
+        argv = [str(self.port), str(self.store), json.dumps(dials), json.dumps(options or {})]
+        self._process = subprocess.Popen([sys.executable, "-c", _SERVE, *argv])
+        give_up = time.monotonic() + 30
+        while True:
+            assert self._process.poll() is None, "the simulator stopped by itself"
+            try:
+                httpx.get(self.origin, timeout=1)
+                return
+            except httpx.TransportError:
+                assert time.monotonic() < give_up, "the simulator does not answer"
+                time.sleep(0.05)
+
+    def end(self, with_signal: signal.Signals) -> int:
+        """Send the process a signal and wait for its end; returns its exit code."""
+        assert self._process is not None
+        self._process.send_signal(with_signal)
+        code = self._process.wait(timeout=15)
+        self._process = None
+        return code
+
+    def kill(self) -> None:
+        """End the process as a power-hungry kernel would: SIGKILL, no farewell."""
+        self.end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the process if it still runs."""
+        if self._process is not None:
+            self.end(signal.SIGTERM)
+
+    def dial(self, **dials: Any) -> None:
+        """Set all dials: those named, and the others to their defaults."""
+        httpx.put(f"{self.origin}/_simulator/dials", json=dials).raise_for_status()
+
+    def orders(self, external_id: str | None = None) -> list[dict[str, Any]]:
+        """List the orders it holds, of one externalId or all."""
+        found = httpx.get(f"{self.origin}/_simulator/orders").raise_for_status().json()["orders"]
+        return [each for each in found if external_id in (None, each["externalId"])]
+
+    def posts(self, external_id: str) -> int:
+        """Count the POSTs that came for an externalId, with or without effect."""
+        answer = httpx.get(f"{self.origin}/_simulator/orders").raise_for_status().json()
+        rows = answer["orders"] + answer["without_order"]
+        return next((row["posts"] for row in rows if row["externalId"] == external_id), 0)
+
+    def counts(self) -> dict[str, Any]:
+        """Read its figures."""
+        found: dict[str, Any] = httpx.get(f"{self.origin}/_simulator/counts").json()
+        return found
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def make_simulator(tmp_path: Path) -> Iterator[Callable[[], Simulator]]:
+    """Make simulators that are not started yet; each is stopped at the end."""
+    made: list[Simulator] = []
+
+    def make() -> Simulator:
+        made.append(Simulator(tmp_path / f"simulator-{len(made)}.db"))
+        return made[-1]
+
+    yield make
+    for simulator in made:
+        simulator.stop()
+
+
+@pytest.fixture(scope="module")
+def shared_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
+    simulator = Simulator(tmp_path_factory.mktemp("simulator") / "orders.db")
+    simulator.start()
+    yield simulator
+    simulator.stop()
+
+
+@pytest.fixture
+def simulator(shared_simulator: Simulator) -> Simulator:
+    """A running simulator, one process for all tests of a file, its dials at their defaults."""
+    shared_simulator.dial()
+    return shared_simulator
+
+
+def bare_answer(status: int) -> bytes:
+    """Write an HTTP answer without a body, after which the connection is closed."""
+    return f"HTTP/1.1 {status} Bare\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+
+
+class RawServer:
+    """A listener on a socket: answers each request with given bytes and keeps what came."""
+
+    def __init__(self, answer: bytes = bare_answer(204)) -> None:
+        self.answer = answer
+        self.hold_open = 0.0  # seconds between answer and close
+        self.received: list[tuple[str, dict[str, str], bytes]] = []
+        self.url = ""
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Read one request, answer it and close."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode()
+            line, *lines = head.strip().split("\r\n")
+            headers = {k.lower(): v for k, v in (each.split(": ", 1) for each in lines)}
+            body = await reader.readexactly(int(headers.get("content-length", 0)))
+            self.received.append((line, headers, body))
+            writer.write(self.answer)
+            await writer.drain()
+            await asyncio.sleep(self.hold_open)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    def events(self) -> list[dict[str, Any]]:
+        """Read what came as JSON bodies, in the order in which it came."""
+        return [json.loads(body) for _, _, body in self.received]
+
+
+@pytest.fixture
+async def raw_server() -> AsyncIterator[RawServer]:
+    """A server that answers what the test tells it to."""
+    raw = RawServer()
+    server = await asyncio.start_server(raw.handle, "127.0.0.1", 0)
+    raw.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    yield raw
+    server.close()
+    await server.wait_closed()
+
+
+@pytest.fixture(scope="session")
+def tmf622_v4(shared_dir: Path) -> dict[str, Any]:
+    """The published description of TMF622 v4.0.0."""
+    folder = shared_dir / "tmf" / "TMF622"
+    if not folder.is_dir():
+        pytest.skip("the TMF622 specification is not in the folder of public data")
+    (file,) = folder.glob("*v4.0.0_swagger.json")
+    swagger: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    return swagger
