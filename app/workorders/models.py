@@ -15,7 +15,11 @@ from app.workorders.rules import State, Step, UnplacedReason, WorkType
 
 
 class WorkOrder(Row, Base):
-    """A promised install or repair. Times are UTC; `planned_day` is a local day of the org unit."""
+    """A promised install or repair. Times are UTC; `planned_day` is a local day of the org unit.
+
+    `content_hash` tells a repeated intake from one with other content; `tried_at` is when placing
+    was last tried.
+    """
 
     __tablename__ = "work_order"
     __table_args__ = (
@@ -36,19 +40,29 @@ class WorkOrder(Row, Base):
                 "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
             ),
         ),
+        # The supervisor's list, newest first; of open orders, which are few beside years of closed
+        # ones, any further condition is found quickly by the second.
         Index("ix_work_order_list", "org_unit_id", "received_at", "id"),
         Index(
-            "ix_work_order_waiting",
-            "state",
+            "ix_work_order_open",
+            "org_unit_id",
             "received_at",
-            postgresql_where=text("state IN ('received', 'located', 'unplaced')"),
-        ),
-        Index(
-            "ix_work_order_open_grid",
-            "grid_id",
+            "id",
             postgresql_where=text("state NOT IN ('completed', 'archived', 'cancelled')"),
         ),
-        Index("ix_work_order_customer", "customer_id", "received_at"),
+        # Taken in but not placed, since placing failed: almost always empty.
+        Index(
+            "ix_work_order_waiting",
+            "tried_at",
+            postgresql_where=text("state IN ('received', 'located')"),
+        ),
+        Index("ix_work_order_grid", "grid_id", "received_at"),
+        Index(
+            "ix_work_order_customer",
+            "customer_id",
+            "received_at",
+            postgresql_where=text("customer_id IS NOT NULL"),
+        ),
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         CheckConstraint("(state = 'unplaced') = (unplaced_reason IS NOT NULL)", name="reason_said"),
     )
@@ -80,6 +94,7 @@ class WorkOrder(Row, Base):
     due_at: Mapped[datetime | None]
     reported_at: Mapped[datetime]
     received_at: Mapped[datetime]
+    tried_at: Mapped[datetime | None]
     holder_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     planned_day: Mapped[date | None]
     restored_at: Mapped[datetime | None]
@@ -91,12 +106,15 @@ class WorkOrder(Row, Base):
 
 
 class WorkOrderEvent(Row, Base):
-    """One step of an order: who, when (server and device time), where, why. Append-only."""
+    """One step of an order: who, when (server and device time), where, why. Append-only.
+
+    The order comes first in the key, and ids are made in the order of time: one index gives both
+    the row and an order's history.
+    """
 
     __tablename__ = "work_order_event"
-    __table_args__ = (Index("ix_work_order_event_order", "work_order_id", "at"),)
 
-    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
     at: Mapped[datetime]
     device_at: Mapped[datetime | None]
     account_id: Mapped[UUID | None]

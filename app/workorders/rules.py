@@ -67,6 +67,7 @@ MOVES: dict[tuple[State, Step], State] = {
     (State.ASSIGNED, Step.ACKNOWLEDGE): State.ACKNOWLEDGED,
     (State.ASSIGNED, Step.DECLINE): State.LOCATED,
     (State.ACKNOWLEDGED, Step.ASSIGN): State.ASSIGNED,
+    (State.ACKNOWLEDGED, Step.UNPLACE): State.UNPLACED,
     (State.ACKNOWLEDGED, Step.TRAVEL): State.EN_ROUTE,
     (State.ACKNOWLEDGED, Step.HAND_BACK): State.LOCATED,
     (State.EN_ROUTE, Step.CHECK_IN): State.ON_SITE,
@@ -125,6 +126,7 @@ class UnplacedReason(StrEnum):
     SHARED_POINT = "shared_point"
     NO_GRID = "no_grid"
     NOBODY_ASSIGNED = "nobody_assigned"
+    ALL_DECLINED = "all_declined"
     NOBODY_WITH_SKILL = "nobody_with_skill"
     NOBODY_ON_SHIFT = "nobody_on_shift"
     NO_MINUTES_LEFT = "no_minutes_left"

@@ -1,0 +1,396 @@
+"""Placing one order: who is asked, on which days, why each is passed over, and who gets it.
+
+Pure: the diaries are values in memory, read and kept by the service. A chunk of orders is placed
+against the same diaries one after the other, each taking its minutes.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from app.core.i18n import Words
+from app.core.parameters import Parameter
+from app.workorders.rules import UnplacedReason
+
+NEAR_BORDER = Parameter(
+    name="dispatch.near_border_m",
+    default=15,
+    unit="m",
+    words=Words(
+        zh="离网格边界多近的工单标记为「临界」", en="How close to a border an order is marked"
+    ),
+    most=1000,
+)
+TRAVEL_ALLOWANCE = Parameter(
+    name="dispatch.travel_allowance_minutes",
+    default=15,
+    unit="min",
+    words=Words(zh="每单预留的路途时间", en="Travel time set aside for each order"),
+    most=240,
+)
+HORIZON = Parameter(
+    name="dispatch.horizon_days",
+    default=7,
+    unit="days",
+    words=Words(
+        zh="自动派单最多向后看几天(今天之外)",
+        en="How many days after today automatic placement looks ahead",
+    ),
+    most=60,
+)
+STAND_IN_LOCALITIES = Parameter(
+    name="dispatch.stand_in_localities",
+    default=8,
+    unit="localities",
+    words=Words(
+        zh="同一坐标被多少个不同街道/小区共用即视为地址库的默认点",
+        en="How many localities at one point make it a geocoder's stand-in",
+    ),
+    least=2,
+)
+RETRY = Parameter(
+    name="dispatch.retry_minutes",
+    default=30,
+    unit="min",
+    words=Words(
+        zh="未派出的工单每隔多久自动再试", en="How often an order without a holder is tried again"
+    ),
+    least=1,
+)
+
+
+class Kind(StrEnum):
+    """How a candidate comes to be asked, in the order of asking.
+
+    A loan wins while it runs, since somebody has decided that this person works here on that day.
+    """
+
+    LOAN = "loan"
+    PRIMARY = "primary"
+    BACKUP = "backup"
+    NEIGHBOUR = "neighbour"
+
+
+_ORDER = {kind: place for place, kind in enumerate(Kind)}
+
+
+class PassedOver(StrEnum):
+    """Why a candidate did not get an order, from the farthest from getting it to the nearest."""
+
+    INACTIVE = "inactive"
+    NO_SKILL = "no_skill"
+    DECLINED_BEFORE = "declined_before"
+    NOT_ON_SHIFT = "not_on_shift"
+    ON_LEAVE = "on_leave"
+    WINDOW_UNREACHABLE = "window_unreachable"
+    NO_MINUTES_LEFT = "no_minutes_left"
+
+
+_NEARNESS = {why: place for place, why in enumerate(PassedOver)}
+
+# What the supervisor is told: where the candidate who came nearest failed.
+_UNPLACED = {
+    PassedOver.INACTIVE: UnplacedReason.NOBODY_ASSIGNED,
+    PassedOver.NO_SKILL: UnplacedReason.NOBODY_WITH_SKILL,
+    PassedOver.DECLINED_BEFORE: UnplacedReason.ALL_DECLINED,
+    PassedOver.NOT_ON_SHIFT: UnplacedReason.NOBODY_ON_SHIFT,
+    PassedOver.ON_LEAVE: UnplacedReason.NOBODY_ON_SHIFT,
+    PassedOver.WINDOW_UNREACHABLE: UnplacedReason.WINDOW_UNREACHABLE,
+    PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
+}
+
+# Time or a change of shifts may heal these; the others wait for a person.
+HEALED_BY_TIME = frozenset(
+    {
+        UnplacedReason.NOBODY_ASSIGNED,
+        UnplacedReason.NOBODY_WITH_SKILL,
+        UnplacedReason.NOBODY_ON_SHIFT,
+        UnplacedReason.NO_MINUTES_LEFT,
+        UnplacedReason.WINDOW_UNREACHABLE,
+    }
+)
+
+REASON_WORDS: dict[PassedOver, Words] = {
+    PassedOver.INACTIVE: Words(zh="账号已停用", en="no longer active"),
+    PassedOver.NO_SKILL: Words(zh="缺少所需技能", en="lacks a skill the order needs"),
+    PassedOver.DECLINED_BEFORE: Words(zh="已拒单或退单", en="has declined or handed it back"),
+    PassedOver.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift for this grid"),
+    PassedOver.ON_LEAVE: Words(zh="请假", en="on leave"),
+    PassedOver.WINDOW_UNREACHABLE: Words(
+        zh="赶不上预约时段", en="cannot be there within the appointment window"
+    ),
+    PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
+}
+
+KIND_WORDS: dict[Kind, Words] = {
+    Kind.LOAN: Words(zh="借调", en="on loan to this grid"),
+    Kind.PRIMARY: Words(zh="主责", en="primary of this grid"),
+    Kind.BACKUP: Words(zh="备岗", en="backup of this grid"),
+    Kind.NEIGHBOUR: Words(zh="相邻网格主责", en="primary of a neighbouring grid"),
+}
+
+
+class Candidate(NamedTuple):
+    """Somebody who may be asked: dates are local days, `valid_to` excluded; Monday's bit is 1."""
+
+    technician_id: UUID
+    kind: Kind
+    rank: int
+    distance_m: float
+    weekdays: int = 127
+    valid_from: date = date.min
+    valid_to: date | None = None
+
+    def on(self, day: date) -> bool:
+        """Tell whether this person belongs to the grid on a local day."""
+        return (
+            self.valid_from <= day
+            and (self.valid_to is None or day < self.valid_to)
+            and bool(self.weekdays >> day.weekday() & 1)
+        )
+
+
+def in_order_of_asking(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Sort: loans, the primary, backups by rank, then neighbours' primaries, nearest first.
+
+    A neighbour who belongs to the grid anyway, or by several neighbours, is asked once.
+    """
+    ordered = sorted(
+        candidates,
+        key=lambda one: (_ORDER[one.kind], one.distance_m, one.rank, one.technician_id),
+    )
+    known: set[UUID] = set()
+    asked = []
+    for one in ordered:
+        if one.kind is not Kind.NEIGHBOUR or one.technician_id not in known:
+            asked.append(one)
+        known.add(one.technician_id)
+    return asked
+
+
+@dataclass(slots=True)
+class Day:
+    """What is left of one technician's day: times at work from now on, and minutes to give away."""
+
+    at_work: list[tuple[datetime, datetime]]
+    left: float
+    away: PassedOver | None = None
+
+
+@dataclass(slots=True)
+class Diary:
+    """One technician as placing sees them; `day` works a day out when it is first asked about."""
+
+    technician_id: UUID
+    active: bool
+    skills: frozenset[str]
+    zone: ZoneInfo
+    daily_minutes: int
+    shifts: Sequence[tuple[int, time, time]]
+    leave: Sequence[tuple[datetime, datetime]]
+    promised: Mapping[date, tuple[int, int]]
+    now: datetime
+    allowance: float
+    today: date = field(init=False)
+    days: dict[date, Day] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.today = self.now.astimezone(self.zone).date()
+
+    def day(self, day: date) -> Day:
+        """Work out a local day: shifts less leave, from now on, less what is promised already.
+
+        What days gone by still hold counts against today.
+        """
+        known = self.days.get(day)
+        if known is None:
+            known = self.days[day] = self.worked_out(day)
+        return known
+
+    def worked_out(self, day: date) -> Day:
+        """Work a day out as it was when the diary was read, before anything was taken from it."""
+        at_work, away = working_time(self.shifts, self.leave, self.zone, day, self.now)
+        minutes = sum((ends - begins).total_seconds() for begins, ends in at_work) / 60
+        left = min(minutes, self.daily_minutes)
+        for on, (promised_minutes, orders) in self.promised.items():
+            if on == day or (day == self.today and on < day):
+                left -= promised_minutes + orders * self.allowance
+        return Day(at_work, left, away)
+
+
+def working_time(
+    shifts: Sequence[tuple[int, time, time]],
+    leave: Sequence[tuple[datetime, datetime]],
+    zone: ZoneInfo,
+    day: date,
+    not_before: datetime,
+) -> tuple[list[tuple[datetime, datetime]], PassedOver | None]:
+    """Say when somebody works on a local day from a moment on; when never, say why.
+
+    `shifts` are (weekday, from, until) in local time, Monday is 0; the answer is aware moments.
+    """
+    planned = [
+        (
+            max(datetime.combine(day, begins, zone).astimezone(UTC), not_before),
+            datetime.combine(day, ends, zone).astimezone(UTC),
+        )
+        for weekday, begins, ends in shifts
+        if weekday == day.weekday()
+    ]
+    planned = [(begins, ends) for begins, ends in planned if begins < ends]
+    if not planned:
+        return [], PassedOver.NOT_ON_SHIFT
+    for away_from, away_until in leave:
+        planned = [
+            piece
+            for begins, ends in planned
+            for piece in ((begins, min(ends, away_from)), (max(begins, away_until), ends))
+            if piece[0] < piece[1]
+        ]
+    return planned, None if planned else PassedOver.ON_LEAVE
+
+
+class Ask(NamedTuple):
+    """What placing needs to know of an order. Moments are aware."""
+
+    minutes: int
+    skills: frozenset[str] = frozenset()
+    window: tuple[datetime, datetime] | None = None
+    due_at: datetime | None = None
+    declined: frozenset[UUID] = frozenset()
+
+
+def days_to_try(ask: Ask, now: datetime, zone: ZoneInfo, horizon: int) -> list[date]:
+    """List the local days on which an order may be planned, the first first.
+
+    An appointment fixes them. Otherwise today and as many days after it as the horizon says, but
+    not beyond the day it is due: whoever cannot keep the promise tells the supervisor while there
+    is time. An order that is late already goes to the first day that has room.
+    """
+    today = now.astimezone(zone).date()
+    first, last = today, today + timedelta(days=horizon)
+    if ask.window is not None:
+        first = max(today, ask.window[0].astimezone(zone).date())
+        last = ask.window[1].astimezone(zone).date()
+    elif ask.due_at is not None and ask.due_at > now:
+        last = min(last, ask.due_at.astimezone(zone).date())
+    return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+
+class Tried(NamedTuple):
+    """A candidate who was considered, and why they were passed over; None for the chosen one."""
+
+    candidate: Candidate
+    why: PassedOver | None
+
+
+class Choice(NamedTuple):
+    """Who gets an order and on which local day, or why nobody does, and who was considered."""
+
+    candidate: Candidate | None
+    day: date | None
+    unplaced: UnplacedReason | None
+    tried: list[Tried]
+    more: int
+
+
+def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
+    """Say what keeps somebody from an order on any day; None when nothing does."""
+    if not diary.active:
+        return PassedOver.INACTIVE
+    if not ask.skills <= diary.skills:
+        return PassedOver.NO_SKILL
+    if diary.technician_id in ask.declined:
+        return PassedOver.DECLINED_BEFORE
+    return None
+
+
+def why_not_on(ask: Ask, candidate: Candidate, diary: Diary, day: date) -> PassedOver | None:
+    """Say what keeps somebody from an order on a local day; None when nothing does.
+
+    An appointment is kept when work can begin within its window and end before the shift does.
+    """
+    plan = diary.day(day)
+    if plan.away is not None:
+        return plan.away
+    if not candidate.on(day):
+        return PassedOver.NOT_ON_SHIFT
+    if ask.window is not None and not reachable(ask.window, ask.minutes, plan.at_work):
+        return PassedOver.WINDOW_UNREACHABLE
+    if plan.left < ask.minutes + diary.allowance:
+        return PassedOver.NO_MINUTES_LEFT
+    return None
+
+
+def reachable(
+    window: tuple[datetime, datetime], minutes: int, at_work: Iterable[tuple[datetime, datetime]]
+) -> bool:
+    """Tell whether work of so many minutes can begin within a window and end within a shift."""
+    work = timedelta(minutes=minutes)
+    return any(
+        max(begins, window[0]) <= window[1] and max(begins, window[0]) + work <= ends
+        for begins, ends in at_work
+    )
+
+
+def choose(
+    ask: Ask, candidates: Sequence[Candidate], diaries: Mapping[UUID, Diary], days: Sequence[date]
+) -> Choice:
+    """Choose who gets an order: the first day on which anybody can, and of those the first asked.
+
+    `candidates` come in the order of asking. The diaries are only read; `take` takes the minutes.
+    """
+    whys: list[PassedOver | None] = [None] * len(candidates)
+    able: list[tuple[int, Candidate, Diary]] = []
+    for place, candidate in enumerate(candidates):
+        diary = diaries[candidate.technician_id]
+        whys[place] = why_not_at_all(ask, diary)
+        if whys[place] is None:
+            able.append((place, candidate, diary))
+    for day in days:
+        for place, candidate, diary in able:
+            why = why_not_on(ask, candidate, diary, day)
+            if why is None:
+                return _chosen(candidates, whys, place, day)
+            known = whys[place]
+            if known is None or _NEARNESS[why] > _NEARNESS[known]:
+                whys[place] = why
+    # An appointment that is over leaves no day to try.
+    tried = [
+        Tried(candidate, why or PassedOver.WINDOW_UNREACHABLE)
+        for candidate, why in zip(candidates, whys, strict=True)
+    ]
+    nearest = max((why for _, why in tried if why), key=_NEARNESS.__getitem__, default=None)
+    reason = UnplacedReason.NOBODY_ASSIGNED if nearest is None else _UNPLACED[nearest]
+    return Choice(None, None, reason, tried, 0)
+
+
+def _chosen(
+    candidates: Sequence[Candidate], whys: Sequence[PassedOver | None], chosen: int, day: date
+) -> Choice:
+    # Those who come after the chosen one and have no reason were not looked at.
+    tried = [
+        Tried(candidate, None if place == chosen else whys[place])
+        for place, candidate in enumerate(candidates)
+        if place == chosen or whys[place] is not None
+    ]
+    return Choice(candidates[chosen], day, None, tried, len(candidates) - len(tried))
+
+
+def take(ask: Ask, diary: Diary, day: date) -> None:
+    """Take an order's minutes, and the way to it, from a day of somebody's diary."""
+    diary.day(day).left -= ask.minutes + diary.allowance
+
+
+def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:
+    """Tell whether a day turned out to hold more than fits, since others filled it meanwhile.
+
+    `promised` is what the day holds now (minutes, orders), with what this transaction took.
+    """
+    minutes, orders = diary.promised.get(day, (0, 0))
+    more = (promised[0] - minutes) + (promised[1] - orders) * diary.allowance
+    return diary.worked_out(day).left < more

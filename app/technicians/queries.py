@@ -1,0 +1,106 @@
+"""Reads of technicians that have a name."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import cache
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.technicians.availability import Promised
+
+zone_of = cache(ZoneInfo)
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """When one technician works, what they can do, and what is promised of their days.
+
+    `shifts` are (weekday, from, until) in local time of `zone`, Monday is 0; `leave` is pairs of
+    aware moments; `promised` is by local day.
+    """
+
+    technician_id: UUID
+    code: str
+    name: str
+    org_unit_id: UUID
+    active: bool
+    daily_minutes: int
+    zone: ZoneInfo
+    skills: frozenset[str]
+    shifts: tuple[tuple[int, time, time], ...]
+    leave: tuple[tuple[datetime, datetime], ...]
+    promised: dict[date, Promised]
+
+
+# One statement for all of it: placing one order asks for some ten people, and every further
+# statement would cost as much as all of these rows together.
+_WORKING = text(
+    """
+    SELECT t.id, t.code, t.name, t.org_unit_id, t.active, t.daily_minutes, o.time_zone,
+        ARRAY(SELECT skill FROM technician_skill s WHERE s.technician_id = t.id) AS skills,
+        (SELECT json_agg(json_build_array(s.weekday, s.starts_at, s.ends_at)
+                         ORDER BY s.weekday, s.starts_at)
+         FROM shift s WHERE s.technician_id = t.id) AS shifts,
+        (SELECT json_agg(json_build_array(l.starts_at, l.ends_at))
+         FROM leave l
+         WHERE l.technician_id = t.id AND l.ends_at > :from_moment AND l.starts_at < :until_moment
+        ) AS leave,
+        (SELECT json_agg(json_build_array(d.day, d.committed_minutes, d.orders))
+         FROM technician_day d
+         WHERE d.technician_id = t.id AND d.orders > 0 AND d.day <= :last_day) AS promised
+    FROM technician t JOIN org_unit o ON o.id = t.org_unit_id
+    WHERE t.id = ANY(CAST(:technician_ids AS uuid[]))
+    """
+)
+
+
+async def working(
+    session: AsyncSession,
+    technician_ids: Collection[UUID],
+    *,
+    from_moment: datetime,
+    until_moment: datetime,
+    last_day: date,
+) -> dict[UUID, Working]:
+    """Read when these technicians work: leave between two moments, promised days up to the last.
+
+    Days gone by are read as well: what is still promised there has been carried over.
+    """
+    rows = await session.execute(
+        _WORKING,
+        {
+            "technician_ids": list(technician_ids),
+            "from_moment": from_moment,
+            "until_moment": until_moment,
+            "last_day": last_day,
+        },
+    )
+    return {
+        row.id: Working(
+            technician_id=row.id,
+            code=row.code,
+            name=row.name,
+            org_unit_id=row.org_unit_id,
+            active=row.active,
+            daily_minutes=row.daily_minutes,
+            zone=zone_of(row.time_zone),
+            skills=frozenset(row.skills),
+            shifts=tuple(
+                (weekday, time.fromisoformat(begins), time.fromisoformat(ends))
+                for weekday, begins, ends in row.shifts or ()
+            ),
+            leave=tuple(
+                (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
+                for begins, ends in row.leave or ()
+            ),
+            promised={
+                date.fromisoformat(day): Promised(minutes, orders)
+                for day, minutes, orders in row.promised or ()
+            },
+        )
+        for row in rows
+    }
