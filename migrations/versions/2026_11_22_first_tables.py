@@ -571,7 +571,19 @@ def upgrade() -> None:
         sa.Column("technician_id", sa.Uuid(), nullable=False),
         sa.Column("starts_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("ends_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column(
+            "cause",
+            sa.Enum(
+                "holiday",
+                "illness",
+                "training",
+                "other",
+                name="leavecause",
+                native_enum=False,
+                length=40,
+            ),
+            nullable=False,
+        ),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
             "created_at",
@@ -784,6 +796,7 @@ def upgrade() -> None:
                 "shared_point",
                 "no_grid",
                 "nobody_assigned",
+                "all_declined",
                 "nobody_with_skill",
                 "nobody_on_shift",
                 "no_minutes_left",
@@ -822,6 +835,7 @@ def upgrade() -> None:
         sa.Column("due_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("reported_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("tried_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("holder_id", sa.Uuid(), nullable=True),
         sa.Column("planned_day", sa.Date(), nullable=True),
         sa.Column("restored_at", sa.TIMESTAMP(timezone=True), nullable=True),
@@ -853,9 +867,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_work_order")),
     )
     op.create_index(
-        "ix_work_order_customer", "work_order", ["customer_id", "received_at"], unique=False
+        "ix_work_order_customer",
+        "work_order",
+        ["customer_id", "received_at"],
+        unique=False,
+        postgresql_where=sa.text("customer_id IS NOT NULL"),
     )
     op.create_index("ix_work_order_day", "work_order", ["holder_id", "planned_day"], unique=False)
+    op.create_index("ix_work_order_grid", "work_order", ["grid_id", "received_at"], unique=False)
     op.create_index(
         "ix_work_order_held",
         "work_order",
@@ -869,18 +888,18 @@ def upgrade() -> None:
         "ix_work_order_list", "work_order", ["org_unit_id", "received_at", "id"], unique=False
     )
     op.create_index(
-        "ix_work_order_open_grid",
+        "ix_work_order_open",
         "work_order",
-        ["grid_id"],
+        ["org_unit_id", "received_at", "id"],
         unique=False,
         postgresql_where=sa.text("state NOT IN ('completed', 'archived', 'cancelled')"),
     )
     op.create_index(
         "ix_work_order_waiting",
         "work_order",
-        ["state", "received_at"],
+        ["tried_at"],
         unique=False,
-        postgresql_where=sa.text("state IN ('received', 'located', 'unplaced')"),
+        postgresql_where=sa.text("state IN ('received', 'located')"),
     )
     op.create_index("uq_work_order_external", "work_order", ["source", "external_id"], unique=True)
     op.create_index(
@@ -896,7 +915,9 @@ def upgrade() -> None:
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("grid_id", sa.Uuid(), nullable=True),
         sa.Column("technician_id", sa.Uuid(), nullable=True),
+        sa.Column("planned_day", sa.Date(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=True),
         sa.Column("account_id", sa.Uuid(), nullable=True),
         sa.Column("candidates", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -909,10 +930,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["work_order_id"], ["work_order.id"], name=op.f("fk_dispatch_decision_work_order_id")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_dispatch_decision")),
-    )
-    op.create_index(
-        "ix_dispatch_decision_order", "dispatch_decision", ["work_order_id", "id"], unique=False
+        sa.PrimaryKeyConstraint("work_order_id", "id", name=op.f("pk_dispatch_decision")),
     )
     op.create_table(
         "parameter_value",
@@ -1185,10 +1203,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["work_order_id"], ["work_order.id"], name=op.f("fk_work_order_event_work_order_id")
         ),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_work_order_event")),
-    )
-    op.create_index(
-        "ix_work_order_event_order", "work_order_event", ["work_order_id", "at"], unique=False
+        sa.PrimaryKeyConstraint("work_order_id", "id", name=op.f("pk_work_order_event")),
     )
     op.create_table(
         "contact_slot",
@@ -1557,7 +1572,6 @@ def downgrade() -> None:
     op.drop_table("sale")
     op.drop_index(op.f("ix_contact_slot_visit_id"), table_name="contact_slot")
     op.drop_table("contact_slot")
-    op.drop_index("ix_work_order_event_order", table_name="work_order_event")
     op.drop_table("work_order_event")
     op.drop_index(
         "uq_visit_one_open_per_order",
@@ -1574,7 +1588,6 @@ def downgrade() -> None:
     op.drop_table("refresh_token")
     op.drop_index("uq_parameter_value_dated", table_name="parameter_value")
     op.drop_table("parameter_value")
-    op.drop_index("ix_dispatch_decision_order", table_name="dispatch_decision")
     op.drop_table("dispatch_decision")
     op.drop_index(
         "uq_work_order_one_under_way",
@@ -1585,10 +1598,10 @@ def downgrade() -> None:
     op.drop_index(
         "ix_work_order_waiting",
         table_name="work_order",
-        postgresql_where=sa.text("state IN ('received', 'located', 'unplaced')"),
+        postgresql_where=sa.text("state IN ('received', 'located')"),
     )
     op.drop_index(
-        "ix_work_order_open_grid",
+        "ix_work_order_open",
         table_name="work_order",
         postgresql_where=sa.text("state NOT IN ('completed', 'archived', 'cancelled')"),
     )
@@ -1600,8 +1613,13 @@ def downgrade() -> None:
             "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
         ),
     )
+    op.drop_index("ix_work_order_grid", table_name="work_order")
     op.drop_index("ix_work_order_day", table_name="work_order")
-    op.drop_index("ix_work_order_customer", table_name="work_order")
+    op.drop_index(
+        "ix_work_order_customer",
+        table_name="work_order",
+        postgresql_where=sa.text("customer_id IS NOT NULL"),
+    )
     op.drop_table("work_order")
     op.drop_index("ix_terminal_van", table_name="terminal")
     op.drop_index("ix_terminal_customer", table_name="terminal")
