@@ -57,6 +57,34 @@ def worker(concurrency: int = 8) -> None:
     asyncio.run(work(Settings(), concurrency=concurrency))
 
 
+@cli.command("simulate-ordering")
+def simulate_ordering(
+    store: Annotated[Path, typer.Option(help="The SQLite file that holds its orders.")],
+    host: str = "127.0.0.1",
+    port: int = 8022,
+    callback_url: Annotated[str, typer.Option(help="Where events are sent.")] = "",
+    dials: Annotated[
+        str, typer.Option(help="Dials as JSON, as in '{\"error_after\": 0.1}'; see PUT /dials.")
+    ] = "{}",
+) -> None:
+    """Run the simulator of an ordering system (TMF622 v4), as a process of its own.
+
+    The tokens are read from YINGWEI_ORDERING_TOKEN and YINGWEI_ORDERING_CALLBACK_TOKEN.
+    """
+    from app.ordering.simulator import Dials, serve
+
+    settings = Settings()
+    serve(
+        host,
+        port,
+        store,
+        Dials.model_validate_json(dials),
+        callback_url or None,
+        callback_token=settings.ordering_callback_token.get_secret_value(),
+        token=settings.ordering_token.get_secret_value(),
+    )
+
+
 @cli.command()
 def migrate(
     check: Annotated[
@@ -106,3 +134,7 @@ def main() -> None:
         print(f"{problem.title.zh} · {problem.title.en}", file=sys.stderr)
         print(f"{problem.detail('zh')}\n{problem.detail('en')}", file=sys.stderr)
         sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

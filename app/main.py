@@ -14,8 +14,15 @@ from app.core.db import Database, open_database
 from app.core.health import router as health_router
 from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
+from app.ordering.routes import router as ordering_router
+from app.sales.routes import router as sales_router
 
-ROUTERS = (health_router, auth_router)
+ROUTERS = (
+    health_router,
+    auth_router,
+    sales_router,
+    ordering_router,
+)
 
 
 def create_app(

@@ -1,0 +1,192 @@
+"""The demo's processes: API, worker and ordering simulator, started, watched, killed, stopped."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from app.core.errors import Problem
+from app.core.i18n import Words
+from app.ordering.simulator import BASE_PATH
+
+READY_SECONDS = 60.0
+STOP_SECONDS = 15.0
+
+
+class DidNotStart(Problem):
+    slug, status = "demo-did-not-start", 500
+    title = Words(zh="演示进程未能启动", en="A process of the demo did not start")
+    advice = Words(zh="{name}:请看日志 {log}。\n{tail}", en="{name}: see its log {log}.\n{tail}")
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@dataclass
+class Process:
+    """One process of the demo: how it is started, and its log."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+    log: Path
+    running: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, in a session of its own, so that Ctrl-C reaches only the demo, which then
+        stops everything in order."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.running = subprocess.Popen(
+                self.command,
+                env={**os.environ, **self.environment},
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+
+    def alive(self) -> bool:
+        """Tell whether it runs."""
+        return self.running is not None and self.running.poll() is None
+
+    def kill(self) -> None:
+        """Kill it with SIGKILL, as a power cut would."""
+        if self.running is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.running.pid, signal.SIGKILL)
+            self.running.wait()
+
+    def stop(self) -> None:
+        """Ask it to stop, and kill it when it does not."""
+        if self.running is None or self.running.poll() is not None:
+            return
+        self.running.send_signal(signal.SIGTERM)
+        try:
+            self.running.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def tail(self, lines: int = 12) -> str:
+        """Give the last lines of its log."""
+        if not self.log.exists():
+            return ""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+@dataclass
+class House:
+    """The three processes and their addresses."""
+
+    api: Process
+    worker: Process
+    ordering: Process
+    api_url: str
+    ordering_url: str
+    callback_token: str
+    ordering_token: str
+    processes: list[Process] = field(default_factory=list)
+
+    def start(self, process: Process) -> None:
+        """Start a process and wait until it is ready. Raises DidNotStart."""
+        process.start()
+        address = {self.api.name: f"{self.api_url}/readyz", self.ordering.name: self.ordering_url}
+        deadline = time.monotonic() + READY_SECONDS
+        url = address.get(process.name)
+        while url is not None and time.monotonic() < deadline:
+            if not process.alive():
+                break
+            with suppress(httpx.HTTPError):
+                if httpx.get(url, timeout=2.0).status_code < 500:
+                    return
+            time.sleep(0.1)
+        if url is not None or not process.alive():
+            raise DidNotStart(name=process.name, log=str(process.log), tail=process.tail())
+
+
+@contextmanager
+def house(
+    *,
+    database_url: str,
+    clock: str,
+    folder: Path,
+    port: int | None = None,
+    dials: str = "{}",
+) -> Iterator[House]:
+    """Run API, worker and simulator on a migrated database; all are stopped at the end.
+
+    `folder` holds logs, keys and the simulator's store. Raises DidNotStart.
+    """
+    port = port or free_port()
+    ordering_port = free_port()
+    api_url = f"http://127.0.0.1:{port}"
+    ordering = f"http://127.0.0.1:{ordering_port}"
+    callback_token, ordering_token = _tokens(folder)
+    environment = {
+        "DATABASE_URL": database_url,
+        "YINGWEI_CLOCK": clock,
+        "YINGWEI_SIGNING_KEYS": str(folder / "keys"),
+        "YINGWEI_ORDERING_URL": f"{ordering}{BASE_PATH}",
+        "YINGWEI_ORDERING_TOKEN": ordering_token,
+        "YINGWEI_ORDERING_CALLBACK_TOKEN": callback_token,
+        "YINGWEI_ORDERING_TIMEOUT_SECONDS": "3",
+        "YINGWEI_LOG_LEVEL": "WARNING",
+    }
+    yingwei = [sys.executable, "-m", "app.cli"]
+
+    def process(name: str, *arguments: str) -> Process:
+        return Process(name, [*yingwei, *arguments], environment, folder / "logs" / f"{name}.log")
+
+    made = House(
+        api=process("api", "serve", "--port", str(port)),
+        worker=process("worker", "worker"),
+        ordering=process(
+            "ordering",
+            "simulate-ordering",
+            "--store",
+            str(folder / "ordering.sqlite"),
+            "--port",
+            str(ordering_port),
+            "--callback-url",
+            f"{api_url}/v1/ordering/callbacks",
+            "--dials",
+            dials,
+        ),
+        api_url=api_url,
+        ordering_url=ordering,
+        callback_token=callback_token,
+        ordering_token=ordering_token,
+    )
+    made.processes = [made.ordering, made.api, made.worker]
+    try:
+        for each in made.processes:
+            made.start(each)
+        yield made
+    finally:
+        for each in reversed(made.processes):
+            each.stop()
+
+
+def _tokens(folder: Path) -> tuple[str, str]:
+    """Give the two tokens between us and the simulator, made once a folder."""
+    path = folder / "tokens"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(f"{secrets.token_urlsafe(24)}\n{secrets.token_urlsafe(24)}\n")
+    callback, ordering = path.read_text().split()
+    return callback, ordering
