@@ -8,6 +8,7 @@ from typing import Any
 
 import procrastinate
 
+from app.auth import jobs as auth
 from app.core.clock import clock_from
 from app.core.db import open_database
 from app.core.jobs import Handler, Worker, queue_of
@@ -21,7 +22,10 @@ HANDLERS: dict[str, list[Handler]] = {
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
-FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [(1.0, ordering.sweep)]
+FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
+    (1.0, ordering.sweep),
+    (600.0, auth.forget_sign_ins),
+]
 
 # A worker that has not been heard of for this long is dead, and its jobs are given to others.
 DEAD_AFTER_SECONDS = 20.0

@@ -5,7 +5,7 @@ goes past it (COPY, Core statements) says so with `note`. Names of columns are k
 columns marked so in the models: the trail must not become a second store of personal data.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -77,15 +77,18 @@ def note(
     ids: Sequence[UUID] = (),
     count: int | None = None,
     columns: Iterable[str] = (),
+    values: Mapping[str, list[Any]] | None = None,
 ) -> None:
     """Tell the trail of a change made past the ORM, by COPY or a Core statement.
 
     `operation` is insert, update or delete, or a word of the business such as "signed-in"; `count`
-    is the number of rows where not all `ids` are known.
+    is the number of rows where not all `ids` are known; `values` is [old, new] by column, of one
+    row, and never of personal data.
     """
+    number = len(ids) if count is None else count
     named = list(ids[:IDS_NAMED])
     _trail(tx.sync_session).changes.append(
-        Change(table, operation, len(ids) if count is None else count, named, set(columns))
+        Change(table, operation, number, named, set(columns), dict(values or {}))
     )
 
 

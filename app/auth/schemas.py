@@ -1,0 +1,289 @@
+"""Wire shapes of the auth room."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+from zoneinfo import available_timezones
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
+
+from app.auth.rules import OrgLevel, Role
+from app.core.http import Answer, Input, Moment, Name
+
+# Blanks may begin or end a password, so they are not cut off.
+Password = Annotated[
+    str,
+    StringConstraints(min_length=10, max_length=128, strip_whitespace=False),
+    Field(json_schema_extra={"format": "password"}, examples=["long words are easy 42"]),
+]
+Username = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=64, pattern=r"^[\w.\-@]+$"),
+    Field(examples=["li.wei"]),
+]
+OrgCode = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=32, pattern=r"^[a-z0-9\-]+$"),
+    Field(examples=["nanshan"]),
+]
+Scope = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z]+:[a-z]+$")]
+Secret = Annotated[str, StringConstraints(max_length=128, strip_whitespace=False)]
+
+
+def _known_zone(name: str) -> str:
+    if name not in available_timezones():
+        raise ValueError("not a time zone of the IANA database, such as Asia/Shanghai")
+    return name
+
+
+TimeZone = Annotated[
+    str,
+    StringConstraints(max_length=64),
+    AfterValidator(_known_zone),
+    Field(examples=["Asia/Shanghai"]),
+]
+
+
+# --- signing in -----------------------------------------------------------------------------------
+
+
+class TokenForm(Input):
+    """A token request (RFC 6749), form encoded; fields it does not know are ignored, as told there.
+
+    `password` needs `username` and `password`; `client_credentials` needs `client_id` and
+    `client_secret`, here or as HTTP Basic; `refresh_token` needs `refresh_token`.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+    grant_type: Literal["password", "client_credentials", "refresh_token"] = Field(
+        examples=["password"]
+    )
+    username: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, examples=["li.wei"]
+    )
+    password: Secret | None = Field(
+        default=None, json_schema_extra={"format": "password"}, examples=["long words are easy 42"]
+    )
+    client_id: Annotated[str, StringConstraints(max_length=200)] | None = Field(
+        default=None, examples=["fault-system"]
+    )
+    client_secret: Secret | None = Field(default=None, json_schema_extra={"format": "password"})
+    refresh_token: Annotated[str, StringConstraints(max_length=200)] | None = None
+    scope: Annotated[str, StringConstraints(max_length=1000)] | None = Field(
+        default=None,
+        description="Scopes separated by spaces; left out, all that the account holds.",
+        examples=["work:do customers:read"],
+    )
+
+
+class TokenOut(Answer):
+    """The answer to a token request (RFC 6749, 5.1)."""
+
+    access_token: str = Field(description="Signed with EdDSA; send it as a bearer token.")
+    token_type: Literal["Bearer"]
+    expires_in: int = Field(description="Seconds until the access token expires.")
+    refresh_token: str | None = Field(
+        description="Good for one use; the answer to it has the next. Null for systems."
+    )
+    scope: str = Field(description="The scopes granted, separated by spaces.")
+
+
+class LogoutIn(Input):
+    """The refresh token whose sign-in is to end."""
+
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
+class KeyOut(Answer):
+    """One public key (RFC 8037)."""
+
+    kty: Literal["OKP"]
+    crv: Literal["Ed25519"]
+    alg: Literal["EdDSA"]
+    use: Literal["sig"]
+    kid: str
+    x: str
+
+
+class KeysOut(Answer):
+    """The keys that access tokens are signed with (RFC 7517)."""
+
+    keys: list[KeyOut]
+
+
+# --- org units and accounts -----------------------------------------------------------------------
+
+
+class OrgUnitIn(Input):
+    """A new unit; the caller makes the id, so that a repeated request makes one unit."""
+
+    id: UUID
+    parent_id: UUID
+    code: OrgCode = Field(description="Unique over the whole operator; part of the path.")
+    name_zh: Name = Field(examples=["南山区"])
+    name_en: Name = Field(examples=["Nanshan"])
+    level: OrgLevel
+    time_zone: TimeZone = "Asia/Shanghai"
+
+
+class OrgUnitOut(Answer):
+    """One unit; `path` is the codes from the top down, each followed by a dot."""
+
+    id: UUID
+    parent_id: UUID | None
+    code: str
+    name_zh: str
+    name_en: str
+    level: OrgLevel
+    path: str
+    time_zone: str
+
+
+class OrgUnitPage(Answer):
+    """A page of units."""
+
+    items: list[OrgUnitOut]
+    next_page_token: str | None
+
+
+class MeOut(Answer):
+    """Who the token's bearer is."""
+
+    account_id: UUID
+    username: str
+    role: Role
+    scopes: list[str] = Field(description="The scopes of this token.")
+    technician_id: UUID | None
+    org_unit: OrgUnitOut
+
+
+class AccountIn(Input):
+    """A new account; the caller makes the id, so that a repeated request makes one account."""
+
+    id: UUID
+    username: Username
+    password: Password = Field(description="For an integration: the client secret.")
+    role: Role
+    org_unit_id: UUID
+    technician_id: UUID | None = Field(
+        default=None, description="Whose account it is; for the role technician, and only for it."
+    )
+    scopes: Annotated[list[Scope], Field(max_length=50)] | None = Field(
+        default=None,
+        description="Fewer scopes than the role has; left out, all of them.",
+        examples=[["orders:intake"]],
+    )
+
+
+class AccountOut(Answer):
+    """One account."""
+
+    id: UUID
+    username: str
+    role: Role
+    org_unit_id: UUID
+    technician_id: UUID | None
+    scopes: list[str] | None = Field(description="Null means all scopes of the role.")
+    active: bool
+    created_at: datetime
+
+
+class AccountPage(Answer):
+    """A page of accounts."""
+
+    items: list[AccountOut]
+    next_page_token: str | None
+
+
+class PasswordIn(Input):
+    """A new password for an account."""
+
+    password: Password
+
+
+# --- parameters -----------------------------------------------------------------------------------
+
+
+class WordsOut(Answer):
+    """A text in both languages."""
+
+    zh: str
+    en: str
+
+
+class DatedValueOut(Answer):
+    """A value from a moment on."""
+
+    org_path: str = Field(description="For which unit's subtree; empty for everybody.")
+    valid_from: datetime
+    value: float
+
+
+class ParameterOut(Answer):
+    """One number of the business, as it is in force for an org unit."""
+
+    name: str
+    words: WordsOut
+    unit: str
+    value: float = Field(description="In force now.")
+    default: float = Field(description="In force where nothing was set.")
+    least: float
+    most: float | None = Field(description="Null where there is no upper bound.")
+    set: list[DatedValueOut] = Field(
+        description="What was set for this unit, those above it and everybody, by date; the "
+        "closest unit that has a value in force wins."
+    )
+
+
+class ParametersOut(Answer):
+    """Every number that an operator may change."""
+
+    org_path: str
+    items: list[ParameterOut]
+
+
+class ParameterIn(Input):
+    """A value for a number, from a moment on."""
+
+    value: float = Field(allow_inf_nan=False, examples=[20])
+    org_unit_id: UUID | None = Field(
+        default=None, description="For this unit's subtree; left out, for everybody."
+    )
+    valid_from: Moment | None = Field(
+        default=None, description="Left out: from now on.", examples=["2026-04-01T00:00:00+08:00"]
+    )
+    retroactive: bool = Field(
+        default=False, description="Must be true for a moment that has passed."
+    )
+
+
+# --- the audit trail ------------------------------------------------------------------------------
+
+
+class AuditEntryOut(Answer):
+    """One transaction's changes, or one unmasked read of personal data."""
+
+    id: UUID
+    created_at: datetime
+    account_id: UUID | None = Field(description="Null for what the system did by itself.")
+    username: str | None
+    role: str | None
+    action: str = Field(description="The operation asked for, or what a job or command did.")
+    changes: list[dict[str, Any]] = Field(
+        description="For changes: table, operation, count, ids, columns and, where they say who "
+        "may what, values as [old, new]."
+    )
+    subject_kind: str | None = Field(description="For an unmasked read: what was read.")
+    subject_id: UUID | None
+    purpose: str | None
+    fields: list[str] | None
+    request_id: str | None
+    address: str | None
+
+
+class AuditPage(Answer):
+    """A page of audit entries, the newest first."""
+
+    items: list[AuditEntryOut]
+    next_page_token: str | None
