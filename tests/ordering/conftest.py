@@ -58,7 +58,7 @@ class Simulator:
         return code
 
     def kill(self) -> None:
-        """End the process as a power-hungry kernel would: SIGKILL, no farewell."""
+        """End the process as the out-of-memory killer would: SIGKILL, no farewell."""
         self.end(signal.SIGKILL)
 
     def stop(self) -> None:
