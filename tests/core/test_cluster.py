@@ -73,10 +73,7 @@ def postmaster(home: Path) -> int:
 
 def alive(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits to be reaped does not."""
-    state = subprocess.run(
-        ["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    return state != "" and not state.startswith("Z")
+    return postgres.command_line(pid) != ""
 
 
 @needs_server
