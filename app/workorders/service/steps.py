@@ -1,5 +1,6 @@
-"""What changes a work order. `take_step` is the only way its state changes."""
+"""Steps of an order that is there already: its state changes here and nowhere else."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -30,26 +31,25 @@ async def take_step(
     holder_id: UUID | None = None,
     planned_day: date | None = None,
     unplaced_reason: UnplacedReason | None = None,
+    minutes_promised: bool = False,
 ) -> WorkOrder:
     """Take one step with an order that the transaction holds locked, and write down who and why.
 
     `account_id` and `technician_id` say who acts; `holder_id` and `planned_day` (a local day) say
     who gets the order, for ASSIGN alone; `unplaced_reason` belongs to UNPLACE alone. The minutes
-    promised of the technicians' days follow, and an order that comes back from its holder is
-    told as "workorder.freed", so that dispatch places it anew. Other fields the caller sets are
-    written with the step.
+    promised of the technicians' days follow, unless the caller says that it has promised the new
+    holder's already. An order that comes back from its holder is told as "workorder.freed", so
+    that dispatch places it anew. Other fields the caller has set are written with the step.
 
     Raises StepRefused when the step is not allowed in the order's state, and OneAtATime when the
     holder has another order under way.
     """
-    came_from = order.state
-    went_to = rules.move(came_from, step)
-    before = _promised(order)
-    order.state = went_to
+    came_from, before = order.state, _promised(order)
+    order.state = rules.move(came_from, step)
     order.unplaced_reason = unplaced_reason
     if step is Step.ASSIGN:
         order.holder_id, order.planned_day = holder_id, planned_day
-    elif went_to in rules.WAITING:
+    elif order.state in rules.WAITING:
         order.holder_id = order.planned_day = None
     elif step is Step.RESTORE:
         order.restored_at = order.restored_at or now
@@ -64,8 +64,8 @@ async def take_step(
             technician_id=technician_id,
             step=step,
             from_state=came_from,
-            to_state=went_to,
-            reason=reason,
+            to_state=order.state,
+            reason=reason or unplaced_reason,
             facts=facts,
         )
     )
@@ -75,10 +75,41 @@ async def take_step(
         if is_broken("uq_work_order_one_under_way", error):
             raise rules.OneAtATime() from error
         raise
-    await _follow(tx, before, _promised(order))
+    await availability.change(tx, _difference(before, {} if minutes_promised else _promised(order)))
     if step in (Step.DECLINE, Step.HAND_BACK):
         await jobs.tell(tx, "workorder.freed", order_id=order.id, declined_by=technician_id)
     return order
+
+
+async def unplace_all(
+    tx: AsyncSession, orders: Sequence[WorkOrder], reason: UnplacedReason, *, now: datetime
+) -> dict[DayOf, Promised]:
+    """Take many locked orders back from whoever holds them, for one reason that concerns all.
+
+    Returns what the holders' days are relieved of. The caller hands it to `availability.change`
+    together with what else it changes, so that all days are locked in one go and in one order.
+    """
+    relieved: dict[DayOf, Promised] = {}
+    for order in orders:
+        came_from, before = order.state, _promised(order)
+        order.state = rules.move(came_from, Step.UNPLACE)
+        order.unplaced_reason, order.tried_at = reason, now
+        order.holder_id = order.planned_day = None
+        tx.add(
+            WorkOrderEvent(
+                work_order_id=order.id,
+                at=now,
+                step=Step.UNPLACE,
+                from_state=came_from,
+                to_state=order.state,
+                reason=reason,
+            )
+        )
+        for day, less in _difference(before, {}).items():
+            known = relieved.get(day, NOTHING)
+            relieved[day] = Promised(known.minutes + less.minutes, known.orders + less.orders)
+    await tx.flush()
+    return relieved
 
 
 def _promised(order: WorkOrder) -> dict[DayOf, Promised]:
@@ -88,13 +119,11 @@ def _promised(order: WorkOrder) -> dict[DayOf, Promised]:
     return {(order.holder_id, order.planned_day): Promised(order.estimated_minutes, 1)}
 
 
-async def _follow(
-    tx: AsyncSession, before: dict[DayOf, Promised], after: dict[DayOf, Promised]
-) -> None:
-    if before == after:
-        return
+def _difference(
+    before: dict[DayOf, Promised], after: dict[DayOf, Promised]
+) -> dict[DayOf, Promised]:
     changes = dict(after)
     for day, held in before.items():
         more = changes.get(day, NOTHING)
         changes[day] = Promised(more.minutes - held.minutes, more.orders - held.orders)
-    await availability.change(tx, changes)
+    return changes
