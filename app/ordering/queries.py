@@ -96,8 +96,18 @@ async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequ
     ).all()
 
 
-async def order_to_place(session: AsyncSession, sale_id: UUID) -> tuple[OrderToPlace, UUID]:
-    """Read a sale as an order in our own words, and its org unit. Raises NotFound, OrderUnfit."""
+async def org_unit_of(session: AsyncSession, sale_id: UUID) -> UUID:
+    """Read the org unit of a confirmed sale. Raises NotFound."""
+    found = await session.scalar(
+        select(Sale.org_unit_id).where(Sale.id == sale_id, Sale.confirmed_at.is_not(None))
+    )
+    if found is None:
+        raise NotFound(sale_id=sale_id)
+    return found
+
+
+async def order_to_place(session: AsyncSession, sale_id: UUID) -> OrderToPlace:
+    """Read a sale as an order in our own words. Raises NotFound, OrderUnfit."""
     head = (
         await session.execute(
             select(Sale, Customer.code, Customer.name, Technician.code, Technician.name)
@@ -126,7 +136,7 @@ async def order_to_place(session: AsyncSession, sale_id: UUID) -> tuple[OrderToP
         .where(SaleItem.sale_id == sale_id)
         .order_by(SaleItem.position)
     )
-    order = OrderToPlace(
+    return OrderToPlace(
         external_id=str(sale.id),
         category=CATEGORY,
         requested_start=sale.confirmed_at,
@@ -136,7 +146,6 @@ async def order_to_place(session: AsyncSession, sale_id: UUID) -> tuple[OrderToP
         items=tuple(_item(item, name, speed, place) for item, name, speed in rows),
         note=sale.note,
     )
-    return order, sale.org_unit_id
 
 
 def _item(item: SaleItem, name: str, speed_mbps: int | None, place: Place | None) -> Item:

@@ -28,7 +28,7 @@ from app.ordering import codec_v4, delivery, queries, rules
 from app.ordering.client import OrderingClient
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderCallback, OrderSync
-from app.ordering.order import OrderToPlace, RemoteEvent, RemoteOrder
+from app.ordering.order import OrderToPlace, OrderUnfit, RemoteEvent, RemoteOrder
 from app.ordering.rules import OrderingFailed, Source, Verdict
 from app.sales import service as sales
 from app.sales.rules import SaleState
@@ -84,7 +84,14 @@ async def claim(tx: AsyncSession, sale_id: UUID, *, time_limit: float) -> Attemp
     sync.next_try_at = lease_until
     if sync.state is SyncState.DELIVERED:
         return Attempt(sale_id, Doing.ASK, None, sync.remote_id, sync.attempts, lease_until)
-    order, _ = await queries.order_to_place(tx, sale_id)
+    try:
+        order = await queries.order_to_place(tx, sale_id)
+    except OrderUnfit as unfit:
+        # Trying again would not mend it; a person can, and then takes it up with `retry`.
+        sync.state = SyncState.PARKED
+        sync.next_try_at = None
+        sync.last_error = unfit.detail("en")
+        return None
     look_first = rules.must_look_first(sync.attempts)
     sync.attempts += 1
     sync.state = SyncState.SENDING
@@ -95,7 +102,7 @@ async def claim(tx: AsyncSession, sale_id: UUID, *, time_limit: float) -> Attemp
 
 async def _begun(tx: AsyncSession, sale_id: UUID) -> OrderSync:
     """Make the row of a delivery, or find the one that was made at the same moment."""
-    _, org_unit_id = await queries.order_to_place(tx, sale_id)
+    org_unit_id = await queries.org_unit_of(tx, sale_id)
     await tx.execute(
         upsert(OrderSync)
         .values(id=new_id(), sale_id=sale_id, org_unit_id=org_unit_id, state=SyncState.WAITING)
@@ -184,15 +191,16 @@ async def _learn(
         return Verdict.CONTRADICTS
     parameters = await parameters_in_force(tx)
     real = wall()
-    if sync.state is not SyncState.DELIVERED:
+    if sync.state in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED):
         sync.state = SyncState.DELIVERED
         await sales.follow(tx, sale_id=sync.sale_id, state=SaleState.SENT, at=now)
-    sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=real)
+    if sync.state is SyncState.DELIVERED:
+        sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=real)
     if seen.state is None:
         return None
     known = rules.RemoteState(sync.remote_state) if sync.remote_state else None
     verdict = rules.follow(known, sync.remote_state_at, seen.state, outcome_at, source)
-    if verdict is Verdict.LOOK:
+    if verdict is Verdict.LOOK and sync.state is SyncState.DELIVERED:
         sync.next_try_at = real
     elif verdict is Verdict.CONTRADICTS:
         sync.last_error = f"ended twice: {sync.remote_state} and {seen.state.value}"
@@ -240,8 +248,6 @@ async def hear(tx: AsyncSession, event: RemoteEvent, body: dict[str, Any], now: 
         callback.verdict = "not_ours"
         return callback.verdict
     callback.order_sync_id = sync.id
-    if sync.state is SyncState.PARKED and sync.remote_id is None:
-        sync.state = SyncState.SENDING  # it did arrive after all
     verdict = await _learn(tx, sync, event.order, outcome_at=event.at, source=Source.EVENT, now=now)
     callback.verdict = verdict.value if verdict else "no_state"
     return callback.verdict
@@ -266,7 +272,10 @@ async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
     if sync.state is not SyncState.PARKED:
         raise NotParked(state=sync.state)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
-    sync.next_try_at = wall()
+    # A request of unknown outcome may still be at work over there; looking too soon finds nothing.
+    numbers = delivery.retry_numbers(await parameters_in_force(tx), wall())
+    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else wall()
+    sync.next_try_at = max(wall(), settled)
     return sync
 
 
