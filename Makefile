@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 export PYTHON
 
 # A checkout that was moved or copied has a .venv whose scripts point to the old place.
-ifneq ($(shell cat $(READY) 2>/dev/null),$(shell pwd -P))
+ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))
 $(shell rm -f $(READY))
 endif
 
