@@ -93,8 +93,11 @@ def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> t
         issuer=settings.issuer,
         options=_OPTIONS,
     )
-    until = float(claims["exp"]) + LEEWAY_SECONDS
-    if seconds >= until or float(claims["iat"]) > seconds + LEEWAY_SECONDS:
+    expires, issued = claims["exp"], claims["iat"]
+    if type(expires) is not int or type(issued) is not int:
+        raise TypeError("times are whole seconds")
+    until = float(expires + LEEWAY_SECONDS)
+    if seconds >= until or issued > seconds + LEEWAY_SECONDS:
         raise ValueError("not valid at this moment")
     technician = claims["technician"]
     return until, Caller(
