@@ -1,5 +1,7 @@
 """A technician's steps at a door: causes, outcomes, the order of the day, who sees whose name."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -7,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, plain
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 from app.workorders.rules import MOVES, State, Step, StepRefused, WorkType
@@ -77,6 +79,13 @@ class FarReason(StrEnum):
     OTHER = "other"
 
 
+class TerminalAction(StrEnum):
+    """What was done with a device at the door."""
+
+    FITTED = "fitted"
+    TAKEN_AWAY = "taken_away"
+
+
 class Outcome(StrEnum):
     """How a visit ended."""
 
@@ -113,6 +122,9 @@ OUTCOMES: dict[WorkType, frozenset[OutcomeCode]] = {
     ),
     WorkType.CARE: frozenset({OutcomeCode.CARED_FOR}),
 }
+
+# Outcomes that say of a repair that the service works again.
+WORKS_AGAIN = frozenset({OutcomeCode.FIXED, OutcomeCode.FIXED_ELSEWHERE})
 
 
 class FarFromAddress(Conflict):
@@ -181,9 +193,26 @@ def may(state: State, work_type: WorkType, step: Step) -> None:
 
 
 @dataclass(frozen=True)
-class Taken:
-    """One step a technician took with an order: what a phone is answered, also the second time."""
+class Asked:
+    """A step as a phone asks for it; `content` is the hash of all that it sends beside these."""
 
+    step: Step
+    device_at: datetime
+    reason: str | None = None
+    content: str = ""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A step that was taken with an order: what a phone is answered, also the second time.
+
+    `at` is the server's time. `facts` holds what the step found out (`distance_m` in metres,
+    `far`), the visit it belongs to, and the `content` it was asked with.
+    """
+
+    work_order_id: UUID
+    work_type: WorkType
+    technician_id: UUID | None
     step: Step
     state: State
     at: datetime
@@ -191,24 +220,33 @@ class Taken:
     reason: str | None
     facts: Mapping[str, Any]
 
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """The steps that were open to the technician after this one."""
+        return STEPS[self.state, self.work_type]
 
-def repeated(
-    taken: Sequence[Taken],
-    step: Step,
-    device_at: datetime,
-    reason: str | None,
-    content: Mapping[str, Any],
-) -> Taken | None:
+
+def content_of(**sent: Any) -> str:
+    """Hash what a phone sent with a step, in a canonical JSON form (SHA-256, hexadecimal)."""
+    canonical = json.dumps(plain(sent), sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def repeated(taken: Sequence[Taken], asked: Asked, technician_id: UUID) -> Taken | None:
     """Find the step that a phone is asking for a second time; None when it is a new one.
 
-    `taken` are the order's steps in their order. A phone that lost the answer sends the very same
-    step again, however much has happened since: same content, same time on the device. A double
-    tap sends it with a slightly later device time, and nothing else happened in between.
+    `taken` are all steps with the order, oldest first. A phone that lost the answer sends the very
+    same step again, however much has happened since: same content, same time on the device. A
+    double tap sends it with a slightly later time, and nothing has happened in between.
     """
-    asked = (step, reason, dict(content))
     for number, known in enumerate(reversed(taken)):
-        same = (known.step, known.reason, known.facts.get("sent")) == asked
-        if same and (known.device_at == device_at or number == 0):
+        if (
+            known.technician_id == technician_id
+            and known.step is asked.step
+            and known.reason == asked.reason
+            and known.facts.get("content", "") == asked.content
+            and (known.device_at == asked.device_at or number == 0)
+        ):
             return known
     return None
 

@@ -4,7 +4,7 @@
 all; `limits` holds the numbers and `words` what is said.
 """
 
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 
 from app.core.errors import Conflict, Invalid
@@ -82,19 +82,28 @@ class NotShown(Conflict):
     )
 
 
+def said_at(device_at: datetime, shown_at: datetime, now: datetime) -> datetime:
+    """Say when a customer answered, as far as a phone's clock can be believed.
+
+    An answer cannot be older than the decision it answers nor lie in the future; within that the
+    phone knows better, for it may have been offline for days.
+    """
+    return min(max(device_at, shown_at), now)
+
+
 def complete_answer(
-    answer: AnswerKind, reason: DeclineReason | None, later_on: date | None, today: date
+    answer: AnswerKind, reason: DeclineReason | None, later_on: date | None, at: datetime
 ) -> None:
     """Check that an answer says what its kind needs, and nothing that does not belong to it.
 
-    A "declined" has a coded reason and a "later" a day after today. Raises Invalid.
+    A "declined" has a coded reason, a "later" a day after that of `at` (UTC). Raises Invalid.
     """
     errors = []
     if (reason is not None) != (answer is AnswerKind.DECLINED):
         errors.append({"field": "reason", "message": "belongs to `declined`, which needs it"})
     if (later_on is not None) != (answer is AnswerKind.LATER):
         errors.append({"field": "later_on", "message": "belongs to `later`, which needs it"})
-    elif later_on is not None and later_on <= today:
+    elif later_on is not None and later_on <= at.date():
         errors.append({"field": "later_on", "message": "must be a day to come"})
     if errors:
         raise Invalid(errors=errors)

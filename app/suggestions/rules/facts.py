@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from typing import Any
 
 from app.catalog.rules import BusinessType
+from app.core.errors import plain
 
 # The work types, as a visit hands them in, that change what may be said at the door.
 REPAIR, INSTALL = "repair", "install"
@@ -22,6 +24,7 @@ class Offer:
     speed_mbps: int | None = None
     requires: frozenset[str] = frozenset()
     excludes: frozenset[str] = frozenset()
+    levers: frozenset[str] = frozenset()
     install_minutes: int | None = None
 
 
@@ -61,6 +64,13 @@ class Facts:
     accepted_on: Mapping[str, date] = field(default_factory=dict)
     later_on: Mapping[str, date] = field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """Write the facts as they are stored and hashed: plain values in one order."""
+        return {
+            name: sorted(value) if isinstance(value, frozenset) else plain(value)
+            for name, value in vars(self).items()
+        }
+
     def within(self, day: date | None, days: float) -> bool:
         """Tell whether a past day lies fewer than so many days back."""
         return day is not None and self.today - day < timedelta(days=days)
@@ -72,6 +82,10 @@ class Facts:
             and self.speed_mbps is not None
             and offer.speed_mbps > self.speed_mbps
         )
+
+    def uses_little(self, gb_a_month: float) -> bool:
+        """Tell whether the usage is known and below so many GB a month."""
+        return self.monthly_usage_gb is not None and self.monthly_usage_gb < gb_a_month
 
     def renewal_due(self, days: float) -> bool:
         """Tell whether the contract is known to have ended, or to end within so many days."""

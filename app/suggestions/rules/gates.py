@@ -8,7 +8,7 @@ that applies is the answer to "why not"; a hold outranks every score.
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.catalog.rules import BusinessType
+from app.catalog.rules import BusinessType, ValueLever
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
@@ -96,12 +96,16 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NOT_FASTER,
-        # Who already has the speed gains nothing, unless it is the renewal of what they have.
+        # Who already has the speed gains nothing, unless it is the renewal of what they have, or
+        # a smaller package for who uses little.
         lambda facts, offer, limits: (
             offer.speed_mbps is not None
             and facts.speed_mbps is not None
             and not facts.faster(offer)
             and offer.business_type is not BusinessType.RETENTION
+            and not (
+                ValueLever.TARIFF_FIT in offer.levers and facts.uses_little(limits.low_usage_gb)
+            )
         ),
     ),
     Hold(
@@ -116,11 +120,7 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NO_NEED,
-        lambda facts, offer, limits: (
-            facts.faster(offer)
-            and facts.monthly_usage_gb is not None
-            and facts.monthly_usage_gb < limits.low_usage_gb
-        ),
+        lambda facts, offer, limits: facts.faster(offer) and facts.uses_little(limits.low_usage_gb),
     ),
     Hold(
         Gate.SUITABLE,

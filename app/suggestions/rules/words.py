@@ -64,6 +64,8 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.OTHERS_FIT_BETTER: Words("其他推荐更合适", "Others fit better"),
 }
 
+# The code of a decision that held each offer back for a reason of its own.
+FITS_NOTHING = "nothing_fits"
 NOTHING_FITS = Words("今天没有合适的推荐", "Nothing fits today")
 
 # The parts of a score that say something to a technician; the others only add up.
@@ -82,3 +84,8 @@ REASONS: dict[str, Words] = {
     ),
     "after_a_fault": Words("客户刚经历故障,语气放缓", "They have just had a fault: go gently"),
 }
+
+
+def nothing_because(code: str) -> Words:
+    """Say why there is nothing to offer: one hold for all offers, or `NOTHING_FITS`."""
+    return NOTHING_FITS if code == FITS_NOTHING else HELD_BACK[HeldBack(code)]

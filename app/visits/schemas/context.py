@@ -1,0 +1,243 @@
+"""The card for the door: each block says since when it holds and who says so. Null is not known."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Annotated, Self, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from app.core.http import Answer
+from app.customers.queries import Card, Service
+from app.customers.rules import (
+    FROM_HERE,
+    Channel,
+    Segment,
+    masked_address,
+    masked_name,
+    masked_phone,
+)
+from app.terminals.rules import TerminalKind
+from app.visits.queries import BehindTheDoor, LineOfCustomer, OrderOfCustomer
+from app.workorders.rules import State, WorkType
+
+Text = Annotated[str, Field(max_length=300)]
+
+# Where what the network inventory says of a line comes from.
+FROM_INVENTORY = "resource_inventory"
+
+
+class Block(Answer):
+    """What every block of the card says of itself."""
+
+    as_of: datetime | None = Field(description="Since when it holds; null is not known.")
+    source: Text
+
+
+B = TypeVar("B", bound=Block)
+
+
+class IdentityOut(Block):
+    """Who this is."""
+
+    code: Text
+    name: Text
+    phone: Text
+    segment: Segment
+    elderly: bool
+    preferred_channel: Channel | None
+
+
+class ServiceOut(Answer):
+    """One service that runs; money in fen, speed in Mbit/s."""
+
+    service_number: Text
+    offering_code: Text
+    category: Text
+    monthly_price_fen: int
+    speed_mbps: int | None
+    started_on: date
+    contract_ends_on: date | None
+    contract_days_left: int | None = Field(description="Negative when it is over.")
+
+
+class ServicesOut(Block):
+    """The services that run, the earliest end of contract first."""
+
+    held: Annotated[list[ServiceOut], Field(max_length=100)]
+    contract_ends_on: date | None = Field(description="The earliest end of a contract.")
+
+
+class TenureOut(Block):
+    """For how long they have been a customer."""
+
+    activated_on: date | None
+    months: int | None
+
+
+class PaymentOut(Block):
+    """What is owed and used."""
+
+    arrears_fen: int | None = Field(description="0 is nothing owed; null is not known.")
+    monthly_usage_gb: int | None
+
+
+class DoNotDisturbOut(Block):
+    """Whether nothing may be offered."""
+
+    on: bool
+    since: datetime | None
+
+
+class FaultsOut(Block):
+    """Recent faults and complaints."""
+
+    in_90_days: int
+    last_on: date | None
+    complaints_open: int
+    complaint_closed_on: date | None
+
+
+class ContactsOut(Block):
+    """Contacts of all channels."""
+
+    sales_in_30_days: int
+    sales_in_365_days: int
+    others_in_30_days: int
+    others_in_365_days: int
+    last_sales_on: date | None
+    last_sales_outcome: Text | None
+
+
+class LineOut(Block):
+    """A place they are served at, and what the line there can do."""
+
+    address: Text = Field(description="Down to the building when masked.")
+    olt_port: Text | None
+    port_free: bool | None
+    max_speed_mbps: int | None
+
+
+class TerminalOut(Answer):
+    """A device that stands at the customer's."""
+
+    serial_number: Text
+    kind: TerminalKind
+    model: Text
+
+
+class TerminalsOut(Block):
+    """The devices booked to the customer."""
+
+    at_home: Annotated[list[TerminalOut], Field(max_length=200)]
+
+
+class OpenOrderOut(Answer):
+    """An order of theirs that is not closed."""
+
+    id: UUID
+    external_id: Text
+    work_type: WorkType
+    state: State
+    summary: Annotated[str, Field(max_length=2000)]
+    reported_at: datetime
+    due_at: datetime | None
+    appointment_from: datetime | None
+    appointment_until: datetime | None
+
+
+class OpenOrdersOut(Block):
+    """The customer's orders that are not closed, the newest first."""
+
+    orders: Annotated[list[OpenOrderOut], Field(max_length=500)]
+
+
+class ContextOut(Answer):
+    """Whom the technician meets."""
+
+    customer_id: UUID
+    masked: bool
+    identity: IdentityOut
+    services: ServicesOut
+    tenure: TenureOut
+    payment: PaymentOut
+    do_not_disturb: DoNotDisturbOut
+    faults: FaultsOut
+    contacts: ContactsOut
+    lines: Annotated[list[LineOut], Field(max_length=100)]
+    terminals: TerminalsOut
+    open_orders: OpenOrdersOut
+
+    @classmethod
+    def of(
+        cls,
+        card: Card,
+        here: BehindTheDoor,
+        open_orders: Sequence[OrderOfCustomer],
+        *,
+        masked: bool,
+        at: datetime,
+    ) -> Self:
+        """Write the card; `at` is when this house's own part was read."""
+        who = card.identity
+        return cls(
+            customer_id=card.customer_id,
+            masked=masked,
+            identity=IdentityOut(
+                **who.known._asdict(),
+                code=who.code,
+                name=masked_name(who.name) if masked else who.name,
+                phone=masked_phone(who.phone) if masked else who.phone,
+                segment=who.segment,
+                elderly=who.elderly,
+                preferred_channel=who.preferred_channel,
+            ),
+            services=ServicesOut(
+                **card.services.known._asdict(),
+                held=[_service(service, masked) for service in card.services.held],
+                contract_ends_on=min(
+                    (held.contract_ends_on for held in card.services.held if held.contract_ends_on),
+                    default=None,
+                ),
+            ),
+            tenure=_block(TenureOut, card.tenure),
+            payment=_block(PaymentOut, card.payment),
+            do_not_disturb=_block(DoNotDisturbOut, card.do_not_disturb),
+            faults=_block(FaultsOut, card.faults),
+            contacts=_block(ContactsOut, card.contacts),
+            lines=[_line(line, masked) for line in here.lines],
+            terminals=TerminalsOut(
+                as_of=at,
+                source=FROM_HERE,
+                at_home=[TerminalOut.model_validate(terminal) for terminal in here.terminals],
+            ),
+            open_orders=OpenOrdersOut(
+                as_of=at,
+                source=FROM_HERE,
+                orders=[OpenOrderOut.model_validate(order) for order in open_orders],
+            ),
+        )
+
+
+def _block(kind: type[B], block: object) -> B:
+    """Write a block of the card whose fields go out as they are."""
+    known = vars(block)["known"]
+    return kind(**{**vars(block), "as_of": known.as_of, "source": known.source})
+
+
+def _service(service: Service, masked: bool) -> ServiceOut:
+    out = ServiceOut.model_validate(service)
+    if masked:
+        out.service_number = masked_phone(out.service_number)
+    return out
+
+
+def _line(line: LineOfCustomer, masked: bool) -> LineOut:
+    return LineOut(
+        as_of=line.checked_at,
+        source=FROM_INVENTORY,
+        address=masked_address(line.locality, line.building) if masked else line.standard_address,
+        olt_port=line.olt_port,
+        port_free=line.port_free,
+        max_speed_mbps=line.max_speed_mbps,
+    )

@@ -1,0 +1,123 @@
+"""What may be offered in a visit, in the caller's language; money in fen."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from app.catalog.queries import Offering
+from app.catalog.rules import ON_SITE, BusinessType, OnSite
+from app.core.http import Answer
+from app.core.i18n import Lang
+from app.suggestions.models import Suggestion
+from app.suggestions.rules import HeldBack, words
+from app.suggestions.service import Decided
+
+Text = Annotated[str, Field(max_length=300)]
+
+
+class ReasonOut(Answer):
+    """Why an offer fits."""
+
+    code: Text
+    words: Text
+
+
+class OfferOut(Answer):
+    """One offer to make, with all that is needed to make it."""
+
+    suggestion_id: UUID = Field(description="Send the customer's answer here.")
+    rank: Annotated[int, Field(ge=1, le=10)]
+    offering_code: Text
+    name: Text
+    category: Text
+    business_type: BusinessType
+    on_site: OnSite = Field(description="What a technician may do with it at the door.")
+    monthly_price_fen: int
+    one_off_price_fen: int
+    contract_months: int
+    commission_fen: int = Field(description="The technician's, when it is sold.")
+    reasons: Annotated[list[ReasonOut], Field(max_length=10)]
+    talk_track: Annotated[str, Field(max_length=4000)]
+
+
+class HeldBackOut(Answer):
+    """An offering that is not offered, and why not."""
+
+    offering_code: Text
+    name: Text
+    code: HeldBack
+    words: Text
+
+
+class SuggestionsOut(Answer):
+    """What to offer in this visit; no offers at all is an honest answer."""
+
+    decision_id: UUID
+    at: datetime = Field(description="When it was decided.")
+    policy: Text
+    offers: Annotated[list[OfferOut], Field(max_length=10)]
+    nothing_because: ReasonOut | None = Field(description="Set when there are no offers.")
+    held_back: Annotated[list[HeldBackOut], Field(max_length=500)]
+
+    @classmethod
+    def of(cls, decided: Decided, lang: Lang) -> Self:
+        """Write a decision in one language."""
+        decision = decided.decision
+        nothing = None
+        if decision.held_back is not None:
+            said = words.nothing_because(decision.held_back)
+            nothing = ReasonOut(code=decision.held_back, words=said.say(lang))
+        return cls(
+            decision_id=decision.id,
+            at=decision.at,
+            policy=decision.policy,
+            offers=[
+                _offer(one, one.rank, decided.catalogue[one.offering_code], lang)
+                for one in decided.candidates
+                if one.rank is not None
+            ],
+            nothing_because=nothing,
+            held_back=[
+                _held_back(one, HeldBack(one.held_back), decided.catalogue[one.offering_code], lang)
+                for one in decided.candidates
+                if one.held_back is not None
+            ],
+        )
+
+
+def _name(offering: Offering, lang: Lang) -> str:
+    return offering.name_zh if lang == "zh" else offering.name_en
+
+
+def _offer(one: Suggestion, rank: int, offering: Offering, lang: Lang) -> OfferOut:
+    return OfferOut(
+        suggestion_id=one.id,
+        rank=rank,
+        offering_code=offering.code,
+        name=_name(offering, lang),
+        category=offering.category,
+        business_type=offering.business_type,
+        on_site=ON_SITE[offering.business_type],
+        monthly_price_fen=offering.monthly_price_fen,
+        one_off_price_fen=offering.one_off_price_fen,
+        contract_months=offering.contract_months,
+        commission_fen=offering.commission_fen,
+        reasons=[_reason(part, lang) for part in one.reasons if part["code"] in words.REASONS],
+        talk_track=offering.talk_track_zh if lang == "zh" else offering.talk_track_en,
+    )
+
+
+def _reason(part: dict[str, Any], lang: Lang) -> ReasonOut:
+    said = words.REASONS[part["code"]].say(lang)
+    return ReasonOut(code=part["code"], words=said.format(**part["values"]))
+
+
+def _held_back(one: Suggestion, code: HeldBack, offering: Offering, lang: Lang) -> HeldBackOut:
+    return HeldBackOut(
+        offering_code=offering.code,
+        name=_name(offering, lang),
+        code=code,
+        words=words.HELD_BACK[code].say(lang),
+    )

@@ -1,0 +1,197 @@
+"""What a phone sends with each step of a technician, and what it is answered."""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from app.core.geo import PointIn
+from app.core.http import Answer, Code, Input, Moment, Note
+from app.terminals.rules import TerminalKind
+from app.visits.rules import (
+    DeclineCause,
+    FarReason,
+    HandBackCause,
+    OutcomeCode,
+    SuspendCause,
+    Taken,
+    TerminalAction,
+)
+from app.workorders.rules import State, Step
+
+AtTheDevice = Annotated[
+    Moment,
+    Field(
+        description=(
+            "When it was done, by the phone's clock. It is kept beside the server's time, and the"
+            " very same step with the very same time is answered like the first."
+        ),
+        examples=["2026-03-02T10:40:00+08:00"],
+    ),
+]
+
+
+class StepIn(Input):
+    """A step that needs nothing but its time."""
+
+    device_at: AtTheDevice
+
+
+class DeclineIn(StepIn):
+    """Why the order is not taken on."""
+
+    cause: DeclineCause
+
+
+class SetOutIn(StepIn):
+    """Setting out for an order begins a visit; the phone makes its id (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-6b00-7000-8000-000000000002",
+                    "work_order_id": "01956f39-1200-7000-8000-000000000003",
+                    "device_at": "2026-03-02T09:12:00+08:00",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    work_order_id: UUID
+
+
+class CheckInIn(StepIn):
+    """Where the technician stands."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "point": {"lon": 114.06455, "lat": 22.54845, "coordsys": "gcj02"},
+                    "accuracy_m": 18.0,
+                    "far_reason": "address_point_wrong",
+                    "device_at": "2026-03-02T09:31:00+08:00",
+                }
+            ]
+        }
+    )
+
+    point: PointIn
+    accuracy_m: Annotated[float, Field(ge=0, le=100_000)] | None = Field(
+        default=None, description="As the phone estimates it (68 % radius), in metres."
+    )
+    far_reason: FarReason | None = Field(
+        default=None, description="Needed when it is far from the address; ignored otherwise."
+    )
+
+
+class SuspendIn(StepIn):
+    """Why the work is interrupted, and when it goes on."""
+
+    cause: SuspendCause
+    resume_at: Moment
+
+
+class HandBackIn(StepIn):
+    """Why the order is given back."""
+
+    cause: HandBackCause
+    note: Note | None = None
+
+
+class MeasurementsIn(Input):
+    """What was measured at the door; leave out what was not."""
+
+    optical_rx_power_dbm: Annotated[float, Field(ge=-60, le=10)] | None = None
+    download_mbps: Annotated[float, Field(ge=0, le=100_000)] | None = None
+    upload_mbps: Annotated[float, Field(ge=0, le=100_000)] | None = None
+    latency_ms: Annotated[float, Field(ge=0, le=60_000)] | None = None
+    wifi_rssi_dbm: Annotated[float, Field(ge=-120, le=0)] | None = None
+
+
+class TerminalIn(Input):
+    """A device that was fitted or taken away."""
+
+    serial_number: Code
+    kind: TerminalKind
+    action: TerminalAction
+
+
+class CompleteIn(StepIn):
+    """What was achieved."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "outcome_code": "fixed",
+                    "measurements": {"optical_rx_power_dbm": -19.4, "download_mbps": 942.0},
+                    "terminals": [
+                        {
+                            "serial_number": "HWTC-8F21A9C4",
+                            "kind": "ont_gateway",
+                            "action": "fitted",
+                        }
+                    ],
+                    "note": "更换光猫后恢复",
+                    "device_at": "2026-03-02T10:40:00+08:00",
+                }
+            ]
+        }
+    )
+
+    outcome_code: OutcomeCode = Field(
+        description=(
+            "install: installed; relocate: relocated; remove: removed; care: cared_for; repair:"
+            " fixed, fixed_elsewhere, no_fault_found or customer_equipment."
+        )
+    )
+    measurements: MeasurementsIn = Field(default_factory=MeasurementsIn)
+    terminals: Annotated[list[TerminalIn], Field(max_length=20)] = Field(default_factory=list)
+    note: Note | None = None
+
+    def measured(self) -> dict[str, float]:
+        """Give what was measured, without what was not."""
+        return self.measurements.model_dump(exclude_none=True)
+
+    def moved(self) -> list[dict[str, Any]]:
+        """Give the devices as plain data."""
+        return [terminal.model_dump(mode="json") for terminal in self.terminals]
+
+
+class StepOut(Answer):
+    """A step that was taken: the same answer, however often it is asked for."""
+
+    work_order_id: UUID
+    visit_id: UUID | None = Field(description="Null before setting out.")
+    step: Step
+    state: State = Field(description="Where the order stood after this step.")
+    at: datetime = Field(description="When the server took it.")
+    device_at: datetime | None
+    reason: str | None = Field(description="The coded cause, reason or outcome that was sent.")
+    distance_m: float | None = Field(
+        description="Of a check-in: how far from the address; null when that has no point."
+    )
+    far: bool | None = Field(description="Of a check-in: whether it is marked as far.")
+    allowed: Annotated[list[Step], Field(max_length=20)] = Field(
+        description="The technician's steps open after this one."
+    )
+
+    @classmethod
+    def of(cls, taken: Taken) -> Self:
+        """Write a step as it was taken."""
+        return cls(
+            work_order_id=taken.work_order_id,
+            visit_id=taken.facts.get("visit_id"),
+            step=taken.step,
+            state=taken.state,
+            at=taken.at,
+            device_at=taken.device_at,
+            reason=taken.reason,
+            distance_m=taken.facts.get("distance_m"),
+            far=taken.facts.get("far"),
+            allowed=[Step(step) for step in taken.allowed],
+        )

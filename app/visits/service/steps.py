@@ -1,0 +1,392 @@
+"""A technician's steps with an order. Each takes the order's row lock, looks whether the phone is
+only asking a second time, asks the rules, and leaves an event.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from geoalchemy2.shape import from_shape, to_shape
+from shapely import Point
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.callers import Caller
+from app.core.db import is_broken
+from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, plain
+from app.core.geo import distance_m
+from app.core.parameter_values import parameters_in_force
+from app.customers.rules import Channel, InteractionKind
+from app.customers.service import record_contact
+from app.suggestions.service import release_slot
+from app.visits import queries, rules
+from app.visits.models import Visit
+from app.visits.rules import (
+    Asked,
+    DeclineCause,
+    FarReason,
+    HandBackCause,
+    Outcome,
+    OutcomeCode,
+    SuspendCause,
+    Taken,
+    content_of,
+)
+from app.workorders.models import WorkOrder
+from app.workorders.queries import held_for_change
+from app.workorders.rules import Step
+from app.workorders.service import take_step
+
+# What the holder of an acknowledged order sees of the customer in the list of the day.
+SHOWN_TO_HOLDER = ("contact_name", "contact_phone", "service_number")
+
+
+def technician_of(caller: Caller) -> UUID:
+    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
+    if caller.technician_id is None:
+        raise Forbidden(needs="an account that belongs to a technician")
+    return caller.technician_id
+
+
+async def acknowledge(
+    tx: AsyncSession, order_id: UUID, caller: Caller, *, device_at: datetime, now: datetime
+) -> Taken:
+    """Take an order on. From here on the holder sees the customer's name and number.
+
+    That is written into the audit trail once, here, rather than at each look at the list.
+    Raises NotFound and StepRefused.
+    """
+    asked = Asked(Step.ACKNOWLEDGE, device_at)
+    order, before = await _held(tx, order_id, caller, asked)
+    if before:
+        return before
+    audit.unmasked(
+        tx,
+        caller,
+        subject_kind="customer" if order.customer_id else "work_order",
+        subject_id=order.customer_id or order.id,
+        purpose=f"work_order:{order.id}",
+        fields=SHOWN_TO_HOLDER,
+    )
+    return await _take(tx, order, caller, asked, now)
+
+
+async def decline(
+    tx: AsyncSession,
+    order_id: UUID,
+    caller: Caller,
+    *,
+    cause: DeclineCause,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Say no to an order that was assigned; it is given to somebody else.
+
+    Raises NotFound and StepRefused.
+    """
+    asked = Asked(Step.DECLINE, device_at, cause)
+    order, before = await _held(tx, order_id, caller, asked)
+    return before or await _take(tx, order, caller, asked, now)
+
+
+async def set_out(
+    tx: AsyncSession,
+    visit_id: UUID,
+    order_id: UUID,
+    caller: Caller,
+    *,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Set out for an order, which begins a visit; the phone makes the visit's id.
+
+    Raises NotFound, StepRefused, OneAtATime, and SameIdOtherContent for a used id.
+    """
+    asked = Asked(Step.TRAVEL, device_at, content=content_of(visit_id=visit_id))
+    order, before = await _held(tx, order_id, caller, asked)
+    if before:
+        return before
+    if await tx.get(Visit, visit_id) is not None:
+        raise SameIdOtherContent(id=visit_id)
+    taken = await _take(tx, order, caller, asked, now, visit_id=visit_id)
+    tx.add(
+        Visit(
+            id=visit_id,
+            work_order_id=order_id,
+            technician_id=technician_of(caller),
+            travel_started_at=now,
+        )
+    )
+    try:
+        await tx.flush()
+    except IntegrityError as error:
+        if is_broken("pk_visit", error):
+            raise SameIdOtherContent(id=visit_id) from error
+        raise
+    return taken
+
+
+async def check_in(
+    tx: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    *,
+    point: tuple[float, float],
+    accuracy_m: float | None,
+    far_reason: FarReason | None,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Stand at the door: how far from the order's address, in metres, is kept with the visit.
+
+    `point` is longitude and latitude in WGS-84. Raises NotFound, StepRefused, OneAtATime,
+    VisitEnded, and FarFromAddress when it is far and no reason is given.
+    """
+    content = content_of(point=[round(part, 7) for part in point], accuracy_m=accuracy_m)
+    asked = Asked(Step.CHECK_IN, device_at, far_reason, content)
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    limit_m = (await parameters_in_force(tx)).number(rules.FAR_METRES, now, caller.org_path)
+    distance = _distance(order, point)
+    far = rules.checked_in(distance, limit_m, far_reason)
+    visit.checked_in_at = now
+    visit.check_in_point = from_shape(Point(*point), srid=4326)
+    visit.check_in_accuracy_m = accuracy_m
+    visit.check_in_distance_m = distance
+    visit.far_reason = far_reason if far else None
+    facts = {"visit_id": visit_id, "distance_m": distance, "far": far}
+    return await _take(tx, order, caller, asked, now, **facts)
+
+
+def _distance(order: WorkOrder, point: tuple[float, float]) -> float | None:
+    if order.point is None:
+        return None
+    address = to_shape(order.point)
+    assert isinstance(address, Point)
+    return round(distance_m(address.x, address.y, *point), 1)
+
+
+async def suspend(
+    tx: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    *,
+    cause: SuspendCause,
+    resume_at: datetime,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Interrupt the work and say when it goes on; the technician may take up another order.
+
+    Raises NotFound, StepRefused, VisitEnded, and Invalid when it would go on in the past.
+    """
+    if resume_at <= device_at:
+        raise Invalid(errors=[{"field": "resume_at", "message": "must be after device_at"}])
+    asked = Asked(Step.SUSPEND, device_at, cause, content_of(resume_at=resume_at.timestamp()))
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    visit.suspend_cause, visit.resume_at = cause, resume_at
+    return await _take(tx, order, caller, asked, now, visit_id=visit_id, resume_at=resume_at)
+
+
+async def resume(
+    tx: AsyncSession, visit_id: UUID, caller: Caller, *, device_at: datetime, now: datetime
+) -> Taken:
+    """Go on with suspended work. Raises NotFound, StepRefused, OneAtATime and VisitEnded."""
+    asked = Asked(Step.RESUME, device_at)
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    visit.suspend_cause = visit.resume_at = None
+    return await _take(tx, order, caller, asked, now, visit_id=visit_id)
+
+
+async def restored(
+    tx: AsyncSession, visit_id: UUID, caller: Caller, *, device_at: datetime, now: datetime
+) -> Taken:
+    """Mark that the customer's service works again; from here on something may be offered.
+
+    Raises NotFound, StepRefused (also for what is no repair) and VisitEnded.
+    """
+    asked = Asked(Step.RESTORE, device_at)
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    visit.restored_at = visit.restored_at or now
+    return await _take(tx, order, caller, asked, now, visit_id=visit_id)
+
+
+async def complete(
+    tx: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    *,
+    outcome_code: OutcomeCode,
+    measurements: Mapping[str, float],
+    terminals: Sequence[Mapping[str, Any]],
+    note: str | None,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Finish the order and leave the door; the visit is a service contact of the customer.
+
+    Raises NotFound, StepRefused, VisitEnded, and Invalid when the code is not one of the order's
+    work type.
+    """
+    content = content_of(measurements=measurements, terminals=terminals, note=note)
+    asked = Asked(Step.COMPLETE, device_at, outcome_code, content)
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    rules.outcome_fits(order.work_type, outcome_code)
+    if outcome_code in rules.WORKS_AGAIN:
+        visit.restored_at = visit.restored_at or now
+        order.restored_at = order.restored_at or now
+    order.outcome_code = visit.outcome_code = outcome_code
+    visit.outcome, visit.ended_at = Outcome.COMPLETED, now
+    visit.measurements = dict(measurements)
+    visit.terminals = [dict(terminal) for terminal in terminals]
+    visit.note = note
+    taken = await _take(tx, order, caller, asked, now, visit_id=visit_id)
+    if order.customer_id is not None:
+        await record_contact(
+            tx,
+            customer_id=order.customer_id,
+            at=now,
+            channel=Channel.VISIT,
+            kind=InteractionKind.SERVICE,
+            subject=order.work_type.value,
+            outcome=outcome_code.value,
+            technician_id=visit.technician_id,
+            work_order_id=order.id,
+        )
+    return taken
+
+
+async def hand_back(
+    tx: AsyncSession,
+    order_id: UUID,
+    caller: Caller,
+    *,
+    cause: HandBackCause,
+    note: str | None,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Give an order back, to be given to somebody else; an open visit ends with it.
+
+    Raises NotFound and StepRefused.
+    """
+    asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
+    order, before = await _held(tx, order_id, caller, asked)
+    if before:
+        return before
+    visit = await queries.open_visit(tx, order_id)
+    return await _leave(tx, order, visit, caller, asked, note, now)
+
+
+async def hand_back_visit(
+    tx: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    *,
+    cause: HandBackCause,
+    note: str | None,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """The same, said in a visit. Raises NotFound, StepRefused and VisitEnded."""
+    asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
+    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    return before or await _leave(tx, order, visit, caller, asked, note, now)
+
+
+async def _leave(
+    tx: AsyncSession,
+    order: WorkOrder,
+    visit: Visit | None,
+    caller: Caller,
+    asked: Asked,
+    note: str | None,
+    now: datetime,
+) -> Taken:
+    if visit is None:
+        return await _take(tx, order, caller, asked, now)
+    visit.outcome, visit.outcome_code, visit.ended_at = Outcome.HANDED_BACK, asked.reason, now
+    visit.note = note
+    # Whoever comes next may offer something, if this technician did not.
+    await release_slot(tx, visit.id)
+    return await _take(tx, order, caller, asked, now, visit_id=visit.id)
+
+
+# --- what every step has in common ----------------------------------------------------------------
+
+
+async def _held(
+    tx: AsyncSession, order_id: UUID, caller: Caller, asked: Asked
+) -> tuple[WorkOrder, Taken | None]:
+    """Lock a technician's own order, and find the step if it was taken before.
+
+    Raises NotFound for an order of others, unless this technician had it and is asking again;
+    StepRefused when it is a new step that cannot be taken now.
+    """
+    technician_id = technician_of(caller)
+    try:
+        order = await held_for_change(tx, order_id, technician_id)
+    except NotFound:
+        before = rules.repeated(await queries.steps_taken(tx, order_id), asked, technician_id)
+        if before is None:
+            raise
+        return await tx.get_one(WorkOrder, order_id), before
+    before = rules.repeated(await queries.steps_taken(tx, order_id), asked, technician_id)
+    if before is None:
+        rules.may(order.state, order.work_type, asked.step)
+    return order, before
+
+
+async def _visiting(
+    tx: AsyncSession, visit_id: UUID, caller: Caller, asked: Asked
+) -> tuple[WorkOrder, Visit, Taken | None]:
+    """The same for a step in a visit, which has to be the technician's own and going on."""
+    technician_id = technician_of(caller)
+    visit = await queries.own(tx, visit_id, technician_id)
+    order, before = await _held(tx, visit.work_order_id, caller, asked)
+    # The order's lock is held now, and visits only change under it.
+    visit = await queries.own(tx, visit_id, technician_id)
+    if before is None and visit.ended_at is not None:
+        raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
+    return order, visit, before
+
+
+async def _take(
+    tx: AsyncSession, order: WorkOrder, caller: Caller, asked: Asked, now: datetime, **facts: Any
+) -> Taken:
+    written = {name: plain(value) for name, value in facts.items()}
+    if asked.content:
+        written["content"] = asked.content
+    await take_step(
+        tx,
+        order,
+        asked.step,
+        now=now,
+        account_id=caller.account_id,
+        technician_id=caller.technician_id,
+        device_at=asked.device_at,
+        reason=asked.reason,
+        facts=written or None,
+    )
+    return Taken(
+        work_order_id=order.id,
+        work_type=order.work_type,
+        technician_id=caller.technician_id,
+        step=asked.step,
+        state=order.state,
+        at=now,
+        device_at=asked.device_at,
+        reason=asked.reason,
+        facts=written,
+    )
