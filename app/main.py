@@ -8,18 +8,32 @@ from fastapi import FastAPI
 from app.auth import audit
 from app.auth.keys import KeyRing
 from app.auth.routes import router as auth_router
+from app.catalog.routes import router as catalog_router
 from app.core import log
 from app.core.clock import Clock, clock_from
 from app.core.db import Database, open_database
 from app.core.health import router as health_router
 from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
+from app.customers.routes import router as customers_router
+from app.grids.routes import router as grids_router
 from app.ordering.routes import router as ordering_router
 from app.sales.routes import router as sales_router
+from app.suggestions.routes import router as suggestions_router
+from app.technicians.routes import router as technicians_router
+from app.terminals.routes import router as terminals_router
+from app.visits.routes import router as visits_router
 
 ROUTERS = (
     health_router,
     auth_router,
+    technicians_router,
+    customers_router,
+    catalog_router,
+    terminals_router,
+    grids_router,
+    visits_router,
+    suggestions_router,
     sales_router,
     ordering_router,
 )

@@ -1,6 +1,7 @@
 """Product offerings by dated versions: a price change is a new row, never an edit."""
 
-from datetime import date
+from datetime import date, datetime
+from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, Text, func, literal_column, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
@@ -11,7 +12,12 @@ from app.core.db import Base, Row, text_enum
 
 
 class ProductOffering(Row, Base):
-    """One version of an offering, valid from one local day to another (the last excluded)."""
+    """One version of an offering, valid from one local day to another (the last excluded).
+
+    `requires` names what a customer must hold, all of it, and `excludes` what none may hold: codes
+    of offerings or categories. Margin and prices are in fen; `expert_rate` is the guessed share of
+    customers who accept.
+    """
 
     __tablename__ = "product_offering"
     __table_args__ = (
@@ -48,3 +54,17 @@ class ProductOffering(Row, Base):
     may_hurt: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     talk_track_zh: Mapped[str]
     talk_track_en: Mapped[str]
+
+
+class CatalogueMark(Base):
+    """One row whose mark is new after every change of the catalogue; caches and ETags go by it.
+
+    A random mark and not a count: a count that was rolled back would come again with other content.
+    """
+
+    __tablename__ = "catalogue_mark"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    mark: Mapped[UUID]
+    changed_at: Mapped[datetime] = mapped_column(server_default=func.now())

@@ -1,6 +1,12 @@
 """The catalogue's words, and who may sell what at the door."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
+from typing import Any
+
+from app.core.i18n import Words
 
 
 class BusinessType(StrEnum):
@@ -12,6 +18,22 @@ class BusinessType(StrEnum):
     RETENTION = "retention"
     SERVICE = "service"
     SENSITIVE = "sensitive"
+
+
+class ValueLever(StrEnum):
+    """The eleven levers by which a customer's value is made, kept or lost (价值杠杆)."""
+
+    INTENT = "intent"
+    ACQUISITION = "acquisition"
+    INCOME = "income"
+    COST_TO_SERVE = "cost_to_serve"
+    CROSS_SELL = "cross_sell"
+    TARIFF_FIT = "tariff_fit"
+    RENEWAL = "renewal"
+    BRAND_MIGRATION = "brand_migration"
+    RETENTION = "retention"
+    BAD_DEBT = "bad_debt"
+    WIN_BACK = "win_back"
 
 
 class OnSite(StrEnum):
@@ -31,3 +53,72 @@ ON_SITE: dict[BusinessType, OnSite] = {
     BusinessType.SERVICE: OnSite.SELL,
     BusinessType.SENSITIVE: OnSite.FACE_TO_FACE,
 }
+
+
+class Fate(StrEnum):
+    """What becomes of an entry of a catalogue file."""
+
+    NEW = "new"
+    UNCHANGED = "unchanged"
+    SUCCEEDS = "succeeds"
+    WITHDRAWN = "withdrawn"
+
+
+class NotDated(ValueError):
+    """An entry contradicts what the catalogue says of the same or a later day."""
+
+    def __init__(self, words: Words) -> None:
+        super().__init__(words.en)
+        self.words = words
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of an offering in time, and what it says."""
+
+    valid_from: date
+    valid_to: date | None
+    content: Mapping[str, Any]
+
+
+def fate_of(entry: Version, held: Sequence[Version]) -> tuple[Fate, Version | None]:
+    """Say what becomes of an entry beside the versions held, and which of them it touches.
+
+    What was on sale on a day stays what it was: a change needs a day on which nothing newer has
+    begun. An entry that says what is already in force is unchanged, from whatever day it is; one
+    that only adds `valid_to` withdraws the version. Raises NotDated.
+    """
+    later = [version for version in held if version.valid_from > entry.valid_from]
+    covering = [
+        version
+        for version in held
+        if version.valid_from <= entry.valid_from
+        and (version.valid_to is None or entry.valid_from < version.valid_to)
+    ]
+    current = covering[0] if covering else None
+    if current is not None and current.content == entry.content:
+        if entry.valid_to is None or entry.valid_to == current.valid_to:
+            return Fate.UNCHANGED, current
+        if current.valid_to is None and not later:
+            return Fate.WITHDRAWN, current
+        raise NotDated(
+            Words(
+                zh=f"该版本已于 {current.valid_to} 终止,不能改期",
+                en=f"this version ends on {current.valid_to} already, which is not moved",
+            )
+        )
+    if current is not None and current.valid_from == entry.valid_from:
+        raise NotDated(
+            Words(
+                zh=f"{entry.valid_from} 起的版本已存在且内容不同:变更须从之后的日期生效",
+                en=f"the version from {entry.valid_from} says otherwise: give a later day",
+            )
+        )
+    if later:
+        raise NotDated(
+            Words(
+                zh=f"已有 {later[0].valid_from} 起的较新版本,不能改动过去",
+                en=f"a newer version begins on {later[0].valid_from}: the past is not rewritten",
+            )
+        )
+    return (Fate.NEW if current is None else Fate.SUCCEEDS), current

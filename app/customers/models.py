@@ -13,7 +13,12 @@ from app.customers.rules import Channel, InteractionKind, Segment
 
 
 class Customer(Row, Base):
-    """A household or business; name and telephone are personal data and leave masked by default."""
+    """A household or business; name and telephone are personal data and leave masked by default.
+
+    What null means is always "not known". `as_of` says when the CRM held it to be so.
+    `do_not_disturb_since` is when the switch was last moved here, on or off; null is "never, it
+    stands as the CRM gave it".
+    """
 
     __tablename__ = "customer"
 
@@ -36,7 +41,10 @@ class Customer(Row, Base):
 
 
 class ServiceAddress(Row, Base):
-    """Where a customer is served, and what the line there can do (point in WGS-84)."""
+    """Where a customer is served, and what the line there can do (point in WGS-84).
+
+    `checked_at` says when the network held `olt_port`, `port_free` and `max_speed_mbps` to be so.
+    """
 
     __tablename__ = "service_address"
 
@@ -56,7 +64,10 @@ class ServiceAddress(Row, Base):
 
 
 class Subscription(Row, Base):
-    """A service a customer holds; `ended_on` null means it runs."""
+    """A service a customer holds; `ended_on` null means it runs, else the last day is excluded.
+
+    `offering_code` may be of an offering that the catalogue no longer has, or never had.
+    """
 
     __tablename__ = "subscription"
 
@@ -70,14 +81,19 @@ class Subscription(Row, Base):
     started_on: Mapped[date]
     contract_ends_on: Mapped[date | None]
     ended_on: Mapped[date | None]
+    as_of: Mapped[datetime]
 
 
 class Interaction(Row, Base):
-    """One contact with a customer on any channel; append-only but for its closing."""
+    """One contact with a customer on any channel; append-only but for outcome and closing.
+
+    `external_id` is what the CRM calls it; null was written here.
+    """
 
     __tablename__ = "interaction"
     __table_args__ = (Index("ix_interaction_customer", "customer_id", "at"),)
 
+    external_id: Mapped[str | None] = mapped_column(unique=True)
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
     at: Mapped[datetime]
     channel: Mapped[Channel] = mapped_column(text_enum(Channel))

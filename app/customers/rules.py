@@ -29,6 +29,11 @@ class InteractionKind(StrEnum):
     COMPLAINT = "complaint"
 
 
+# Where a fact about a customer comes from, as it stands beside each block of the door card.
+FROM_CRM = "crm"
+FROM_HERE = "yingwei"
+
+
 def masked_name(name: str) -> str:
     """Reduce a name to what may be shown without a reason: 王小明 becomes 王**, Ann Lee A**."""
     return f"{name[:1]}**" if name else ""
@@ -37,3 +42,8 @@ def masked_name(name: str) -> str:
 def masked_phone(phone: str) -> str:
     """Mask a telephone number to its ends: 13812341234 becomes 138****1234; short ones wholly."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "****"
+
+
+def masked_address(locality: str, building: str | None) -> str:
+    """Say where somebody lives down to the building, without unit and room."""
+    return f"{locality}{building or ''}"

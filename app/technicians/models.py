@@ -8,7 +8,8 @@ from geoalchemy2.elements import WKBElement
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Base, Row
+from app.core.db import Base, Row, text_enum
+from app.technicians.rules import LeaveCause
 
 
 class Technician(Row, Base):
@@ -69,7 +70,7 @@ class Leave(Row, Base):
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime]
-    cause: Mapped[str]
+    cause: Mapped[LeaveCause] = mapped_column(text_enum(LeaveCause))
 
 
 class TechnicianDay(Base):

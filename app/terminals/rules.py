@@ -21,3 +21,7 @@ class Pool(StrEnum):
     RECOVERED = "recovered"
     REFURBISH = "refurbish"
     SCRAP = "scrap"
+
+
+# Who holds a terminal in a pool; in the others nobody does.
+HELD_BY: dict[Pool, str] = {Pool.VAN: "technician", Pool.CUSTOMER: "customer"}

@@ -73,6 +73,19 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_entry_time", "audit_entry", ["created_at", "id"], unique=False)
     op.create_table(
+        "catalogue_mark",
+        sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("mark", sa.Uuid(), nullable=False),
+        sa.Column(
+            "changed_at",
+            sa.TIMESTAMP(timezone=True),
+            server_default=sa.text("now()"),
+            nullable=False,
+        ),
+        sa.CheckConstraint("id = 1", name=op.f("ck_catalogue_mark_one_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_catalogue_mark")),
+    )
+    op.create_table(
         "login_guard",
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("failures", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
@@ -523,6 +536,7 @@ def upgrade() -> None:
     )
     op.create_table(
         "interaction",
+        sa.Column("external_id", sa.Text(), nullable=True),
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column(
@@ -564,6 +578,7 @@ def upgrade() -> None:
             ["technician_id"], ["technician.id"], name=op.f("fk_interaction_technician_id")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_interaction")),
+        sa.UniqueConstraint("external_id", name=op.f("uq_interaction_external_id")),
     )
     op.create_index("ix_interaction_customer", "interaction", ["customer_id", "at"], unique=False)
     op.create_table(
@@ -999,6 +1014,7 @@ def upgrade() -> None:
         sa.Column("started_on", sa.Date(), nullable=False),
         sa.Column("contract_ends_on", sa.Date(), nullable=True),
         sa.Column("ended_on", sa.Date(), nullable=True),
+        sa.Column("as_of", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
             "created_at",
@@ -1664,6 +1680,7 @@ def downgrade() -> None:
     op.drop_table("org_unit")
     op.drop_index(op.f("ix_login_guard_last_try_at"), table_name="login_guard")
     op.drop_table("login_guard")
+    op.drop_table("catalogue_mark")
     op.drop_index("ix_audit_entry_time", table_name="audit_entry")
     op.drop_index(
         "ix_audit_entry_subject",

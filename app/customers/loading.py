@@ -1,0 +1,218 @@
+"""Loading customers, their addresses, services and contacts from the CRM's CSV files.
+
+Every line of customers and services says in `as_of` when it was so, and a line older than what is
+held changes nothing: files may come late and out of order.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.core import cells, loading
+from app.core.cells import COORDSYS, LAT, LON
+from app.core.files import Column, CsvFile, Made
+from app.core.loading import Report, Staging, Target
+from app.customers.rules import Channel, InteractionKind, Segment
+
+_MONEY = cells.whole(0, 100_000_000)
+
+
+def _named(file: CsvFile, *without: str) -> dict[str, str]:
+    names = [column.name for column in file.columns] + [made.name for made in file.made]
+    return {name: name for name in names if name not in without}
+
+
+CUSTOMERS = CsvFile(
+    what="customers",
+    columns=(
+        Column("code", cells.code, required=True),
+        Column("as_of", cells.moment, "timestamptz", required=True),
+        Column("org_unit", cells.code, required=True),
+        Column("name", cells.text(100), required=True),
+        Column("phone", cells.text(30), required=True),
+        Column("segment", cells.one_of(Segment), empty=Segment.HOUSEHOLD),
+        Column("activated_on", cells.day, "date"),
+        Column("do_not_disturb", cells.flag, "boolean", empty=False),
+        Column("elderly", cells.flag, "boolean", empty=False),
+        Column("preferred_channel", cells.one_of(Channel)),
+        Column("arrears_fen", _MONEY, "bigint"),
+        Column("monthly_usage_gb", cells.whole(0, 1_000_000), "bigint"),
+    ),
+)
+_CUSTOMER = Target(
+    table="customer",
+    key=("code",),
+    columns=_named(CUSTOMERS, "org_unit"),
+    references={"org_unit_id": ("org_unit", "org_unit", "code")},
+    versioned=True,
+)
+
+# A switch that was moved here after the CRM wrote its file is newer than the file.
+_KEEP_SWITCH = """
+    UPDATE {staged} AS s SET do_not_disturb = held.do_not_disturb FROM customer AS held
+    WHERE held.code = s.code AND held.do_not_disturb_since > s.as_of
+        AND held.do_not_disturb <> s.do_not_disturb
+"""
+
+
+async def load_customers(
+    tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
+) -> Report:
+    """Load customers from the lines of a CSV file, by their code; org units must be there.
+
+    A line older than what is held counts as unchanged, and a do-not-disturb switch moved here
+    after the line was written stays. Raises FileRefused when any line is wrong, unless
+    `skip_refused`.
+    """
+    staged = await loading.stage(tx, CUSTOMERS, lines)
+    await staged.refuse_repeated("code")
+    await staged.refuse_unknown("org_unit", "org_unit")
+    staged.settle(skip_refused=skip_refused)
+    await staged.pass_over(
+        "SELECT s.line FROM {staged} AS s JOIN customer AS held ON held.code = s.code"
+        " WHERE held.as_of > s.as_of"
+    )
+    if "do_not_disturb" in staged.present:
+        await staged.run(_KEEP_SWITCH)
+    await staged.merge(_CUSTOMER)
+    return await _reported(tx, staged, "customer")
+
+
+def _judge_address(row: dict[str, Any]) -> None:
+    row["point"] = cells.point(row, "lon", "lat", "coordsys")
+
+
+ADDRESSES = CsvFile(
+    what="addresses",
+    columns=(
+        Column("code", cells.code, required=True),
+        Column("customer", cells.code, required=True),
+        Column("standard_address", cells.text(300), required=True),
+        Column("locality", cells.text(), required=True),
+        Column("building", cells.text(60)),
+        Column("room", cells.text(60)),
+        Column("lon", LON, "float8"),
+        Column("lat", LAT, "float8"),
+        Column("coordsys", COORDSYS),
+        Column("olt_port", cells.text(100)),
+        Column("port_free", cells.flag, "boolean"),
+        Column("max_speed_mbps", cells.whole(0, 1_000_000), "bigint"),
+        Column("checked_at", cells.moment, "timestamptz"),
+    ),
+    made=(Made("point", "geometry(Point, 4326)", needs="lon"),),
+    judge=_judge_address,
+)
+_ADDRESS = Target(
+    table="service_address",
+    key=("code",),
+    columns=_named(ADDRESSES, "customer", "lon", "lat", "coordsys"),
+    references={"customer_id": ("customer", "customer", "code")},
+)
+
+
+async def load_addresses(
+    tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
+) -> Report:
+    """Load service addresses from the lines of a CSV file, by their code; after the customers.
+
+    Each point says its coordinate system. Raises FileRefused like `load_customers`.
+    """
+    staged = await loading.stage(tx, ADDRESSES, lines)
+    await staged.refuse_repeated("code")
+    await staged.refuse_unknown("customer", "customer")
+    staged.settle(skip_refused=skip_refused)
+    await staged.merge(_ADDRESS)
+    return await _reported(tx, staged, "service_address")
+
+
+SUBSCRIPTIONS = CsvFile(
+    what="subscriptions",
+    columns=(
+        Column("service_number", cells.code, required=True),
+        Column("as_of", cells.moment, "timestamptz", required=True),
+        Column("customer", cells.code, required=True),
+        Column("address", cells.code),
+        Column("offering_code", cells.code, required=True),
+        Column("category", cells.code, required=True),
+        Column("monthly_price_fen", _MONEY, "bigint", required=True),
+        Column("speed_mbps", cells.whole(0, 1_000_000), "bigint"),
+        Column("started_on", cells.day, "date", required=True),
+        Column("contract_ends_on", cells.day, "date"),
+        Column("ended_on", cells.day, "date"),
+    ),
+)
+_SUBSCRIPTION = Target(
+    table="subscription",
+    key=("service_number",),
+    columns=_named(SUBSCRIPTIONS, "customer", "address"),
+    references={
+        "customer_id": ("customer", "customer", "code"),
+        "service_address_id": ("address", "service_address", "code"),
+    },
+)
+
+
+async def load_subscriptions(
+    tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
+) -> Report:
+    """Load services from the lines of a CSV file, by their number; after the addresses.
+
+    A line older than what is held counts as unchanged. Raises FileRefused like `load_customers`.
+    """
+    staged = await loading.stage(tx, SUBSCRIPTIONS, lines)
+    await staged.refuse_repeated("service_number")
+    await staged.refuse_unknown("customer", "customer")
+    await staged.refuse_unknown("address", "service_address")
+    staged.settle(skip_refused=skip_refused)
+    await staged.pass_over(
+        "SELECT s.line FROM {staged} AS s"
+        " JOIN subscription AS held ON held.service_number = s.service_number"
+        " WHERE held.as_of > s.as_of"
+    )
+    await staged.merge(_SUBSCRIPTION)
+    return await _reported(tx, staged, "subscription")
+
+
+CONTACTS = CsvFile(
+    what="contacts",
+    columns=(
+        Column("external_id", cells.code, required=True),
+        Column("customer", cells.code, required=True),
+        Column("at", cells.moment, "timestamptz", required=True),
+        Column("channel", cells.one_of(Channel), required=True),
+        Column("kind", cells.one_of(InteractionKind), required=True),
+        Column("subject", cells.text(300), required=True),
+        Column("outcome", cells.text()),
+        Column("closed_at", cells.moment, "timestamptz"),
+    ),
+)
+_CONTACT = Target(
+    table="interaction",
+    key=("external_id",),
+    columns=_named(CONTACTS, "customer"),
+    references={"customer_id": ("customer", "customer", "code")},
+)
+
+
+async def load_contacts(
+    tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
+) -> Report:
+    """Load contacts of other channels from the lines of a CSV file, by the CRM's own id.
+
+    Raises FileRefused like `load_customers`.
+    """
+    staged = await loading.stage(tx, CONTACTS, lines)
+    await staged.refuse_repeated("external_id")
+    await staged.refuse_unknown("customer", "customer")
+    staged.settle(skip_refused=skip_refused)
+    await staged.merge(_CONTACT)
+    return await _reported(tx, staged, "interaction")
+
+
+async def _reported(tx: AsyncSession, staged: Staging, table: str) -> Report:
+    report = await staged.report()
+    if report.changed:
+        audit.note(tx, table=table, operation="load", count=report.inserted + report.updated)
+    return report

@@ -1,0 +1,138 @@
+"""Technicians' words, and how skills and weekly shifts are written in a file."""
+
+import re
+from datetime import datetime, time, timedelta
+from enum import StrEnum
+from itertools import pairwise
+from typing import NamedTuple
+
+from app.core.cells import NotReadable
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+
+HIGHEST_LEVEL = 5
+LONGEST_LEAVE = timedelta(days=366)
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class LeaveCause(StrEnum):
+    """Why a technician does not work for a time."""
+
+    HOLIDAY = "holiday"
+    ILLNESS = "illness"
+    TRAINING = "training"
+    OTHER = "other"
+
+
+class LeaveOverlaps(Conflict):
+    slug = "leave-overlaps"
+    title = Words(zh="与已登记的休假重叠", en="This leave overlaps another one")
+    advice = Words(
+        zh="{starts_at} 至 {ends_at} 已登记休假({cause});请调整时间,或先撤销该休假。",
+        en="There is leave ({cause}) from {starts_at} to {ends_at}; change the times or remove it.",
+    )
+
+
+class WorkingTime(NamedTuple):
+    """One shift of a week: Monday is 0, local times of the org unit."""
+
+    weekday: int
+    starts_at: time
+    ends_at: time
+
+
+def leave_in_order(starts_at: datetime, ends_at: datetime) -> None:
+    """Check that a leave ends after it starts, and within a year. Raises Invalid."""
+    if not starts_at < ends_at <= starts_at + LONGEST_LEAVE:
+        raise Invalid(
+            errors=[
+                {
+                    "field": "ends_at",
+                    "message": f"must lie after starts_at, at most {LONGEST_LEAVE.days} days",
+                }
+            ]
+        )
+
+
+_SKILL = re.compile(r"([a-z][a-z0-9_]{0,39})(?::([1-9]))?")
+
+
+def skills_from(cell: str) -> dict[str, int]:
+    """Read skills with their levels, as in `fibre:3; copper; iptv:2`; a level left out is 1.
+
+    Raises NotReadable.
+    """
+    skills: dict[str, int] = {}
+    for part in _parts(cell, ";"):
+        match = _SKILL.fullmatch(part)
+        if not match or match[1] in skills or int(match[2] or 1) > HIGHEST_LEVEL:
+            raise NotReadable(
+                Words(
+                    zh=f"技能格式为 fibre:3; copper(级别 1-{HIGHEST_LEVEL},不重复),此处为 {part}",
+                    en=f"skills are written fibre:3; copper (levels 1-{HIGHEST_LEVEL}), not {part}",
+                )
+            )
+        skills[match[1]] = int(match[2] or 1)
+    return skills
+
+
+_DAYS = re.compile(r"([a-z]{3})(?:-([a-z]{3}))?")
+_TIMES = re.compile(r"(\d\d?):(\d\d)-(\d\d?):(\d\d)")
+
+
+def shifts_from(cell: str) -> list[WorkingTime]:
+    """Read a week's shifts, as in `mon-fri 08:30-12:00 13:30-18:00; sat 09:00-12:00`.
+
+    Raises NotReadable, also for shifts of one day that overlap.
+    """
+    shifts: list[WorkingTime] = []
+    for part in _parts(cell, ";"):
+        days, *times = part.split()
+        try:
+            for weekday in _weekdays(days):
+                shifts += [WorkingTime(weekday, *_times(given)) for given in times]
+            if not times:
+                raise ValueError("no times")
+        except ValueError:
+            raise NotReadable(
+                Words(
+                    zh=f"班次格式为 mon-fri 08:30-12:00 13:30-18:00; sat 09:00-12:00,此处为 {part}",
+                    en=f"shifts are written mon-fri 8:30-12:00 13:30-18:00; sat 9:00-12:00: {part}",
+                )
+            ) from None
+    shifts.sort()
+    for earlier, later in pairwise(shifts):
+        if earlier.weekday == later.weekday and later.starts_at < earlier.ends_at:
+            raise NotReadable(
+                Words(
+                    zh=f"{WEEKDAYS[later.weekday]} 的班次重叠",
+                    en=f"shifts of {WEEKDAYS[later.weekday]} overlap",
+                )
+            )
+    return shifts
+
+
+def _parts(cell: str, separator: str) -> list[str]:
+    return [part.strip() for part in cell.split(separator) if part.strip()]
+
+
+def _weekdays(days: str) -> range:
+    match = _DAYS.fullmatch(days)
+    if not match:
+        raise ValueError(days)
+    first = WEEKDAYS.index(match[1])
+    last = WEEKDAYS.index(match[2] or match[1])
+    if last < first:
+        raise ValueError(days)
+    return range(first, last + 1)
+
+
+def _times(given: str) -> tuple[time, time]:
+    match = _TIMES.fullmatch(given)
+    if not match:
+        raise ValueError(given)
+    starts_at = time(int(match[1]), int(match[2]))
+    ends_at = time(int(match[3]), int(match[4]))
+    if ends_at <= starts_at:
+        raise ValueError(given)
+    return starts_at, ends_at

@@ -1,0 +1,44 @@
+"""Wire shapes of terminals."""
+
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import Field
+
+from app.core.http import Answer
+from app.terminals.rules import Pool, TerminalKind
+
+
+class TerminalOut(Answer):
+    """One device and where it is booked."""
+
+    id: UUID
+    serial_number: Annotated[str, Field(max_length=64)]
+    kind: TerminalKind
+    model: Annotated[str, Field(max_length=100)]
+    pool: Pool
+    org_unit_id: UUID
+    technician_id: UUID | None = Field(description="In whose van it is, in the pool `van`.")
+    customer_id: UUID | None = Field(description="Where it stands, in the pool `customer`.")
+    version: Annotated[int, Field(ge=1)]
+
+
+class TerminalPage(Answer):
+    """A page of terminals, by serial number."""
+
+    terminals: Annotated[list[TerminalOut], Field(max_length=200)]
+    next_page_token: Annotated[str, Field(max_length=400)] | None
+
+
+class StockOut(Answer):
+    """How many of a kind the van has."""
+
+    kind: TerminalKind
+    count: Annotated[int, Field(ge=0)]
+
+
+class VanOut(Answer):
+    """What is in a technician's own van; every kind is counted, also with none."""
+
+    terminals: Annotated[list[TerminalOut], Field(max_length=1000)]
+    stock: Annotated[list[StockOut], Field(max_length=20)]
