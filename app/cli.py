@@ -1,12 +1,14 @@
 """yingwei: the command line of the product."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from app.core.cluster import ClusterFailed, PostgresMissing
 from app.core.errors import Problem
 from app.core.settings import Settings
 
@@ -86,22 +88,11 @@ def simulate_ordering(
 
 
 @cli.command()
-def migrate(
-    check: Annotated[
-        bool, typer.Option(help="Only tell whether the models equal the migrations.")
-    ] = False,
-) -> None:
+def migrate() -> None:
     """Bring the database's tables up to date."""
-    from app.migrating import drift_in_fresh_cluster, upgrade
+    from app.migrating import upgrade
 
-    if not check:
-        upgrade(Settings().database_url)
-        return
-    differences = drift_in_fresh_cluster()
-    for line in differences:
-        typer.echo(line, err=True)
-    typer.echo("models and migrations differ" if differences else "models equal migrations")
-    raise typer.Exit(1 if differences else 0)
+    upgrade(Settings().database_url)
 
 
 @cli.command()
@@ -126,14 +117,24 @@ def openapi(
     typer.echo("api_docs/openapi.json equals the code")
 
 
+def _ended(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
+
+
 def main() -> None:
-    """Run the command line; a refusal is shown in words, with exit code 1."""
+    """Run the command line; refusals are shown in words, with exit code 1 or 2 (install first)."""
+    # A request to stop is a normal end, so that what was started is stopped too.
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(asked, _ended)
     try:
         cli()
     except Problem as problem:
         print(f"{problem.title.zh} · {problem.title.en}", file=sys.stderr)
         print(f"{problem.detail('zh')}\n{problem.detail('en')}", file=sys.stderr)
         sys.exit(1)
+    except (PostgresMissing, ClusterFailed) as failed:
+        print(failed, file=sys.stderr)
+        sys.exit(failed.exit_code)
 
 
 if __name__ == "__main__":

@@ -45,6 +45,18 @@ async def org_unit_within(session: AsyncSession, org_unit_id: UUID, caller: Call
     return unit
 
 
+async def org_unit_coded(session: AsyncSession, code: str | None, caller: Caller) -> OrgUnit:
+    """Return an org unit of the caller's subtree by its code; without one, the caller's own.
+
+    Raises NotFound for any other.
+    """
+    wanted = OrgUnit.id == caller.org_unit_id if code is None else OrgUnit.code == code
+    unit = await session.scalar(select(OrgUnit).where(wanted, subtree(OrgUnit.id, caller)))
+    if unit is None:
+        raise NotFound(org_unit_code=code)
+    return unit
+
+
 async def org_units(
     session: AsyncSession, caller: Caller, *, after: str | None, limit: int
 ) -> Sequence[OrgUnit]:

@@ -3,13 +3,16 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Select, and_, column, func, null, or_, select, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.grids.rules import MembershipKind
+from app.auth.callers import Caller, subtree
+from app.core.errors import NotFound
+from app.grids.models import Grid, GridBoundary, GridMembership
+from app.grids.rules import GridKind, GridStage, MembershipKind
 
 
 class Located(NamedTuple):
@@ -164,3 +167,135 @@ async def territories(session: AsyncSession, grid_ids: Collection[UUID]) -> dict
     """Read code and org unit of grids by their ids."""
     rows = await session.execute(_TERRITORIES, {"grid_ids": list(grid_ids)})
     return {row.id: Territory(row.id, row.code, row.org_unit_id) for row in rows}
+
+
+# Grids know of technicians only that they exist and where they belong.
+_technician = table("technician", column("id"), column("code"), column("name"))
+
+
+async def grid_for_change(tx: AsyncSession, grid_id: UUID, caller: Caller) -> Grid:
+    """Lock a grid of the caller's part of the organisation. Raises NotFound."""
+    grid = (
+        await tx.scalars(
+            select(Grid)
+            .where(Grid.id == grid_id, subtree(Grid.org_unit_id, caller))
+            .with_for_update()
+        )
+    ).one_or_none()
+    if grid is None:
+        raise NotFound(grid_id=grid_id)
+    return grid
+
+
+class KnownMembership(NamedTuple):
+    """A membership with the technician's code and name, as lists show it."""
+
+    id: UUID
+    grid_id: UUID
+    technician_id: UUID
+    technician_code: str
+    technician_name: str
+    kind: MembershipKind
+    rank: int
+    valid_from: date
+    valid_to: date | None
+    weekdays: int
+
+
+_MEMBERSHIPS = select(
+    GridMembership.id,
+    GridMembership.grid_id,
+    GridMembership.technician_id,
+    _technician.c.code.label("technician_code"),
+    _technician.c.name.label("technician_name"),
+    GridMembership.kind,
+    GridMembership.rank,
+    GridMembership.valid_from,
+    GridMembership.valid_to,
+    GridMembership.weekdays,
+).join(_technician, _technician.c.id == GridMembership.technician_id)
+
+
+async def memberships_of(session: AsyncSession, grid_id: UUID) -> list[KnownMembership]:
+    """List who has looked, looks and will look after a grid: primaries first, then by rank."""
+    rows = await session.execute(
+        _MEMBERSHIPS.where(GridMembership.grid_id == grid_id).order_by(
+            GridMembership.kind.desc(), GridMembership.rank, GridMembership.valid_from
+        )
+    )
+    return [KnownMembership(**row._mapping) for row in rows]
+
+
+async def primary_between(
+    session: AsyncSession, grid_id: UUID, valid_from: date, valid_to: date | None
+) -> KnownMembership | None:
+    """Find a primary of a grid on any of some local days."""
+    statement = _MEMBERSHIPS.where(
+        GridMembership.grid_id == grid_id,
+        GridMembership.kind == MembershipKind.PRIMARY,
+        or_(GridMembership.valid_to.is_(None), GridMembership.valid_to > valid_from),
+    )
+    if valid_to is not None:
+        statement = statement.where(GridMembership.valid_from < valid_to)
+    row = (await session.execute(statement.limit(1))).one_or_none()
+    return None if row is None else KnownMembership(**row._mapping)
+
+
+class KnownGrid(NamedTuple):
+    """A grid with the shape it has now, as WKB in WGS-84 (None: none now)."""
+
+    id: UUID
+    org_unit_id: UUID
+    code: str
+    name: str
+    kind: GridKind
+    stage: GridStage
+    area_m2: float | None
+    wkb: bytes | None
+
+
+def _grids(caller: Caller, *, shaped: bool) -> Select[Any]:
+    wkb = func.ST_AsBinary(GridBoundary.boundary) if shaped else null()
+    return (
+        select(
+            Grid.id,
+            Grid.org_unit_id,
+            Grid.code,
+            Grid.name,
+            Grid.kind,
+            Grid.stage,
+            GridBoundary.area_m2,
+            wkb.label("wkb"),
+        )
+        .outerjoin(
+            GridBoundary,
+            and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_to.is_(None)),
+        )
+        .where(subtree(Grid.org_unit_id, caller), Grid.retired_at.is_(None))
+    )
+
+
+async def one_grid(session: AsyncSession, grid_id: UUID, caller: Caller) -> KnownGrid:
+    """Read a grid of the caller's part of the organisation. Raises NotFound."""
+    row = (
+        await session.execute(_grids(caller, shaped=True).where(Grid.id == grid_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(grid_id=grid_id)
+    return KnownGrid(**row._mapping)
+
+
+async def grid_page(
+    session: AsyncSession, caller: Caller, *, size: int, after: str | None, shaped: bool
+) -> list[KnownGrid]:
+    """Read a page of grids by code, with one row more if there is a next page."""
+    statement = _grids(caller, shaped=shaped).order_by(Grid.code).limit(size + 1)
+    if after is not None:
+        statement = statement.where(Grid.code > after)
+    return [KnownGrid(**row._mapping) for row in await session.execute(statement)]
+
+
+async def all_boundaries(session: AsyncSession, caller: Caller) -> dict[str, bytes]:
+    """Read the boundaries in force of the caller's part of the organisation: WKB by code."""
+    rows = await session.execute(_grids(caller, shaped=True))
+    return {row.code: row.wkb for row in rows if row.wkb is not None}

@@ -1,0 +1,253 @@
+"""Doorways of grids."""
+
+import asyncio
+from typing import Annotated, Any
+from uuid import UUID
+
+import numpy as np
+import shapely
+from fastapi import APIRouter, Depends, Query, Request, status
+
+from app.auth import audit
+from app.auth.callers import Caller, caller
+from app.auth.queries import org_unit_coded
+from app.auth.rules import Role
+from app.core.db import Database, Read, Tx
+from app.core.errors import TooLarge
+from app.core.geo import CoordSys, from_wgs84
+from app.core.http import Code, Now
+from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.grids import importing, layers, queries, service
+from app.grids.layers import Coverage, Layer, Limits
+from app.grids.models import GridMembership
+from app.grids.queries import KnownGrid
+from app.grids.rules import GridKind
+from app.grids.schemas import (
+    CoverageOut,
+    EndIn,
+    FeatureOut,
+    FindingOut,
+    Geometry,
+    GridOut,
+    GridPage,
+    HoleOut,
+    ImportOut,
+    MembershipIn,
+    MembershipList,
+    MembershipOut,
+    NamedMembershipOut,
+    OverlapOut,
+)
+
+router = APIRouter(prefix="/v1", tags=["grids"])
+
+Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
+GridSupervisor = Annotated[
+    Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:assign"))
+]
+Declared = Annotated[CoordSys, Query(description="The coordinate system of the file.")]
+Wanted = Annotated[CoordSys, Query(description="The coordinate system of the answer.")]
+Field = Annotated[str, Query(min_length=1, max_length=100)]
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > limit:
+            raise TooLarge(limit=f"{limit} bytes")
+    return bytes(body)
+
+
+@router.post(
+    "/grids/import",
+    operation_id="grids_import",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/geo+json": {"schema": {"type": "object"}}},
+        }
+    },
+)
+async def import_layer(
+    request: Request,
+    supervisor: GridSupervisor,
+    now: Now,
+    coordsys: Declared,
+    name_field: Field,
+    code_field: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
+    prefix: Annotated[str, Query(max_length=32, pattern=r"^[\w.\-:/]*$")] = "",
+    org_unit_code: Annotated[Code | None, Query()] = None,
+    kind: GridKind = GridKind.COMPOUND,
+    skip_refused: bool = False,
+    dry_run: bool = False,
+) -> ImportOut:
+    """Import a GeoJSON layer of grids; with `dry_run` only report what it would do.
+
+    Nothing is imported when a feature must be refused, unless `skip_refused` leaves those out.
+    """
+    limits = Limits()
+    data = await _body(request, limits.bytes)
+    layer = await asyncio.to_thread(
+        layers.read_layer,
+        data,
+        coordsys=coordsys,
+        name_field=name_field,
+        code_field=code_field,
+        limits=limits,
+    )
+    coverage = await asyncio.to_thread(layers.coverage, layer.boundaries())
+    # Reading and checking are done; only now does the transaction begin, and it is short.
+    database: Database = request.app.state.database
+    async with database.begin(request) as tx:
+        org_unit = await org_unit_coded(tx, org_unit_code, supervisor)
+        async with tx.begin_nested() as trial:
+            done = await importing.write_layer(
+                tx,
+                layer,
+                org_unit_id=org_unit.id,
+                kind=kind,
+                source=f"import:{coordsys.value}",
+                now=now,
+                prefix=prefix,
+                skip_refused=skip_refused,
+            )
+            if dry_run:
+                await trial.rollback()
+        if not dry_run:
+            changed = len(done.created) + len(done.reshaped)
+            audit.note(tx, table="grid", operation="import", count=changed)
+    return _report(layer, coverage, done, dry_run=dry_run)
+
+
+def _report(
+    layer: Layer, coverage: Coverage, done: importing.Imported, *, dry_run: bool
+) -> ImportOut:
+    return ImportOut(
+        dry_run=dry_run,
+        counts={verdict.value: count for verdict, count in layer.counts().items()},
+        created=list(done.created),
+        reshaped=list(done.reshaped),
+        unchanged=list(done.unchanged),
+        features=[
+            FeatureOut(
+                index=line.index,
+                name=line.name,
+                verdict=line.verdict,
+                findings=[FindingOut(**finding.plain()) for finding in line.findings],
+            )
+            for line in layer.report
+        ],
+        coverage=_coverage(coverage),
+    )
+
+
+def _coverage(found: Coverage) -> CoverageOut:
+    return CoverageOut(
+        overlaps=[OverlapOut.model_validate(overlap) for overlap in found.overlaps],
+        holes=[HoleOut(beside=list(hole.beside), area_m2=hole.area_m2) for hole in found.holes],
+    )
+
+
+@router.get("/grids/coverage", operation_id="grids_coverage")
+async def coverage_now(reader: Reader, read: Read) -> CoverageOut:
+    """Report where the grids of the caller's part of the organisation overlap or leave gaps."""
+    wkbs = await queries.all_boundaries(read, reader)
+
+    def compare() -> Coverage:
+        shapes: dict[str, Any] = {code: shapely.from_wkb(wkb) for code, wkb in wkbs.items()}
+        return layers.coverage(shapes)
+
+    return _coverage(await asyncio.to_thread(compare))
+
+
+def _shown(grid: KnownGrid, coordsys: CoordSys) -> GridOut:
+    fields = grid._asdict()
+    wkb = fields.pop("wkb")
+    return GridOut(**fields, coordsys=coordsys, boundary=_geometry(wkb, coordsys))
+
+
+def _geometry(wkb: bytes | None, coordsys: CoordSys) -> Geometry | None:
+    if wkb is None:
+        return None
+
+    def convert(points: Any) -> Any:
+        return np.column_stack(from_wgs84(points[:, 0], points[:, 1], coordsys))
+
+    shape = shapely.transform(shapely.from_wkb(wkb), convert)
+    return Geometry(
+        type="MultiPolygon",
+        coordinates=[
+            [np.round(shapely.get_coordinates(ring), 7).tolist() for ring in _rings(polygon)]
+            for polygon in shapely.get_parts(shape)
+        ],
+    )
+
+
+def _rings(polygon: Any) -> list[Any]:
+    return [polygon.exterior, *polygon.interiors]
+
+
+@router.get("/grids", operation_id="grids_list")
+async def listed(
+    reader: Reader,
+    read: Read,
+    boundaries: Annotated[bool, Query(description="Give the shapes too.")] = False,
+    coordsys: Wanted = CoordSys.GCJ02,
+    size: PageSize = 50,
+    token: PageToken = None,
+) -> GridPage:
+    """List the grids of the caller's part of the organisation by code."""
+    after = key_of(token, str)[0] if token else None
+    found = await queries.grid_page(read, reader, size=size, after=after, shaped=boundaries)
+    rows, last = cut(found, size)
+    return GridPage(
+        grids=[_shown(row, coordsys) for row in rows],
+        next_page_token=token_of(last.code) if last else None,
+    )
+
+
+@router.get("/grids/{grid_id}", operation_id="grids_one")
+async def one(
+    grid_id: UUID, reader: Reader, read: Read, coordsys: Wanted = CoordSys.GCJ02
+) -> GridOut:
+    """Read a grid with its boundary."""
+    return _shown(await queries.one_grid(read, grid_id, reader), coordsys)
+
+
+@router.get("/grids/{grid_id}/memberships", operation_id="grid_memberships_list")
+async def memberships(grid_id: UUID, reader: Reader, read: Read) -> MembershipList:
+    """List who looked, looks and will look after a grid."""
+    await queries.one_grid(read, grid_id, reader)
+    rows = await queries.memberships_of(read, grid_id)
+    return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
+
+
+@router.post(
+    "/grids/{grid_id}/memberships",
+    response_model=MembershipOut,
+    status_code=status.HTTP_201_CREATED,
+    operation_id="grid_memberships_assign",
+)
+async def assign(
+    grid_id: UUID, body: MembershipIn, supervisor: GridSupervisor, tx: Tx
+) -> GridMembership:
+    """Give a grid to a technician; a second primary at one time is refused."""
+    given = body.model_dump()
+    return await service.assign(
+        tx, membership_id=given.pop("id"), grid_id=grid_id, caller=supervisor, **given
+    )
+
+
+@router.post(
+    "/memberships/{membership_id}/end",
+    response_model=MembershipOut,
+    operation_id="grid_memberships_end",
+)
+async def end(
+    membership_id: UUID, body: EndIn, supervisor: GridSupervisor, tx: Tx
+) -> GridMembership:
+    """End a technician's time with a grid."""
+    return await service.end(
+        tx, membership_id=membership_id, last_excluded=body.valid_to, caller=supervisor
+    )

@@ -1,0 +1,154 @@
+"""Wire shapes of grids."""
+
+from datetime import date
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from app.core.geo import CoordSys
+from app.core.http import Answer, Input
+from app.grids.layers import Verdict
+from app.grids.rules import GridKind, GridStage, MembershipKind
+
+
+class FindingOut(Answer):
+    """Something found in a file, where, and what to do, in both languages."""
+
+    code: str
+    path: str = Field(description="A JSON Pointer into the file.")
+    facts: dict[str, Any]
+    zh: str
+    en: str
+
+
+class FeatureOut(Answer):
+    """What became of one feature of the file."""
+
+    index: int
+    name: str | None
+    verdict: Verdict
+    findings: list[FindingOut]
+
+
+class OverlapOut(Answer):
+    """Ground that two grids both claim."""
+
+    first: str
+    second: str
+    area_m2: float
+
+
+class HoleOut(Answer):
+    """Ground that no grid claims, with grids all around it."""
+
+    beside: list[str]
+    area_m2: float
+
+
+class CoverageOut(Answer):
+    """Where grids overlap and where they leave gaps, the largest first."""
+
+    overlaps: list[OverlapOut]
+    holes: list[HoleOut]
+
+
+class ImportOut(Answer):
+    """What an import did, or would do, feature by feature."""
+
+    dry_run: bool
+    counts: dict[str, int]
+    created: list[str]
+    reshaped: list[str]
+    unchanged: list[str]
+    features: list[FeatureOut]
+    coverage: CoverageOut
+
+
+class Geometry(Answer):
+    """A GeoJSON MultiPolygon in the coordinate system the answer declares."""
+
+    type: Literal["MultiPolygon"]
+    coordinates: list[list[list[list[float]]]]
+
+
+class GridOut(Answer):
+    """A grid; `boundary` is null in lists unless asked for, or when it has none now."""
+
+    id: UUID
+    org_unit_id: UUID
+    code: str
+    name: str
+    kind: GridKind
+    stage: GridStage
+    area_m2: float | None
+    coordsys: CoordSys
+    boundary: Geometry | None
+
+
+class GridPage(Answer):
+    """A page of grids by code."""
+
+    grids: list[GridOut]
+    next_page_token: str | None
+
+
+class MembershipIn(Input):
+    """Who shall look after a grid; the caller makes the id (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-7c00-7000-8000-00000000000a",
+                    "technician_id": "01956f3a-7c00-7000-8000-00000000000b",
+                    "kind": "primary",
+                    "valid_from": "2026-03-01",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    technician_id: UUID
+    kind: MembershipKind
+    rank: Annotated[int, Field(ge=1, le=99, description="Backups are asked in this order.")] = 1
+    valid_from: date
+    valid_to: Annotated[
+        date | None, Field(description="The first day on which it no longer holds.")
+    ] = None
+    weekdays: Annotated[
+        int, Field(ge=1, le=127, description="Bit mask, Monday 1 to Sunday 64.")
+    ] = 127
+
+
+class MembershipOut(Answer):
+    """Who looks after a grid, and when."""
+
+    id: UUID
+    grid_id: UUID
+    technician_id: UUID
+    kind: MembershipKind
+    rank: int
+    valid_from: date
+    valid_to: date | None
+    weekdays: int
+
+
+class NamedMembershipOut(MembershipOut):
+    """The same with the technician's code and name."""
+
+    technician_code: str
+    technician_name: str
+
+
+class MembershipList(Answer):
+    """Everybody who looked, looks or will look after a grid."""
+
+    memberships: list[NamedMembershipOut]
+
+
+class EndIn(Input):
+    """When a membership ends."""
+
+    valid_to: Annotated[date, Field(description="The first day on which it no longer holds.")]

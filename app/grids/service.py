@@ -1,0 +1,114 @@
+"""What can be done with grids: give them to technicians, and end that again."""
+
+from datetime import date
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, subtree
+from app.auth.queries import technician_works_in
+from app.core.db import is_broken
+from app.core.errors import Conflict, Invalid, NotFound, SameIdOtherContent
+from app.core.i18n import Words
+from app.grids import queries
+from app.grids.models import Grid, GridMembership
+from app.grids.rules import MembershipKind
+
+
+class PrimaryTaken(Conflict):
+    """A grid has one primary at a time."""
+
+    slug = "primary-taken"
+    title: ClassVar[Words] = Words(
+        zh="该网格在此期间已有主责人员", en="This grid already has a primary in that time"
+    )
+    advice: ClassVar[Words] = Words(
+        zh="请先结束 {technician_code} 自 {valid_from} 起的主责,或改为备岗。",
+        en="End {technician_code}'s time as primary (from {valid_from}) first, or make a backup.",
+    )
+
+
+async def assign(
+    tx: AsyncSession,
+    *,
+    membership_id: UUID,
+    grid_id: UUID,
+    technician_id: UUID,
+    kind: MembershipKind,
+    rank: int,
+    valid_from: date,
+    valid_to: date | None,
+    weekdays: int,
+    caller: Caller,
+) -> GridMembership:
+    """Give a grid to a technician from one local day to another (the last excluded).
+
+    The caller makes the id; the same again is answered like the first time. Raises NotFound when
+    grid or technician is not in the caller's part of the organisation, PrimaryTaken and
+    SameIdOtherContent.
+    """
+    if valid_to is not None and valid_to <= valid_from:
+        raise Invalid(errors=[{"field": "valid_to", "message": "must lie after valid_from"}])
+    grid = await queries.grid_for_change(tx, grid_id, caller)
+    if not await technician_works_in(tx, technician_id, caller.org_path):
+        raise NotFound(technician_id=technician_id)
+    wanted = {
+        "grid_id": grid.id,
+        "technician_id": technician_id,
+        "kind": kind,
+        "rank": rank,
+        "valid_from": valid_from,
+        "valid_to": valid_to,
+        "weekdays": weekdays,
+    }
+    known = await tx.get(GridMembership, membership_id)
+    if known is not None:
+        if any(getattr(known, name) != value for name, value in wanted.items()):
+            raise SameIdOtherContent(id=membership_id)
+        return known
+    membership = GridMembership(id=membership_id, **wanted)
+    try:
+        async with tx.begin_nested():
+            tx.add(membership)
+    except IntegrityError as error:
+        if is_broken("ex_grid_membership_one_primary", error):
+            raise await _taken(tx, grid.id, valid_from, valid_to) from error
+        raise
+    return membership
+
+
+async def _taken(
+    tx: AsyncSession, grid_id: UUID, valid_from: date, valid_to: date | None
+) -> PrimaryTaken:
+    row = await queries.primary_between(tx, grid_id, valid_from, valid_to)
+    if row is None:  # the other one's transaction is not over yet
+        return PrimaryTaken(grid_id=grid_id)
+    return PrimaryTaken(
+        grid_id=grid_id, technician_code=row.technician_code, valid_from=row.valid_from
+    )
+
+
+async def end(
+    tx: AsyncSession, *, membership_id: UUID, last_excluded: date, caller: Caller
+) -> GridMembership:
+    """End a membership on a local day, the first on which it no longer holds. Raises NotFound
+    and Invalid when that day is not after the first."""
+    membership = (
+        await tx.scalars(
+            select(GridMembership)
+            .join(Grid, Grid.id == GridMembership.grid_id)
+            .where(GridMembership.id == membership_id, subtree(Grid.org_unit_id, caller))
+            .with_for_update(of=GridMembership)
+        )
+    ).one_or_none()
+    if membership is None:
+        raise NotFound(membership_id=membership_id)
+    if last_excluded <= membership.valid_from:
+        raise Invalid(
+            errors=[{"field": "valid_to", "message": f"must lie after {membership.valid_from}"}]
+        )
+    membership.valid_to = last_excluded
+    return membership
