@@ -29,12 +29,9 @@ SHIFTED = [CoordSys.GCJ02, CoordSys.BD09]
 
 
 @pytest.fixture(scope="module")
-def places() -> dict[CoordSys, tuple[Floats, Floats]]:
+def places(shared_dir: Path) -> dict[CoordSys, tuple[Floats, Floats]]:
     """332 places, each in all three systems, from the tests of a well-known converter."""
-    file = Path(__file__).parents[3] / "shared/data/geo/crs/gcoord_vectors_a.csv"
-    if not file.exists():
-        pytest.skip("the published coordinate vectors are not beside the project")
-    with file.open() as lines:
+    with (shared_dir / "data/geo/crs/gcoord_vectors_a.csv").open() as lines:
         rows = list(csv.DictReader(lines))
     return {
         system: (
@@ -63,10 +60,8 @@ def test_gcj02_and_bd09_agree_within_five_centimetres(
     assert distance_m(*places[other], *crossed).max() < 0.05
 
 
-def test_the_second_set_of_published_places() -> None:
-    file = Path(__file__).parents[3] / "shared/data/geo/crs/eviltransform_vectors.json"
-    if not file.exists():
-        pytest.skip("the published coordinate vectors are not beside the project")
+def test_the_second_set_of_published_places(shared_dir: Path) -> None:
+    file = shared_dir / "data/geo/crs/eviltransform_vectors.json"
     pairs = json.loads(file.read_text())["wgs84_to_gcj02"]
     assert len(pairs) == 3
     for pair in pairs:

@@ -1,0 +1,291 @@
+"""From the bytes of a GeoJSON file to checked, repaired and named boundaries, with a report."""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+import shapely
+from shapely import MultiPolygon
+from shapely.geometry.base import BaseGeometry
+
+from app.core.geo import CoordSys
+from app.grids.layers import shapes
+from app.grids.layers.findings import Code, Finding
+from app.grids.layers.rfc7946 import NO_TEXT, Limits, RawFeature, clean, features, parse
+
+_LONGEST_NAME = 200
+# What the API takes for a code anywhere (core.http.Code).
+_LONGEST_CODE = 64
+_CODE = re.compile(rf"[\w.\-:/]{{1,{_LONGEST_CODE}}}")
+
+
+class Verdict(StrEnum):
+    """What became of one feature of the file."""
+
+    IMPORTED = "imported"
+    MERGED = "merged"
+    REPAIRED = "repaired"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class LayerFeature:
+    """One grid's worth of the file: a valid MultiPolygon in WGS-84 degrees and where it is from.
+
+    `code` is None when no code field was asked for; `properties` are those of the first of `rows`;
+    `notes` tell what was repaired, merged or dropped.
+    """
+
+    name: str
+    code: str | None
+    properties: dict[str, Any]
+    geometry: MultiPolygon
+    area_m2: float
+    rows: tuple[int, ...]
+    notes: tuple[Finding, ...]
+
+    @property
+    def key(self) -> str:
+        """What tells this grid from the others of the layer: its code, or else its name."""
+        return self.name if self.code is None else self.code
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureReport:
+    """What became of the feature at `index` (from 0) and why; `findings` has reasons and notes."""
+
+    index: int
+    id: str | int | float | None
+    name: str | None
+    verdict: Verdict
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A file read: the grids it gives, and a line of report for every feature it holds."""
+
+    features: tuple[LayerFeature, ...]
+    report: tuple[FeatureReport, ...]
+
+    def boundaries(self) -> dict[str, MultiPolygon]:
+        """The boundaries by key, as `coverage` takes them."""
+        return {feature.key: feature.geometry for feature in self.features}
+
+    def counts(self) -> dict[Verdict, int]:
+        """How many features met each verdict, every verdict named."""
+        met = Counter(line.verdict for line in self.report)
+        return {verdict: met[verdict] for verdict in Verdict}
+
+
+@dataclass(slots=True)
+class _Row:
+    """A feature on its way through; `shape` is worth something while it is `taken`."""
+
+    raw: RawFeature
+    name: str | None
+    code: str | None
+    taken: bool = False
+    shape: BaseGeometry = field(default_factory=MultiPolygon)
+    area_m2: float = 0.0
+
+    def refuse(self, code: Code, /, **facts: Any) -> None:
+        self.raw.find(code, f"{self.raw.path}/geometry", **facts)
+        self.taken = False
+
+
+def read_layer(
+    data: bytes,
+    *,
+    coordsys: CoordSys,
+    name_field: str,
+    code_field: str | None = None,
+    limits: Limits | None = None,
+) -> Layer:
+    """Read a GeoJSON file given in `coordsys`, naming each grid by a property of its feature.
+
+    Rows of one code (or of one name, when no code field is chosen) become one grid. A feature that
+    cannot be taken is refused in the report with every reason found, and the others go on. Raises
+    LayerRefused or LayerTooLarge when the file as a whole cannot be read. It computes for up to
+    some seconds, so callers inside an event loop hand it to a thread.
+    """
+    limits = limits or Limits()
+    rows = [_row(raw, name_field, code_field) for raw in features(parse(data, limits), limits)]
+    for row in rows:
+        raw = row.raw
+        if raw.findings or not shapes.believe(raw, coordsys, limits):
+            continue
+        row.taken, row.shape = True, shapes.polygonal(raw)
+        if raw.altitudes:
+            raw.find(Code.ALTITUDE_DROPPED, f"{raw.path}/geometry")
+        if coordsys is not CoordSys.WGS84 and shapes.abroad(row.shape):
+            raw.find(Code.OUTSIDE_CHINA, f"{raw.path}/geometry", coordsys=coordsys.value)
+    _make_valid(_taken(rows), coordsys, limits)
+    _measure(_taken(rows), limits)
+    grids = _merge(_taken(rows))
+    return Layer(tuple(grids), tuple(_report(row) for row in rows))
+
+
+def _taken(rows: Iterable[_Row]) -> list[_Row]:
+    return [row for row in rows if row.taken]
+
+
+def _shapes(rows: Iterable[_Row]) -> shapes.Shapes:
+    return shapes.shapes_of([row.shape for row in rows])
+
+
+def _row(raw: RawFeature, name_field: str, code_field: str | None) -> _Row:
+    name = _label(raw, name_field)
+    if code_field is None:
+        return _Row(raw, name, None)
+    code = _label(raw, code_field)
+    if code is not None and not _CODE.fullmatch(code):
+        here = f"{raw.path}/properties"
+        raw.find(Code.CODE_WRONG, here, code=clean(code), longest=_LONGEST_CODE)
+    return _Row(raw, name, code)
+
+
+def _label(raw: RawFeature, field: str) -> str | None:
+    """Read a name or code from a feature's properties: text or a number, tidied."""
+    properties = raw.properties
+    if properties is None:
+        return None
+    here, shown_field = f"{raw.path}/properties", clean(field)
+    value = properties.get(field)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # Spreadsheets write 502 as 502.0.
+    if isinstance(value, bool | list | dict):
+        raw.find(Code.NAME_WRONG, here, field=shown_field, longest=_LONGEST_NAME)
+        return None
+    # Format characters (zero-width spaces from web pages) would make two names of one.
+    text = "" if value is None else unicodedata.normalize("NFC", str(value)[: _LONGEST_NAME + 100])
+    text = " ".join("".join(sign for sign in text if unicodedata.category(sign) != "Cf").split())
+    if not text:
+        names = ", ".join(clean(name) for name in list(properties)[:20]) or "—"
+        raw.find(Code.UNNAMED, here, field=shown_field, fields=names)
+        return None
+    if len(text) > _LONGEST_NAME or any(unicodedata.category(sign) in NO_TEXT for sign in text):
+        raw.find(Code.NAME_WRONG, here, field=shown_field, longest=_LONGEST_NAME)
+        return None
+    return text
+
+
+def _make_valid(rows: list[_Row], coordsys: CoordSys, limits: Limits) -> None:
+    """Repair what is invalid and bring every shape to WGS-84.
+
+    Repair comes first, in the coordinates as drawn: there, rings that touch do so exactly, and the
+    place of the fault can be found in the file.
+    """
+    for row in rows:
+        meetings = shapes.too_intricate(row.shape)
+        if meetings is not None:
+            row.refuse(Code.TANGLED, meetings=meetings)
+    rows = _taken(rows)
+    for row, valid in zip(rows, shapely.is_valid(_shapes(rows)).tolist(), strict=True):
+        if not valid:
+            _repair(row)
+    rows = _taken(rows)
+    kept = shapes.in_wgs84(_shapes(rows), coordsys, limits)
+    # Bending the edges can make a near touch a touch; that needs no words, only mending.
+    for at in np.flatnonzero(~shapely.is_valid(kept)).tolist():
+        kept[at] = shapes.mend(kept[at])
+    for row, shape, area in zip(rows, kept, shapes.area_m2(kept).tolist(), strict=True):
+        row.shape, row.area_m2 = shape, area
+
+
+def _repair(row: _Row) -> None:
+    crossings = shapes.past_repair(row.shape)
+    if crossings is not None:
+        row.refuse(Code.TANGLED, meetings=crossings)
+        return
+    why, lon, lat = shapes.why_invalid(row.shape)
+    mended = shapes.mend(row.shape)
+    before, after = shapes.area_m2(shapes.shapes_of([row.shape, mended])).tolist()
+    row.shape = mended
+    if after >= shapes.LEAST_M2:  # Else nothing is left, and it will be refused for that.
+        row.raw.find(
+            Code.REPAIRED,
+            f"{row.raw.path}/geometry",
+            why_zh=why.zh,
+            why_en=why.en,
+            lon=lon,
+            lat=lat,
+            area_before_m2=round(before, 2),
+            area_after_m2=round(after, 2),
+            change=_change(before, after),
+        )
+
+
+def _change(before: float, after: float) -> float:
+    """Relative change of area; a figure of eight may wind around nothing: then all is new."""
+    return round((after - before) / before, 9) + 0.0 if before >= shapes.LEAST_M2 else 1.0
+
+
+def _measure(rows: list[_Row], limits: Limits) -> None:
+    """Refuse shapes without area, and those too large for a grid."""
+    for row in rows:
+        if row.area_m2 < shapes.LEAST_M2:
+            row.refuse(Code.NO_AREA, least_m2=shapes.LEAST_M2)
+        elif row.area_m2 > limits.area_km2 * 1e6:
+            facts = {"area_km2": round(row.area_m2 / 1e6), "limit_km2": round(limits.area_km2)}
+            row.refuse(Code.TOO_BIG, **facts)
+
+
+def _merge(rows: list[_Row]) -> list[LayerFeature]:
+    """Gather rows of one key into one grid each, in the order of the file."""
+    groups: dict[str, list[_Row]] = {}
+    for row in rows:
+        group = groups.setdefault(row.code or row.name or "", [])
+        if group and group[0].name != row.name:
+            first = group[0]
+            row.refuse(Code.CODE_TWICE, code=row.code, index=first.raw.index, name=first.name)
+        else:
+            group.append(row)
+    return [grid for group in groups.values() if (grid := _grid(group)) is not None]
+
+
+def _grid(group: list[_Row]) -> LayerFeature | None:
+    parts = _shapes(group)
+    first, area = group[0], group[0].area_m2
+    if len(group) > 1:
+        meetings = shapes.past_joining(parts)
+        if meetings is not None:
+            for row in group:
+                row.refuse(Code.TANGLED, meetings=meetings)
+            return None
+        indexes = [row.raw.index for row in group]
+        for row in group:
+            row.raw.find(Code.MERGED, row.raw.path, rows=indexes[:20], name=first.name)
+    whole = shapes.multipolygon(shapely.union_all(parts) if len(parts) > 1 else parts[0])
+    if len(group) > 1:
+        area = float(shapes.area_m2(shapes.shapes_of([whole]))[0])
+    notes: list[Finding] = []
+    for row in group:
+        notes.extend(note for note in row.raw.findings if note not in notes)
+    return LayerFeature(
+        name=first.name or "",
+        code=first.code,
+        properties=first.raw.properties or {},
+        geometry=whole,
+        area_m2=area,
+        rows=tuple(row.raw.index for row in group),
+        notes=tuple(notes),
+    )
+
+
+def _report(row: _Row) -> FeatureReport:
+    codes = {finding.code for finding in row.raw.findings}
+    if not row.taken:
+        verdict = Verdict.REFUSED
+    elif Code.MERGED in codes:
+        verdict = Verdict.MERGED
+    elif Code.REPAIRED in codes:
+        verdict = Verdict.REPAIRED
+    else:
+        verdict = Verdict.IMPORTED
+    return FeatureReport(row.raw.index, row.raw.id, row.name, verdict, tuple(row.raw.findings))
