@@ -10,13 +10,18 @@ import typer
 
 from app.core.cluster import ClusterFailed, PostgresMissing
 from app.core.errors import Problem
+from app.core.geo import CoordSys
 from app.core.settings import Settings
+from app.grids.rules import GridKind
 
 ROOT = Path(__file__).resolve().parent.parent
 
 cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
+
+grids = typer.Typer(no_args_is_help=True, help="Grids: import layers.")
+cli.add_typer(grids, name="grids")
 
 
 @cli.command()
@@ -115,6 +120,35 @@ def openapi(
         typer.echo("api_docs/openapi.json differs from the code: run `make openapi`", err=True)
         raise typer.Exit(1)
     typer.echo("api_docs/openapi.json equals the code")
+
+
+@grids.command("import")
+def import_grids(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GeoJSON layer.")],
+    coordsys: Annotated[CoordSys, typer.Option(help="The coordinate system of the file.")],
+    name_field: Annotated[str, typer.Option(help="The property that names a grid.")],
+    org_unit: Annotated[str, typer.Option(help="The code of the org unit that gets the grids.")],
+    code_field: Annotated[str | None, typer.Option(help="The property that is its code.")] = None,
+    prefix: Annotated[str, typer.Option(help="Put before each code.")] = "",
+    kind: GridKind = GridKind.COMPOUND,
+    skip_refused: Annotated[bool, typer.Option(help="Leave out what must be refused.")] = False,
+    dry_run: Annotated[bool, typer.Option(help="Only report what it would do.")] = False,
+) -> None:
+    """Import a layer of grids and report on each feature, on overlaps and on gaps."""
+    from app.grids.command import import_file
+
+    import_file(
+        Settings(),
+        file,
+        coordsys=coordsys,
+        name_field=name_field,
+        code_field=code_field,
+        org_unit_code=org_unit,
+        prefix=prefix,
+        kind=kind,
+        skip_refused=skip_refused,
+        dry_run=dry_run,
+    )
 
 
 def _ended(number: int, _frame: object) -> None:
