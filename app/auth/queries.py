@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
     ColumnElement,
     Row,
+    Select,
     Uuid,
     and_,
     bindparam,
@@ -243,31 +243,37 @@ class AuditSearch:
 
 async def audit_entries(
     session: AsyncSession, caller: Caller, search: AuditSearch, *, limit: int
-) -> Sequence[Row[Any]]:
-    """List audit entries that accounts of the caller's subtree left, newest first.
+) -> Sequence[Row[AuditEntry, str]]:
+    """List audit entries that accounts of the caller's subtree left, newest first, with user names.
 
-    What the system did by itself is shown to callers of the top unit. Every search runs along an
-    index: by account and time, by subject, by changed row, or by time alone.
+    What the system did by itself is shown to callers of the top unit.
     """
-    conditions = _within(search, caller)
-    if search.subject_id is None:
-        hits: Any = select(AuditEntry).where(*conditions)
-    else:
-        # Both kinds of hits are few and have an index each; without the fence the planner may
-        # prefer to walk through all times in search of them.
-        seen = select(AuditEntry.id).where(AuditEntry.subject_id == search.subject_id)
-        changed = select(AuditEntry.id).where(
-            AuditEntry.changed_ids.contains(array([search.subject_id], type_=Uuid()))
-        )
-        both = union_all(seen, changed).cte("hits").prefix_with("MATERIALIZED")
-        hits = select(AuditEntry).where(AuditEntry.id.in_(select(both.c.id)), *conditions)
-    entries = await session.execute(
-        hits.add_columns(Account.username)
+    entries = await session.execute(audit_search(caller, search, limit=limit))
+    return entries.all()
+
+
+def audit_search(caller: Caller, search: AuditSearch, *, limit: int) -> Select[AuditEntry, str]:
+    """Make the statement of `audit_entries`: each search runs along an index.
+
+    By account and time, by subject, by changed row, or by time alone.
+    """
+    found = (
+        select(AuditEntry, Account.username)
         .outerjoin(Account, Account.id == AuditEntry.account_id)
+        .where(*_within(search, caller))
         .order_by(AuditEntry.created_at.desc(), AuditEntry.id.desc())
         .limit(limit)
     )
-    return entries.all()
+    if search.subject_id is None:
+        return found
+    # Both kinds of hits are few and have an index each; without the fence the planner may prefer
+    # to walk through all times in search of them.
+    seen = select(AuditEntry.id).where(AuditEntry.subject_id == search.subject_id)
+    changed = select(AuditEntry.id).where(
+        AuditEntry.changed_ids.contains(array([search.subject_id], type_=Uuid()))
+    )
+    hits = union_all(seen, changed).cte("hits").prefix_with("MATERIALIZED")
+    return found.where(AuditEntry.id.in_(select(hits.c.id)))
 
 
 def _within(search: AuditSearch, caller: Caller) -> list[ColumnElement[bool]]:

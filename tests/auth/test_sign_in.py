@@ -196,9 +196,12 @@ async def test_a_password_is_checked_for_unknown_names_too(http, person, monkeyp
 
     checked = []
     verify = passwords._ARGON2.verify
-    monkeypatch.setattr(
-        passwords._ARGON2, "verify", lambda *args: checked.append(args) or verify(*args)
-    )
+
+    def verify_noted(*args):
+        checked.append(args)
+        return verify(*args)
+
+    monkeypatch.setattr(passwords._ARGON2, "verify", verify_noted)
     for name in ("nobody", "li.wei"):
         await ask(http, grant_type="password", username=name, password="wrong password")
     assert len(checked) == 2

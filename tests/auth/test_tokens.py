@@ -8,6 +8,7 @@ import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import jwt
 import pytest
@@ -264,7 +265,7 @@ def test_published_keys_are_public_and_prove_our_tokens(settings, ring):
     (published,) = ring.jwks()["keys"]
     assert "d" not in published
     token = tokens.issue(ring, settings, CALLER, NOON)
-    options = {"verify_exp": False, "verify_iat": False}
+    options: Any = {"verify_exp": False, "verify_iat": False}
     found = jwt.decode(
         token, jwt.PyJWK(published), algorithms=["EdDSA"], audience=tokens.AUDIENCE, options=options
     )

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +25,9 @@ from app.auth.rules import (
 from app.auth.service.sign_in import revoke_all
 from app.core.db import is_broken
 from app.core.errors import NotFound, SameIdOtherContent
+
+# Any number that no other advisory lock of ours has.
+FIRST_ADMIN_LOCK = 0x61646D696E
 
 
 async def create_account(
@@ -142,7 +145,9 @@ async def first_admin(
     at the top already, UsernameTaken when the name is somebody else's.
     """
     audit.acting(tx, "first_admin")
-    top = await tx.scalar(select(OrgUnit).where(OrgUnit.parent_id.is_(None)).with_for_update())
+    # There is no row yet that two could wait for each other on.
+    await tx.execute(select(func.pg_advisory_xact_lock(FIRST_ADMIN_LOCK)))
+    top = await tx.scalar(select(OrgUnit).where(OrgUnit.parent_id.is_(None)))
     if top is None:
         top = OrgUnit(
             code=org_code,
