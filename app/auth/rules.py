@@ -198,12 +198,22 @@ GRANTS = {
     Role.INTEGRATION: "client_credentials",
 }
 
+SHORTEST_PASSWORD = 10
+LONGEST_PASSWORD = 128
+
 _DEPTH = {level: depth for depth, level in enumerate(OrgLevel)}
 
 
 def username_of(text: str) -> str:
     """Return the one form of a user name under which it is stored and looked up."""
     return unicodedata.normalize("NFKC", text).strip().casefold()
+
+
+def check_password(password: str) -> None:
+    """Check that a new password is long enough to be worth its hash. Raises Invalid."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        message = f"needs {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"
+        raise Invalid(errors=[{"field": "password", "message": message}])
 
 
 def effective(role: Role, held: Iterable[str] | None) -> frozenset[str]:

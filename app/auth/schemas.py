@@ -7,13 +7,15 @@ from zoneinfo import available_timezones
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from app.auth.rules import OrgLevel, Role
+from app.auth.rules import LONGEST_PASSWORD, SHORTEST_PASSWORD, OrgLevel, Role
 from app.core.http import Answer, Input, Moment, Name
 
 # Blanks may begin or end a password, so they are not cut off.
 Password = Annotated[
     str,
-    StringConstraints(min_length=10, max_length=128, strip_whitespace=False),
+    StringConstraints(
+        min_length=SHORTEST_PASSWORD, max_length=LONGEST_PASSWORD, strip_whitespace=False
+    ),
     Field(json_schema_extra={"format": "password"}, examples=["long words are easy 42"]),
 ]
 Username = Annotated[
@@ -27,7 +29,7 @@ OrgCode = Annotated[
     Field(examples=["nanshan"]),
 ]
 Scope = Annotated[str, StringConstraints(max_length=64, pattern=r"^[a-z]+:[a-z]+$")]
-Secret = Annotated[str, StringConstraints(max_length=128, strip_whitespace=False)]
+Secret = Annotated[str, StringConstraints(max_length=LONGEST_PASSWORD, strip_whitespace=False)]
 
 
 def _known_zone(name: str) -> str:

@@ -19,6 +19,7 @@ from app.auth.rules import (
     UsernameTaken,
     check_account,
     check_handing_on,
+    check_password,
     effective,
     username_of,
 )
@@ -142,8 +143,10 @@ async def first_admin(
     """Make the top unit and its first administrator, with whom everything else can be made.
 
     Run again, it changes nothing and returns the account. Raises OrgCodeTaken when another unit is
-    at the top already, UsernameTaken when the name is somebody else's.
+    at the top already, UsernameTaken when the name is somebody else's, Invalid for a password that
+    is too short.
     """
+    check_password(password)
     audit.acting(tx, "first_admin")
     # There is no row yet that two could wait for each other on.
     await tx.execute(select(func.pg_advisory_xact_lock(FIRST_ADMIN_LOCK)))
