@@ -4,7 +4,7 @@ Nothing here touches a database; `core/loading.py` brings what was read into the
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -107,7 +107,8 @@ class CsvFile:
     """What a CSV file must look like: UTF-8, a line of headings, commas.
 
     The headings may come in any order; a column that may be empty may be left out altogether, and
-    what is not known is refused, so that a misspelt heading is not taken for a missing column.
+    then every line of it reads as `empty`. What is not known is refused, so that a misspelt heading
+    is not taken for a column left out.
     `judge` sees each line as a whole, adds the values that are `made`, and raises NotReadable.
     """
 
@@ -155,6 +156,7 @@ def _rows(
     file: CsvFile, columns: Sequence[Column], reader: Any, faults: Faults
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     width = len(columns)
+    empties = {column.name: column.empty for column in file.columns}
     while True:
         # A quoted cell may hold line breaks, so a row is named by the line it begins on.
         line = reader.line_num + 1
@@ -179,7 +181,7 @@ def _rows(
                 ),
             )
             continue
-        row = _row(line, columns, cells, faults)
+        row = _row(line, columns, empties, cells, faults)
         if row is None:
             continue
         try:
@@ -191,9 +193,13 @@ def _rows(
 
 
 def _row(
-    line: int, columns: Sequence[Column], cells: Sequence[str], faults: Faults
+    line: int,
+    columns: Sequence[Column],
+    empties: Mapping[str, Any],
+    cells: Sequence[str],
+    faults: Faults,
 ) -> dict[str, Any] | None:
-    row: dict[str, Any] = {}
+    row = dict(empties)
     good = True
     for column, raw in zip(columns, cells, strict=True):
         cell = raw.strip()
@@ -207,7 +213,6 @@ def _row(
         elif column.required:
             faults.note(line, column.name, None, Words(zh="不能为空", en="must not be empty"))
             good = False
-        row[column.name] = column.empty
     return row if good else None
 
 

@@ -63,7 +63,7 @@ class Target:
 class Staging:
     """The lines of one file in a temporary table, with a column `line` and an `id` made for each.
 
-    `outcome` says what became of a line: `i` inserted, `u` updated, null nothing.
+    `became` says what became of a line: `i` inserted, `u` updated, null nothing.
     """
 
     def __init__(
@@ -74,6 +74,7 @@ class Staging:
         self.faults = faults
         self.read = 0
         self.present: frozenset[str] = frozenset()
+        self.defaults: frozenset[str] = frozenset()
         self._connection = connection
 
     async def run(self, statement: str | Composed, **values: Any) -> list[tuple[Any, ...]]:
@@ -140,7 +141,8 @@ class Staging:
     async def merge(self, target: Target) -> None:
         """Insert the lines whose key is new and update those that differ; touch no others.
 
-        Columns that the file leaves out keep what they hold.
+        Columns that the file leaves out keep what they hold; in new rows they hold what an empty
+        cell stands for.
         """
         await self.run(self._merging(target))
 
@@ -148,8 +150,9 @@ class Staging:
         columns = {
             name: Identifier("s", source)
             for name, source in target.columns.items()
-            if source in self.present
+            if source in self.present | self.defaults
         }
+        left_out = {name for name in columns if target.columns[name] not in self.present}
         joins: list[Composable] = []
         for nth, (name, (source, table, code)) in enumerate(target.references.items()):
             if source in self.present:
@@ -163,7 +166,7 @@ class Staging:
                         source=Identifier("s", source),
                     )
                 )
-        others = [name for name in columns if name not in target.key]
+        others = [name for name in columns if name not in target.key and name not in left_out]
 
         def listed(prefix: str, names: Iterable[str]) -> Composed:
             return SQL(", ").join(Identifier(prefix, name) for name in names)
@@ -191,7 +194,7 @@ class Staging:
                 ON CONFLICT ({key}) DO UPDATE SET {changes}
                 RETURNING {held_key}, xmax = 0 AS fresh
             )
-            UPDATE {staged} AS s SET outcome = CASE WHEN held.fresh THEN 'i' ELSE 'u' END
+            UPDATE {staged} AS s SET became = CASE WHEN held.fresh THEN 'i' ELSE 'u' END
             FROM merged AS held JOIN given ON {same_key} WHERE s.line = given.line
             """
         ).format(
@@ -212,7 +215,7 @@ class Staging:
 
     async def report(self) -> Report:
         """Say what became of the file."""
-        counted = await self.run("SELECT outcome, count(*) FROM {staged} GROUP BY outcome")
+        counted = await self.run("SELECT became, count(*) FROM {staged} GROUP BY became")
         outcomes = dict(counted)
         return Report(
             what=self.what,
@@ -237,6 +240,7 @@ async def stage(tx: AsyncSession, file: CsvFile, lines: Iterable[str]) -> Stagin
     connection = await driver_connection(tx)
     staged = Staging(file.what, f"loading_{file.what}", connection, faults)
     staged.present = present
+    staged.defaults = frozenset(column.name for column in file.columns if column.empty is not None)
     kinds = {column.name: column.kind for column in file.columns} | {
         made.name: made.kind for made in file.made
     }
@@ -247,7 +251,7 @@ async def stage(tx: AsyncSession, file: CsvFile, lines: Iterable[str]) -> Stagin
     await staged.run(
         SQL(
             "CREATE TEMPORARY TABLE {staged} (line bigint PRIMARY KEY, id uuid NOT NULL,"
-            " outcome text, passed_over boolean NOT NULL DEFAULT false, {columns}) ON COMMIT DROP"
+            " became text, passed_over boolean NOT NULL DEFAULT false, {columns}) ON COMMIT DROP"
         ).format(
             staged=staged.table,
             columns=SQL(", ").join(

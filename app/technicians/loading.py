@@ -91,8 +91,8 @@ _SKILLS = """
         WHERE held.level <> excluded.level
         RETURNING held.technician_id
     ), changed AS (SELECT technician_id FROM gone UNION SELECT technician_id FROM put)
-    UPDATE {staged} AS s SET outcome = 'c' FROM changed, technician AS t
-    WHERE t.id = changed.technician_id AND s.code = t.code AND s.outcome IS NULL
+    UPDATE {staged} AS s SET became = 'c' FROM changed, technician AS t
+    WHERE t.id = changed.technician_id AND s.code = t.code AND s.became IS NULL
 """
 
 # The ids of shifts are made beforehand, one for each time of each line.
@@ -115,8 +115,8 @@ _SHIFTS = """
         WHERE held.ends_at <> excluded.ends_at
         RETURNING held.technician_id
     ), changed AS (SELECT technician_id FROM gone UNION SELECT technician_id FROM put)
-    UPDATE {staged} AS s SET outcome = 'c' FROM changed, technician AS t
-    WHERE t.id = changed.technician_id AND s.code = t.code AND s.outcome IS NULL
+    UPDATE {staged} AS s SET became = 'c' FROM changed, technician AS t
+    WHERE t.id = changed.technician_id AND s.code = t.code AND s.became IS NULL
 """
 
 
@@ -149,6 +149,6 @@ async def _merge_lists(staged: Staging) -> None:
         await staged.run(_SHIFTS)
     await staged.run(
         "UPDATE technician SET version = version + 1"
-        " FROM {staged} AS s WHERE s.code = technician.code AND s.outcome = 'c'"
+        " FROM {staged} AS s WHERE s.code = technician.code AND s.became = 'c'"
     )
-    await staged.run("UPDATE {staged} SET outcome = 'u' WHERE outcome = 'c'")
+    await staged.run("UPDATE {staged} SET became = 'u' WHERE became = 'c'")

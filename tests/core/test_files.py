@@ -65,7 +65,9 @@ def test_what_a_cell_may_not_hold(read, cell):
 
 def test_a_point_is_converted_from_the_system_it_declares():
     row = {"lon": 116.404, "lat": 39.915, "coordsys": "gcj02"}
-    lon, lat = cells.point(row, "lon", "lat", "coordsys").removeprefix("SRID=4326;").split()
+    point = cells.point(row, "lon", "lat", "coordsys")
+    assert point is not None
+    lon, lat = point.removeprefix("SRID=4326;").split()
     assert float(lon.removeprefix("POINT(")) == pytest.approx(116.39775, abs=1e-4)
     assert float(lat.removesuffix(")")) == pytest.approx(39.9136, abs=1e-4)
 
@@ -96,7 +98,10 @@ def read(text):
 
 def test_good_lines_in_any_order_of_columns_and_with_a_byte_order_mark():
     good, bad = read("\ufeffripe,code\n是,a\n\n,b\n")
-    assert good == [(2, {"ripe": True, "code": "a"}), (4, {"ripe": False, "code": "b"})]
+    assert good == [
+        (2, {"code": "a", "weight_g": None, "ripe": True}),
+        (4, {"code": "b", "weight_g": None, "ripe": False}),
+    ]
     assert bad == []
 
 
@@ -158,7 +163,9 @@ def test_the_first_hundred_faults_are_told_and_all_are_counted():
 
 
 def test_yaml_entries_come_with_their_lines():
-    rest, entries = entries_of("x", "kind: a\nthings:\n- code: 1\n  inner: {b: 2}\n- code: 2\n", "things")
+    rest, entries = entries_of(
+        "x", "kind: a\nthings:\n- code: 1\n  inner: {b: 2}\n- code: 2\n", "things"
+    )
     assert rest == {"kind": "a"}
     assert entries == [(3, {"code": 1, "inner": {"b": 2}}), (5, {"code": 2})]
 

@@ -37,7 +37,7 @@ async def skills(tx, code):
         .join(Technician, Technician.id == TechnicianSkill.technician_id)
         .where(Technician.code == code)
     )
-    return {skill: level for skill, level in rows}
+    return dict(rows.all())
 
 
 async def shifts(tx):

@@ -1,0 +1,167 @@
+"""Customers, addresses, services and contacts come in by CSV, late, twice and out of order."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.files import FileRefused
+from app.customers.loading import (
+    load_addresses,
+    load_contacts,
+    load_customers,
+    load_subscriptions,
+)
+from app.customers.models import Customer, Interaction, ServiceAddress, Subscription
+from tests.make.auth import make_org_unit
+
+CUSTOMERS = "code,as_of,org_unit,name,phone,activated_on,do_not_disturb,arrears_fen\n"
+WANG = "C1,2026-03-01T00:00:00+08:00,b01,王小明,15400001234,2023/5/1,,\n"
+LI = "C2,2026-03-01T00:00:00+08:00,b01,李敏,15400001235,,是,1200\n"
+
+ADDRESSES = "code,customer,standard_address,locality,building,lon,lat,coordsys,port_free\n"
+HOME = "A1,C1,碧波路18号碧波园3栋1203室,碧波园,3栋,112.6,28.9,bd09,是\n"
+
+SUBSCRIPTIONS = (
+    "service_number,as_of,customer,address,offering_code,category,monthly_price_fen,"
+    "speed_mbps,started_on,contract_ends_on\n"
+)
+LINE = "S1,2026-03-01T00:00:00+08:00,C1,A1,BB-300,broadband,9900,300,2023-05-01,2026-05-01\n"
+
+CONTACTS = "external_id,customer,at,channel,kind,subject,outcome,closed_at\n"
+COMPLAINT = "X1,C1,2026-02-01T10:00:00+08:00,phone,complaint,资费争议,,\n"
+
+
+@pytest.fixture(autouse=True)
+async def branch(tx):
+    return await make_org_unit(tx, code="b01")
+
+
+def counts(report):
+    return report.inserted, report.updated, report.unchanged, report.refused
+
+
+async def customer(tx, code="C1"):
+    found = select(Customer).where(Customer.code == code)
+    return await tx.scalar(found.execution_options(populate_existing=True))
+
+
+async def test_all_four_files_and_all_four_again(tx):
+    files = [
+        (load_customers, [CUSTOMERS, WANG, LI], 2),
+        (load_addresses, [ADDRESSES, HOME], 1),
+        (load_subscriptions, [SUBSCRIPTIONS, LINE], 1),
+        (load_contacts, [CONTACTS, COMPLAINT], 1),
+    ]
+    for load, lines, number in files:
+        assert counts(await load(tx, lines)) == (number, 0, 0, 0)
+    for load, lines, number in files:
+        assert counts(await load(tx, lines)) == (0, 0, number, 0)
+    wang, li = await customer(tx, "C1"), await customer(tx, "C2")
+    assert (wang.activated_on, wang.do_not_disturb, wang.arrears_fen) == (
+        date(2023, 5, 1),
+        False,
+        None,  # not known, which is not zero
+    )
+    assert (li.activated_on, li.do_not_disturb, li.arrears_fen) == (None, True, 1200)
+    line = await tx.scalar(select(Subscription))
+    address = await tx.scalar(select(ServiceAddress))
+    assert (line.customer_id, line.service_address_id) == (wang.id, address.id)
+    # BD-09 is kept as WGS-84, about a kilometre away.
+    assert 0.008 < 112.6 - await tx.scalar(select(func.ST_X(ServiceAddress.point))) < 0.015
+
+
+async def test_news_updates_and_old_news_does_not(tx):
+    await load_customers(tx, [CUSTOMERS, WANG])
+    newer = WANG.replace("2026-03-01", "2026-03-02").replace("王小明", "王晓明")
+    assert counts(await load_customers(tx, [CUSTOMERS, newer])) == (0, 1, 0, 0)
+    assert counts(await load_customers(tx, [CUSTOMERS, WANG])) == (0, 0, 1, 0)
+    held = await customer(tx)
+    assert (held.name, held.version) == ("王晓明", 2)
+
+    await load_subscriptions(tx, [SUBSCRIPTIONS, LINE.replace("A1", "")])
+    older = LINE.replace("2026-03-01", "2026-02-01").replace("9900", "5900").replace("A1", "")
+    assert counts(await load_subscriptions(tx, [SUBSCRIPTIONS, older])) == (0, 0, 1, 0)
+    assert await tx.scalar(select(Subscription.monthly_price_fen)) == 9900
+
+
+@pytest.mark.parametrize(
+    ("as_of", "stays_on"),
+    [
+        ("2026-03-02T08:59:59+08:00", True),  # written before the customer asked for peace
+        ("2026-03-02T09:00:01+08:00", False),
+    ],
+)
+async def test_a_switch_moved_here_outlives_an_older_file(tx, as_of, stays_on):
+    await load_customers(tx, [CUSTOMERS, WANG])
+    held = await customer(tx)
+    held.do_not_disturb = True
+    held.do_not_disturb_since = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+    await tx.flush()
+    line = WANG.replace("2026-03-01T00:00:00+08:00", as_of).replace(",,\n", ",否,\n")
+    await load_customers(tx, [CUSTOMERS, line])
+    assert (await customer(tx)).do_not_disturb is stays_on
+
+
+async def test_a_complaint_is_closed_by_a_later_file(tx):
+    await load_customers(tx, [CUSTOMERS, WANG])
+    await load_contacts(tx, [CONTACTS, COMPLAINT])
+    closed = COMPLAINT.replace(",,\n", ",解决,2026-02-03T10:00:00+08:00\n")
+    assert counts(await load_contacts(tx, [CONTACTS, closed])) == (0, 1, 0, 0)
+    found = select(Interaction).execution_options(populate_existing=True)
+    assert (await tx.scalar(found)).outcome == "解决"
+
+
+@pytest.mark.parametrize(
+    ("load", "heading", "line", "field"),
+    [
+        (load_customers, CUSTOMERS, WANG.replace("b01", "b09"), "org_unit"),
+        (load_customers, CUSTOMERS, WANG.replace("+08:00", ""), "as_of"),
+        (load_customers, CUSTOMERS, WANG.replace(",,\n", ",,-1\n"), "arrears_fen"),
+        (load_customers, CUSTOMERS, WANG.replace("15400001234", ""), "phone"),
+        (load_addresses, ADDRESSES, HOME.replace("C1", "C9"), "customer"),
+        (load_addresses, ADDRESSES, HOME.replace("bd09", ""), "coordsys"),
+        (load_subscriptions, SUBSCRIPTIONS, LINE.replace("A1", "A9"), "address"),
+        (load_subscriptions, SUBSCRIPTIONS, LINE.replace("9900", "99.00"), "monthly_price_fen"),
+        (load_contacts, CONTACTS, COMPLAINT.replace("phone", "fax"), "channel"),
+        (load_contacts, CONTACTS, COMPLAINT.replace("C1", "C9"), "customer"),
+    ],
+)
+async def test_bad_lines_refuse_the_file(tx, load, heading, line, field):
+    if load is not load_customers:
+        await load_customers(tx, [CUSTOMERS, WANG])
+    if load is load_subscriptions:
+        await load_addresses(tx, [ADDRESSES, HOME])
+    with pytest.raises(FileRefused) as refused:
+        await load(tx, [heading, line])
+    (fault,) = refused.value.facts["lines"]
+    assert (fault["line"], fault["field"]) == (2, field)
+
+
+async def test_many_lines_with_one_that_is_bad(tx):
+    lines = [CUSTOMERS, *(WANG.replace("C1", f"C{n}") for n in range(3000)), LI.replace("b01", "")]
+    with pytest.raises(FileRefused):
+        await load_customers(tx, lines)
+    assert await tx.scalar(select(func.count()).select_from(Customer)) == 0
+    report = await load_customers(tx, lines, skip_refused=True)
+    assert counts(report) == (3000, 0, 0, 1)
+
+
+async def test_a_load_leaves_one_entry_in_the_trail(real_database):
+    from app.auth import audit
+    from app.auth.models import AuditEntry
+
+    real_database.before_commit = audit.record
+    async with real_database.begin() as tx:
+        await make_org_unit(tx, code="b01")
+    async with real_database.begin() as tx:
+        await load_customers(tx, [CUSTOMERS, WANG, LI])
+    async with real_database.begin() as tx:
+        await load_customers(tx, [CUSTOMERS, WANG, LI])
+    async with real_database.read() as read:
+        changes = [
+            entry.changes
+            for entry in await read.scalars(select(AuditEntry).order_by(AuditEntry.created_at))
+            if entry.changes[0]["table"] == "customer"
+        ]
+    assert [(change["operation"], change["count"]) for (change,) in changes] == [("load", 2)]
