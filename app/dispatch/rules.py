@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 from app.workorders.rules import UnplacedReason
@@ -63,16 +64,26 @@ RETRY = Parameter(
 )
 
 
+PointKey = tuple[int, int]  # longitude and latitude in WGS-84 degrees times a million
+
+
+def key_of(lon: float, lat: float) -> PointKey:
+    """Name a place to a millionth of a degree, which is 11 cm; WGS-84 degrees."""
+    return round(lon * 1_000_000), round(lat * 1_000_000)
+
+
 class Kind(StrEnum):
     """How a candidate comes to be asked, in the order of asking.
 
     A loan wins while it runs, since somebody has decided that this person works here on that day.
+    Anybody else is never asked, but a supervisor may give them an order by hand.
     """
 
     LOAN = "loan"
     PRIMARY = "primary"
     BACKUP = "backup"
     NEIGHBOUR = "neighbour"
+    OTHER = "other"
 
 
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
@@ -103,9 +114,10 @@ _UNPLACED = {
     PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
 }
 
-# Time or a change of shifts may heal these; the others wait for a person.
+# Time, a change of shifts or a new grid may heal these; the others wait for a person.
 HEALED_BY_TIME = frozenset(
     {
+        UnplacedReason.NO_GRID,
         UnplacedReason.NOBODY_ASSIGNED,
         UnplacedReason.NOBODY_WITH_SKILL,
         UnplacedReason.NOBODY_ON_SHIFT,
@@ -131,6 +143,7 @@ KIND_WORDS: dict[Kind, Words] = {
     Kind.PRIMARY: Words(zh="主责", en="primary of this grid"),
     Kind.BACKUP: Words(zh="备岗", en="backup of this grid"),
     Kind.NEIGHBOUR: Words(zh="相邻网格主责", en="primary of a neighbouring grid"),
+    Kind.OTHER: Words(zh="其他人员", en="somebody else"),
 }
 
 
@@ -195,6 +208,7 @@ class Diary:
     promised: Mapping[date, tuple[int, int]]
     now: datetime
     allowance: float
+    org_path: str = ""
     today: date = field(init=False)
     days: dict[date, Day] = field(default_factory=dict)
 
@@ -394,3 +408,40 @@ def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:
     minutes, orders = diary.promised.get(day, (0, 0))
     more = (promised[0] - minutes) + (promised[1] - orders) * diary.allowance
     return diary.worked_out(day).left < more
+
+
+BY_HAND = "by_hand"
+BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
+
+
+class OrderChanged(Conflict):
+    slug = "order-changed-meanwhile"
+    title = Words(zh="工单已被他人更改", en="Somebody else has changed this order meanwhile")
+    advice = Words(
+        zh="工单现为 {state}(版本 {version},持单人 {holder_id});请刷新后再决定。",
+        en="It is {state} now (version {version}, held by {holder_id}); look again and decide.",
+    )
+
+
+class CannotTake(Conflict):
+    slug = "technician-cannot-take"
+    title = Words(zh="该人员无法承接此工单", en="This person cannot take the order")
+    advice = Words(
+        zh="{day}:{why_zh}。确需指派请设 override 为 true(已停用人员除外)。",
+        en="On {day}: {why_en}. Set override to true if you insist (never for an inactive person).",
+    )
+
+
+class UnknownTechnician(Invalid):
+    slug = "unknown-technician"
+    title = Words(zh="没有该装维人员", en="No such technician")
+    advice = Words(
+        zh="人员 {technician_id} 不存在,或不在您的管辖范围内。",
+        en="The technician {technician_id} does not exist, or is not within your area.",
+    )
+
+
+class DayOutOfRange(Invalid):
+    slug = "day-out-of-range"
+    title = Words(zh="日期超出可派范围", en="This day cannot be planned")
+    advice = Words(zh="可选 {first} 至 {last}。", en="Choose a day from {first} to {last}.")

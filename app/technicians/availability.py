@@ -10,8 +10,10 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.technicians.models import TechnicianDay
 
 
 class Promised(NamedTuple):
@@ -83,6 +85,18 @@ async def change(tx: AsyncSession, changes: Mapping[DayOf, Promised]) -> dict[Da
     return {
         (row.technician_id, row.day): Promised(row.committed_minutes, row.orders) for row in rows
     }
+
+
+async def promised(session: AsyncSession, technician_id: UUID, day: date) -> Promised:
+    """Read what a technician's day holds."""
+    found = (
+        await session.execute(
+            select(TechnicianDay.committed_minutes, TechnicianDay.orders).where(
+                TechnicianDay.technician_id == technician_id, TechnicianDay.day == day
+            )
+        )
+    ).one_or_none()
+    return Promised(*found) if found else NOTHING
 
 
 async def commit_minutes(

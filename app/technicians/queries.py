@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.technicians.availability import Promised
 
-zone_of = cache(ZoneInfo)
+_zone = cache(ZoneInfo)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Working:
     technician_id: UUID
     code: str
     name: str
-    org_unit_id: UUID
+    org_path: str
     active: bool
     daily_minutes: int
     zone: ZoneInfo
@@ -40,7 +40,7 @@ class Working:
 # statement would cost as much as all of these rows together.
 _WORKING = text(
     """
-    SELECT t.id, t.code, t.name, t.org_unit_id, t.active, t.daily_minutes, o.time_zone,
+    SELECT t.id, t.code, t.name, t.active, t.daily_minutes, o.time_zone, o.path,
         ARRAY(SELECT skill FROM technician_skill s WHERE s.technician_id = t.id) AS skills,
         (SELECT json_agg(json_build_array(s.weekday, s.starts_at, s.ends_at)
                          ORDER BY s.weekday, s.starts_at)
@@ -84,10 +84,10 @@ async def working(
             technician_id=row.id,
             code=row.code,
             name=row.name,
-            org_unit_id=row.org_unit_id,
+            org_path=row.path,
             active=row.active,
             daily_minutes=row.daily_minutes,
-            zone=zone_of(row.time_zone),
+            zone=_zone(row.time_zone),
             skills=frozenset(row.skills),
             shifts=tuple(
                 (weekday, time.fromisoformat(begins), time.fromisoformat(ends))

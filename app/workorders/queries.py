@@ -1,18 +1,38 @@
 """Reads of work orders that have a name, and the row locks under which an order changes."""
 
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import Boolean, ColumnElement, Row, func, literal_column, select, text, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.models import OrgUnit
+from app.auth.rules import Caller
+from app.core.clock import wall
+from app.core.db import database_of
 from app.core.errors import NotFound
-from app.workorders.models import WorkOrder
+from app.workorders.models import PromiseRule, WorkOrder, WorkOrderEvent
+from app.workorders.rules import CLOSED, Promise, State, UnplacedReason, WorkType
+
+# An order that is not closed, in the words of the partial index, or PostgreSQL would not use it.
+OPEN: ColumnElement[bool] = literal_column(
+    "work_order.state NOT IN ('completed', 'archived', 'cancelled')", Boolean
+)
+
+# --- one order, to change it --------------------------------------------------------------------
 
 
-async def for_change(tx: AsyncSession, order_id: UUID) -> WorkOrder:
-    """Take an order under its row lock until the transaction ends. Raises NotFound."""
+async def for_change(tx: AsyncSession, order_id: UUID, caller: Caller | None = None) -> WorkOrder:
+    """Take an order under its row lock until the transaction ends.
+
+    Raises NotFound when it does not exist or lies outside the caller's subtree.
+    """
     order = await tx.get(WorkOrder, order_id, with_for_update=True, populate_existing=True)
-    if order is None:
+    if order is None or not (caller is None or await _within(tx, order.org_unit_id, caller)):
         raise NotFound()
     return order
 
@@ -31,3 +51,253 @@ async def held_for_change(tx: AsyncSession, order_id: UUID, technician_id: UUID)
     if order is None:
         raise NotFound()
     return order
+
+
+async def all_for_change(
+    tx: AsyncSession, *conditions: Any, limit: int | None = None, skip_locked: bool = False
+) -> Sequence[WorkOrder]:
+    """Take orders under their row locks, by id, so that two who want the same do not dead-lock.
+
+    `skip_locked` passes over those that somebody else has locked; otherwise they are waited for.
+    """
+    found = await tx.scalars(
+        select(WorkOrder)
+        .where(*conditions)
+        .order_by(WorkOrder.id)
+        .limit(limit)
+        .with_for_update(skip_locked=skip_locked)
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+# --- what a process remembers for a few seconds -------------------------------------------------
+
+# Org units and promises change rarely; a change is in force everywhere after so many seconds.
+STALE_AFTER_SECONDS = 5.0
+
+_zone = cache(ZoneInfo)
+
+
+class Unit(NamedTuple):
+    """An org unit as intake needs it."""
+
+    id: UUID
+    code: str
+    path: str
+    zone: ZoneInfo
+
+
+class Units:
+    """All org units, by id and by code."""
+
+    def __init__(self, units: Collection[Unit]) -> None:
+        self.by_id = {unit.id: unit for unit in units}
+        self.by_code = {unit.code: unit for unit in units}
+
+    def within(self, org_path: str) -> list[UUID]:
+        """List the ids of a subtree, given by the path of its top."""
+        return [unit.id for unit in self.by_id.values() if unit.path.startswith(org_path)]
+
+
+async def org_units(
+    session: AsyncSession, *, ids: Collection[UUID] = (), codes: Collection[str] = ()
+) -> Units:
+    """Return the org units, read at most a few seconds ago by this process.
+
+    They are read again at once when one of these ids or codes is not among them.
+    """
+    cache = database_of(session).cache
+    held: tuple[datetime, Units] | None = cache.get("workorders.units")
+    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
+        units = held[1]
+        if units.by_id.keys() >= set(ids) and units.by_code.keys() >= set(codes):
+            return units
+    rows = await session.execute(select(OrgUnit.id, OrgUnit.code, OrgUnit.path, OrgUnit.time_zone))
+    units = Units([Unit(row.id, row.code, row.path, _zone(row.time_zone)) for row in rows])
+    cache["workorders.units"] = (wall(), units)
+    return units
+
+
+async def promises(session: AsyncSession) -> list[Promise]:
+    """Return the dated promise rules, read at most a few seconds ago by this process."""
+    held: tuple[datetime, list[Promise]] | None = database_of(session).cache.get(
+        "workorders.promises"
+    )
+    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
+        return held[1]
+    rows = await session.execute(select(*(getattr(PromiseRule, name) for name in Promise._fields)))
+    read = [Promise(*row) for row in rows]
+    database_of(session).cache["workorders.promises"] = (wall(), read)
+    return read
+
+
+async def _within(session: AsyncSession, org_unit_id: UUID, caller: Caller) -> bool:
+    units = await org_units(session, ids=[org_unit_id])
+    return units.by_id[org_unit_id].path.startswith(caller.org_path)
+
+
+# --- what intake asks ---------------------------------------------------------------------------
+
+
+class Known(NamedTuple):
+    """An order that is there already."""
+
+    id: UUID
+    source: str
+    external_id: str
+    content_hash: str
+    org_unit_id: UUID
+
+
+_KNOWN = text(
+    """
+    SELECT id, source, external_id, content_hash, org_unit_id FROM work_order
+    WHERE (source, external_id) IN
+        (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:external_ids AS text[])))
+    UNION
+    SELECT id, source, external_id, content_hash, org_unit_id FROM work_order
+    WHERE id = ANY(CAST(:ids AS uuid[]))
+    """
+)
+
+
+async def known(
+    tx: AsyncSession, names: Sequence[tuple[str, str]], ids: Sequence[UUID]
+) -> list[Known]:
+    """Find the orders of these sources and external ids, and those of these ids, in one look."""
+    rows = await tx.execute(
+        _KNOWN,
+        {
+            "sources": [source for source, _ in names],
+            "external_ids": [external_id for _, external_id in names],
+            "ids": list(ids),
+        },
+    )
+    return [Known(*row) for row in rows]
+
+
+_CUSTOMERS = text(
+    """
+    SELECT c.id, c.code, NULL AS service_number, o.path
+    FROM customer c JOIN org_unit o ON o.id = c.org_unit_id
+    WHERE c.code = ANY(CAST(:codes AS text[]))
+    UNION ALL
+    SELECT c.id, NULL, s.service_number, o.path
+    FROM subscription s
+        JOIN customer c ON c.id = s.customer_id
+        JOIN org_unit o ON o.id = c.org_unit_id
+    WHERE s.service_number = ANY(CAST(:service_numbers AS text[]))
+    """
+)
+
+
+async def customers_named(
+    tx: AsyncSession, codes: Collection[str], service_numbers: Collection[str], org_path: str
+) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """Find customers of a subtree by their codes and by their services' numbers."""
+    if not codes and not service_numbers:
+        return {}, {}
+    by_code: dict[str, UUID] = {}
+    by_number: dict[str, UUID] = {}
+    for row in await tx.execute(
+        _CUSTOMERS, {"codes": list(codes), "service_numbers": list(service_numbers)}
+    ):
+        if not row.path.startswith(org_path):
+            continue
+        if row.code is not None:
+            by_code[row.code] = row.id
+        else:
+            by_number[row.service_number] = row.id
+    return by_code, by_number
+
+
+# --- what is shown ------------------------------------------------------------------------------
+
+_SHOWN = (
+    *(
+        column
+        for column in WorkOrder.__table__.columns
+        if column.name not in ("point", "content_hash", "created_at", "tried_at")
+    ),
+    func.ST_X(WorkOrder.point).label("lon"),
+    func.ST_Y(WorkOrder.point).label("lat"),
+)
+
+
+async def one(session: AsyncSession, order_id: UUID, caller: Caller) -> Row[Any]:
+    """Read an order's columns, and its point as WGS-84 `lon` and `lat`. Raises NotFound."""
+    row = (await session.execute(select(*_SHOWN).where(WorkOrder.id == order_id))).one_or_none()
+    if row is None or not await _within(session, row.org_unit_id, caller):
+        raise NotFound()
+    return row
+
+
+async def history(session: AsyncSession, order_id: UUID) -> Sequence[Row[Any]]:
+    """Read an order's events, oldest first."""
+    columns = [column for column in WorkOrderEvent.__table__.columns if column.name != "created_at"]
+    found = await session.execute(
+        select(*columns).where(WorkOrderEvent.work_order_id == order_id).order_by(WorkOrderEvent.id)
+    )
+    return found.all()
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None = None,
+    state: State | None = None,
+    grid_id: UUID | None = None,
+    holder_id: UUID | None = None,
+    work_type: WorkType | None = None,
+    unplaced_reason: UnplacedReason | None = None,
+    due_before: datetime | None = None,
+) -> Sequence[Row[Any]]:
+    """Read up to `size + 1` orders of the caller's subtree, those last taken in first.
+
+    `after` is the key (received_at, id) of the last row of the page before.
+    """
+    conditions = []
+    if unplaced_reason is not None:
+        state = state or State.UNPLACED
+        conditions.append(WorkOrder.unplaced_reason == unplaced_reason)
+    if state is not None:
+        conditions.append(WorkOrder.state == literal_column(f"'{state.value}'"))
+        if state not in CLOSED:
+            conditions.append(OPEN)
+    if work_type is not None:
+        conditions.append(WorkOrder.work_type == work_type)
+    if due_before is not None:
+        conditions.append(WorkOrder.due_at < due_before)
+    if after is not None:
+        conditions.append(tuple_(WorkOrder.received_at, WorkOrder.id) < tuple_(*after))
+    newest_first = (WorkOrder.received_at.desc(), WorkOrder.id.desc())
+    units = (await org_units(session)).within(caller.org_path)
+    if grid_id is not None or holder_id is not None:
+        # A grid's or a person's orders are few; they have indexes of their own.
+        if grid_id is not None:
+            conditions.append(WorkOrder.grid_id == grid_id)
+        if holder_id is not None:
+            conditions.append(WorkOrder.holder_id == holder_id)
+        conditions.append(WorkOrder.org_unit_id.in_(units))
+        found = select(*_SHOWN).where(*conditions).order_by(*newest_first).limit(size + 1)
+        return (await session.execute(found)).all()
+    # One look into the index for each org unit, so that a page costs the same however long the
+    # history is: PostgreSQL does not merge several units' parts of an index by itself.
+    unit = func.unnest(units).table_valued("id").render_derived()
+    ids = (
+        select(WorkOrder.id.label("order_id"))
+        .where(WorkOrder.org_unit_id == unit.c.id, *conditions)
+        .order_by(*newest_first)
+        .limit(size + 1)
+        .lateral()
+    )
+    found = (
+        select(*_SHOWN)
+        .select_from(unit.join(ids, true()).join(WorkOrder, WorkOrder.id == ids.c.order_id))
+        .order_by(*newest_first)
+        .limit(size + 1)
+    )
+    return (await session.execute(found)).all()

@@ -1,11 +1,17 @@
 """A work order's states and steps in one table, its clocks, and what may be refused and why."""
 
-from datetime import datetime, time, timedelta
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
+from app.core.parameters import Parameter
 
 
 class WorkType(StrEnum):
@@ -101,6 +107,36 @@ UNDER_WAY = frozenset({State.EN_ROUTE, State.ON_SITE})
 CLOSED = frozenset({State.COMPLETED, State.ARCHIVED, State.CANCELLED})
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An order as a source sends it; the point is in WGS-84 degrees, moments are aware.
+
+    `content_hash` stands for everything in it but the id: the same order sent again has the same.
+    """
+
+    source: str
+    external_id: str
+    content_hash: str
+    work_type: WorkType
+    address: str
+    summary: str
+    reported_at: datetime
+    priority: int = 3
+    id: UUID | None = None
+    org_unit_code: str | None = None
+    customer_code: str | None = None
+    service_number: str | None = None
+    contact_name: str | None = None
+    contact_phone: str | None = None
+    locality: str | None = None
+    lon: float | None = None
+    lat: float | None = None
+    skills: tuple[str, ...] = ()
+    estimated_minutes: int | None = None
+    appointment_from: datetime | None = None
+    appointment_until: datetime | None = None
+
+
 class StepRefused(Conflict):
     slug = "step-refused"
     title = Words(zh="工单当前状态不能执行该步骤", en="This order is not ready for that step")
@@ -146,24 +182,96 @@ def allowed(state: State) -> list[str]:
     return [step.value for (at, step) in MOVES if at is state]
 
 
-def due_at(
-    reported_at: datetime,
-    zone: ZoneInfo,
-    *,
-    cut_off: time | None,
-    due_time: time,
-    hours_after: float,
-) -> datetime:
-    """Say until when a promise rule wants an order done.
+class Promise(NamedTuple):
+    """One dated promise rule: `org_path` empty is for everybody; `valid_to` is excluded.
 
-    An order reported before `cut_off` (local time of `zone`) is due the same day at `due_time`;
-    a later one, or any when there is no cut-off, is due `hours_after` hours after the report.
-    The answer is aware, in the zone of `reported_at`.
+    A report before `cut_off` (local time) is due the same day at `due_time`; a later one, or any
+    when there is no cut-off, `hours_after` hours after the report.
     """
+
+    code: str
+    org_path: str
+    work_type: WorkType
+    valid_from: date
+    valid_to: date | None
+    cut_off: time | None
+    due_time: time
+    hours_after: float
+
+
+def promise_for(
+    promises: Iterable[Promise], work_type: WorkType, org_path: str, day: date
+) -> Promise | None:
+    """Find the promise in force for an org unit on a local day: the closest unit's, the latest."""
+    fitting = [
+        promise
+        for promise in promises
+        if promise.work_type is work_type
+        and org_path.startswith(promise.org_path)
+        and promise.valid_from <= day
+        and (promise.valid_to is None or day < promise.valid_to)
+    ]
+    return max(fitting, key=lambda one: (len(one.org_path), one.valid_from), default=None)
+
+
+def due_at(reported_at: datetime, zone: ZoneInfo, promise: Promise) -> datetime:
+    """Say until when a promise wants an order done that was reported at an aware moment (UTC)."""
     local = reported_at.astimezone(zone)
-    if cut_off is not None and local.time() < cut_off:
-        same_day = local.replace(
-            hour=due_time.hour, minute=due_time.minute, second=0, microsecond=0
-        )
-        return same_day.astimezone(reported_at.tzinfo)
-    return reported_at + timedelta(hours=hours_after)
+    if promise.cut_off is not None and local.time() < promise.cut_off:
+        return datetime.combine(local.date(), promise.due_time, zone).astimezone(UTC)
+    return reported_at.astimezone(UTC) + timedelta(hours=promise.hours_after)
+
+
+# Where an address begins to name a single home: what follows the building is cut off.
+_BUILDING = re.compile(r"^(.*?\d+\s*(?:号楼|栋|幢|座))")
+_HOME = re.compile(
+    r"[\s,,]*(?:\d+\s*单元.*|[A-Za-z0-9-]+\s*室.*|(?:apt|apartment|unit|room|rm|suite|ste|#)\b.*|#.*)$",
+    re.IGNORECASE,
+)
+
+
+def masked_address(address: str) -> str:
+    """Reduce an address to its building: 幸福路5号8栋2单元301室 becomes 幸福路5号8栋*."""
+    building = _BUILDING.match(address)
+    shown = building.group(1) if building else _HOME.sub("", address)
+    return shown if shown == address else f"{shown}*"
+
+
+MINUTES: dict[WorkType, Parameter] = {
+    work_type: Parameter(
+        name=f"workorders.minutes.{work_type.value}",
+        default=minutes,
+        unit="min",
+        words=Words(zh=f"{zh}工单的默认工时", en=f"Minutes planned for {en} when none are given"),
+        least=5,
+        most=960,
+    )
+    for work_type, minutes, zh, en in (
+        (WorkType.INSTALL, 90, "装机", "an install"),
+        (WorkType.RELOCATE, 90, "移机", "a relocation"),
+        (WorkType.REMOVE, 45, "拆机", "a removal"),
+        (WorkType.REPAIR, 60, "修障", "a repair"),
+        (WorkType.CARE, 45, "关怀", "a care visit"),
+    )
+}
+
+
+class SameOrderOtherContent(Conflict):
+    slug = "same-order-other-content"
+    title = Words(
+        zh="同一外部工单号已用于不同内容", en="This external id already stands for other content"
+    )
+    advice = Words(
+        zh="来源 {source} 的工单 {external_id} 已存在且内容不同;如为新工单请使用新的外部工单号。",
+        en="Order {external_id} of {source} is known with other content; a new order needs a new "
+        "external id.",
+    )
+
+
+class UnknownOrgUnit(Invalid):
+    slug = "unknown-org-unit"
+    title = Words(zh="组织编码不存在", en="No such org unit")
+    advice = Words(
+        zh="组织 {code} 不存在,或不在您的管辖范围内。",
+        en="The org unit {code} does not exist, or it is not within your area.",
+    )

@@ -1,0 +1,71 @@
+"""What dispatch does after a commit, and from time to time: orders that wait are placed."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from app.auth import audit
+from app.core.jobs import Worker
+from app.core.parameter_values import parameters_in_force
+from app.dispatch import queries, rules
+from app.dispatch.service.again import place_again
+from app.workorders import queries as workorders
+from app.workorders.models import WorkOrder
+from app.workorders.rules import State, UnplacedReason
+
+# Orders a transaction of the worker takes at most; each holds its row until the commit.
+BATCH = 100
+# A round gives up after so many, to let the next one see what has changed.
+ROUND = 5000
+
+
+async def place_anew(worker: Worker, order_id: str, declined_by: str | None = None) -> None:
+    """Place an order that its holder has given back; an order somebody has by now is left alone."""
+    await _place(worker, "dispatch.place_anew", WorkOrder.id == UUID(order_id))
+
+
+async def place_trusted(worker: Worker, lon_e6: int, lat_e6: int) -> None:
+    """Place the orders that waited at a point which somebody has now said to be real."""
+    waits = (
+        workorders.OPEN,
+        WorkOrder.state == State.UNPLACED,
+        WorkOrder.unplaced_reason == UnplacedReason.SHARED_POINT,
+        queries.at_points([(lon_e6, lat_e6)]),
+    )
+    while await _place(worker, "dispatch.place_trusted", *waits):
+        pass
+
+
+async def place_waiting(worker: Worker) -> None:
+    """Place what was taken in without being placed, and try again what time may have healed."""
+    now = worker.clock.now()
+    async with worker.database.read() as read:
+        minutes = (await parameters_in_force(read)).number(rules.RETRY, now)
+        never = await queries.taken_in_only(read, limit=ROUND)
+        healed = await queries.to_try_again(
+            read, before=now - timedelta(minutes=minutes), limit=ROUND
+        )
+    for ids in (never, healed):
+        for first in range(0, len(ids), BATCH):
+            await _place(
+                worker,
+                "dispatch.place_waiting",
+                _among(ids[first : first + BATCH]),
+                skip_locked=True,  # whoever has it locked is at work on it
+            )
+
+
+def _among(ids: Sequence[UUID]) -> Any:
+    return WorkOrder.id.in_(ids)
+
+
+async def _place(worker: Worker, action: str, *conditions: Any, skip_locked: bool = False) -> int:
+    """Place up to a batch of orders in one transaction; return how many there were."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, action)
+        orders = await workorders.all_for_change(
+            tx, *conditions, limit=BATCH, skip_locked=skip_locked
+        )
+        await place_again(tx, orders, now=worker.clock.now())
+        return len(orders)

@@ -1,0 +1,136 @@
+"""Reads of dispatch that have a name: decisions, who declined, shared points."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, ColumnElement, Row, cast, exists, func, select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import subtree
+from app.auth.rules import Caller
+from app.dispatch.models import DispatchDecision
+from app.dispatch.rules import HEALED_BY_TIME, PointKey
+from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.queries import OPEN
+from app.workorders.rules import State, Step, UnplacedReason
+
+
+async def decision(session: AsyncSession, order_id: UUID) -> DispatchDecision | None:
+    """Read the decision in force for an order, which is the newest; None when there was none."""
+    return await session.scalar(
+        select(DispatchDecision)
+        .where(DispatchDecision.work_order_id == order_id)
+        .order_by(DispatchDecision.id.desc())
+        .limit(1)
+    )
+
+
+async def declined(session: AsyncSession, order_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
+    """Tell who has declined or handed back each of these orders."""
+    rows = await session.execute(
+        select(WorkOrderEvent.work_order_id, WorkOrderEvent.technician_id).where(
+            WorkOrderEvent.work_order_id.in_(order_ids),
+            WorkOrderEvent.step.in_((Step.DECLINE, Step.HAND_BACK)),
+            WorkOrderEvent.technician_id.is_not(None),
+        )
+    )
+    found: dict[UUID, set[UUID]] = {}
+    for row in rows:
+        found.setdefault(row.work_order_id, set()).add(row.technician_id)
+    return found
+
+
+async def places_of(
+    session: AsyncSession, order_ids: Collection[UUID]
+) -> dict[UUID, tuple[float, float]]:
+    """Read orders' points, longitude first, in WGS-84 degrees; those without are left out."""
+    rows = await session.execute(
+        select(
+            WorkOrder.id,
+            func.ST_X(WorkOrder.point).label("lon"),
+            func.ST_Y(WorkOrder.point).label("lat"),
+        ).where(WorkOrder.id.in_(order_ids), WorkOrder.point.is_not(None))
+    )
+    return {row.id: (row.lon, row.lat) for row in rows}
+
+
+_PLACE = tuple_(
+    cast(func.round(func.ST_X(WorkOrder.point) * 1_000_000), BigInteger),
+    cast(func.round(func.ST_Y(WorkOrder.point) * 1_000_000), BigInteger),
+)
+
+
+def at_points(points: Collection[PointKey]) -> ColumnElement[bool]:
+    """Make the condition that an order lies at one of these points."""
+    return _PLACE.in_(sorted(points))
+
+
+_WAITS_SHARED = (
+    OPEN,
+    WorkOrder.state == State.UNPLACED,
+    WorkOrder.unplaced_reason == UnplacedReason.SHARED_POINT,
+)
+
+
+async def waits_at(session: AsyncSession, point: PointKey, caller: Caller) -> bool:
+    """Tell whether an order of the caller's subtree waits at a shared point."""
+    waiting = exists().where(
+        *_WAITS_SHARED, at_points([point]), subtree(WorkOrder.org_unit_id, caller)
+    )
+    return bool(await session.scalar(select(waiting)))
+
+
+_SHARED = text(
+    """
+    SELECT s.lon_e6, s.lat_e6, s.flagged_at, s.trusted_at, waiting.orders,
+        (SELECT count(*) FROM point_locality l
+         WHERE l.lon_e6 = s.lon_e6 AND l.lat_e6 = s.lat_e6) AS localities
+    FROM (
+        SELECT round(ST_X(o.point) * 1000000)::bigint AS lon_e6,
+            round(ST_Y(o.point) * 1000000)::bigint AS lat_e6, count(*) AS orders
+        FROM work_order o
+        WHERE o.state = 'unplaced' AND o.unplaced_reason = 'shared_point'
+            AND o.state NOT IN ('completed', 'archived', 'cancelled')
+            AND o.org_unit_id IN (SELECT id FROM org_unit WHERE starts_with(path, :org_path))
+        GROUP BY 1, 2
+    ) AS waiting
+    JOIN shared_point s USING (lon_e6, lat_e6)
+    ORDER BY waiting.orders DESC, s.lon_e6, s.lat_e6
+    LIMIT :size
+    """
+)
+
+
+async def shared_points(session: AsyncSession, caller: Caller, *, size: int) -> Sequence[Row[Any]]:
+    """List the flagged points at which orders of the caller's subtree wait, the worst first."""
+    rows = await session.execute(_SHARED, {"org_path": caller.org_path, "size": size})
+    return rows.all()
+
+
+async def taken_in_only(session: AsyncSession, *, limit: int) -> Sequence[UUID]:
+    """List orders that are neither placed nor unplaced, those that wait longest first."""
+    found = await session.scalars(
+        select(WorkOrder.id)
+        .where(text("state IN ('received', 'located')"))
+        .order_by(WorkOrder.tried_at.nulls_first())
+        .limit(limit)
+    )
+    return found.all()
+
+
+async def to_try_again(session: AsyncSession, *, before: datetime, limit: int) -> Sequence[UUID]:
+    """List unplaced orders whose reason time may have healed, not tried since a moment."""
+    found = await session.scalars(
+        select(WorkOrder.id)
+        .where(
+            OPEN,
+            WorkOrder.state == State.UNPLACED,
+            WorkOrder.unplaced_reason.in_(HEALED_BY_TIME),
+            WorkOrder.tried_at < before,
+        )
+        .order_by(WorkOrder.priority, WorkOrder.due_at.nulls_last(), WorkOrder.id)
+        .limit(limit)
+    )
+    return found.all()

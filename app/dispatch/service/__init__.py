@@ -1,0 +1,1 @@
+"""What dispatch does: takes orders in, places them, and does as a supervisor says."""

@@ -1,0 +1,173 @@
+"""Placing orders that are there already: given back, never placed, or unplaced until now."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.log import log
+from app.core.parameter_values import parameters_in_force
+from app.dispatch import queries, rules
+from app.dispatch.rules import Ask, Choice
+from app.dispatch.service import standins
+from app.dispatch.service.placing import (
+    Asked,
+    Decided,
+    FilledMeanwhile,
+    choose_all,
+    write_decisions,
+)
+from app.grids import queries as grids
+from app.workorders import queries as workorders
+from app.workorders.models import WorkOrder
+from app.workorders.queries import Units
+from app.workorders.rules import WAITING, State, Step, UnplacedReason
+from app.workorders.service import take_step
+
+ATTEMPTS = 8
+
+
+async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> None:
+    """Place orders that the transaction holds locked; those that somebody holds are left alone.
+
+    Whoever has declined an order or handed it back is not asked again. An order that stays
+    unplaced for the same reason gets no further event. Raises FilledMeanwhile when others were
+    faster each time; then nothing has changed and the orders wait for the next round.
+    """
+    waiting = [order for order in orders if order.state in WAITING]
+    if not waiting:
+        return
+    for order in waiting:
+        order.tried_at = now
+    await tx.flush()
+    reasons = await _locate(tx, waiting, now=now)
+    located = [order for order in waiting if order.id not in reasons]
+    asked = await _asked(tx, located)
+    choices = dict(zip([order.id for order in located], await _chosen(tx, asked, now), strict=True))
+    decided = []
+    for order in waiting:
+        choice = choices.get(order.id)
+        reason = reasons.get(order.id) or (choice.unplaced if choice else None)
+        if reason is not None and order.unplaced_reason is reason:
+            continue
+        decided.append(await _step(tx, order, choice, reason, now=now))
+    await tx.flush()
+    await write_decisions(tx, decided, at=now)
+
+
+async def _locate(
+    tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime
+) -> dict[UUID, UnplacedReason]:
+    """Find the grids of orders without one, and say of the rest why they have none."""
+    places = await queries.places_of(tx, [order.id for order in orders])
+    points = {rules.key_of(lon, lat) for lon, lat in places.values()}
+    untrusted = await standins.untrusted(tx, points) if points else set()
+    reasons: dict[UUID, UnplacedReason] = {}
+    homeless = []
+    for order in orders:
+        place = places.get(order.id)
+        if place is None:
+            reasons[order.id] = UnplacedReason.NO_POINT
+        elif rules.key_of(*place) in untrusted:
+            reasons[order.id] = UnplacedReason.SHARED_POINT
+        elif order.grid_id is None:
+            homeless.append(order)
+    if not homeless:
+        return reasons
+    parameters = await parameters_in_force(tx)
+    found = await grids.locate_many(
+        tx,
+        [places[order.id][0] for order in homeless],
+        [places[order.id][1] for order in homeless],
+        near_m=parameters.number(rules.NEAR_BORDER, now),
+    )
+    known = await grids.territories(tx, {place.grid_id for place in found if place.grid_id})
+    units = await workorders.org_units(
+        tx,
+        ids={
+            *(grid.org_unit_id for grid in known.values()),
+            *(order.org_unit_id for order in homeless),
+        },
+    )
+    for order, located in zip(homeless, found, strict=True):
+        grid = known.get(located.grid_id) if located.grid_id else None
+        if grid is None or not _may_move(units, order, grid.org_unit_id):
+            reasons[order.id] = UnplacedReason.NO_GRID
+            continue
+        order.grid_id, order.near_border = grid.id, located.near_border
+        order.org_unit_id = grid.org_unit_id
+        # One that came back from a hand that knew the way is located already, without a grid.
+        if order.state is not State.LOCATED:
+            await take_step(tx, order, Step.LOCATE, now=now, facts={"grid_id": str(grid.id)})
+    return reasons
+
+
+def _may_move(units: Units, order: WorkOrder, org_unit_id: UUID) -> bool:
+    """Tell whether an order may go to another unit: within its district, as the path begins."""
+    here = units.by_id[order.org_unit_id].path
+    there = units.by_id[org_unit_id].path
+    return there.startswith("".join(f"{part}." for part in here.split(".")[:3] if part))
+
+
+async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder]) -> list[Asked]:
+    units = await workorders.org_units(tx, ids={order.org_unit_id for order in orders})
+    declined = await queries.declined(tx, [order.id for order in orders])
+    asked = []
+    for order in orders:
+        assert order.grid_id is not None
+        window = (
+            (order.appointment_from, order.appointment_until)
+            if order.appointment_from and order.appointment_until
+            else None
+        )
+        ask = Ask(
+            order.estimated_minutes,
+            frozenset(order.skills),
+            window,
+            order.due_at,
+            frozenset(declined.get(order.id, ())),
+        )
+        asked.append(Asked(ask, order.grid_id, units.by_id[order.org_unit_id]))
+    return asked
+
+
+async def _chosen(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> list[Choice]:
+    for attempt in range(1, ATTEMPTS):
+        try:
+            async with tx.begin_nested():
+                return await choose_all(tx, asked, now=now)
+        except FilledMeanwhile:
+            log.info("placing begins again", attempt=attempt)
+    async with tx.begin_nested():
+        return await choose_all(tx, asked, now=now)
+
+
+async def _step(
+    tx: AsyncSession,
+    order: WorkOrder,
+    choice: Choice | None,
+    reason: UnplacedReason | None,
+    *,
+    now: datetime,
+) -> Decided:
+    if choice is None or choice.candidate is None:
+        assert reason is not None
+        await take_step(tx, order, Step.UNPLACE, now=now, unplaced_reason=reason)
+        return Decided(order.id, order.grid_id, choice, reason.value)
+    kind = choice.candidate.kind.value
+    await take_step(
+        tx,
+        order,
+        Step.ASSIGN,
+        now=now,
+        holder_id=choice.candidate.technician_id,
+        planned_day=choice.day,
+        reason=kind,
+        facts={
+            "technician_id": str(choice.candidate.technician_id),
+            "planned_day": str(choice.day),
+        },
+        minutes_promised=True,
+    )
+    return Decided(order.id, order.grid_id, choice, kind)

@@ -1,0 +1,118 @@
+"""What a supervisor does with an order by hand."""
+
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.rules import Caller
+from app.dispatch import rules
+from app.dispatch.rules import (
+    BY_HAND,
+    REASON_WORDS,
+    Ask,
+    Candidate,
+    Choice,
+    Kind,
+    PassedOver,
+    Tried,
+)
+from app.dispatch.service.placing import Decided, diaries_of, write_decisions
+from app.technicians import availability
+from app.workorders import queries as workorders
+from app.workorders.models import WorkOrder
+from app.workorders.rules import Step
+from app.workorders.service import take_step
+
+FARTHEST_DAYS = 60
+
+
+async def assign(
+    tx: AsyncSession,
+    order_id: UUID,
+    caller: Caller,
+    *,
+    technician_id: UUID,
+    day: date,
+    reason: str,
+    version: int,
+    override: bool,
+    now: datetime,
+) -> WorkOrder:
+    """Give an order to somebody of the caller's subtree on a local day, by hand.
+
+    `version` is the one the supervisor has seen: of two who decide at once, one wins and the other
+    is told. What the order asks for is checked as in placing; `override` lets a supervisor decide
+    otherwise, except for somebody who is no longer active. Raises NotFound, OrderChanged,
+    UnknownTechnician, DayOutOfRange, CannotTake or StepRefused.
+    """
+    order = await workorders.for_change(tx, order_id, caller)
+    if order.version != version:
+        raise rules.OrderChanged(
+            state=order.state, version=order.version, holder_id=order.holder_id
+        )
+    last = now + timedelta(days=FARTHEST_DAYS)
+    diaries = await diaries_of(tx, [technician_id], now=now, until=last)
+    diary = diaries.get(technician_id)
+    if diary is None or not diary.org_path.startswith(caller.org_path):
+        raise rules.UnknownTechnician(technician_id=technician_id, errors=[])
+    if not diary.today <= day <= last.astimezone(diary.zone).date():
+        raise rules.DayOutOfRange(first=diary.today, last=last.date(), errors=[])
+    diary.promised = _without(diary.promised, order, technician_id)
+    candidate = Candidate(technician_id, Kind.OTHER, 1, 0.0)
+    why = _why_not(order, candidate, diary, day)
+    if why is not None and (why is PassedOver.INACTIVE or not override):
+        raise _cannot(day, why)
+    order.tried_at = now
+    await take_step(
+        tx,
+        order,
+        Step.ASSIGN,
+        now=now,
+        account_id=caller.account_id,
+        holder_id=technician_id,
+        planned_day=day,
+        reason=reason,
+        facts={"technician_id": str(technician_id), "planned_day": str(day)},
+    )
+    # The day's row is locked by now: what it holds is what it will hold.
+    held = await availability.promised(tx, technician_id, day)
+    if not override and rules.overbooked(diary, day, held):
+        raise _cannot(day, PassedOver.NO_MINUTES_LEFT)
+    choice = Choice(candidate, day, None, [Tried(candidate, why)], 0)
+    await write_decisions(
+        tx,
+        [Decided(order.id, order.grid_id, choice, BY_HAND, reason)],
+        at=now,
+        account_id=caller.account_id,
+    )
+    return order
+
+
+def _why_not(
+    order: WorkOrder, candidate: Candidate, diary: rules.Diary, day: date
+) -> PassedOver | None:
+    window = (
+        (order.appointment_from, order.appointment_until)
+        if order.appointment_from and order.appointment_until
+        else None
+    )
+    ask = Ask(order.estimated_minutes, frozenset(order.skills), window)
+    return rules.why_not_at_all(ask, diary) or rules.why_not_on(ask, candidate, diary, day)
+
+
+def _without(
+    promised: Mapping[date, tuple[int, int]], order: WorkOrder, technician_id: UUID
+) -> dict[date, tuple[int, int]]:
+    """Leave the order itself out of its holder's days: moved to another day, it leaves this one."""
+    rest = dict(promised)
+    if order.holder_id == technician_id and order.planned_day in rest:
+        minutes, orders = rest[order.planned_day]
+        rest[order.planned_day] = (minutes - order.estimated_minutes, orders - 1)
+    return rest
+
+
+def _cannot(day: date, why: PassedOver) -> rules.CannotTake:
+    words = REASON_WORDS[why]
+    return rules.CannotTake(day=day, why=why, why_zh=words.zh, why_en=words.en)

@@ -1,0 +1,227 @@
+"""Placing: from points to grids, from grids to people, and the promise of their minutes.
+
+One order is placed like a thousand: every look into the database is made once for all of them.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import driver_connection, new_id
+from app.core.parameter_values import parameters_in_force
+from app.dispatch import rules
+from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind
+from app.grids import queries as grids
+from app.technicians import availability
+from app.technicians import queries as technicians
+from app.technicians.availability import NOTHING, DayOf, Promised
+from app.workorders.queries import Unit
+
+
+class FilledMeanwhile(Exception):
+    """Another transaction took the minutes that this one had found free: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order to place: what it asks for, in which grid, and that grid's org unit."""
+
+    ask: Ask
+    grid_id: UUID
+    unit: Unit
+
+
+async def choose_all(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    *,
+    now: datetime,
+    relieved: Mapping[DayOf, Promised] | None = None,
+) -> list[Choice]:
+    """Choose who gets each order, one after the other, and promise the minutes of their days.
+
+    The diaries are read without locks; the promise itself takes each day's row in a fixed order and
+    tells what it holds then. `relieved` is what else the transaction does to days. Raises
+    FilledMeanwhile when somebody else has filled a day since: the caller rolls back to its
+    savepoint, which gives the rows free, and begins again. So no day is ever overbooked, and no
+    order waits for another that wants other people.
+    """
+    if not asked and not relieved:
+        return []
+    by_grid, diaries = await _people(tx, asked, now)
+    horizons = await _horizons(tx, asked, now)
+    choices = []
+    taken: dict[DayOf, Promised] = {}
+    for one in asked:
+        unit = one.unit
+        days = rules.days_to_try(one.ask, now, unit.zone, horizons[unit.path])
+        choice = rules.choose(one.ask, by_grid[one.grid_id], diaries, days)
+        choices.append(choice)
+        if choice.candidate is not None and choice.day is not None:
+            technician_id = choice.candidate.technician_id
+            rules.take(one.ask, diaries[technician_id], choice.day)
+            known = taken.get((technician_id, choice.day), NOTHING)
+            taken[technician_id, choice.day] = Promised(
+                known.minutes + one.ask.minutes, known.orders + 1
+            )
+    changes = dict(taken)
+    for key, less in (relieved or {}).items():
+        more = changes.get(key, NOTHING)
+        changes[key] = Promised(more.minutes + less.minutes, more.orders + less.orders)
+    held = await availability.change(tx, changes)
+    for technician_id, day in taken:
+        now_held = held.get((technician_id, day))
+        if now_held is not None and rules.overbooked(diaries[technician_id], day, now_held):
+            raise FilledMeanwhile
+    return choices
+
+
+async def _horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> dict[str, int]:
+    parameters = await parameters_in_force(tx)
+    paths = {one.unit.path for one in asked}
+    return {path: parameters.whole(rules.HORIZON, now, path) for path in paths}
+
+
+async def _people(
+    tx: AsyncSession, asked: Sequence[Asked], now: datetime
+) -> tuple[dict[UUID, list[Candidate]], dict[UUID, Diary]]:
+    """Read whom the orders' grids may ask, in the order of asking, and those people's diaries."""
+    if not asked:
+        return {}, {}
+    # A day to either side covers every zone on Earth.
+    horizon = max((await _horizons(tx, asked, now)).values())
+    until = max(
+        [now + timedelta(days=horizon), *(one.ask.window[1] for one in asked if one.ask.window)]
+    ) + timedelta(days=1)
+    first_day, last_day = (now - timedelta(days=1)).date(), until.date() + timedelta(days=1)
+    kept = await grids.keepers(
+        tx, {one.grid_id for one in asked}, first_day=first_day, last_day=last_day
+    )
+    by_grid = {
+        grid_id: rules.in_order_of_asking(
+            Candidate(
+                technician_id=one.technician_id,
+                kind=Kind(one.kind.value) if one.kind else Kind.NEIGHBOUR,
+                rank=one.rank,
+                distance_m=one.distance_m,
+                weekdays=one.weekdays,
+                valid_from=one.valid_from,
+                valid_to=one.valid_to,
+            )
+            for one in keepers
+        )
+        for grid_id, keepers in kept.items()
+    }
+    wanted = {one.technician_id for candidates in by_grid.values() for one in candidates}
+    return by_grid, await diaries_of(tx, wanted, now=now, until=until)
+
+
+async def diaries_of(
+    tx: AsyncSession, technician_ids: Collection[UUID], *, now: datetime, until: datetime
+) -> dict[UUID, Diary]:
+    """Read people's diaries from now until a moment, without locking anything."""
+    parameters = await parameters_in_force(tx)
+    working = await technicians.working(
+        tx,
+        technician_ids,
+        from_moment=now,
+        until_moment=until,
+        last_day=until.date() + timedelta(days=1),
+    )
+    return {
+        one.technician_id: Diary(
+            technician_id=one.technician_id,
+            active=one.active,
+            skills=one.skills,
+            zone=one.zone,
+            daily_minutes=one.daily_minutes,
+            shifts=one.shifts,
+            leave=one.leave,
+            promised=one.promised,
+            now=now,
+            allowance=parameters.number(rules.TRAVEL_ALLOWANCE, now, one.org_path),
+            org_path=one.org_path,
+        )
+        for one in working.values()
+    }
+
+
+# A decision names so many of those passed over; a crowd would only hide the reason.
+NAMED = 12
+
+
+def written(choice: Choice) -> list[dict[str, Any]]:
+    """Write who was considered in the short form in which decisions are kept."""
+    entries: list[dict[str, Any]] = []
+    more = choice.more
+    for candidate, why in choice.tried:
+        if len(entries) >= NAMED and why is not None:
+            more += 1
+            continue
+        entry: dict[str, Any] = {"t": candidate.technician_id, "k": candidate.kind.value}
+        if candidate.kind is Kind.NEIGHBOUR:
+            entry["m"] = round(candidate.distance_m)
+        else:
+            entry["r"] = candidate.rank
+        if why is not None:
+            entry["w"] = why.value
+        entries.append(entry)
+    if more:
+        entries.append({"n": more})
+    return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision to be written down."""
+
+    order_id: UUID
+    grid_id: UUID | None
+    choice: Choice | None
+    reason: str
+    note: str | None = None
+
+
+_DECISION = (
+    "id, work_order_id, at, grid_id, technician_id, planned_day, reason, note, account_id,"
+    " candidates"
+)
+
+
+async def write_decisions(
+    tx: AsyncSession,
+    decided: Sequence[Decided],
+    *,
+    at: datetime,
+    account_id: UUID | None = None,
+) -> None:
+    """Write decisions down; the newest of an order is the one in force."""
+    if not decided:
+        return
+    connection = await driver_connection(tx)
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY dispatch_decision ({_DECISION}) FROM STDIN") as copy,
+    ):
+        for one in decided:
+            choice = one.choice
+            candidate = choice.candidate if choice else None
+            await copy.write_row(
+                (
+                    new_id(),
+                    one.order_id,
+                    at,
+                    one.grid_id,
+                    candidate.technician_id if candidate else None,
+                    choice.day if choice else None,
+                    one.reason,
+                    one.note,
+                    account_id,
+                    orjson.dumps(written(choice) if choice else []).decode(),
+                )
+            )

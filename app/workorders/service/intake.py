@@ -1,0 +1,259 @@
+"""Taking orders in: told from those known already, given a unit, a promise and minutes, written.
+
+Nothing here asks where an order goes; the room above does that between `sort_out` and `write`.
+One order goes the same way as a thousand: each look into the database is made once for all.
+"""
+
+import struct
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.rules import Caller
+from app.core.db import driver_connection, new_id
+from app.core.errors import Problem, SameIdOtherContent
+from app.core.parameter_values import parameters_in_force
+from app.customers.models import Interaction
+from app.customers.rules import Channel, InteractionKind
+from app.workorders import queries, rules
+from app.workorders.queries import Known, Unit
+from app.workorders.rules import Draft, State, Step, UnplacedReason, WorkType
+
+
+@dataclass(slots=True)
+class Incoming:
+    """An order on its way in; it takes its first steps in memory and is written once."""
+
+    draft: Draft
+    id: UUID
+    unit: Unit
+    customer_id: UUID | None
+    received_at: datetime
+    minutes: int = 0
+    due_at: datetime | None = None
+    state: State = State.RECEIVED
+    grid_id: UUID | None = None
+    near_border: bool = False
+    holder_id: UUID | None = None
+    planned_day: date | None = None
+    unplaced_reason: UnplacedReason | None = None
+    tried_at: datetime | None = None
+    steps: list[tuple[Step, State, State, str | None, dict[str, Any] | None]] = field(
+        default_factory=list
+    )
+
+    def step(
+        self, step: Step, *, reason: str | None = None, facts: dict[str, Any] | None = None
+    ) -> None:
+        """Take a step; it becomes an event when the order is written. Raises StepRefused."""
+        went_to = rules.move(self.state, step)
+        self.steps.append((step, self.state, went_to, reason, facts))
+        self.state = went_to
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """One draft's fate before placing: new, known already, or refused."""
+
+    incoming: Incoming | None = None
+    known_id: UUID | None = None
+    problem: Problem | None = None
+
+
+async def sort_out(
+    tx: AsyncSession, drafts: Sequence[Draft], sender: Caller, *, now: datetime
+) -> list[Sorted]:
+    """Tell new orders from those known already and those that cannot be taken in, in order.
+
+    An order belongs to the unit it names, else to the sender's, until it is located. A customer
+    outside the sender's subtree is not linked.
+    """
+    known = await queries.known(
+        tx,
+        [(draft.source, draft.external_id) for draft in drafts],
+        [draft.id for draft in drafts if draft.id is not None],
+    )
+    by_name = {(row.source, row.external_id): row for row in known}
+    by_id = {row.id: row for row in known}
+    units = await queries.org_units(
+        tx,
+        ids={sender.org_unit_id, *(row.org_unit_id for row in known)},
+        codes={draft.org_unit_code for draft in drafts if draft.org_unit_code},
+    )
+    by_code, by_number = await queries.customers_named(
+        tx,
+        {draft.customer_code for draft in drafts if draft.customer_code},
+        {draft.service_number for draft in drafts if draft.service_number},
+        sender.org_path,
+    )
+    sorted_out: list[Sorted] = []
+    for draft in drafts:
+        met = by_name.get((draft.source, draft.external_id))
+        if met is not None:
+            sorted_out.append(_met_again(draft, met, sender, units))
+            continue
+        if draft.id is not None and draft.id in by_id:
+            sorted_out.append(Sorted(problem=SameIdOtherContent(id=draft.id)))
+            continue
+        unit = (
+            units.by_code.get(draft.org_unit_code)
+            if draft.org_unit_code
+            else units.by_id.get(sender.org_unit_id)
+        )
+        if unit is None or not unit.path.startswith(sender.org_path):
+            sorted_out.append(
+                Sorted(problem=rules.UnknownOrgUnit(code=draft.org_unit_code, errors=_NO_UNIT))
+            )
+            continue
+        customer_id = by_code.get(draft.customer_code or "") or by_number.get(
+            draft.service_number or ""
+        )
+        incoming = Incoming(draft, draft.id or new_id(), unit, customer_id, now)
+        # A line that comes twice in one file is met again as if it had come in another.
+        row = Known(incoming.id, draft.source, draft.external_id, draft.content_hash, unit.id)
+        by_name[draft.source, draft.external_id] = by_id[incoming.id] = row
+        sorted_out.append(Sorted(incoming=incoming))
+    return sorted_out
+
+
+_NO_UNIT = [{"field": "org_unit_code", "message": "no such org unit in your area"}]
+
+
+def _met_again(draft: Draft, met: Known, sender: Caller, units: queries.Units) -> Sorted:
+    seen = units.by_id[met.org_unit_id].path.startswith(sender.org_path)
+    same = met.content_hash == draft.content_hash and draft.id in (None, met.id)
+    if seen and same:
+        return Sorted(known_id=met.id)
+    return Sorted(
+        problem=rules.SameOrderOtherContent(
+            source=draft.source, external_id=draft.external_id, id=met.id if seen else None
+        )
+    )
+
+
+async def settle(tx: AsyncSession, orders: Iterable[Incoming]) -> None:
+    """Give orders what their unit decides: minutes where none were sent, and until when."""
+    parameters = await parameters_in_force(tx)
+    promises = await queries.promises(tx)
+    for order in orders:
+        draft, unit = order.draft, order.unit
+        order.minutes = draft.estimated_minutes or parameters.whole(
+            rules.MINUTES[draft.work_type], order.received_at, unit.path
+        )
+        reported_on = draft.reported_at.astimezone(unit.zone).date()
+        promise = rules.promise_for(promises, draft.work_type, unit.path, reported_on)
+        if promise is not None:
+            order.due_at = rules.due_at(draft.reported_at, unit.zone, promise)
+
+
+# What `write` copies; the database fills in the rest.
+_ORDER = (
+    "id org_unit_id source external_id content_hash work_type priority state unplaced_reason "
+    "customer_id service_number contact_name contact_phone address locality summary point grid_id "
+    "near_border skills estimated_minutes appointment_from appointment_until due_at reported_at "
+    "received_at tried_at holder_id planned_day"
+)
+_EVENT = "id work_order_id at account_id step from_state to_state reason facts"
+
+
+async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Caller) -> None:
+    """Write orders and their first events, and a contact for each fault of a known customer.
+
+    Raises psycopg's UniqueViolation when another transaction has just taken one of them in.
+    """
+    connection = await driver_connection(tx)
+    async with connection.cursor() as cursor:
+        async with cursor.copy(_copy("work_order", _ORDER)) as copy:
+            for order in orders:
+                await copy.write_row(_order_row(order))
+        async with cursor.copy(_copy("work_order_event", _EVENT)) as copy:
+            for order in orders:
+                for row in _event_rows(order, sender.account_id):
+                    await copy.write_row(row)
+    audit.note(tx, table="work_order", operation="insert", ids=[order.id for order in orders])
+    contacts = [
+        Interaction(
+            id=new_id(),
+            customer_id=order.customer_id,
+            at=order.draft.reported_at,
+            channel=Channel.PHONE,
+            kind=InteractionKind.FAULT,
+            subject=order.draft.summary,
+            work_order_id=order.id,
+        )
+        for order in orders
+        if order.customer_id is not None and order.draft.work_type is WorkType.REPAIR
+    ]
+    if contacts:
+        tx.add_all(contacts)
+        await tx.flush()
+
+
+def _copy(table: str, columns: str) -> str:
+    return f"COPY {table} ({', '.join(columns.split())}) FROM STDIN"
+
+
+_POINT = struct.Struct("<BIIdd")  # EWKB: little-endian, a point with an SRID
+
+
+def _order_row(order: Incoming) -> tuple[Any, ...]:
+    draft = order.draft
+    point = (
+        None
+        if draft.lon is None or draft.lat is None
+        else _POINT.pack(1, 0x20000001, 4326, draft.lon, draft.lat).hex()
+    )
+    return (
+        order.id,
+        order.unit.id,
+        draft.source,
+        draft.external_id,
+        draft.content_hash,
+        draft.work_type.value,
+        draft.priority,
+        order.state.value,
+        order.unplaced_reason and order.unplaced_reason.value,
+        order.customer_id,
+        draft.service_number,
+        draft.contact_name,
+        draft.contact_phone,
+        draft.address,
+        draft.locality,
+        draft.summary,
+        point,
+        order.grid_id,
+        order.near_border,
+        list(draft.skills),
+        order.minutes,
+        draft.appointment_from,
+        draft.appointment_until,
+        order.due_at,
+        draft.reported_at,
+        order.received_at,
+        order.tried_at,
+        order.holder_id,
+        order.planned_day,
+    )
+
+
+def _event_rows(order: Incoming, account_id: UUID | None) -> Iterable[tuple[Any, ...]]:
+    at = order.received_at
+    yield (new_id(), order.id, at, account_id, None, None, State.RECEIVED.value, None, None)
+    for step, came_from, went_to, reason, facts in order.steps:
+        yield (
+            new_id(),
+            order.id,
+            at,
+            account_id,
+            step.value,
+            came_from.value,
+            went_to.value,
+            reason,
+            orjson.dumps(facts).decode() if facts else None,
+        )
