@@ -16,6 +16,7 @@ from app.core.health import router as health_router
 from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
 from app.customers.routes import router as customers_router
+from app.dispatch.routes import router as dispatch_router
 from app.grids.routes import router as grids_router
 from app.ordering.routes import router as ordering_router
 from app.sales.routes import router as sales_router
@@ -23,6 +24,7 @@ from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
 from app.terminals.routes import router as terminals_router
 from app.visits.routes import router as visits_router
+from app.workorders.routes import router as workorders_router
 
 ROUTERS = (
     health_router,
@@ -32,6 +34,8 @@ ROUTERS = (
     catalog_router,
     terminals_router,
     grids_router,
+    workorders_router,
+    dispatch_router,
     visits_router,
     suggestions_router,
     sales_router,

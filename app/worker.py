@@ -7,23 +7,29 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import procrastinate
+from structlog.contextvars import bound_contextvars
 
+from app.auth import audit
 from app.auth import jobs as auth
 from app.core.clock import clock_from
 from app.core.db import open_database
 from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
+from app.dispatch import jobs as dispatch
 from app.ordering import jobs as ordering
 
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
+    "workorder.freed": [dispatch.place_anew],
+    "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (20.0, dispatch.place_waiting),
     (600.0, auth.forget_sign_ins),
 ]
 
@@ -37,14 +43,16 @@ def queue(worker: Worker, handlers: dict[str, list[Handler]] = HANDLERS) -> proc
     app = queue_of(worker.settings.database_url)
     for event, called in handlers.items():
         again = procrastinate.RetryStrategy(max_attempts=8, exponential_wait=2)
-        app.task(name=event, retry=again)(_running(worker, called))
+        app.task(name=event, retry=again)(_running(worker, event, called))
     return app
 
 
-def _running(worker: Worker, handlers: list[Handler]) -> Callable[..., Awaitable[None]]:
+def _running(worker: Worker, event: str, handlers: list[Handler]) -> Callable[..., Awaitable[None]]:
     async def run(**facts: Any) -> None:
-        for handler in handlers:
-            await handler(worker, **facts)
+        # The log and the audit trail name the job by it.
+        with bound_contextvars(job=event):
+            for handler in handlers:
+                await handler(worker, **facts)
 
     return run
 
@@ -53,6 +61,7 @@ async def work(settings: Settings, *, concurrency: int = 8) -> None:
     """Work until cancelled or told to stop by SIGINT or SIGTERM; running jobs finish first."""
     set_up(settings)
     worker = Worker(settings, clock_from(settings.clock), open_database(settings))
+    worker.database.before_commit = audit.record
     app = queue(worker)
     async with app.open_async():
         aside = [asyncio.create_task(_rescue(app))]
@@ -77,12 +86,14 @@ async def work(settings: Settings, *, concurrency: int = 8) -> None:
 
 
 async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    name: str = getattr(action, "func", action).__name__
     while True:
         try:
-            await action()
+            with bound_contextvars(job=name):
+                await action()
         except Exception:  # noqa: BLE001 - logged; the next round tries again
             # One failure must not end what has to happen from time to time.
-            log.exception("periodic job failed", job=getattr(action, "func", action).__name__)
+            log.exception("periodic job failed", job=name)
         await asyncio.sleep(seconds)
 
 

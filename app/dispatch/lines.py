@@ -1,6 +1,6 @@
 """Cutting a stream of bytes into lines, without ever holding more than one line too many."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from typing import NamedTuple
 
 
@@ -50,3 +50,31 @@ class LineCutter:
         text = text.strip()
         if text:
             yield Line(self._number, text)
+
+
+class LineStream:
+    """The lines of a stream, up to `most` of them; what follows is read to its end but not kept."""
+
+    def __init__(self, chunks: AsyncIterable[bytes], *, longest: int, most: int) -> None:
+        self._chunks = chunks
+        self._cutter = LineCutter(longest)
+        self._most = most
+        self.first_beyond: int | None = None
+        self.last_beyond = 0
+
+    async def __aiter__(self) -> AsyncIterator[Line]:
+        """Give the lines as they arrive."""
+        async for chunk in self._chunks:
+            for line in self._cutter.feed(chunk):
+                if self._within(line):
+                    yield line
+        for line in self._cutter.end():
+            if self._within(line):
+                yield line
+
+    def _within(self, line: Line) -> bool:
+        if line.number <= self._most:
+            return True
+        self.first_beyond = self.first_beyond or line.number
+        self.last_beyond = line.number
+        return False

@@ -12,6 +12,7 @@ from app.auth.callers import subtree
 from app.auth.rules import Caller
 from app.dispatch.models import DispatchDecision
 from app.dispatch.rules import HEALED_BY_TIME, PointKey
+from app.technicians.models import Technician
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.queries import OPEN
 from app.workorders.rules import State, Step, UnplacedReason
@@ -25,6 +26,17 @@ async def decision(session: AsyncSession, order_id: UUID) -> DispatchDecision | 
         .order_by(DispatchDecision.id.desc())
         .limit(1)
     )
+
+
+async def people_in(
+    session: AsyncSession, decision: DispatchDecision
+) -> dict[UUID, tuple[str, str]]:
+    """Read the codes and names of those whom a decision considered, by their ids."""
+    ids = [UUID(entry["t"]) for entry in decision.candidates if "t" in entry]
+    rows = await session.execute(
+        select(Technician.id, Technician.code, Technician.name).where(Technician.id.in_(ids))
+    )
+    return {row.id: (row.code, row.name) for row in rows}
 
 
 async def declined(session: AsyncSession, order_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
@@ -97,15 +109,22 @@ _SHARED = text(
         GROUP BY 1, 2
     ) AS waiting
     JOIN shared_point s USING (lon_e6, lat_e6)
+    WHERE CAST(:lon_e6 AS bigint) IS NULL OR (s.lon_e6 = :lon_e6 AND s.lat_e6 = :lat_e6)
     ORDER BY waiting.orders DESC, s.lon_e6, s.lat_e6
     LIMIT :size
     """
 )
 
 
-async def shared_points(session: AsyncSession, caller: Caller, *, size: int) -> Sequence[Row[Any]]:
-    """List the flagged points at which orders of the caller's subtree wait, the worst first."""
-    rows = await session.execute(_SHARED, {"org_path": caller.org_path, "size": size})
+async def shared_points(
+    session: AsyncSession, caller: Caller, *, size: int = 1, point: PointKey | None = None
+) -> Sequence[Row[Any]]:
+    """List flagged points, or one, where orders of the caller's subtree wait, worst first."""
+    lon_e6, lat_e6 = point or (None, None)
+    rows = await session.execute(
+        _SHARED,
+        {"org_path": caller.org_path, "size": size, "lon_e6": lon_e6, "lat_e6": lat_e6},
+    )
     return rows.all()
 
 

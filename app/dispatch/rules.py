@@ -12,7 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, Problem
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 from app.workorders.rules import UnplacedReason
@@ -63,6 +63,23 @@ RETRY = Parameter(
     least=1,
 )
 
+
+LONGEST_LINE = Parameter(
+    name="intake.longest_line_bytes",
+    default=65_536,
+    unit="bytes",
+    words=Words(zh="批量接单每行最大字节数", en="Longest line of a bulk intake"),
+    least=1024,
+    most=1_048_576,
+)
+MOST_LINES = Parameter(
+    name="intake.most_lines",
+    default=100_000,
+    unit="lines",
+    words=Words(zh="批量接单每次最多行数", en="Most lines of one bulk intake"),
+    least=1,
+    most=1_000_000,
+)
 
 PointKey = tuple[int, int]  # longitude and latitude in WGS-84 degrees times a million
 
@@ -408,6 +425,38 @@ def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:
     minutes, orders = diary.promised.get(day, (0, 0))
     more = (promised[0] - minutes) + (promised[1] - orders) * diary.allowance
     return diary.worked_out(day).left < more
+
+
+class Verdict(StrEnum):
+    """What became of an order that was sent.
+
+    `waiting` is one that was taken in although placing failed; it is placed soon afterwards.
+    """
+
+    PLACED = "placed"
+    UNPLACED = "unplaced"
+    WAITING = "waiting"
+    DUPLICATE = "duplicate"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The verdict on one draft, with the order's id or the refusal."""
+
+    verdict: Verdict
+    id: UUID | None = None
+    reason: UnplacedReason | None = None
+    problem: Problem | None = None
+
+
+class Judged(NamedTuple):
+    """A line's verdict; `through` is the last line it stands for, mostly the line itself."""
+
+    number: int
+    through: int
+    external_id: str | None
+    outcome: Outcome
 
 
 BY_HAND = "by_hand"

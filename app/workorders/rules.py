@@ -169,6 +169,29 @@ class UnplacedReason(StrEnum):
     WINDOW_UNREACHABLE = "window_unreachable"
 
 
+UNPLACED_WORDS: dict[UnplacedReason, Words] = {
+    UnplacedReason.NO_POINT: Words(zh="没有坐标", en="it has no point"),
+    UnplacedReason.SHARED_POINT: Words(
+        zh="坐标疑为地址库默认点", en="its point is shared by many unrelated orders"
+    ),
+    UnplacedReason.NO_GRID: Words(zh="坐标不在任何网格内", en="its point lies in no grid"),
+    UnplacedReason.NOBODY_ASSIGNED: Words(
+        zh="网格及相邻网格均无人负责", en="nobody looks after its grid or the neighbouring ones"
+    ),
+    UnplacedReason.ALL_DECLINED: Words(
+        zh="可派人员均已拒单或退单", en="everybody able has declined or handed it back"
+    ),
+    UnplacedReason.NOBODY_WITH_SKILL: Words(
+        zh="无人具备所需技能", en="nobody has the skills it needs"
+    ),
+    UnplacedReason.NOBODY_ON_SHIFT: Words(zh="可派日期内无人当班", en="nobody is on shift in time"),
+    UnplacedReason.NO_MINUTES_LEFT: Words(zh="工时均已排满", en="nobody has enough minutes left"),
+    UnplacedReason.WINDOW_UNREACHABLE: Words(
+        zh="无人赶得上预约时段", en="nobody can keep its appointment"
+    ),
+}
+
+
 def move(state: State, step: Step) -> State:
     """Say where a step leads. Raises StepRefused when it is not allowed in that state."""
     then = MOVES.get((state, step))

@@ -14,7 +14,8 @@ from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Problem, Unavailable
 from app.core.log import log
-from app.dispatch.service.intake import Outcome, Verdict, take_in
+from app.dispatch.rules import Judged, Outcome, Verdict
+from app.dispatch.service.intake import take_in
 from app.workorders.rules import Draft
 
 # Large enough that each look into the database serves many, small enough that the days it fills
@@ -30,17 +31,7 @@ class Read(NamedTuple):
 
     number: int
     external_id: str | None
-    draft: Draft | None
-    problem: Problem | None
-
-
-class Judged(NamedTuple):
-    """A line's verdict; `through` is the last line it stands for, mostly the line itself."""
-
-    number: int
-    through: int
-    external_id: str | None
-    outcome: Outcome
+    order: Draft | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +58,7 @@ class BulkIntake:
             yield judged
 
     async def _chunk(self, lines: Sequence[Read], failures: int) -> tuple[list[Judged], int]:
-        drafts = [line.draft for line in lines if line.draft is not None]
+        drafts = [line.order for line in lines if isinstance(line.order, Draft)]
         try:
             if failures >= GIVE_UP_AFTER:
                 raise Unavailable(retry_after=2, reason="database")
@@ -82,9 +73,9 @@ class BulkIntake:
                 line.number,
                 line.number,
                 line.external_id,
-                Outcome(Verdict.REFUSED, problem=line.problem)
-                if line.draft is None
-                else next(following),
+                next(following)
+                if isinstance(line.order, Draft)
+                else Outcome(Verdict.REFUSED, problem=line.order),
             )
             for line in lines
         ], failures

@@ -1,20 +1,16 @@
 """Taking orders in and placing them at once, in one transaction."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from uuid import UUID
 
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
-from app.core.errors import Problem
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import rules
-from app.dispatch.rules import Ask
+from app.dispatch.rules import Ask, Outcome, Verdict
 from app.dispatch.service import standins
 from app.dispatch.service.placing import (
     Asked,
@@ -27,30 +23,6 @@ from app.grids import queries as grids
 from app.workorders import queries as workorders
 from app.workorders.rules import Draft, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
-
-
-class Verdict(StrEnum):
-    """What became of an order that was sent.
-
-    `waiting` is one that was taken in although placing failed; it is placed soon afterwards.
-    """
-
-    PLACED = "placed"
-    UNPLACED = "unplaced"
-    WAITING = "waiting"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The verdict on one draft, with the order's id or the refusal."""
-
-    verdict: Verdict
-    id: UUID | None = None
-    reason: UnplacedReason | None = None
-    problem: Problem | None = None
-
 
 # How often a transaction begins again since others were faster. Each time, somebody else has got
 # on, so this is not reached unless dozens fight over the last minutes of the same day.

@@ -8,13 +8,14 @@ from uuid import UUID
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.rules import Caller
 from app.core import jobs
 from app.core.db import is_broken
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
-from app.workorders import rules
+from app.workorders import queries, rules
 from app.workorders.models import WorkOrder, WorkOrderEvent
-from app.workorders.rules import Step, UnplacedReason
+from app.workorders.rules import State, Step, UnplacedReason
 
 
 async def take_step(
@@ -79,6 +80,21 @@ async def take_step(
     if step in (Step.DECLINE, Step.HAND_BACK):
         await jobs.tell(tx, "workorder.freed", order_id=order.id, declined_by=technician_id)
     return order
+
+
+async def cancel(
+    tx: AsyncSession, order_id: UUID, caller: Caller, *, reason: str, now: datetime
+) -> WorkOrder:
+    """Cancel an order of the caller's subtree; one that is cancelled already stays as it is.
+
+    Raises NotFound, or StepRefused once it is completed.
+    """
+    order = await queries.for_change(tx, order_id, caller)
+    if order.state is State.CANCELLED:
+        return order
+    return await take_step(
+        tx, order, Step.CANCEL, now=now, account_id=caller.account_id, reason=reason
+    )
 
 
 async def unplace_all(

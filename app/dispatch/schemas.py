@@ -1,0 +1,205 @@
+"""Wire shapes of dispatch: verdicts on what was sent, decisions, orders given by hand."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated, Any, Self
+from uuid import UUID
+
+import orjson
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+
+from app.core.errors import Malformed, Problem, TooLarge
+from app.core.http import Answer, Input, invalid_from, problem_body
+from app.core.i18n import Lang, Words
+from app.dispatch.lines import Line
+from app.dispatch.models import DispatchDecision
+from app.dispatch.rules import (
+    BY_HAND,
+    BY_HAND_WORDS,
+    KIND_WORDS,
+    REASON_WORDS,
+    Judged,
+    Kind,
+    PassedOver,
+    Verdict,
+)
+from app.workorders.rules import UNPLACED_WORDS, Draft, UnplacedReason
+from app.workorders.schemas import OrderIn
+
+_ORDER = TypeAdapter(OrderIn)
+
+
+def order_from(line: Line, now: datetime, *, longest: int) -> tuple[str | None, Draft | Problem]:
+    """Read one line of a bulk intake: its external id as far as known, and an order or a refusal.
+
+    `longest` is the limit in bytes that a line without text has broken.
+    """
+    if line.text is None:
+        return None, TooLarge(limit=f"{longest} bytes a line")
+    try:
+        order = _ORDER.validate_json(line.text)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        if errors[0]["type"] == "json_invalid":
+            return None, Malformed(reason=str(errors[0].get("ctx", {}).get("error", "not JSON")))
+        return _external_id(line.text), invalid_from(errors)
+    return order.external_id, order.draft(now)
+
+
+def _external_id(text: bytes) -> str | None:
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    name = found.get("external_id") if isinstance(found, dict) else None
+    return name[:128] if isinstance(name, str) else None
+
+
+class VerdictOut(Answer):
+    """The verdict on one line of a bulk intake; the answer has one such object a line (NDJSON)."""
+
+    line: int = Field(ge=1, description="The line's number in the request, from 1.")
+    through: int = Field(ge=1, description="The last line this stands for; mostly the line itself.")
+    external_id: str | None = Field(max_length=128)
+    id: UUID | None = Field(description="The order; null when the line was refused.")
+    verdict: Verdict
+    reason: UnplacedReason | None = Field(description="Why nobody has it, when it is unplaced.")
+    problem: dict[str, Any] | None = Field(
+        description="The refusal in the shape of Problem, when the line was refused."
+    )
+
+
+def verdict_line(judged: Judged, lang: Lang, request_id: str) -> bytes:
+    """Write one verdict as a line of NDJSON in the shape of VerdictOut."""
+    outcome = judged.outcome
+    return orjson.dumps(
+        {
+            "line": judged.number,
+            "through": judged.through,
+            "external_id": judged.external_id,
+            "id": outcome.id,
+            "verdict": outcome.verdict,
+            "reason": outcome.reason,
+            "problem": problem_body(outcome.problem, lang, request_id) if outcome.problem else None,
+        },
+        default=str,
+        option=orjson.OPT_APPEND_NEWLINE,
+    )
+
+
+class WordsOut(Answer):
+    """The same in Chinese and in English."""
+
+    zh: str = Field(max_length=200)
+    en: str = Field(max_length=200)
+
+
+class CandidateOut(Answer):
+    """Somebody who was considered for an order, in the order of asking."""
+
+    technician_id: UUID
+    code: str = Field(max_length=64)
+    name: str = Field(max_length=200)
+    kind: Kind = Field(description="How they belong to the order's grid.")
+    kind_words: WordsOut
+    rank: int | None = Field(description="Among those of the same kind.")
+    distance_m: int | None = Field(ge=0, description="To their own grid, for a neighbour.")
+    passed_over: PassedOver | None = Field(description="Why not; null for the one chosen.")
+    passed_over_words: WordsOut | None
+
+
+class DecisionOut(Answer):
+    """Why an order went where it went, or why nobody has it."""
+
+    work_order_id: UUID
+    at: datetime
+    grid_id: UUID | None
+    technician_id: UUID | None
+    planned_day: date | None
+    reason: str = Field(
+        max_length=40,
+        description="How the chosen one belongs to the grid, `by_hand`, or why there is none.",
+    )
+    reason_words: WordsOut
+    note: str | None = Field(max_length=2000, description="What the supervisor gave as the reason.")
+    account_id: UUID | None = Field(description="Who sent the order or gave it by hand.")
+    candidates: list[CandidateOut] = Field(max_length=100)
+    not_considered: int = Field(ge=0, description="Others whom nobody needed to look at.")
+
+    @classmethod
+    def of(cls, decision: DispatchDecision, people: Mapping[UUID, tuple[str, str]]) -> Self:
+        """Write a stored decision out, with the people's codes and names by their ids."""
+        entries = [entry for entry in decision.candidates if "t" in entry]
+        return cls(
+            work_order_id=decision.work_order_id,
+            at=decision.at,
+            grid_id=decision.grid_id,
+            technician_id=decision.technician_id,
+            planned_day=decision.planned_day,
+            reason=decision.reason,
+            reason_words=_words(_reason_words(decision.reason)),
+            note=decision.note,
+            account_id=decision.account_id,
+            candidates=[_candidate(entry, people) for entry in entries],
+            not_considered=sum(entry.get("n", 0) for entry in decision.candidates),
+        )
+
+
+def _candidate(entry: Mapping[str, Any], people: Mapping[UUID, tuple[str, str]]) -> CandidateOut:
+    technician_id, kind = UUID(entry["t"]), Kind(entry["k"])
+    code, name = people[technician_id]
+    why = PassedOver(entry["w"]) if "w" in entry else None
+    return CandidateOut(
+        technician_id=technician_id,
+        code=code,
+        name=name,
+        kind=kind,
+        kind_words=_words(KIND_WORDS[kind]),
+        rank=entry.get("r"),
+        distance_m=entry.get("m"),
+        passed_over=why,
+        passed_over_words=_words(REASON_WORDS[why]) if why else None,
+    )
+
+
+def _reason_words(reason: str) -> Words:
+    if reason == BY_HAND:
+        return BY_HAND_WORDS
+    if reason in set(UnplacedReason):
+        return UNPLACED_WORDS[UnplacedReason(reason)]
+    return KIND_WORDS[Kind(reason)]
+
+
+def _words(words: Words) -> WordsOut:
+    return WordsOut(zh=words.zh, en=words.en)
+
+
+class AssignIn(Input):
+    """An order given to somebody by hand."""
+
+    technician_id: UUID
+    day: Annotated[date, Field(description="A local day of the technician's org unit.")]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    version: Annotated[
+        int, Field(ge=1, description="The order's version you saw; another is refused with 409.")
+    ]
+    override: Annotated[
+        bool, Field(description="Give it although a rule says no; never to an inactive person.")
+    ] = False
+
+
+class SharedPointOut(Answer):
+    """A point that orders of many localities share: most likely a geocoder's stand-in."""
+
+    lon_e6: int = Field(ge=-180_000_000, le=180_000_000, description="WGS-84 degrees, millionths.")
+    lat_e6: int = Field(ge=-90_000_000, le=90_000_000, description="WGS-84 degrees, millionths.")
+    localities: int = Field(ge=0, description="How many different ones were named there.")
+    orders: int = Field(ge=0, description="Orders of yours that wait there.")
+    flagged_at: datetime
+    trusted_at: datetime | None = Field(description="When somebody said that the point is real.")
+
+
+class SharedPointsOut(Answer):
+    """The flagged points at which orders wait, the worst first."""
+
+    points: list[SharedPointOut] = Field(max_length=200)
