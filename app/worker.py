@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import functools
+import signal
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import procrastinate
@@ -11,8 +13,8 @@ from structlog.contextvars import bound_contextvars
 
 from app.auth import audit
 from app.auth import jobs as auth
-from app.core.clock import clock_from
-from app.core.db import open_database
+from app.core.clock import clock_from, wall
+from app.core.db import open_database, reachable
 from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
@@ -33,9 +35,24 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (600.0, auth.forget_sign_ins),
 ]
 
-# A worker that has not been heard of for this long is dead, and its jobs are given to others.
-DEAD_AFTER_SECONDS = 20.0
-LOOK_EVERY_SECONDS = 10.0
+
+@dataclass(frozen=True)
+class Pace:
+    """How the worker watches over itself and its like, in seconds of real time."""
+
+    heartbeat: float = 5.0
+    # A worker that has not been heard of for this long is dead, and its jobs are given to others.
+    dead_after: float = 20.0
+    # A living worker can lose a job too, when the connection breaks as it reports the job's end.
+    stuck_after: float = 600.0
+    look_every: float = 10.0
+    # Between looks whether PostgreSQL is back.
+    again_after: float = 1.0
+    # How long running jobs may take when the worker is told to stop.
+    farewell: float = 20.0
+
+
+PACE = Pace()
 
 
 def queue(worker: Worker, handlers: dict[str, list[Handler]] = HANDLERS) -> procrastinate.App:
@@ -57,53 +74,105 @@ def _running(worker: Worker, event: str, handlers: list[Handler]) -> Callable[..
     return run
 
 
-async def work(settings: Settings, *, concurrency: int = 8) -> None:
+async def work(settings: Settings, *, concurrency: int = 8, pace: Pace = PACE) -> None:
     """Work until cancelled or told to stop by SIGINT or SIGTERM; running jobs finish first."""
     set_up(settings)
     worker = Worker(settings, clock_from(settings.clock), open_database(settings))
     worker.database.before_commit = audit.record
-    app = queue(worker)
-    async with app.open_async():
-        aside = [asyncio.create_task(_rescue(app))]
-        aside += [
-            asyncio.create_task(_repeat(seconds, functools.partial(handler, worker)))
-            for seconds, handler in FROM_TIME_TO_TIME
-        ]
+    told = _stopping_when_told()
+    aside = [
+        asyncio.create_task(_repeat(seconds, functools.partial(handler, worker)))
+        for seconds, handler in FROM_TIME_TO_TIME
+    ]
+    try:
+        await _work_off(worker, concurrency, pace)
+    except asyncio.CancelledError:
+        if not told.is_set():
+            raise
+    finally:
+        for task in aside:
+            task.cancel()
+        await asyncio.gather(*aside, return_exceptions=True)
+        await worker.close()
+
+
+def _stopping_when_told() -> asyncio.Event:
+    """Let SIGINT and SIGTERM cancel this task; the event tells that they did. A second signal ends
+    the process at once."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    working = asyncio.current_task()
+    assert working is not None
+
+    def stop() -> None:
+        told.set()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+        working.cancel()
+
+    for each in (signal.SIGINT, signal.SIGTERM):
+        # Only the main thread of a Unix process can; elsewhere the process simply ends.
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(each, stop)
+    return told
+
+
+async def _work_off(worker: Worker, concurrency: int, pace: Pace) -> None:
+    """Work off the queue until cancelled; when PostgreSQL goes away, wait for it and begin anew."""
+    while True:
+        while not await reachable(worker.database):  # noqa: ASYNC110 - nothing here could tell us
+            await asyncio.sleep(pace.again_after)
+        app = queue(worker)
         try:
-            await app.run_worker_async(
-                concurrency=concurrency,
-                delete_jobs="successful",
-                fetch_job_polling_interval=2.0,
-                shutdown_graceful_timeout=20.0,
-                update_heartbeat_interval=5.0,
-                stalled_worker_timeout=DEAD_AFTER_SECONDS,
-            )
-        finally:
-            for task in aside:
-                task.cancel()
-            await asyncio.gather(*aside, return_exceptions=True)
-            await worker.close()
+            async with app.open_async():
+                rescuing = asyncio.create_task(
+                    _repeat(pace.look_every, functools.partial(rescue, app, pace))
+                )
+                try:
+                    await app.run_worker_async(
+                        concurrency=concurrency,
+                        delete_jobs="successful",
+                        fetch_job_polling_interval=2.0,
+                        shutdown_graceful_timeout=pace.farewell,
+                        update_heartbeat_interval=pace.heartbeat,
+                        stalled_worker_timeout=pace.dead_after,
+                        install_signal_handlers=False,
+                    )
+                finally:
+                    rescuing.cancel()
+                    await asyncio.gather(rescuing, return_exceptions=True)
+        except Exception:  # noqa: BLE001 - logged; a worker that ends leaves every job lying
+            log.exception("the job queue failed; beginning anew")
+        else:
+            log.warning("the job queue stopped by itself; beginning anew")
+        await asyncio.sleep(pace.again_after)
 
 
 async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
-    name: str = getattr(action, "func", action).__name__
     while True:
         try:
-            with bound_contextvars(job=name):
-                await action()
+            await action()
         except Exception:  # noqa: BLE001 - logged; the next round tries again
             # One failure must not end what has to happen from time to time.
-            log.exception("periodic job failed", job=name)
+            log.exception("periodic job failed", job=getattr(action, "func", action).__name__)
         await asyncio.sleep(seconds)
 
 
-async def _rescue(app: procrastinate.App) -> None:
-    """Give the jobs of dead workers back to the queue, so that none waits longer than a minute."""
-    while True:
+async def rescue(app: procrastinate.App, pace: Pace) -> None:
+    """Give the jobs of dead workers, and jobs that have run far too long, back to the queue."""
+    dead = await app.job_manager.get_stalled_jobs(seconds_since_heartbeat=pace.dead_after)
+    stuck = await app.connector.execute_query_all_async(_STUCK, seconds=pace.stuck_after)
+    for job_id in {job.id for job in dead if job.id} | {row["id"] for row in stuck}:
+        # Another worker may have been quicker.
         with contextlib.suppress(procrastinate.exceptions.ConnectorException):
-            for job in await app.job_manager.get_stalled_jobs(
-                seconds_since_heartbeat=DEAD_AFTER_SECONDS
-            ):
-                log.warning("job rescued", job=job.id, task=job.task_name)
-                await app.job_manager.retry_job(job)
-        await asyncio.sleep(LOOK_EVERY_SECONDS)
+            await app.job_manager.retry_job_by_id_async(job_id, retry_at=wall())
+            log.warning("job rescued", job=job_id)
+
+
+_STUCK = """
+SELECT id FROM procrastinate_jobs AS job
+ WHERE status = 'doing' AND NOT EXISTS (
+       SELECT FROM procrastinate_events
+        WHERE job_id = job.id AND type = 'started'
+          AND at > now() - make_interval(secs => %(seconds)s))
+"""

@@ -50,14 +50,18 @@ async def tell(
     await deferrer.defer_async(**plain(facts))
 
 
-def queue_of(database_url: str, *, max_size: int = 4) -> procrastinate.App:
-    """Make the queue a worker runs on, with its own small pool of connections."""
+def queue_of(database_url: str, *, max_size: int = 4, patience: float = 5.0) -> procrastinate.App:
+    """Make the queue a worker runs on, with its own small pool of connections.
+
+    After `patience` seconds without a connection it raises procrastinate's ConnectorException.
+    """
     return procrastinate.App(
         connector=procrastinate.PsycopgConnector(
             conninfo=libpq_url(database_url),
             json_dumps=json.dumps,
             min_size=1,
             max_size=max_size,
+            timeout=patience,
         )
     )
 

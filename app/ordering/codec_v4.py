@@ -17,6 +17,8 @@ AUTHOR = "Yingwei"
 
 _STATES = {state.value.lower(): state for state in RemoteState}
 _TEXT_LIMIT = 300
+# Longer than any honest id, and short enough for an index.
+_ID_LIMIT = 200
 
 
 class Unreadable(ValueError):
@@ -118,6 +120,8 @@ def read_order(answer: object, base_url: str = "") -> RemoteOrder:
     id_ = _text(answer.get("id")) or id_from_href(href)
     if not id_:
         raise Unreadable("the product order has no id")
+    if len(id_) > _ID_LIMIT:
+        raise Unreadable("the product order's id is too long")
     state_text = _text(answer.get("state"))
     return RemoteOrder(
         id=id_,
@@ -145,8 +149,9 @@ def read_event(body: object) -> RemoteEvent:
     if not isinstance(payload, dict):
         raise Unreadable("the event has no payload")
     order = read_order(payload.get("productOrder"))
+    event_id = _text(body.get("eventId"))
     return RemoteEvent(
-        id=_text(body.get("eventId")) or _digest(body),
+        id=event_id if event_id and len(event_id) <= _ID_LIMIT else _digest(body),
         kind=_text(body.get("eventType")) or "",
         # The published v4 schema spells the second name with one r.
         at=read_time(body.get("eventTime"))

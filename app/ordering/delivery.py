@@ -46,6 +46,12 @@ LONGEST_RETRY_AFTER = _seconds(
     "对方要求的等待时间上限",
     "Longest wait the other side may ask for",
 )
+FRESH = _seconds(
+    "ordering.fresh_seconds",
+    5,
+    "确认后多久之内的首次发送无需先查询",
+    "How soon after its confirmation a sale may be sent without looking for it first",
+)
 TRIES_NOT_SENT = Parameter(
     "ordering.tries_not_sent",
     default=200,

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from app.core.clock import wall
 from app.core.jobs import Worker
 from app.core.log import log
 from app.ordering import queries, service
@@ -48,7 +47,7 @@ async def sweep(worker: Worker) -> None:
     if not worker.settings.ordering_url:
         return
     async with worker.database.read() as session:
-        due = list(await queries.due(session, wall(), A_SWEEP))
+        due = list(await queries.due(session, A_SWEEP))
         before = worker.clock.now() - timedelta(minutes=1)
         due += await queries.forgotten(session, before, A_SWEEP)
     turn = asyncio.Semaphore(AT_ONCE)

@@ -4,16 +4,27 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ARRAY, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
 from app.ordering.delivery import SyncState
 
+# Deliveries that go on by themselves; the search for those that are due says it in the same words,
+# so that the partial index serves it.
+STILL_OPEN = text("state IN ('waiting', 'sending', 'delivered')")
+
 
 class OrderSync(Row, Base):
-    """The delivery of one sale: attempts, next try, what the other side calls it and says of it."""
+    """The delivery of one sale: attempts, next try, what the other side calls it and says of it.
+
+    Times are real and by the database's clock, which all workers share. `attempts` counts every
+    attempt begun; `tries_not_sent` and `tries_unknown` count how they failed since the start or
+    since a person took it up again. `last_tried_at` is when the last attempt ended or, while
+    nobody has told that it did, began. `doubles` are orders of the other side that carry our id
+    beside `remote_id`: a person must have them cancelled.
+    """
 
     __tablename__ = "order_sync"
     __table_args__ = (
@@ -21,7 +32,7 @@ class OrderSync(Row, Base):
         Index(
             "ix_order_sync_due",
             "next_try_at",
-            postgresql_where=text("state IN ('waiting', 'sending', 'delivered')"),
+            postgresql_where=STILL_OPEN,
         ),
         Index("ix_order_sync_remote", "remote_id"),
     )
@@ -30,6 +41,8 @@ class OrderSync(Row, Base):
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
     state: Mapped[SyncState] = mapped_column(text_enum(SyncState))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    tries_not_sent: Mapped[int] = mapped_column(server_default=text("0"))
+    tries_unknown: Mapped[int] = mapped_column(server_default=text("0"))
     next_try_at: Mapped[datetime | None]
     last_tried_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
@@ -37,6 +50,7 @@ class OrderSync(Row, Base):
     remote_href: Mapped[str | None]
     remote_state: Mapped[str | None]
     remote_state_at: Mapped[datetime | None]
+    doubles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     body: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     version: Mapped[int] = mapped_column(server_default=text("1"))
 

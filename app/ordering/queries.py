@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import exists, select, tuple_
+from sqlalchemy import bindparam, exists, func, literal, select, tuple_
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.catalog.models import ProductOffering
+from app.core.db import new_id
 from app.core.errors import NotFound
 from app.customers.models import Customer, ServiceAddress
 from app.ordering.delivery import SyncState
-from app.ordering.models import OrderSync
+from app.ordering.models import STILL_OPEN, OrderSync
 from app.ordering.order import (
     Channel,
     Characteristic,
@@ -39,6 +41,24 @@ async def for_change(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
     ).one_or_none()
 
 
+async def begin_delivery(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
+    """Make the delivery of a confirmed sale, locked; None when there is one, or no such sale."""
+    confirmed = select(
+        literal(new_id(), OrderSync.id.type),
+        Sale.id,
+        Sale.org_unit_id,
+        literal(SyncState.WAITING, OrderSync.state.type),
+    ).where(Sale.id == sale_id, Sale.confirmed_at.is_not(None))
+    return (
+        await tx.scalars(
+            upsert(OrderSync)
+            .from_select(["id", "sale_id", "org_unit_id", "state"], confirmed)
+            .on_conflict_do_nothing(index_elements=[OrderSync.sale_id])
+            .returning(OrderSync)
+        )
+    ).one_or_none()
+
+
 async def for_change_by_remote(tx: AsyncSession, remote_id: str) -> OrderSync | None:
     """Lock the delivery that the other side knows by an id of its own; None when it is not ours."""
     return (
@@ -62,19 +82,33 @@ async def for_change_by_caller(tx: AsyncSession, sync_id: UUID, caller: Caller) 
     return sync
 
 
-async def due(session: AsyncSession, now: datetime, limit: int) -> Sequence[UUID]:
-    """List the sales whose delivery has something to do now (real time), longest due first."""
-    return (
-        await session.scalars(
-            select(OrderSync.sale_id)
-            .where(
-                OrderSync.state.in_((SyncState.WAITING, SyncState.SENDING, SyncState.DELIVERED)),
-                OrderSync.next_try_at <= now,
-            )
-            .order_by(OrderSync.next_try_at)
-            .limit(limit)
-        )
-    ).all()
+async def shared_now(tx: AsyncSession) -> datetime:
+    """Return the real time by the database's clock, the one that all workers share.
+
+    A lease told in one machine's time and read in another's would end early where clocks differ.
+    """
+    now: datetime = (await tx.execute(_SHARED_NOW)).scalar_one()
+    return now
+
+
+_SHARED_NOW = select(func.clock_timestamp())
+
+
+async def due(session: AsyncSession, limit: int) -> Sequence[UUID]:
+    """List the sales whose delivery has something to do now, longest due first."""
+    return (await session.scalars(_DUE, {"limit": limit})).all()
+
+
+_DUE = (
+    select(OrderSync.sale_id)
+    .where(
+        STILL_OPEN,
+        # Of the statement and not of the moment, or no index could serve.
+        OrderSync.next_try_at <= func.statement_timestamp(),
+    )
+    .order_by(OrderSync.next_try_at)
+    .limit(bindparam("limit"))
+)
 
 
 async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequence[UUID]:
@@ -94,16 +128,6 @@ async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequ
             .limit(limit)
         )
     ).all()
-
-
-async def org_unit_of(session: AsyncSession, sale_id: UUID) -> UUID:
-    """Read the org unit of a confirmed sale. Raises NotFound."""
-    found = await session.scalar(
-        select(Sale.org_unit_id).where(Sale.id == sale_id, Sale.confirmed_at.is_not(None))
-    )
-    if found is None:
-        raise NotFound(sale_id=sale_id)
-    return found
 
 
 async def order_to_place(session: AsyncSession, sale_id: UUID) -> OrderToPlace:

@@ -73,6 +73,9 @@ async def _event(request: Request) -> dict[str, Any]:
         body += part
         if len(body) > LARGEST_EVENT:
             raise TooLarge(limit=f"{LARGEST_EVENT} bytes")
+    # PostgreSQL's JSON has no NUL, and no honest event does.
+    if b"\\u0000" in body:
+        raise Malformed(reason="the character NUL is not text")
     try:
         event = orjson.loads(body)
         codec_v4.read_event(event)

@@ -169,6 +169,12 @@ class Cause(StrEnum):
     UNREADABLE = "unreadable"
     FILTER_IGNORED = "filter_ignored"
     REFUSED = "refused"
+    TOO_LATE = "too_late"
+    NEVER_TOLD = "never_told"
+
+
+# The other side could not say anything; when all we did was look, nothing came of it.
+SILENT = frozenset({Cause.TIMED_OUT, Cause.CUT, Cause.SERVER_ERROR})
 
 
 CAUSE_WORDS = {
@@ -199,6 +205,13 @@ CAUSE_WORDS = {
         en="the ordering system ignores the search by externalId, so nothing can be concluded",
     ),
     Cause.REFUSED: Words(zh="订单系统拒绝了订单", en="the ordering system turned the order down"),
+    Cause.TOO_LATE: Words(
+        zh="本次尝试已过发送时限,未发送", en="this attempt was held up too long to be sent safely"
+    ),
+    Cause.NEVER_TOLD: Words(
+        zh="执行上次尝试的进程中断,结果未知",
+        en="whoever made the last attempt never told how it ended",
+    ),
 }
 
 
@@ -235,6 +248,10 @@ class OrderingFailed(Problem):
         if retry_after is not None:
             facts["retry_after"] = int(retry_after.total_seconds())
         super().__init__(**facts)
+
+    def told(self) -> str:
+        """Say what happened in one line, for the supervisor's list and the log."""
+        return f"{self.cause.value}: {self.said or CAUSE_WORDS[self.cause].en}"
 
 
 class NotSent(OrderingFailed):
@@ -309,13 +326,16 @@ class Park:
     reason: ParkReason
 
 
-def must_look_first(attempts_begun: int) -> bool:
+def must_look_first(attempts_begun: int, age: timedelta, fresh: timedelta) -> bool:
     """Say whether the order has to be looked for before it is sent.
 
     `attempts_begun` counts the attempts recorded before this one; each is recorded before its
-    first byte leaves, so an attempt cut short by a crash counts too.
+    first byte leaves, so an attempt cut short by a crash counts too. `age` is how long ago the
+    sale was confirmed: a first attempt normally follows within a second, and one that comes later
+    than `fresh` may be the second of a database that has forgotten the first (one restored from a
+    backup, or a standby that took over without its primary's last commits).
     """
-    return attempts_begun > 0
+    return attempts_begun > 0 or abs(age) > fresh
 
 
 def after_failure(
@@ -325,7 +345,7 @@ def after_failure(
     numbers: RetryNumbers,
     luck: float,
 ) -> Delay | Park:
-    """Decide what follows the failed attempt number `attempts` (1 is the first).
+    """Decide what follows a failed attempt, the `attempts`th that failed in this way (from 1).
 
     The delay doubles from `first_delay` to `longest_delay` and is stretched by up to a half with
     `luck` (0 to 1, random), so that orders which failed together do not return together. It is

@@ -21,6 +21,9 @@ class OrderSyncOut(Answer):
     last_error: str | None
     remote_id: str | None
     remote_state: str | None
+    doubles: list[str] = Field(
+        description="Further orders of the other side with our id; have them cancelled there."
+    )
 
 
 class OrderSyncPage(Answer):

@@ -6,7 +6,7 @@ No transaction is open during the exchange itself.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,13 +14,14 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import func
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.core.clock import wall
 from app.core.db import new_id
-from app.core.errors import Conflict
+from app.core.errors import Conflict, NotFound
 from app.core.i18n import Words
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
@@ -29,9 +30,11 @@ from app.ordering.client import OrderingClient
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderCallback, OrderSync
 from app.ordering.order import OrderToPlace, OrderUnfit, RemoteEvent, RemoteOrder
-from app.ordering.rules import OrderingFailed, Source, Verdict
+from app.ordering.rules import Cause, Failure, NotSent, OrderingFailed, Source, Unknown, Verdict
 from app.sales import service as sales
 from app.sales.rules import SaleState
+
+ERROR_LIMIT = 500
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
@@ -54,100 +57,126 @@ class Doing(StrEnum):
 
 @dataclass(frozen=True)
 class Attempt:
-    """A claimed attempt: nobody else works on this sale until `lease_until` (real time)."""
+    """A claimed attempt: nobody else works on this sale until its lease has run out.
+
+    Sending must begin by `send_before` (real time of this machine) or not at all: the lease is
+    reckoned from there.
+    """
 
     sale_id: UUID
     doing: Doing
     order: OrderToPlace | None
     remote_id: str | None
     number: int
-    lease_until: datetime
+    send_before: datetime
 
 
-async def claim(tx: AsyncSession, sale_id: UUID, *, time_limit: float) -> Attempt | None:
+async def claim(
+    tx: AsyncSession, sale_id: UUID, *, time_limit: float, business_now: datetime
+) -> Attempt | None:
     """Claim the next attempt of a sale's delivery; None when there is nothing to do now.
 
-    `time_limit` is that of the exchange, in seconds. The claim counts only once `tx` has committed.
+    `time_limit` is that of one exchange, in seconds. The claim counts only once `tx` has
+    committed. Raises NotFound for a sale that is not confirmed.
     """
-    now = wall()
-    numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
-    sync = await queries.for_change(tx, sale_id)
-    if sync is None:
-        sync = await _begun(tx, sale_id)
+    limit = timedelta(seconds=time_limit)
+    send_before = wall() + 2 * limit
+    parameters = await parameters_in_force(tx)
+    sync = await queries.for_change(tx, sale_id) or await _begun(tx, sale_id)
     if sync.state in (SyncState.FINISHED, SyncState.PARKED):
         return None
+    # Read only now: waiting for the row may have taken long.
+    now = await queries.shared_now(tx)
     if sync.next_try_at is not None and sync.next_try_at > now:
         return None  # not due, or somebody else is at it
-    # Looking and sending are two exchanges; then the other side may still be at work.
-    lease_until = now + timedelta(seconds=2 * time_limit) + numbers.settle
-    sync.last_tried_at = now
-    sync.next_try_at = lease_until
+    numbers = delivery.retry_numbers(parameters, now)
+    # Looking, sending, and then the other side may still be at work on what was sent.
+    lease_until = now + 3 * limit + numbers.settle
     if sync.state is SyncState.DELIVERED:
-        return Attempt(sale_id, Doing.ASK, None, sync.remote_id, sync.attempts, lease_until)
+        sync.last_tried_at, sync.next_try_at = now, lease_until
+        return Attempt(sale_id, Doing.ASK, None, sync.remote_id, sync.attempts, send_before)
+    # In sending, the lease has run out and nobody told. Something about this sale may be what kills
+    # the workers, so it counts, and it does not go on for ever.
+    never_told = sync.state is SyncState.SENDING
+    if never_told and not _put_off(sync, Unknown(Cause.NEVER_TOLD), numbers, now):
+        return None
     try:
         order = await queries.order_to_place(tx, sale_id)
     except OrderUnfit as unfit:
         # Trying again would not mend it; a person can, and then takes it up with `retry`.
-        sync.state = SyncState.PARKED
-        sync.next_try_at = None
-        sync.last_error = unfit.detail("en")
+        _park(sync, unfit.detail("en"))
         return None
-    look_first = rules.must_look_first(sync.attempts)
+    age = business_now - order.requested_start
+    fresh = timedelta(seconds=parameters.number(delivery.FRESH, now))
+    look_first = rules.must_look_first(sync.attempts, age, fresh)
     sync.attempts += 1
     sync.state = SyncState.SENDING
+    sync.last_tried_at, sync.next_try_at = now, lease_until
     sync.body = codec_v4.body_of(order)
     doing = Doing.LOOK_THEN_SEND if look_first else Doing.SEND
-    return Attempt(sale_id, doing, order, None, sync.attempts, lease_until)
+    return Attempt(sale_id, doing, order, None, sync.attempts, send_before)
 
 
 async def _begun(tx: AsyncSession, sale_id: UUID) -> OrderSync:
     """Make the row of a delivery, or find the one that was made at the same moment."""
-    org_unit_id = await queries.org_unit_of(tx, sale_id)
-    await tx.execute(
-        upsert(OrderSync)
-        .values(id=new_id(), sale_id=sale_id, org_unit_id=org_unit_id, state=SyncState.WAITING)
-        .on_conflict_do_nothing(index_elements=[OrderSync.sale_id])
-    )
-    sync = await queries.for_change(tx, sale_id)
-    assert sync is not None
+    sync = await queries.begin_delivery(tx, sale_id) or await queries.for_change(tx, sale_id)
+    if sync is None:
+        raise NotFound(sale_id=sale_id)
     return sync
 
 
-async def exchange(client: OrderingClient, attempt: Attempt) -> RemoteOrder | None:
-    """Do what an attempt is to do; None means that a delivered order is not known any more.
+async def exchange(client: OrderingClient, attempt: Attempt) -> Sequence[RemoteOrder]:
+    """Do what an attempt is to do; returns every order of ours that the other side told of.
 
-    Raises NotSent, Unknown or Refused.
+    None at all means that a delivered order is not known any more; more than one, that it was
+    doubled. Raises NotSent, Unknown or Refused.
     """
     if attempt.doing is Doing.ASK:
         assert attempt.remote_id is not None
-        return await client.get(attempt.remote_id)
+        asked = await client.get(attempt.remote_id)
+        return [asked] if asked else []
     assert attempt.order is not None
     if attempt.doing is Doing.LOOK_THEN_SEND:
-        found = await client.find_all(attempt.order.external_id)
-        if len(found) > 1:
-            log.error("order doubled", sale=str(attempt.sale_id), ids=[one.id for one in found])
+        found = await _looked(client, attempt.order.external_id)
         if found:
-            return found[0]
-    return await client.place(attempt.order)
+            return found
+    if wall() > attempt.send_before:
+        # The process was held up (stopped, starved, a slow commit). Sent now, the order could
+        # still be on its way when the lease is over and somebody else looks for it in vain.
+        raise NotSent(Cause.TOO_LATE)
+    return [await client.place(attempt.order)]
+
+
+async def _looked(client: OrderingClient, external_id: str) -> Sequence[RemoteOrder]:
+    """Look for our order. Where the other side says nothing at all, this attempt has surely not
+    sent anything: an outage must not use up the few tries of orders that may have been taken."""
+    try:
+        return await client.find_all(external_id)
+    except Unknown as failed:
+        if failed.cause not in rules.SILENT:
+            raise
+        raise NotSent(failed.cause, said=failed.said, retry_after=failed.retry_after) from failed
 
 
 async def settle(
-    tx: AsyncSession, attempt: Attempt, outcome: RemoteOrder | OrderingFailed | None, now: datetime
+    tx: AsyncSession,
+    attempt: Attempt,
+    outcome: Sequence[RemoteOrder] | OrderingFailed,
+    now: datetime,
 ) -> None:
     """Record what came of an attempt; `now` is business time, for the sale's own dates."""
     sync = await queries.for_change(tx, attempt.sale_id)
     assert sync is not None
-    if sync.state in (SyncState.FINISHED, SyncState.PARKED):
-        return  # a callback was quicker and has ended it
     if isinstance(outcome, OrderingFailed):
         await _failed(tx, sync, attempt, outcome)
-    elif outcome is None:
-        sync.state = SyncState.PARKED
-        sync.next_try_at = None
-        sync.last_error = f"order {sync.remote_id} is not known to the ordering system any more"
-    else:
-        sync.last_error = None
-        await _learn(tx, sync, outcome, outcome_at=None, source=Source.LOOK, now=now)
+    elif outcome:
+        if sync.state is not SyncState.FINISHED:
+            sync.last_error = None
+            sync.last_tried_at = await queries.shared_now(tx)
+        for order in outcome:
+            await _learn(tx, sync, order, outcome_at=None, source=Source.LOOK, now=now)
+    elif sync.state is SyncState.DELIVERED:
+        _park(sync, f"order {sync.remote_id} is not known to the ordering system any more")
 
 
 async def _failed(
@@ -155,22 +184,45 @@ async def _failed(
 ) -> None:
     if attempt.number != sync.attempts:
         return  # its lease ran out and a later attempt has begun, which knows better
-    numbers = delivery.retry_numbers(await parameters_in_force(tx), wall())
-    sync.last_error = f"{failed.cause.value}: {failed.said}"[:500]
-    if sync.state is SyncState.DELIVERED:
+    delivered = sync.state is SyncState.DELIVERED
+    if sync.state is not SyncState.SENDING and not (delivered and attempt.doing is Doing.ASK):
+        return  # a callback was quicker
+    parameters = await parameters_in_force(tx)
+    now = await queries.shared_now(tx)
+    if delivered:
         # The order is there; that a question about it failed changes nothing but the next one.
-        sync.next_try_at = wall() + numbers.longest_delay
+        sync.last_error, sync.last_tried_at = failed.told()[:ERROR_LIMIT], now
+        sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=now)
         return
-    then = rules.after_failure(
-        attempt.number, failed.failure, failed.retry_after, numbers, random.random()
-    )
+    _put_off(sync, failed, delivery.retry_numbers(parameters, now), now)
+
+
+def _put_off(
+    sync: OrderSync, failed: OrderingFailed, numbers: rules.RetryNumbers, now: datetime
+) -> bool:
+    """Count a failed attempt and say whether the delivery is tried again, or waits for a person."""
+    if failed.failure is Failure.UNKNOWN:
+        sync.tries_unknown += 1
+        tries = sync.tries_unknown
+    else:
+        sync.tries_not_sent += 1
+        tries = sync.tries_not_sent
+    sync.last_tried_at = now
+    then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, random.random())
     if isinstance(then, rules.Park):
-        sync.state = SyncState.PARKED
-        sync.next_try_at = None
-        log.warning("delivery parked", sale=str(sync.sale_id), reason=then.reason.value)
-        return
+        _park(sync, failed.told())
+        return False
     sync.state = SyncState.WAITING
-    sync.next_try_at = wall() + then.after
+    sync.last_error = failed.told()[:ERROR_LIMIT]
+    sync.next_try_at = now + then.after
+    return True
+
+
+def _park(sync: OrderSync, why: str) -> None:
+    sync.state = SyncState.PARKED
+    sync.next_try_at = None
+    sync.last_error = why[:ERROR_LIMIT]
+    log.warning("delivery parked", sale=str(sync.sale_id), reason=sync.last_error)
 
 
 async def _learn(
@@ -186,34 +238,32 @@ async def _learn(
     if sync.remote_id is None:
         sync.remote_id, sync.remote_href = seen.id, seen.href
     elif sync.remote_id != seen.id:
-        log.error("order doubled", sale=str(sync.sale_id), ids=[sync.remote_id, seen.id])
-        sync.last_error = f"doubled: {sync.remote_id} and {seen.id}"
+        if seen.id not in sync.doubles:
+            log.error("order doubled", sale=str(sync.sale_id), ids=[sync.remote_id, seen.id])
+            sync.doubles = [*sync.doubles, seen.id]
         return Verdict.CONTRADICTS
     parameters = await parameters_in_force(tx)
-    real = wall()
-    if sync.state in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED):
+    real = await queries.shared_now(tx)
+    arrived = sync.state in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED)
+    if arrived:
         sync.state = SyncState.DELIVERED
-        await sales.follow(tx, sale_id=sync.sale_id, state=SaleState.SENT, at=now)
+        sync.last_error = None
     if sync.state is SyncState.DELIVERED:
         sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=real)
-    if seen.state is None:
-        return None
-    known = rules.RemoteState(sync.remote_state) if sync.remote_state else None
-    verdict = rules.follow(known, sync.remote_state_at, seen.state, outcome_at, source)
+    verdict = None
+    if seen.state is not None:
+        known = rules.RemoteState(sync.remote_state) if sync.remote_state else None
+        verdict = rules.follow(known, sync.remote_state_at, seen.state, outcome_at, source)
+    if verdict is Verdict.MOVE or arrived:
+        news = SaleState.SENT
+        if seen.state is not None and verdict is Verdict.MOVE:
+            sync.remote_state, sync.remote_state_at = seen.state.value, outcome_at
+            news = rules.sale_state_of(seen.state)
+        await sales.follow(tx, sale_id=sync.sale_id, state=news, at=now, reason=seen.reason)
     if verdict is Verdict.LOOK and sync.state is SyncState.DELIVERED:
         sync.next_try_at = real
     elif verdict is Verdict.CONTRADICTS:
-        sync.last_error = f"ended twice: {sync.remote_state} and {seen.state.value}"
-    elif verdict is Verdict.MOVE:
-        sync.remote_state = seen.state.value
-        sync.remote_state_at = outcome_at
-        await sales.follow(
-            tx,
-            sale_id=sync.sale_id,
-            state=rules.sale_state_of(seen.state),
-            at=now,
-            reason=seen.reason,
-        )
+        sync.last_error = f"ended twice: {sync.remote_state} and {seen.state}"
     if sync.remote_state in rules.TERMINAL:
         sync.state = SyncState.FINISHED
         sync.next_try_at = None
@@ -233,7 +283,7 @@ async def hear(tx: AsyncSession, event: RemoteEvent, body: dict[str, Any], now: 
             event_id=event.id,
             event_type=event.kind,
             event_time=event.at,
-            received_at=wall(),
+            received_at=func.clock_timestamp(),
             body=body,
             verdict="received",
         )
@@ -271,11 +321,13 @@ async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
     sync = await queries.for_change_by_caller(tx, sync_id, caller)
     if sync.state is not SyncState.PARKED:
         raise NotParked(state=sync.state)
+    now = await queries.shared_now(tx)
+    numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
+    sync.tries_not_sent = sync.tries_unknown = 0
     # A request of unknown outcome may still be at work over there; looking too soon finds nothing.
-    numbers = delivery.retry_numbers(await parameters_in_force(tx), wall())
-    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else wall()
-    sync.next_try_at = max(wall(), settled)
+    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else now
+    sync.next_try_at = max(now, settled)
     return sync
 
 
@@ -289,10 +341,10 @@ async def deliver(
 ) -> None:
     """Do the next attempt of a sale's delivery, if one is due. Raises nothing of the exchange."""
     async with begin() as tx:
-        attempt = await claim(tx, sale_id, time_limit=time_limit)
+        attempt = await claim(tx, sale_id, time_limit=time_limit, business_now=business_now())
     if attempt is None:
         return
-    outcome: RemoteOrder | OrderingFailed | None
+    outcome: Sequence[RemoteOrder] | OrderingFailed
     try:
         outcome = await exchange(client, attempt)
     except OrderingFailed as failed:

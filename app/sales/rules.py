@@ -3,10 +3,10 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, astuple, dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from app.core.errors import Conflict, Invalid
@@ -109,18 +109,40 @@ class NotInTheCatalogue(Invalid):
     slug = "not-in-the-catalogue"
     title = Words(zh="销售品不在当前目录中", en="Not in the catalogue today")
     advice = Words(
-        zh="{offerings} 今天没有在售版本,请刷新目录。",
-        en="{offerings} cannot be sold today; refresh the catalogue.",
+        zh="{named} 今天没有在售版本,请刷新目录。",
+        en="{named} cannot be sold today; refresh the catalogue.",
     )
+
+    def __init__(self, offerings: Sequence[str]) -> None:
+        super().__init__(offerings=offerings, named=", ".join(offerings))
+
+
+@dataclass(frozen=True)
+class Change:
+    """A price in fen that is not what the customer saw."""
+
+    offering: str
+    price: Literal["monthly", "one_off"]
+    seen_fen: int
+    now_fen: int
 
 
 class PriceChanged(Conflict):
     slug = "price-changed"
     title = Words(zh="价格已变动", en="The price has changed")
     advice = Words(
-        zh="请把新价格告知客户并重新确认:{prices}。",
-        en="Tell the customer the new price and ask again: {prices}.",
+        zh="请把新价格告知客户并重新确认:{named}。",
+        en="Tell the customer the new price and ask again: {named}.",
     )
+
+    def __init__(self, prices: Sequence[Change]) -> None:
+        super().__init__(
+            prices=[asdict(change) for change in prices],
+            named=", ".join(
+                f"{change.offering} ¥{change.seen_fen / 100:.2f} → ¥{change.now_fen / 100:.2f}"
+                for change in prices
+            ),
+        )
 
 
 class ConsentOutOfTime(Invalid):
@@ -139,7 +161,23 @@ class Line:
     offering_code: str
     quantity: int
     seen_monthly_price_fen: int | None = None
+    seen_one_off_price_fen: int | None = None
     suggestion_id: UUID | None = None
+
+
+def changed(line: Line, *, monthly_fen: int, one_off_fen: int) -> list[Change]:
+    """List the prices in force that are not what the customer saw, as far as it is known."""
+    code, seen_monthly, seen_one_off = (
+        line.offering_code,
+        line.seen_monthly_price_fen,
+        line.seen_one_off_price_fen,
+    )
+    changes = []
+    if seen_monthly is not None and seen_monthly != monthly_fen:
+        changes.append(Change(code, "monthly", seen_monthly, monthly_fen))
+    if seen_one_off is not None and seen_one_off != one_off_fen:
+        changes.append(Change(code, "one_off", seen_one_off, one_off_fen))
+    return changes
 
 
 def move(state: SaleState, wanted: SaleState) -> SaleState:
@@ -182,12 +220,6 @@ def content_hash(content: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def lines_content(visit_id: UUID, lines: Sequence[Line]) -> dict[str, Any]:
+def sale_content(visit_id: UUID, lines: Sequence[Line], note: str | None) -> dict[str, Any]:
     """Write what a phone asked to sell in the form that `content_hash` compares."""
-    return {
-        "visit": str(visit_id),
-        "lines": [
-            [line.offering_code, line.quantity, line.seen_monthly_price_fen, line.suggestion_id]
-            for line in lines
-        ],
-    }
+    return {"visit": visit_id, "lines": [astuple(line) for line in lines], "note": note}

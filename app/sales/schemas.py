@@ -22,6 +22,9 @@ class SaleItemIn(Input):
         Fen | None,
         Field(description="The price the customer saw; a sale at another price is refused."),
     ] = None
+    seen_one_off_price_fen: Annotated[
+        Fen | None, Field(description="The same for what is paid once.")
+    ] = None
     suggestion_id: UUID | None = None
 
 

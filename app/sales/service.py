@@ -5,15 +5,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.auth.callers import Caller
-from app.auth.models import OrgUnit
-from app.catalog.queries import in_force
+from app.catalog.queries import in_force, today_of
 from app.catalog.rules import ON_SITE, OnSite
 from app.core import jobs
 from app.core.db import new_id
@@ -42,18 +41,11 @@ async def put_together(
     NotInTheCatalogue, NotSoldAtTheDoor, PriceChanged and SameIdOtherContent.
     """
     technician_id = _technician(caller)
-    content = rules.content_hash(rules.lines_content(visit_id, lines))
+    content = rules.content_hash(rules.sale_content(visit_id, lines, note))
     known = await tx.get(Sale, sale_id)
     if known is not None:
         return _same(known, content, technician_id)
-    visit = await queries.selling_visit(tx, visit_id, technician_id)
-    late_hours = (await parameters_in_force(tx)).number(rules.LATE_HOURS, now, caller.org_path)
-    rules.within_visit(
-        checked_in_at=visit.checked_in_at,
-        ended_at=visit.ended_at,
-        now=now,
-        late_hours=late_hours,
-    )
+    visit = await _visit(tx, visit_id, technician_id, caller.org_path, now)
     items = await _priced(tx, sale_id, visit.org_unit_id, lines, now)
     strange = await queries.strange_suggestions(
         tx, visit_id, [line.suggestion_id for line in lines if line.suggestion_id]
@@ -86,8 +78,24 @@ async def put_together(
     )
     if made is not None:
         await tx.execute(insert(SaleItem), items)
+        audit.note(tx, table="sale", operation="insert", ids=[sale_id])
     sale = await tx.get_one(Sale, sale_id)
     return sale if made is not None else _same(sale, content, technician_id)
+
+
+async def _visit(
+    tx: AsyncSession, visit_id: UUID, technician_id: UUID, org_path: str, now: datetime
+) -> queries.SellingVisit:
+    """Find the technician's own visit, if a sale may still be made in it."""
+    visit = await queries.selling_visit(tx, visit_id, technician_id)
+    late_hours = (await parameters_in_force(tx)).number(rules.LATE_HOURS, now, org_path)
+    rules.within_visit(
+        checked_in_at=visit.checked_in_at,
+        ended_at=visit.ended_at,
+        now=now,
+        late_hours=late_hours,
+    )
+    return visit
 
 
 def _technician(caller: Caller) -> UUID:
@@ -106,13 +114,11 @@ async def _priced(
     tx: AsyncSession, sale_id: UUID, org_unit_id: UUID, lines: Sequence[Line], now: datetime
 ) -> list[dict[str, Any]]:
     """Price the lines from the catalogue of the org unit's local day."""
-    zone = await tx.scalar(select(OrgUnit.time_zone).where(OrgUnit.id == org_unit_id))
-    today = now.astimezone(ZoneInfo(zone or "Asia/Shanghai")).date()
-    catalogue = await in_force(tx, today)
+    catalogue = await in_force(tx, await today_of(tx, org_unit_id, now))
     missing = [line.offering_code for line in lines if line.offering_code not in catalogue]
     if missing:
-        raise rules.NotInTheCatalogue(offerings=missing)
-    changed = []
+        raise rules.NotInTheCatalogue(missing)
+    changed: list[rules.Change] = []
     items = []
     for position, line in enumerate(lines, start=1):
         offering = catalogue[line.offering_code]
@@ -120,11 +126,11 @@ async def _priced(
             raise rules.NotSoldAtTheDoor(
                 offering=offering.code, on_site=ON_SITE[offering.business_type]
             )
-        seen = line.seen_monthly_price_fen
-        if seen is not None and seen != offering.monthly_price_fen:
-            changed.append(
-                {"offering": offering.code, "seen": seen, "now": offering.monthly_price_fen}
-            )
+        changed += rules.changed(
+            line,
+            monthly_fen=offering.monthly_price_fen,
+            one_off_fen=offering.one_off_price_fen,
+        )
         items.append(
             {
                 "id": new_id(),
@@ -140,7 +146,7 @@ async def _priced(
             }
         )
     if changed:
-        raise rules.PriceChanged(prices=changed)
+        raise rules.PriceChanged(changed)
     return items
 
 
@@ -157,8 +163,9 @@ async def confirm(
     """Confirm a sale with the customer's consent; the job that delivers it is in the same
     transaction, so a confirmed sale is never without one.
 
-    The same consent sent again is answered like the first time. Raises NotFound,
-    ConsentOutOfTime, PriceChanged (the catalogue changed since the draft) and SaleRefused.
+    The same consent sent again is answered like the first time. Raises NotFound, SaleRefused,
+    VisitOver, ConsentOutOfTime and, where the catalogue changed since the draft, PriceChanged,
+    NotInTheCatalogue or NotSoldAtTheDoor.
     """
     sale = await queries.for_change(tx, sale_id, caller)
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
@@ -177,10 +184,11 @@ async def confirm(
     if sale.consent_hash == consent:
         return sale
     state = rules.move(sale.state, SaleState.CONFIRMED)
+    await _visit(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
     rules.consent_in_time(given_at, sale.device_at or sale.made_at, now)
     # The price is read again: what the customer agreed to must be what will be charged.
     lines = [
-        Line(item.offering_code, item.quantity, item.monthly_price_fen, item.suggestion_id)
+        Line(item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen)
         for item in items
     ]
     await _priced(tx, sale_id, sale.org_unit_id, lines, now)
@@ -213,13 +221,11 @@ async def follow(
     if not rules.reached(sale.state, state):
         return sale
     sale.state = state
-    if state is SaleState.SENT:
-        sale.sent_at = at
-    elif state is SaleState.ACKNOWLEDGED:
-        sale.sent_at = sale.sent_at or at
+    # Whatever is told of it, it was sent: the news of that may be lost, or overtaken.
+    sale.sent_at = sale.sent_at or at
+    if state is SaleState.ACKNOWLEDGED:
         sale.acknowledged_at = at
     elif state is SaleState.COMPLETED:
-        sale.sent_at = sale.sent_at or at
         sale.acknowledged_at = sale.acknowledged_at or at
         sale.completed_at = at
     elif state in (SaleState.REJECTED, SaleState.CANCELLED):

@@ -1375,6 +1375,8 @@ def upgrade() -> None:
             nullable=False,
         ),
         sa.Column("attempts", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tries_not_sent", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("tries_unknown", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_try_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("last_tried_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("last_error", sa.Text(), nullable=True),
@@ -1382,6 +1384,7 @@ def upgrade() -> None:
         sa.Column("remote_href", sa.Text(), nullable=True),
         sa.Column("remote_state", sa.Text(), nullable=True),
         sa.Column("remote_state_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("doubles", sa.ARRAY(sa.Text()), server_default=sa.text("'{}'"), nullable=False),
         sa.Column(
             "body", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True
         ),

@@ -31,7 +31,7 @@ async def deliver(client: OrderingClient, external_id: str) -> str:
     for attempts_begun in range(100):
         try:
             found = None
-            if must_look_first(attempts_begun):
+            if must_look_first(attempts_begun, timedelta(), timedelta()):
                 found = await client.find(external_id)
             return (found or await client.place(order)).id
         except OrderingFailed as failed:

@@ -243,9 +243,22 @@ def test_no_delay_is_endless_and_none_is_negative(attempts, failure, retry_after
         assert timedelta(seconds=2) <= then.after <= timedelta(hours=1)
 
 
-@pytest.mark.parametrize(("attempts_begun", "look"), [(0, False), (1, True), (7, True)])
-def test_every_attempt_but_the_first_looks_first(attempts_begun, look):
-    assert must_look_first(attempts_begun) is look
+@pytest.mark.parametrize(
+    ("attempts_begun", "age", "look"),
+    [
+        (0, timedelta(), False),
+        (0, timedelta(seconds=5), False),
+        (1, timedelta(), True),
+        (7, timedelta(days=1), True),
+        # As if for the first time, but late: the database may have forgotten an earlier attempt.
+        (0, timedelta(seconds=6), True),
+        (0, timedelta(days=1), True),
+        # Confirmed in the future: clocks differ, so nothing can be told from them.
+        (0, timedelta(minutes=-1), True),
+    ],
+)
+def test_only_a_prompt_first_attempt_is_sent_without_looking(attempts_begun, age, look):
+    assert must_look_first(attempts_begun, age, fresh=timedelta(seconds=5)) is look
 
 
 @pytest.mark.parametrize(
