@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import insert, select, text
 from sqlalchemy.exc import IntegrityError
+from structlog.contextvars import bound_contextvars
 
 from app.auth import audit, queries
 from app.auth.models import Account, AuditEntry, OrgUnit, RefreshToken
@@ -217,12 +218,16 @@ async def test_what_goes_past_the_orm_says_so_itself(audited, tx, province):
 async def test_a_job_says_what_it_is(audited, tx, province):
     async with audited.begin() as session:
         session.add(unit(province, "a"))
+    with bound_contextvars(job="sale.confirmed"):
+        async with audited.begin() as session:
+            session.add(unit(province, "b"))
     async with audited.begin() as session:
-        audit.acting(session, "ordering.sweep")
-        session.add(unit(province, "b"))
+        audit.acting(session, "seed")
+        session.add(unit(province, "c"))
     assert [(e.action, e.account_id) for e in await trail(tx)] == [
         ("system", None),
-        ("ordering.sweep", None),
+        ("sale.confirmed", None),
+        ("seed", None),
     ]
 
 
