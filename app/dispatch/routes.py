@@ -10,28 +10,19 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.errors import NotFound, TooLarge
-from app.core.geo import CoordSys
 from app.core.http import JsonLines, Language, Now
 from app.core.paging import PageSize
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.lines import LineStream
 from app.dispatch.rules import Judged, Outcome, Verdict
-from app.dispatch.schemas import (
-    AssignIn,
-    DecisionOut,
-    SharedPointOut,
-    SharedPointsOut,
-    VerdictOut,
-    order_from,
-    verdict_line,
-)
+from app.dispatch.schemas.decisions import AssignIn, DecisionOut, SharedPointOut, SharedPointsOut
+from app.dispatch.schemas.intake import OrderIn, PlacedOut, VerdictOut, order_from, verdict_line
 from app.dispatch.service import by_hand, standins
 from app.dispatch.service.bulk import BulkIntake
 from app.dispatch.service.bulk import Read as ReadLine
 from app.dispatch.service.intake import take_in
 from app.workorders import queries as workorders
-from app.workorders.schemas import OrderIn, OrderOut
 
 router = APIRouter(prefix="/v1", tags=["dispatch"])
 
@@ -52,18 +43,18 @@ Dispatcher = Annotated[
     "/work-orders",
     operation_id="work_orders_take_in",
     status_code=status.HTTP_201_CREATED,
-    responses={200: {"description": "The same order again.", "model": OrderOut}},
+    responses={200: {"description": "The same order again.", "model": PlacedOut}},
 )
 async def take_in_one(
     body: OrderIn, sender: Sender, tx: Tx, now: Now, response: Response
-) -> OrderOut:
+) -> PlacedOut:
     """Take one order in and place it; the same again is answered with 200 and changes nothing."""
     [outcome] = await take_in(tx, [body.draft(now)], sender, now=now)
     if outcome.problem is not None or outcome.id is None:
         raise outcome.problem or NotFound()
     if outcome.verdict is Verdict.DUPLICATE:
         response.status_code = status.HTTP_200_OK
-    return OrderOut.of(await workorders.one(tx, outcome.id, sender), CoordSys.WGS84)
+    return PlacedOut.model_validate(await workorders.one(tx, outcome.id, sender))
 
 
 _NDJSON: dict[str, Any] = {
@@ -133,10 +124,10 @@ async def decision(order_id: UUID, reader: Reader, read: Read) -> DecisionOut:
 @router.post("/work-orders/{order_id}/assign", operation_id="work_orders_assign")
 async def assign(
     order_id: UUID, body: AssignIn, dispatcher: Dispatcher, tx: Tx, now: Now
-) -> OrderOut:
+) -> PlacedOut:
     """Give an order to somebody by hand, with a reason; of two who do so at once, one is told."""
     await by_hand.assign(tx, order_id, dispatcher, now=now, **body.model_dump())
-    return OrderOut.of(await workorders.one(tx, order_id, dispatcher), CoordSys.WGS84)
+    return PlacedOut.model_validate(await workorders.one(tx, order_id, dispatcher))
 
 
 @router.get("/shared-points", operation_id="shared_points_list")

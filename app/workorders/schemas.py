@@ -1,100 +1,15 @@
 """Wire shapes of work orders. Moments carry their zone; personal fields leave masked."""
 
-import hashlib
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints
 
-from app.core.geo import CoordSys, PointIn, PointOut
-from app.core.http import Answer, Code, Input, Moment, Name, Note
+from app.core.geo import CoordSys, PointOut
+from app.core.http import Answer, Input
 from app.customers.rules import masked_name, masked_phone
-from app.workorders.rules import Draft, State, Step, UnplacedReason, WorkType, masked_address
-
-LONGEST_WINDOW = timedelta(days=7)
-
-
-def _of_this_century(moment: datetime) -> datetime:
-    if not 2000 <= moment.year < 2100:
-        raise ValueError("must lie between the years 2000 and 2099")
-    return moment
-
-
-Dated = Annotated[Moment, AfterValidator(_of_this_century)]
-ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
-Address = Annotated[str, StringConstraints(min_length=1, max_length=500)]
-Phone = Annotated[str, StringConstraints(min_length=3, max_length=40)]
-
-
-class OrderIn(Input):
-    """An order as an upstream system sends it; source and external id together name it."""
-
-    id: Annotated[UUID | None, Field(description="A UUIDv7 of the sender's, if it makes one.")] = (
-        None
-    )
-    source: Code
-    external_id: ExternalId
-    work_type: WorkType
-    priority: Annotated[int, Field(ge=1, le=4, description="1 is the most urgent.")] = 3
-    org_unit_code: Annotated[
-        Code | None,
-        Field(description="The unit it belongs to until it is located; else the caller's."),
-    ] = None
-    customer_code: Code | None = None
-    service_number: Code | None = None
-    contact_name: Name | None = None
-    contact_phone: Phone | None = None
-    address: Address
-    locality: Annotated[
-        Name | None, Field(description="The street or compound the address lies in.")
-    ] = None
-    point: PointIn | None = None
-    skills: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
-    estimated_minutes: Annotated[int, Field(ge=5, le=960)] | None = None
-    appointment_from: Dated | None = None
-    appointment_until: Dated | None = None
-    reported_at: Annotated[
-        Dated | None, Field(description="When the customer asked for it; left out means now.")
-    ] = None
-    summary: Note = ""
-
-    @model_validator(mode="after")
-    def _window_in_order(self) -> Self:
-        begins, ends = self.appointment_from, self.appointment_until
-        if (begins is None) != (ends is None):
-            raise ValueError("appointment_from and appointment_until belong together")
-        if begins and ends and not begins < ends <= begins + LONGEST_WINDOW:
-            raise ValueError("appointment_until must follow appointment_from within 7 days")
-        return self
-
-    def draft(self, now: datetime) -> Draft:
-        """Turn it into what intake takes; `now` stands in for a report without a moment."""
-        lon, lat = self.point.wgs84() if self.point else (None, None)
-        content = self.model_dump_json(exclude={"id"}, exclude_defaults=True)
-        return Draft(
-            source=self.source,
-            external_id=self.external_id,
-            content_hash=hashlib.blake2b(content.encode(), digest_size=16).hexdigest(),
-            work_type=self.work_type,
-            address=self.address,
-            summary=self.summary,
-            reported_at=self.reported_at or now,
-            priority=self.priority,
-            id=self.id,
-            org_unit_code=self.org_unit_code,
-            customer_code=self.customer_code,
-            service_number=self.service_number,
-            contact_name=self.contact_name,
-            contact_phone=self.contact_phone,
-            locality=self.locality,
-            lon=lon,
-            lat=lat,
-            skills=tuple(self.skills),
-            estimated_minutes=self.estimated_minutes,
-            appointment_from=self.appointment_from,
-            appointment_until=self.appointment_until,
-        )
+from app.workorders.rules import State, Step, UnplacedReason, WorkType, masked_address
 
 
 class OrderOut(Answer):

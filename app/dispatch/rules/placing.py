@@ -12,81 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Conflict, Invalid, Problem
-from app.core.i18n import Words
-from app.core.parameters import Parameter
 from app.workorders.rules import UnplacedReason
-
-NEAR_BORDER = Parameter(
-    name="dispatch.near_border_m",
-    default=15,
-    unit="m",
-    words=Words(
-        zh="离网格边界多近的工单标记为「临界」", en="How close to a border an order is marked"
-    ),
-    most=1000,
-)
-TRAVEL_ALLOWANCE = Parameter(
-    name="dispatch.travel_allowance_minutes",
-    default=15,
-    unit="min",
-    words=Words(zh="每单预留的路途时间", en="Travel time set aside for each order"),
-    most=240,
-)
-HORIZON = Parameter(
-    name="dispatch.horizon_days",
-    default=7,
-    unit="days",
-    words=Words(
-        zh="自动派单最多向后看几天(今天之外)",
-        en="How many days after today automatic placement looks ahead",
-    ),
-    most=60,
-)
-STAND_IN_LOCALITIES = Parameter(
-    name="dispatch.stand_in_localities",
-    default=8,
-    unit="localities",
-    words=Words(
-        zh="同一坐标被多少个不同街道/小区共用即视为地址库的默认点",
-        en="How many localities at one point make it a geocoder's stand-in",
-    ),
-    least=2,
-)
-RETRY = Parameter(
-    name="dispatch.retry_minutes",
-    default=30,
-    unit="min",
-    words=Words(
-        zh="未派出的工单每隔多久自动再试", en="How often an order without a holder is tried again"
-    ),
-    least=1,
-)
-
-
-LONGEST_LINE = Parameter(
-    name="intake.longest_line_bytes",
-    default=65_536,
-    unit="bytes",
-    words=Words(zh="批量接单每行最大字节数", en="Longest line of a bulk intake"),
-    least=1024,
-    most=1_048_576,
-)
-MOST_LINES = Parameter(
-    name="intake.most_lines",
-    default=100_000,
-    unit="lines",
-    words=Words(zh="批量接单每次最多行数", en="Most lines of one bulk intake"),
-    least=1,
-    most=1_000_000,
-)
-
-PointKey = tuple[int, int]  # longitude and latitude in WGS-84 degrees times a million
-
-
-def key_of(lon: float, lat: float) -> PointKey:
-    """Name a place to a millionth of a degree, which is 11 cm; WGS-84 degrees."""
-    return round(lon * 1_000_000), round(lat * 1_000_000)
 
 
 class Kind(StrEnum):
@@ -142,26 +68,6 @@ HEALED_BY_TIME = frozenset(
         UnplacedReason.WINDOW_UNREACHABLE,
     }
 )
-
-REASON_WORDS: dict[PassedOver, Words] = {
-    PassedOver.INACTIVE: Words(zh="账号已停用", en="no longer active"),
-    PassedOver.NO_SKILL: Words(zh="缺少所需技能", en="lacks a skill the order needs"),
-    PassedOver.DECLINED_BEFORE: Words(zh="已拒单或退单", en="has declined or handed it back"),
-    PassedOver.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift for this grid"),
-    PassedOver.ON_LEAVE: Words(zh="请假", en="on leave"),
-    PassedOver.WINDOW_UNREACHABLE: Words(
-        zh="赶不上预约时段", en="cannot be there within the appointment window"
-    ),
-    PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
-}
-
-KIND_WORDS: dict[Kind, Words] = {
-    Kind.LOAN: Words(zh="借调", en="on loan to this grid"),
-    Kind.PRIMARY: Words(zh="主责", en="primary of this grid"),
-    Kind.BACKUP: Words(zh="备岗", en="backup of this grid"),
-    Kind.NEIGHBOUR: Words(zh="相邻网格主责", en="primary of a neighbouring grid"),
-    Kind.OTHER: Words(zh="其他人员", en="somebody else"),
-}
 
 
 class Candidate(NamedTuple):
@@ -425,72 +331,3 @@ def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:
     minutes, orders = diary.promised.get(day, (0, 0))
     more = (promised[0] - minutes) + (promised[1] - orders) * diary.allowance
     return diary.worked_out(day).left < more
-
-
-class Verdict(StrEnum):
-    """What became of an order that was sent.
-
-    `waiting` is one that was taken in although placing failed; it is placed soon afterwards.
-    """
-
-    PLACED = "placed"
-    UNPLACED = "unplaced"
-    WAITING = "waiting"
-    DUPLICATE = "duplicate"
-    REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """The verdict on one draft, with the order's id or the refusal."""
-
-    verdict: Verdict
-    id: UUID | None = None
-    reason: UnplacedReason | None = None
-    problem: Problem | None = None
-
-
-class Judged(NamedTuple):
-    """A line's verdict; `through` is the last line it stands for, mostly the line itself."""
-
-    number: int
-    through: int
-    external_id: str | None
-    outcome: Outcome
-
-
-BY_HAND = "by_hand"
-BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
-
-
-class OrderChanged(Conflict):
-    slug = "order-changed-meanwhile"
-    title = Words(zh="工单已被他人更改", en="Somebody else has changed this order meanwhile")
-    advice = Words(
-        zh="工单现为 {state}(版本 {version},持单人 {holder_id});请刷新后再决定。",
-        en="It is {state} now (version {version}, held by {holder_id}); look again and decide.",
-    )
-
-
-class CannotTake(Conflict):
-    slug = "technician-cannot-take"
-    title = Words(zh="该人员无法承接此工单", en="This person cannot take the order")
-    advice = Words(
-        zh="{day}:{why_zh}。确需指派请设 override 为 true(已停用人员除外)。",
-        en="On {day}: {why_en}. Set override to true if you insist (never for an inactive person).",
-    )
-
-
-class UnknownTechnician(Invalid):
-    slug = "unknown-technician"
-    title = Words(zh="没有该装维人员", en="No such technician")
-    advice = Words(
-        zh="人员 {technician_id} 不存在,或不在您的管辖范围内。",
-        en="The technician {technician_id} does not exist, or is not within your area.",
-    )
-
-
-class DayOutOfRange(Invalid):
-    slug = "day-out-of-range"
-    title = Words(zh="日期超出可派范围", en="This day cannot be planned")
-    advice = Words(zh="可选 {first} 至 {last}。", en="Choose a day from {first} to {last}.")

@@ -1,90 +1,16 @@
-"""Wire shapes of dispatch: verdicts on what was sent, decisions, orders given by hand."""
+"""Wire shapes of decisions, orders given by hand, and shared points."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-import orjson
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import Field, StringConstraints
 
-from app.core.errors import Malformed, Problem, TooLarge
-from app.core.http import Answer, Input, invalid_from, problem_body
-from app.core.i18n import Lang, Words
-from app.dispatch.lines import Line
+from app.core.http import Answer, Input
+from app.core.i18n import Words
 from app.dispatch.models import DispatchDecision
-from app.dispatch.rules import (
-    BY_HAND,
-    BY_HAND_WORDS,
-    KIND_WORDS,
-    REASON_WORDS,
-    Judged,
-    Kind,
-    PassedOver,
-    Verdict,
-)
-from app.workorders.rules import UNPLACED_WORDS, Draft, UnplacedReason
-from app.workorders.schemas import OrderIn
-
-_ORDER = TypeAdapter(OrderIn)
-
-
-def order_from(line: Line, now: datetime, *, longest: int) -> tuple[str | None, Draft | Problem]:
-    """Read one line of a bulk intake: its external id as far as known, and an order or a refusal.
-
-    `longest` is the limit in bytes that a line without text has broken.
-    """
-    if line.text is None:
-        return None, TooLarge(limit=f"{longest} bytes a line")
-    try:
-        order = _ORDER.validate_json(line.text)
-    except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
-        if errors[0]["type"] == "json_invalid":
-            return None, Malformed(reason=str(errors[0].get("ctx", {}).get("error", "not JSON")))
-        return _external_id(line.text), invalid_from(errors)
-    return order.external_id, order.draft(now)
-
-
-def _external_id(text: bytes) -> str | None:
-    try:
-        found = orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return None
-    name = found.get("external_id") if isinstance(found, dict) else None
-    return name[:128] if isinstance(name, str) else None
-
-
-class VerdictOut(Answer):
-    """The verdict on one line of a bulk intake; the answer has one such object a line (NDJSON)."""
-
-    line: int = Field(ge=1, description="The line's number in the request, from 1.")
-    through: int = Field(ge=1, description="The last line this stands for; mostly the line itself.")
-    external_id: str | None = Field(max_length=128)
-    id: UUID | None = Field(description="The order; null when the line was refused.")
-    verdict: Verdict
-    reason: UnplacedReason | None = Field(description="Why nobody has it, when it is unplaced.")
-    problem: dict[str, Any] | None = Field(
-        description="The refusal in the shape of Problem, when the line was refused."
-    )
-
-
-def verdict_line(judged: Judged, lang: Lang, request_id: str) -> bytes:
-    """Write one verdict as a line of NDJSON in the shape of VerdictOut."""
-    outcome = judged.outcome
-    return orjson.dumps(
-        {
-            "line": judged.number,
-            "through": judged.through,
-            "external_id": judged.external_id,
-            "id": outcome.id,
-            "verdict": outcome.verdict,
-            "reason": outcome.reason,
-            "problem": problem_body(outcome.problem, lang, request_id) if outcome.problem else None,
-        },
-        default=str,
-        option=orjson.OPT_APPEND_NEWLINE,
-    )
+from app.dispatch.rules import KIND_WORDS, REASON_WORDS, Kind, PassedOver, reason_words
 
 
 class WordsOut(Answer):
@@ -137,7 +63,7 @@ class DecisionOut(Answer):
             technician_id=decision.technician_id,
             planned_day=decision.planned_day,
             reason=decision.reason,
-            reason_words=_words(_reason_words(decision.reason)),
+            reason_words=_words(reason_words(decision.reason)),
             note=decision.note,
             account_id=decision.account_id,
             candidates=[_candidate(entry, people) for entry in entries],
@@ -160,14 +86,6 @@ def _candidate(entry: Mapping[str, Any], people: Mapping[UUID, tuple[str, str]])
         passed_over=why,
         passed_over_words=_words(REASON_WORDS[why]) if why else None,
     )
-
-
-def _reason_words(reason: str) -> Words:
-    if reason == BY_HAND:
-        return BY_HAND_WORDS
-    if reason in set(UnplacedReason):
-        return UNPLACED_WORDS[UnplacedReason(reason)]
-    return KIND_WORDS[Kind(reason)]
 
 
 def _words(words: Words) -> WordsOut:

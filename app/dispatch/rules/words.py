@@ -1,0 +1,38 @@
+"""The words of a decision, in Chinese and in English."""
+
+from app.core.i18n import Words
+from app.dispatch.rules.placing import Kind, PassedOver
+from app.workorders.rules import UNPLACED_WORDS, UnplacedReason
+
+REASON_WORDS: dict[PassedOver, Words] = {
+    PassedOver.INACTIVE: Words(zh="账号已停用", en="no longer active"),
+    PassedOver.NO_SKILL: Words(zh="缺少所需技能", en="lacks a skill the order needs"),
+    PassedOver.DECLINED_BEFORE: Words(zh="已拒单或退单", en="has declined or handed it back"),
+    PassedOver.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift for this grid"),
+    PassedOver.ON_LEAVE: Words(zh="请假", en="on leave"),
+    PassedOver.WINDOW_UNREACHABLE: Words(
+        zh="赶不上预约时段", en="cannot be there within the appointment window"
+    ),
+    PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
+}
+
+KIND_WORDS: dict[Kind, Words] = {
+    Kind.LOAN: Words(zh="借调", en="on loan to this grid"),
+    Kind.PRIMARY: Words(zh="主责", en="primary of this grid"),
+    Kind.BACKUP: Words(zh="备岗", en="backup of this grid"),
+    Kind.NEIGHBOUR: Words(zh="相邻网格主责", en="primary of a neighbouring grid"),
+    Kind.OTHER: Words(zh="其他人员", en="somebody else"),
+}
+
+
+BY_HAND = "by_hand"
+BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
+
+
+def reason_words(reason: str) -> Words:
+    """Say a decision's reason: how the chosen one belongs to the grid, or why there is none."""
+    if reason == BY_HAND:
+        return BY_HAND_WORDS
+    if reason in set(UnplacedReason):
+        return UNPLACED_WORDS[UnplacedReason(reason)]
+    return KIND_WORDS[Kind(reason)]
