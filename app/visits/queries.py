@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,35 +11,18 @@ from pydantic import TypeAdapter
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.models import OrgUnit
-from app.core.clock import wall
-from app.core.db import database_of
 from app.core.errors import NotFound
 from app.terminals.rules import TerminalKind
 from app.visits.models import Visit
 from app.visits.rules import Taken
 from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.queries import org_units
 from app.workorders.rules import State, WorkType
-
-# An org unit hardly ever moves to another time zone; a change is known everywhere a minute later.
-ZONE_STALE_AFTER = timedelta(minutes=1)
 
 
 async def zone_of_unit(session: AsyncSession, org_unit_id: UUID) -> ZoneInfo:
-    """Return an org unit's time zone, read at most a minute ago by this process."""
-    cache: dict[UUID, tuple[datetime, ZoneInfo]] = database_of(session).cache.setdefault(
-        "zones", {}
-    )
-    known = cache.get(org_unit_id)
-    now = wall()
-    if known is not None and now - known[0] < ZONE_STALE_AFTER:
-        return known[1]
-    name = await session.scalar(select(OrgUnit.time_zone).where(OrgUnit.id == org_unit_id))
-    if name is None:
-        raise NotFound()
-    zone = ZoneInfo(name)
-    cache[org_unit_id] = now, zone
-    return zone
+    """Return an org unit's time zone, read at most a few seconds ago by this process."""
+    return (await org_units(session, ids=[org_unit_id])).by_id[org_unit_id].zone
 
 
 # The hottest read of all: every phone asks again and again. Plain text, so that rows come from

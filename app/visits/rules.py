@@ -239,16 +239,18 @@ def repeated(taken: Sequence[Taken], asked: Asked, technician_id: UUID) -> Taken
     same step again, however much has happened since: same content, same time on the device. A
     double tap sends it with a slightly later time, and nothing has happened in between.
     """
-    for number, known in enumerate(reversed(taken)):
-        if (
-            known.technician_id == technician_id
-            and known.step is asked.step
-            and known.reason == asked.reason
-            and known.facts.get("content", "") == asked.content
-            and (known.device_at == asked.device_at or number == 0)
-        ):
+    alike = [
+        known
+        for known in taken
+        if known.technician_id == technician_id
+        and known.step is asked.step
+        and known.reason == asked.reason
+        and known.facts.get("content", "") == asked.content
+    ]
+    for known in alike:
+        if known.device_at == asked.device_at:
             return known
-    return None
+    return alike[-1] if alike and alike[-1] is taken[-1] else None
 
 
 def checked_in(distance_m: float | None, limit_m: float, reason: FarReason | None) -> bool:

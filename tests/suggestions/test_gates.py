@@ -1,0 +1,250 @@
+"""Each gate as a table: the fact that closes it, the code it says, and that nothing else does."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.catalog.rules import BusinessType
+from app.suggestions.rules import Gate, HeldBack
+from app.suggestions.rules.facts import Facts, Offer
+from app.suggestions.rules.gates import HOLDS, WholeHold, held_back, nothing_at_all
+from app.suggestions.rules.limits import PARAMETERS, Limits
+from app.suggestions.rules.ranking import ranked
+from app.suggestions.rules.words import HELD_BACK, NOTHING_FITS, REASONS, nothing_because
+
+TODAY = date(2026, 3, 2)
+LIMITS = Limits()
+
+
+def ago(days: int) -> date:
+    return TODAY - timedelta(days=days)
+
+
+def ahead(days: int) -> date:
+    return TODAY + timedelta(days=days)
+
+
+# A household after its repair was marked restored: 300 Mbit/s, a line that can do a thousand.
+HOME = Facts(
+    today=TODAY,
+    work_type="repair",
+    restored=True,
+    faults=1,
+    arrears_fen=0,
+    held=frozenset({"FTTH-300", "broadband"}),
+    speed_mbps=300,
+    monthly_usage_gb=200,
+    contract_ends_on=ahead(400),
+    line_max_mbps=1000,
+    port_free=False,
+)
+FASTER = Offer("FTTH-1000", "broadband", BusinessType.SALES, 60_000, 0.1, speed_mbps=1000)
+MESH = Offer(
+    "FTTR-2", "home_wifi", BusinessType.INCENTIVE, 40_000, 0.15, requires=frozenset({"broadband"})
+)
+RENEWAL = Offer("RENEW-12", "renewal", BusinessType.RETENTION, 30_000, 0.3)
+SMALLER = Offer(
+    "FTTH-100",
+    "broadband",
+    BusinessType.SALES,
+    20_000,
+    0.1,
+    speed_mbps=100,
+    levers=frozenset({"tariff_fit"}),
+)
+
+
+def test_what_nothing_holds_back_is_let_through():
+    assert held_back(HOME, FASTER, LIMITS) is None
+    assert held_back(HOME, MESH, LIMITS) is None
+    assert nothing_at_all(HOME, LIMITS) is None
+
+
+@pytest.mark.parametrize(
+    ("known", "offer", "code"),
+    [
+        # eligible
+        ({"held": frozenset({"FTTH-1000", "broadband"})}, FASTER, "already_held"),
+        (
+            {"held": frozenset({"FTTH-300", "broadband", "mesh-rental"})},
+            replace(MESH, excludes=frozenset({"mesh-rental"})),
+            "already_held",
+        ),
+        ({"held": frozenset({"mobile"})}, MESH, "requires_other"),
+        ({"order_pending": True}, FASTER, "order_pending"),
+        ({"accepted_on": {"FTTH-1000": ago(29)}}, FASTER, "just_accepted"),
+        ({"accepted_on": {"FTTH-1000": ago(30)}}, FASTER, None),
+        ({"line_max_mbps": None}, FASTER, "line_unknown"),
+        ({"line_max_mbps": None}, MESH, None),
+        ({"line_max_mbps": 999}, FASTER, "line_too_slow"),
+        ({"speed_mbps": None, "port_free": False}, FASTER, "no_free_port"),
+        ({"speed_mbps": None, "port_free": True}, FASTER, None),
+        # Not known is not "none": the port is asked for with the order.
+        ({"speed_mbps": None, "port_free": None}, FASTER, None),
+        # allowed
+        ({"restored": False}, MESH, "not_restored"),
+        ({"restored": False, "work_type": "install", "faults": 0}, MESH, None),
+        ({"do_not_disturb": True}, MESH, "do_not_disturb"),
+        ({"faults": 2}, MESH, "repeat_fault"),
+        ({"complaint_open": True}, MESH, "complaint_open"),
+        ({"complaint_closed_on": ago(13)}, MESH, "complaint_recent"),
+        ({"complaint_closed_on": ago(14)}, MESH, None),
+        ({"arrears_fen": 1}, MESH, "arrears"),
+        ({"arrears_fen": None}, MESH, None),
+        # suitable
+        ({"speed_mbps": 1000}, FASTER, "not_faster"),
+        ({}, SMALLER, "not_faster"),
+        ({"monthly_usage_gb": 29}, SMALLER, None),
+        ({"contract_ends_on": ahead(91)}, RENEWAL, "no_renewal_due"),
+        ({"contract_ends_on": ahead(90)}, RENEWAL, None),
+        ({"contract_ends_on": ago(10)}, RENEWAL, None),
+        ({"contract_ends_on": None}, RENEWAL, "no_renewal_due"),
+        ({"monthly_usage_gb": 29}, FASTER, "no_need"),
+        ({"monthly_usage_gb": None}, FASTER, None),
+        ({}, replace(MESH, margin_12m_fen=1000), "not_worth_a_contact"),
+        # contact policy
+        ({"pitched_in_this_visit": 1}, MESH, "pitched_in_this_visit"),
+        ({"contacts_month": 2}, MESH, None),
+        ({"contacts_month": 3}, MESH, "contacts_month"),
+        ({"contacts_year": 11}, MESH, None),
+        ({"contacts_year": 12}, MESH, "contacts_year"),
+        ({"last_contact_on": ago(6)}, MESH, "contact_gap"),
+        ({"last_contact_on": ago(7)}, MESH, None),
+        ({"slot_taken": True}, MESH, "slot_taken"),
+        ({"refusals": 2}, MESH, None),
+        ({"refusals": 3}, MESH, "refused_often"),
+        ({"declined_on": {"FTTR-2": ago(89)}}, MESH, "declined_recently"),
+        ({"declined_on": {"FTTR-2": ago(90)}}, MESH, None),
+        ({"declined_on": {"FTTR-2": ago(1)}}, FASTER, None),
+        ({"declined_group_on": {"home_wifi": ago(29)}}, MESH, "declined_group"),
+        ({"declined_group_on": {"home_wifi": ago(30)}}, MESH, None),
+        ({"later_on": {"FTTR-2": ahead(1)}}, MESH, "asked_for_later"),
+        ({"later_on": {"FTTR-2": TODAY}}, MESH, None),
+    ],
+)
+def test_each_gate(known, offer, code):
+    assert held_back(replace(HOME, **known), offer, LIMITS) == code
+
+
+def test_gates_are_passed_in_one_order():
+    order = [Gate.ELIGIBLE, Gate.ALLOWED, Gate.SUITABLE, Gate.CONTACT_POLICY]
+    assert [hold.gate for hold in HOLDS] == sorted((hold.gate for hold in HOLDS), key=order.index)
+
+
+@pytest.mark.parametrize(
+    ("known", "code"),
+    [
+        ({"line_max_mbps": 100, "do_not_disturb": True}, "line_too_slow"),
+        ({"do_not_disturb": True, "monthly_usage_gb": 1}, "do_not_disturb"),
+        ({"monthly_usage_gb": 1, "contacts_month": 9}, "no_need"),
+    ],
+)
+def test_the_earliest_gate_gives_the_reason(known, code):
+    assert held_back(replace(HOME, **known), FASTER, LIMITS) == code
+
+
+def test_every_hold_is_in_the_table_once_and_has_words_in_both_languages():
+    codes = [hold.code for hold in HOLDS]
+    assert len(codes) == len(set(codes))
+    assert set(codes) | {HeldBack.OTHERS_FIT_BETTER} == set(HeldBack)
+    assert set(HELD_BACK) == set(HeldBack)
+    for words in [*HELD_BACK.values(), *REASONS.values(), NOTHING_FITS]:
+        assert words.zh.strip()
+        assert words.en.strip()
+        assert not words.en.isspace()
+        assert words.zh != words.en
+
+
+def test_why_nothing_is_said_in_words():
+    assert nothing_because("do_not_disturb") == HELD_BACK[HeldBack.DO_NOT_DISTURB]
+    assert nothing_because("nothing_fits") == NOTHING_FITS
+
+
+def test_every_number_is_a_parameter_with_the_default_of_the_rules():
+    assert set(PARAMETERS) == set(Limits._fields)
+    for name, parameter in PARAMETERS.items():
+        assert parameter.default == getattr(LIMITS, name)
+        parameter.checked(parameter.default)
+
+
+# --- adding a reason to hold back never lets an offer through -------------------------------------
+
+days_back = st.integers(0, 400).map(ago)
+codes = st.sampled_from(["FTTH-1000", "FTTR-2", "RENEW-12", "FTTH-100"])
+groups = st.sampled_from(["broadband", "home_wifi", "renewal"])
+
+facts = st.builds(
+    Facts,
+    today=st.just(TODAY),
+    work_type=st.sampled_from(["install", "repair", "care"]),
+    restored=st.booleans(),
+    pitched_in_this_visit=st.integers(0, 2),
+    order_pending=st.booleans(),
+    faults=st.integers(0, 3),
+    do_not_disturb=st.booleans(),
+    arrears_fen=st.none() | st.integers(0, 10_000),
+    complaint_open=st.booleans(),
+    complaint_closed_on=st.none() | days_back,
+    held=st.frozensets(st.sampled_from(["broadband", "FTTH-300", "FTTR-2", "tv"])),
+    speed_mbps=st.none() | st.integers(10, 2000),
+    monthly_usage_gb=st.none() | st.integers(0, 2000),
+    contract_ends_on=st.none() | st.integers(-400, 400).map(ahead),
+    line_max_mbps=st.none() | st.integers(10, 2000),
+    port_free=st.none() | st.booleans(),
+    contacts_month=st.integers(0, 5),
+    contacts_year=st.integers(0, 15),
+    last_contact_on=st.none() | days_back,
+    slot_taken=st.booleans(),
+    refusals=st.integers(0, 4),
+    declined_on=st.dictionaries(codes, days_back),
+    declined_group_on=st.dictionaries(groups, days_back),
+    accepted_on=st.dictionaries(codes, days_back),
+    later_on=st.dictionaries(codes, st.integers(-30, 30).map(ahead)),
+)
+OFFERS = [FASTER, MESH, RENEWAL, SMALLER]
+
+# Each makes one more reason to hold back true, whatever else is known.
+MORE = [
+    lambda f: replace(f, do_not_disturb=True),
+    lambda f: replace(f, work_type="repair", restored=False),
+    lambda f: replace(f, faults=f.faults + 1),
+    lambda f: replace(f, complaint_open=True),
+    lambda f: replace(f, complaint_closed_on=TODAY),
+    lambda f: replace(f, arrears_fen=(f.arrears_fen or 0) + 1),
+    lambda f: replace(f, order_pending=True),
+    lambda f: replace(f, pitched_in_this_visit=f.pitched_in_this_visit + 1),
+    lambda f: replace(f, contacts_month=f.contacts_month + 1, contacts_year=f.contacts_year + 1),
+    lambda f: replace(f, last_contact_on=TODAY),
+    lambda f: replace(f, slot_taken=True),
+    lambda f: replace(f, refusals=f.refusals + 1),
+    lambda f: replace(f, declined_on={**f.declined_on, "FTTR-2": TODAY}),
+    lambda f: replace(f, declined_group_on={**f.declined_group_on, "broadband": TODAY}),
+    lambda f: replace(f, accepted_on={**f.accepted_on, "FTTH-1000": TODAY}),
+    lambda f: replace(f, later_on={**f.later_on, "RENEW-12": ahead(99)}),
+    lambda f: replace(f, line_max_mbps=None),
+]
+
+
+def passed(known: Facts) -> set[str]:
+    through = {HeldBack.OTHERS_FIT_BETTER, None}
+    return {one.offer.code for one in ranked(known, OFFERS, LIMITS) if one.held_back in through}
+
+
+@given(known=facts, more=st.lists(st.sampled_from(MORE), min_size=1, max_size=4))
+def test_another_reason_never_lets_an_offer_through(known, more):
+    before = passed(known)
+    for add in more:
+        known = add(known)
+    assert passed(known) <= before
+
+
+@given(known=facts)
+def test_what_concerns_the_customer_as_a_whole_holds_everything_back(known):
+    if nothing_at_all(known, LIMITS) is not None:
+        assert not passed(known)
+    for hold in HOLDS:
+        if isinstance(hold, WholeHold) and hold.applies(known, LIMITS):
+            assert not passed(known)
