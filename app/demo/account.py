@@ -1,0 +1,141 @@
+"""The account of the day, asked through the public API and the simulator: is everything there?"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from app.demo.line import Counts, Line
+from app.demo.phone import Tally
+
+# An order in one of these states at the end of a day is in the middle of something.
+IN_THE_MIDDLE = ("received", "located", "en_route", "on_site", "suspended")
+# Sales in these states were agreed with a customer.
+AGREED = ("confirmed", "sent", "acknowledged", "rejected", "completed")
+
+
+@dataclass
+class Account:
+    """What was sent, what is known of it, and what does not add up."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    unplaced: Counter[str] = field(default_factory=Counter)
+    due: int = 0
+    on_time: int = 0
+    sales: Counter[str] = field(default_factory=Counter)
+    syncs: Counter[str] = field(default_factory=Counter)
+    monthly_fen: int = 0
+    in_ordering: int = 0
+    met: int = 0
+    sold: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+async def take(admin: Line, ordering: httpx.AsyncClient, sent: set[tuple[str, str]]) -> Account:
+    """Take the account; `sent` are source and external id of every order that was sent."""
+    account = Account()
+    orders = await admin.pages("/v1/work-orders", "orders")
+    sales = [s for s in await admin.pages("/v1/sales", "sales") if s["state"] in AGREED]
+    syncs = await admin.pages("/v1/order-syncs", "order_syncs")
+    there = (await ordering.get("/_simulator/orders")).json()
+    _orders(account, orders, sent)
+    _sales(account, orders, sales)
+    account.syncs = Counter(sync["state"] for sync in syncs)
+    account.in_ordering = len(there)
+    _compare(account, {sale["id"] for sale in sales}, _external_ids(there))
+    return account
+
+
+def _external_ids(there: list[dict[str, Any]]) -> Counter[str]:
+    return Counter(order["externalId"] for order in there)
+
+
+def _orders(account: Account, orders: list[dict[str, Any]], sent: set[tuple[str, str]]) -> None:
+    known = Counter((order["source"], order["external_id"]) for order in orders)
+    if lost := sent - set(known):
+        account.faults.append(f"{len(lost)} orders were sent and are not there")
+    if doubled := [key for key, count in known.items() if count > 1]:
+        account.faults.append(f"{len(doubled)} orders are there twice")
+    for order in orders:
+        account.states[order["state"]] += 1
+        if order["state"] == "unplaced":
+            account.unplaced[order["unplaced_reason"]] += 1
+        if order["state"] == "completed" and order["due_at"]:
+            account.due += 1
+            done = datetime.fromisoformat(order["completed_at"])
+            account.on_time += done <= datetime.fromisoformat(order["due_at"])
+    if stuck := sum(account.states[state] for state in IN_THE_MIDDLE):
+        account.faults.append(f"{stuck} orders are in the middle of something")
+
+
+def _sales(account: Account, orders: list[dict[str, Any]], sales: list[dict[str, Any]]) -> None:
+    account.sales = Counter(sale["state"] for sale in sales)
+    account.monthly_fen = sum(
+        item["monthly_price_fen"] * item["quantity"] for sale in sales for item in sale["items"]
+    )
+    met = {o["id"] for o in orders if o["state"] == "completed" and o["customer_id"]}
+    account.met = len(met)
+    account.sold = len({sale["work_order_id"] for sale in sales} & met)
+
+
+def _compare(account: Account, agreed: set[str], there: Counter[str]) -> None:
+    if missing := agreed - set(there):
+        account.faults.append(f"{len(missing)} sales are not in the ordering system")
+    if strange := set(there) - agreed:
+        account.faults.append(f"{len(strange)} orders in the ordering system are nobody's sale")
+    if doubled := [key for key, count in there.items() if count > 1]:
+        account.faults.append(f"{len(doubled)} sales are in the ordering system twice")
+    if account.syncs["parked"]:
+        account.faults.append(f"{account.syncs['parked']} deliveries wait for a person")
+
+
+def show(console: Console, account: Account, counts: Counts, tally: Tally) -> None:
+    """Print the day as a table."""
+    table = Table(title="The day 今日", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column(style="dim")
+    total = sum(account.states.values())
+    table.add_row("Orders 工单", str(total), "")
+    for state, count in account.states.most_common():
+        why = ", ".join(f"{reason} {n}" for reason, n in account.unplaced.most_common())
+        table.add_row(f"  {state}", str(count), why if state == "unplaced" else "")
+    table.add_row("On time 按时", _share(account.on_time, account.due), "completed by due_at / due")
+    table.add_section()
+    table.add_row("Sales 随销", str(sum(account.sales.values())), "agreed with the customer")
+    for state, count in account.sales.most_common():
+        table.add_row(f"  {state}", str(count), "")
+    table.add_row(
+        "Monthly income 月收入", f"{account.monthly_fen / 100:,.2f} yuan", "of what was sold"
+    )
+    table.add_row(
+        "Conversion 转化", _share(account.sold, account.met), "visits with a sale / visits"
+    )
+    table.add_section()
+    table.add_row("In the ordering system 已同步", str(account.in_ordering), "each sale once")
+    for state, count in account.syncs.most_common():
+        table.add_row(f"  {state}", str(count), "")
+    if counts.requests:
+        table.add_section()
+        table.add_row("Requests by phones and systems", f"{counts.requests:,}", "")
+        table.add_row("  sent again, nobody answered", f"{counts.sent_again:,}", "")
+        table.add_row("  double taps", f"{counts.doubled:,}", "")
+        table.add_row("  nothing new (304)", f"{counts.not_modified:,}", "")
+        if tally.shown:
+            table.add_row("  offers shown", f"{tally.shown:,}", f"accepted {tally.accepted}")
+    console.print(table)
+    if account.faults:
+        for fault in account.faults:
+            console.print(f"[red]does not add up: {fault}[/red]")
+    else:
+        console.print(
+            "[green]Every order and every sale is accounted for. 工单与随销全部对上。[/green]"
+        )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part}/{whole} ({part / whole:.0%})" if whole else "0/0"
