@@ -46,6 +46,11 @@ TimeZone = Annotated[
 ]
 
 
+# Whoever sends a thing makes its id, a UUIDv7; a known id is of a thing that is there already.
+NewId = Annotated[UUID, Field(examples=["0195a3f2-4c1e-7b3a-9d20-5f6a7b8c9d0e"])]
+KnownId = Annotated[UUID, Field(examples=["0195a3f2-0000-7000-8000-000000000001"])]
+
+
 # --- signing in -----------------------------------------------------------------------------------
 
 
@@ -94,7 +99,9 @@ class TokenOut(Answer):
 class LogoutIn(Input):
     """The refresh token whose sign-in is to end."""
 
-    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    refresh_token: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(
+        examples=["yr_Zm9yIHRoZSBleGFtcGxlIG9ubHksIG5vIHRva2VuIQ"]
+    )
 
 
 class KeyOut(Answer):
@@ -120,12 +127,12 @@ class KeysOut(Answer):
 class OrgUnitIn(Input):
     """A new unit; the caller makes the id, so that a repeated request makes one unit."""
 
-    id: UUID
-    parent_id: UUID
+    id: NewId
+    parent_id: KnownId
     code: OrgCode = Field(description="Unique over the whole operator; part of the path.")
     name_zh: Name = Field(examples=["南山区"])
     name_en: Name = Field(examples=["Nanshan"])
-    level: OrgLevel
+    level: OrgLevel = Field(examples=["branch"])
     time_zone: TimeZone = "Asia/Shanghai"
 
 
@@ -163,11 +170,11 @@ class MeOut(Answer):
 class AccountIn(Input):
     """A new account; the caller makes the id, so that a repeated request makes one account."""
 
-    id: UUID
+    id: NewId
     username: Username
     password: Password = Field(description="For an integration: the client secret.")
-    role: Role
-    org_unit_id: UUID
+    role: Role = Field(examples=["integration"])
+    org_unit_id: KnownId
     technician_id: UUID | None = Field(
         default=None, description="Whose account it is; for the role technician, and only for it."
     )
