@@ -292,6 +292,7 @@ async def page(
         .where(WorkOrder.org_unit_id == unit.c.id, *conditions)
         .order_by(*newest_first)
         .limit(size + 1)
+        .correlate(unit)
         .lateral()
     )
     found = (
