@@ -140,6 +140,7 @@ def first_admin(
     ],
 ) -> None:
     """Make the top org unit and its first administrator, who can make all the rest."""
+    import app.tables  # noqa: F401 - an account's foreign keys reach into rooms above
     from app.auth import command
 
     made = command.first_admin(
@@ -159,6 +160,7 @@ def token(
     scope: Annotated[str, typer.Option(help="Fewer scopes, separated by spaces.")] = "",
 ) -> None:
     """Print an access token of an account, for trying the API out; it leaves an audit entry."""
+    import app.tables  # noqa: F401 - an account's foreign keys reach into rooms above
     from app.auth import command
 
     typer.echo(command.token(Settings(), username, scope))

@@ -1,5 +1,8 @@
 """The ways in for whoever runs the installation."""
 
+import subprocess
+import sys
+
 import psycopg
 import pytest
 from typer.testing import CliRunner
@@ -52,6 +55,14 @@ def test_an_empty_installation_gets_its_first_administrator(installation):
     ((action, changes),) = trail
     assert action == "first_admin"
     assert [change["table"] for change in changes] == ["org_unit", "account"]
+
+
+def test_it_works_in_a_process_of_its_own(installation):
+    """Where nothing else has imported the rooms that an account's foreign keys reach into."""
+    ran = subprocess.run(
+        [sys.executable, "-m", "app.cli", *FIRST, "gd"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout) == (0, "admin can sign in now\n"), ran.stderr
 
 
 def test_a_short_password_is_refused(installation, monkeypatch):

@@ -4,7 +4,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -312,8 +311,6 @@ def test_a_successor_is_opened_by_its_token_alone():
     assert hashlib.sha256(opened).digest() != refresh_tokens.digest(successor)
 
 
-@pytest.mark.parametrize(
-    "text", ["", "yr_", "yr_AAAA", "🙂", os.urandom(8).hex(), "yr_" + "A" * 44]
-)
+@pytest.mark.parametrize("text", ["", "yr_", "yr_AAAA", "🙂", "9af2c3aa457a299b", "yr_" + "A" * 44])
 def test_what_cannot_be_a_refresh_token_has_no_digest(text):
     assert refresh_tokens.digest(text) is None
