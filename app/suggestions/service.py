@@ -90,6 +90,8 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
         held_back=None if shown else nothing_at_all(facts, limits) or FITS_NOTHING,
     )
     tx.add(decision)
+    # Without a relationship the unit of work does not know which row must come first.
+    await tx.flush()
     stored = [_stored(decision.id, catalogue, candidate) for candidate in candidates]
     tx.add_all(stored)
     await release_slot(tx, door.visit_id)
@@ -138,7 +140,7 @@ def _fingerprint(facts: Facts, limits: Limits, catalogue: Mapping[str, Offering]
     rests_on = {
         "policy": POLICY,
         "facts": facts.as_json(),
-        "limits": limits,
+        "limits": limits._asdict(),
         "offers": sorted(str(row.id) for row in catalogue.values()),
     }
     return hashlib.sha256(orjson.dumps(rests_on, option=orjson.OPT_SORT_KEYS)).hexdigest()
