@@ -167,7 +167,7 @@ _BEHIND_THE_DOOR = text(
                 WHERE customer_id = customer.id
                 AND (
                     state NOT IN ('completed', 'archived', 'cancelled')
-                    OR reported_at > :since OR completed_at > :since
+                    OR reported_at >= :since OR completed_at >= :since
                 )
             ) AS o
         ) AS orders,
