@@ -102,5 +102,5 @@ async def working(
                 for day, minutes, orders in row.promised or ()
             },
         )
-        for row in rows
+        for row in rows.all()
     }

@@ -110,10 +110,14 @@ def in_order_of_asking(candidates: Iterable[Candidate]) -> list[Candidate]:
 
 @dataclass(slots=True)
 class Day:
-    """What is left of one technician's day: times at work from now on, and minutes to give away."""
+    """What is left of one technician's day: times at work from now on, and minutes to give away.
+
+    `at_first` is what was left when the diary was read; `left` goes down as orders are given.
+    """
 
     at_work: list[tuple[datetime, datetime]]
     left: float
+    at_first: float
     away: PassedOver | None = None
 
 
@@ -144,19 +148,16 @@ class Diary:
         What days gone by still hold counts against today.
         """
         known = self.days.get(day)
-        if known is None:
-            known = self.days[day] = self.worked_out(day)
-        return known
-
-    def worked_out(self, day: date) -> Day:
-        """Work a day out as it was when the diary was read, before anything was taken from it."""
+        if known is not None:
+            return known
         at_work, away = working_time(self.shifts, self.leave, self.zone, day, self.now)
         minutes = sum((ends - begins).total_seconds() for begins, ends in at_work) / 60
         left = min(minutes, self.daily_minutes)
         for on, (promised_minutes, orders) in self.promised.items():
             if on == day or (day == self.today and on < day):
                 left -= promised_minutes + orders * self.allowance
-        return Day(at_work, left, away)
+        known = self.days[day] = Day(at_work, left, left, away)
+        return known
 
 
 def working_time(
@@ -170,13 +171,14 @@ def working_time(
 
     `shifts` are (weekday, from, until) in local time, Monday is 0; the answer is aware moments.
     """
+    today = day.weekday()
     planned = [
         (
             max(datetime.combine(day, begins, zone).astimezone(UTC), not_before),
             datetime.combine(day, ends, zone).astimezone(UTC),
         )
         for weekday, begins, ends in shifts
-        if weekday == day.weekday()
+        if weekday == today
     ]
     planned = [(begins, ends) for begins, ends in planned if begins < ends]
     if not planned:
@@ -235,6 +237,32 @@ class Choice(NamedTuple):
     more: int
 
 
+class Seat:
+    """A candidate with their diary: what one grid's orders meet, day by day."""
+
+    __slots__ = ("candidate", "diary", "plans")
+
+    def __init__(self, candidate: Candidate, diary: Diary) -> None:
+        self.candidate = candidate
+        self.diary = diary
+        self.plans: dict[date, Day] = {}
+
+    def plan(self, day: date) -> Day:
+        """Return the day, as one away when the candidate does not belong to the grid then."""
+        known = self.plans.get(day)
+        if known is None:
+            known = self.diary.day(day)
+            if known.away is None and not self.candidate.on(day):
+                known = Day([], 0, 0, PassedOver.NOT_ON_SHIFT)
+            self.plans[day] = known
+        return known
+
+
+# Members are looked up here and not in their class: Python 3.11 takes a microsecond for that, and
+# this is asked a million times for a large file.
+_WINDOW, _MINUTES = PassedOver.WINDOW_UNREACHABLE, PassedOver.NO_MINUTES_LEFT
+
+
 def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
     """Say what keeps somebody from an order on any day; None when nothing does."""
     if not diary.active:
@@ -246,20 +274,18 @@ def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
     return None
 
 
-def why_not_on(ask: Ask, candidate: Candidate, diary: Diary, day: date) -> PassedOver | None:
+def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     """Say what keeps somebody from an order on a local day; None when nothing does.
 
     An appointment is kept when work can begin within its window and end before the shift does.
     """
-    plan = diary.day(day)
+    plan = seat.plans.get(day) or seat.plan(day)
     if plan.away is not None:
         return plan.away
-    if not candidate.on(day):
-        return PassedOver.NOT_ON_SHIFT
     if ask.window is not None and not reachable(ask.window, ask.minutes, plan.at_work):
-        return PassedOver.WINDOW_UNREACHABLE
-    if plan.left < ask.minutes + diary.allowance:
-        return PassedOver.NO_MINUTES_LEFT
+        return _WINDOW
+    if plan.left < ask.minutes + seat.diary.allowance:
+        return _MINUTES
     return None
 
 
@@ -274,32 +300,25 @@ def reachable(
     )
 
 
-def choose(
-    ask: Ask, candidates: Sequence[Candidate], diaries: Mapping[UUID, Diary], days: Sequence[date]
-) -> Choice:
+def choose(ask: Ask, seats: Sequence[Seat], days: Sequence[date]) -> Choice:
     """Choose who gets an order: the first day on which anybody can, and of those the first asked.
 
-    `candidates` come in the order of asking. The diaries are only read; `take` takes the minutes.
+    `seats` come in the order of asking. Their diaries are only read; `take` takes the minutes.
     """
-    whys: list[PassedOver | None] = [None] * len(candidates)
-    able: list[tuple[int, Candidate, Diary]] = []
-    for place, candidate in enumerate(candidates):
-        diary = diaries[candidate.technician_id]
-        whys[place] = why_not_at_all(ask, diary)
-        if whys[place] is None:
-            able.append((place, candidate, diary))
+    whys = [why_not_at_all(ask, seat.diary) for seat in seats]
+    able = [(place, seat) for place, seat in enumerate(seats) if whys[place] is None]
     for day in days:
-        for place, candidate, diary in able:
-            why = why_not_on(ask, candidate, diary, day)
+        for place, seat in able:
+            why = why_not_on(ask, seat, day)
             if why is None:
-                return _chosen(candidates, whys, place, day)
+                return _chosen(seats, whys, place, day)
             known = whys[place]
-            if known is None or _NEARNESS[why] > _NEARNESS[known]:
+            if known is not why and (known is None or _NEARNESS[why] > _NEARNESS[known]):
                 whys[place] = why
     # An appointment that is over leaves no day to try.
     tried = [
-        Tried(candidate, why or PassedOver.WINDOW_UNREACHABLE)
-        for candidate, why in zip(candidates, whys, strict=True)
+        Tried(seat.candidate, why or PassedOver.WINDOW_UNREACHABLE)
+        for seat, why in zip(seats, whys, strict=True)
     ]
     nearest = max((why for _, why in tried if why), key=_NEARNESS.__getitem__, default=None)
     reason = UnplacedReason.NOBODY_ASSIGNED if nearest is None else _UNPLACED[nearest]
@@ -307,15 +326,15 @@ def choose(
 
 
 def _chosen(
-    candidates: Sequence[Candidate], whys: Sequence[PassedOver | None], chosen: int, day: date
+    seats: Sequence[Seat], whys: Sequence[PassedOver | None], chosen: int, day: date
 ) -> Choice:
     # Those who come after the chosen one and have no reason were not looked at.
     tried = [
-        Tried(candidate, None if place == chosen else whys[place])
-        for place, candidate in enumerate(candidates)
+        Tried(seat.candidate, None if place == chosen else whys[place])
+        for place, seat in enumerate(seats)
         if place == chosen or whys[place] is not None
     ]
-    return Choice(candidates[chosen], day, None, tried, len(candidates) - len(tried))
+    return Choice(seats[chosen].candidate, day, None, tried, len(seats) - len(tried))
 
 
 def take(ask: Ask, diary: Diary, day: date) -> None:
@@ -330,4 +349,4 @@ def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:
     """
     minutes, orders = diary.promised.get(day, (0, 0))
     more = (promised[0] - minutes) + (promised[1] - orders) * diary.allowance
-    return diary.worked_out(day).left < more
+    return diary.day(day).at_first < more

@@ -1,10 +1,10 @@
 """Taking in orders by the thousand: in chunks, each its own transaction, one verdict a line.
 
-No transaction is open while lines are waited for, and one bad line loses no other.
+No transaction waits for lines to come, and one bad line loses no other.
 """
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
@@ -22,6 +22,9 @@ from app.workorders.rules import Draft
 # are locked for a fraction of a second.
 CHUNK = 1000
 
+# After so many lines read, others of this process get their turn.
+BREATH = 50
+
 # After so many chunks in a row that the database could not serve, the rest is not even tried.
 GIVE_UP_AFTER = 2
 
@@ -34,38 +37,58 @@ class Read(NamedTuple):
     order: Draft | Problem
 
 
-@dataclass(frozen=True, slots=True)
 class BulkIntake:
-    """Where to write, as whom, and by which time; `request` is for the audit trail."""
+    """Takes in orders as one sender; `request` is for the audit trail."""
 
-    database: Database
-    sender: Caller
-    clock: Clock
-    request: HTTPConnection | None = None
+    def __init__(
+        self,
+        database: Database,
+        sender: Caller,
+        clock: Clock,
+        request: HTTPConnection | None = None,
+    ) -> None:
+        self._database = database
+        self._sender = sender
+        self._clock = clock
+        self._request = request
+        self._failures = 0
 
     async def take_in(self, lines: AsyncIterable[Read]) -> AsyncIterator[list[Judged]]:
-        """Judge lines as they come, chunk by chunk, in their order."""
-        chunk: list[Read] = []
-        failures = 0
-        async for line in lines:
-            chunk.append(line)
-            if len(chunk) >= CHUNK:
-                judged, failures = await self._chunk(chunk, failures)
-                yield judged
-                chunk = []
-        if chunk:
-            judged, failures = await self._chunk(chunk, failures)
-            yield judged
+        """Judge lines as they come, chunk by chunk, in their order.
 
-    async def _chunk(self, lines: Sequence[Read], failures: int) -> tuple[list[Judged], int]:
+        While the database works on one chunk, the next one is read.
+        """
+        chunk: list[Read] = []
+        at_work: asyncio.Task[list[Judged]] | None = None
+        try:
+            async for line in lines:
+                chunk.append(line)
+                if len(chunk) % BREATH == 0:
+                    await asyncio.sleep(0)
+                if len(chunk) >= CHUNK:
+                    if at_work is not None:
+                        yield await at_work
+                    at_work = asyncio.create_task(self._chunk(chunk))
+                    chunk = []
+            if at_work is not None:
+                yield await at_work
+                at_work = None
+            if chunk:
+                yield await self._chunk(chunk)
+        finally:
+            # The sender has hung up: what is under way is finished, the rest was never begun.
+            if at_work is not None:
+                await asyncio.wait([at_work])
+
+    async def _chunk(self, lines: Sequence[Read]) -> list[Judged]:
         drafts = [line.order for line in lines if isinstance(line.order, Draft)]
         try:
-            if failures >= GIVE_UP_AFTER:
+            if self._failures >= GIVE_UP_AFTER:
                 raise Unavailable(retry_after=2, reason="database")
             outcomes = await self._taken_in(drafts)
-            failures = 0
+            self._failures = 0
         except Unavailable as problem:
-            failures += 1
+            self._failures += 1
             outcomes = [Outcome(Verdict.REFUSED, problem=problem)] * len(drafts)
         following = iter(outcomes)
         return [
@@ -78,14 +101,14 @@ class BulkIntake:
                 else Outcome(Verdict.REFUSED, problem=line.order),
             )
             for line in lines
-        ], failures
+        ]
 
     async def _taken_in(self, drafts: Sequence[Draft]) -> list[Outcome]:
         if not drafts:
             return []
         try:
-            async with self.database.begin(self.request) as tx:
-                return await take_in(tx, drafts, self.sender, now=self.clock.now())
+            async with self._database.begin(self._request) as tx:
+                return await take_in(tx, drafts, self._sender, now=self._clock.now())
         except Problem:
             raise
         except Exception:  # noqa: BLE001 - one bad line must lose no other

@@ -99,7 +99,9 @@ def _why_not(
         else None
     )
     ask = Ask(order.estimated_minutes, frozenset(order.skills), window)
-    return rules.why_not_at_all(ask, diary) or rules.why_not_on(ask, candidate, diary, day)
+    return rules.why_not_at_all(ask, diary) or rules.why_not_on(
+        ask, rules.Seat(candidate, diary), day
+    )
 
 
 def _without(

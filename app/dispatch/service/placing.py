@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import driver_connection, new_id
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import rules
-from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind
+from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind, Seat
 from app.grids import queries as grids
 from app.technicians import availability
 from app.technicians import queries as technicians
@@ -53,14 +53,14 @@ async def choose_all(
     """
     if not asked and not relieved:
         return []
-    by_grid, diaries = await _people(tx, asked, now)
+    seats, diaries = await _people(tx, asked, now)
     horizons = await _horizons(tx, asked, now)
     choices = []
     taken: dict[DayOf, Promised] = {}
     for one in asked:
         unit = one.unit
         days = rules.days_to_try(one.ask, now, unit.zone, horizons[unit.path])
-        choice = rules.choose(one.ask, by_grid[one.grid_id], diaries, days)
+        choice = rules.choose(one.ask, seats[one.grid_id], days)
         choices.append(choice)
         if choice.candidate is not None and choice.day is not None:
             technician_id = choice.candidate.technician_id
@@ -89,7 +89,7 @@ async def _horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> 
 
 async def _people(
     tx: AsyncSession, asked: Sequence[Asked], now: datetime
-) -> tuple[dict[UUID, list[Candidate]], dict[UUID, Diary]]:
+) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
     """Read whom the orders' grids may ask, in the order of asking, and those people's diaries."""
     if not asked:
         return {}, {}
@@ -98,27 +98,24 @@ async def _people(
     until = max(
         [now + timedelta(days=horizon), *(one.ask.window[1] for one in asked if one.ask.window)]
     ) + timedelta(days=1)
-    first_day, last_day = (now - timedelta(days=1)).date(), until.date() + timedelta(days=1)
-    kept = await grids.keepers(
-        tx, {one.grid_id for one in asked}, first_day=first_day, last_day=last_day
+    keepers = await grids.keepers(
+        tx,
+        {one.grid_id for one in asked},
+        first_day=(now - timedelta(days=1)).date(),
+        last_day=until.date() + timedelta(days=1),
     )
-    by_grid = {
-        grid_id: rules.in_order_of_asking(
-            Candidate(
-                technician_id=one.technician_id,
-                kind=Kind(one.kind.value) if one.kind else Kind.NEIGHBOUR,
-                rank=one.rank,
-                distance_m=one.distance_m,
-                weekdays=one.weekdays,
-                valid_from=one.valid_from,
-                valid_to=one.valid_to,
-            )
-            for one in keepers
-        )
-        for grid_id, keepers in kept.items()
-    }
-    wanted = {one.technician_id for candidates in by_grid.values() for one in candidates}
-    return by_grid, await diaries_of(tx, wanted, now=now, until=until)
+    diaries = await diaries_of(tx, {one.technician_id for one in keepers}, now=now, until=until)
+    candidates: dict[UUID, list[Candidate]] = {}
+    for one in keepers:
+        kind = Kind(one.kind) if one.kind else Kind.NEIGHBOUR
+        candidates.setdefault(one.grid_id, []).append(Candidate(one.technician_id, kind, *one[3:]))
+    return {
+        grid_id: [
+            Seat(candidate, diaries[candidate.technician_id])
+            for candidate in rules.in_order_of_asking(candidates.get(grid_id, ()))
+        ]
+        for grid_id in {one.grid_id for one in asked}
+    }, diaries
 
 
 async def diaries_of(
@@ -160,16 +157,16 @@ def written(choice: Choice) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = []
     more = choice.more
     for candidate, why in choice.tried:
-        if len(entries) >= NAMED and why is not None:
+        if why is not None and len(entries) >= NAMED:
             more += 1
             continue
-        entry: dict[str, Any] = {"t": candidate.technician_id, "k": candidate.kind.value}
-        if candidate.kind is Kind.NEIGHBOUR:
+        entry: dict[str, Any] = {"t": candidate.technician_id, "k": candidate.kind}
+        if candidate.distance_m:
             entry["m"] = round(candidate.distance_m)
         else:
             entry["r"] = candidate.rank
         if why is not None:
-            entry["w"] = why.value
+            entry["w"] = why
         entries.append(entry)
     if more:
         entries.append({"n": more})

@@ -229,7 +229,7 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
         point,
         order.grid_id,
         order.near_border,
-        list(draft.skills),
+        _array(draft.skills),
         order.minutes,
         draft.appointment_from,
         draft.appointment_until,
@@ -240,6 +240,11 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
         order.holder_id,
         order.planned_day,
     )
+
+
+def _array(words: Iterable[str]) -> str:
+    """Write an array as PostgreSQL reads it; a skill is a code and needs no escapes."""
+    return "{" + ",".join(f'"{word}"' for word in words) + "}"
 
 
 def _event_rows(order: Incoming, account_id: UUID | None) -> Iterable[tuple[Any, ...]]:
