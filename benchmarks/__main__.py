@@ -1,0 +1,54 @@
+"""The command line of the benchmarks."""
+
+import argparse
+import sys
+
+import uvloop
+from rich.console import Console
+
+from app.core.cluster import ClusterFailed, PostgresMissing
+from benchmarks import day, machine, report
+from benchmarks.load import Unexpected
+from benchmarks.report import Figure
+from benchmarks.stand import Stand, stand
+
+PARTS = {"day": (day.measure, day.Plan(), day.QUICK)}
+
+
+async def _measure(ground: Stand, parts: list[str], *, quick: bool) -> list[Figure]:
+    figures: list[Figure] = []
+    for part in parts:
+        measure, plan, quick_plan = PARTS[part]
+        figures += await measure(ground, quick_plan if quick else plan)
+    return figures
+
+
+def main() -> int:
+    """Run the benchmarks; the exit code tells whether they ran, not whether marks were met."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("part", nargs="*", help=f"{', '.join(PARTS)}; all when left out")
+    parser.add_argument(
+        "--quick", action="store_true", help="see whether they run; the figures mean nothing"
+    )
+    given = parser.parse_args()
+    if unknown := set(given.part) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    console = Console()
+    try:
+        with stand(console) as ground:
+            facts = machine.facts() | {"PostgreSQL": ground.postgres_version}
+            console.print(" · ".join(f"{name} {fact}" for name, fact in facts.items()))
+            figures = uvloop.run(_measure(ground, given.part or list(PARTS), quick=given.quick))
+            if not given.quick:
+                report.marks(console, figures)
+    except (PostgresMissing, ClusterFailed, machine.NotMeasurable) as missing:
+        console.print(str(missing), style="red")
+        return missing.exit_code
+    except Unexpected as failure:
+        console.print(f"An unexpected answer: {failure}", style="red")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
