@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, select, tuple_
+from sqlalchemy import ColumnElement, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
@@ -133,14 +133,3 @@ async def page(
         select(Sale).where(*wanted).order_by(Sale.created_at.desc(), Sale.id.desc()).limit(size + 1)
     )
     return (await session.scalars(statement)).all()
-
-
-async def open_between(
-    session: AsyncSession, since: datetime, until: datetime
-) -> Sequence[Row[UUID, SaleState]]:
-    """List ids and states of the sales confirmed in a time: what a reconciliation compares."""
-    return (
-        await session.execute(
-            select(Sale.id, Sale.state).where(Sale.confirmed_at >= since, Sale.confirmed_at < until)
-        )
-    ).all()

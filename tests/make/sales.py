@@ -1,0 +1,155 @@
+"""A technician at a customer's door, and sales made there: the smallest honest ones."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.models import OrgUnit
+from app.auth.rules import Caller, Role
+from app.core.db import new_id
+from app.customers.models import Customer
+from app.sales import service
+from app.sales.models import Sale
+from app.sales.rules import ConsentKind, Line
+from app.technicians.models import Technician
+from app.visits.models import Visit
+from app.workorders.models import WorkOrder
+from app.workorders.rules import State, WorkType
+from tests.make.auth import caller_for, make_account, make_org_unit
+from tests.make.customers import make_address, make_customer
+from tests.make.technicians import make_technician
+
+SIGNATURE = {"image_sha256": "9f" * 32, "stroke_count": 14}
+
+
+@dataclass(frozen=True)
+class Door:
+    """Who stands at whose door, and in which visit."""
+
+    branch: OrgUnit
+    technician: Technician
+    seller: Caller
+    customer: Customer
+    order: WorkOrder
+    visit: Visit
+
+
+async def make_door(
+    tx: AsyncSession,
+    *,
+    now: datetime,
+    branch: OrgUnit | None = None,
+    checked_in: timedelta | None = timedelta(minutes=-10),
+    ended: timedelta | None = None,
+) -> Door:
+    """Add a technician in a visit that was checked in and has ended so long from `now`, if so."""
+    branch = branch or await make_org_unit(tx)
+    technician = await make_technician(tx, org_unit=branch)
+    account = await make_account(tx, branch, role=Role.TECHNICIAN, technician_id=technician.id)
+    customer = await make_customer(tx, org_unit=branch)
+    await make_address(tx, customer)
+    order = WorkOrder(
+        org_unit_id=branch.id,
+        source="test",
+        external_id=new_id().hex,
+        content_hash="",
+        work_type=WorkType.REPAIR,
+        state=State.ON_SITE if ended is None else State.COMPLETED,
+        customer_id=customer.id,
+        address="碧波园3栋2单元1203室",
+        summary="宽带断网",
+        estimated_minutes=60,
+        reported_at=now - timedelta(hours=2),
+        received_at=now - timedelta(hours=2),
+        holder_id=technician.id,
+    )
+    tx.add(order)
+    await tx.flush()
+    visit = Visit(
+        work_order_id=order.id,
+        technician_id=technician.id,
+        travel_started_at=now - timedelta(minutes=30),
+        checked_in_at=None if checked_in is None else now + checked_in,
+        ended_at=None if ended is None else now + ended,
+    )
+    tx.add(visit)
+    await tx.flush()
+    seller = caller_for(Role.TECHNICIAN, branch, account_id=account.id, technician_id=technician.id)
+    return Door(branch, technician, seller, customer, order, visit)
+
+
+async def make_draft(
+    tx: AsyncSession,
+    door: Door,
+    *,
+    now: datetime,
+    sale_id: UUID | None = None,
+    lines: Sequence[Line] = (Line("SPEED-1000", 1),),
+) -> Sale:
+    """Put a sale together as the phone does; its offerings must be in the catalogue."""
+    return await service.put_together(
+        tx,
+        sale_id=sale_id or new_id(),
+        visit_id=door.visit.id,
+        lines=lines,
+        caller=door.seller,
+        now=now,
+    )
+
+
+async def agree(tx: AsyncSession, door: Door, sale_id: UUID, *, now: datetime) -> Sale:
+    """Confirm a sale with the customer's signature as the phone does."""
+    return await service.confirm(
+        tx,
+        sale_id=sale_id,
+        kind=ConsentKind.SIGNATURE,
+        given_at=now,
+        evidence=SIGNATURE,
+        caller=door.seller,
+        now=now,
+    )
+
+
+async def make_confirmed(
+    tx: AsyncSession,
+    door: Door,
+    *,
+    now: datetime,
+    lines: Sequence[Line] = (Line("SPEED-1000", 1),),
+) -> Sale:
+    """Put a sale together and confirm it; its job is told in the same transaction."""
+    draft = await make_draft(tx, door, now=now, lines=lines)
+    return await agree(tx, door, draft.id, now=now)
+
+
+def sale_body(door: Door, *items: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Write what a phone posts to /v1/sales; one SPEED-1000 unless told otherwise."""
+    return {
+        "id": str(new_id()),
+        "visit_id": str(door.visit.id),
+        "items": list(items) or [{"offering_code": "SPEED-1000"}],
+        **fields,
+    }
+
+
+def consent_body(given_at: datetime, **fields: Any) -> dict[str, Any]:
+    """Write what a phone posts to confirm a sale; a signature unless told otherwise."""
+    consent = {"kind": "signature", "given_at": given_at.isoformat(), **(fields or SIGNATURE)}
+    return {"consent": consent}
+
+
+async def jobs_of(session: AsyncSession, event: str = "sale.confirmed") -> list[str]:
+    """List the sales that jobs of an event are waiting for, in the order they were told."""
+    rows = await session.scalars(
+        text(
+            "SELECT args ->> 'sale_id' FROM procrastinate_jobs"
+            " WHERE task_name = :event AND status = 'todo' ORDER BY id"
+        ),
+        {"event": event},
+    )
+    return list(rows)

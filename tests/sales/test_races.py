@@ -1,0 +1,209 @@
+"""Two phones, double taps and lost commits, with real connections: one sale, one job."""
+
+import asyncio
+from collections import Counter
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from app.auth.models import AuditEntry
+from app.core.db import new_id
+from app.core.errors import SameIdOtherContent
+from app.sales import service
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import Line, SaleRefused, SaleState
+from tests.make.auth import bearer
+from tests.make.races import until_waiting
+from tests.make.sales import (
+    agree,
+    consent_body,
+    jobs_of,
+    make_confirmed,
+    make_door,
+    make_draft,
+    sale_body,
+)
+from tests.sales.conftest import fill_catalogue
+
+TV = (Line("TV-4K", 1),)
+
+
+@pytest.fixture
+async def real_door(real_database, clock):
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        return await make_door(tx, now=clock.now())
+
+
+@pytest.fixture
+def real_post(real_app, real_http, real_door):
+    async def send(path, body=None) -> httpx.Response:
+        headers = bearer(real_app, real_door.seller)
+        return await real_http.post(f"/v1/sales{path}", json=body, headers=headers)
+
+    return send
+
+
+async def test_the_job_is_there_exactly_when_the_sale_is_confirmed(real_database, real_door, clock):
+    async with real_database.begin() as tx:
+        draft = await make_draft(tx, real_door, now=clock.now())
+    with suppress(ZeroDivisionError):
+        async with real_database.begin() as tx:
+            await agree(tx, real_door, draft.id, now=clock.now())
+            assert await jobs_of(tx) == [str(draft.id)]
+            raise ZeroDivisionError
+    async with real_database.read() as read:
+        assert await jobs_of(read) == []
+        assert (await read.get_one(Sale, draft.id)).state is SaleState.DRAFT
+    async with real_database.begin() as tx:
+        await agree(tx, real_door, draft.id, now=clock.now())
+        async with real_database.read() as read:
+            assert await jobs_of(read) == []  # nobody hears of it before the commit
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [str(draft.id)]
+        assert (await read.get_one(Sale, draft.id)).state is SaleState.CONFIRMED
+
+
+async def test_a_connection_lost_at_the_commit_leaves_neither_sale_nor_job(
+    real_database, real_door, real_post, clock, monkeypatch
+):
+    """The phone is told that nothing was recorded, and that is so."""
+    body = sale_body(real_door)
+    await real_post("", body)
+
+    async def cut(session, request):
+        connection = await session.connection()
+        raw = await connection.get_raw_connection()
+        await raw.driver_connection.close()
+
+    monkeypatch.setattr(real_database, "before_commit", cut)
+    answer = await real_post(f"/{body['id']}/confirm", consent_body(clock.now()))
+    assert answer.status_code == 503
+    monkeypatch.undo()
+    async with real_database.read() as read:
+        assert await jobs_of(read) == []
+    answer = await real_post(f"/{body['id']}/confirm", consent_body(clock.now()))
+    assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [body["id"]]
+
+
+@pytest.mark.parametrize("lines", [None, TV])
+async def test_two_phones_put_the_same_sale_together(real_database, real_door, clock, lines):
+    """The second waits for the first; then it is the same sale, or a refusal."""
+    sale_id = new_id()
+
+    async def second():
+        async with real_database.begin() as tx:
+            more = {"lines": lines} if lines else {}
+            return await make_draft(tx, real_door, sale_id=sale_id, now=clock.now(), **more)
+
+    async with real_database.begin() as tx:
+        first = await make_draft(tx, real_door, sale_id=sale_id, now=clock.now())
+        other = asyncio.create_task(second())
+        await until_waiting(real_database)
+    if lines is None:
+        assert (await other).content_hash == first.content_hash
+    else:
+        with pytest.raises(SameIdOtherContent):
+            await other
+    async with real_database.read() as read:
+        items = (await read.scalars(select(SaleItem))).all()
+    assert [item.offering_code for item in items] == ["SPEED-1000"]
+
+
+async def test_a_sale_whose_first_sender_rolls_back_is_made_by_the_second(
+    real_database, real_door, clock
+):
+    sale_id = new_id()
+
+    async def second():
+        async with real_database.begin() as tx:
+            await make_draft(tx, real_door, sale_id=sale_id, now=clock.now())
+
+    with suppress(ZeroDivisionError):
+        async with real_database.begin() as tx:
+            await make_draft(tx, real_door, sale_id=sale_id, now=clock.now())
+            other = asyncio.create_task(second())
+            await until_waiting(real_database)
+            raise ZeroDivisionError
+    await other
+    async with real_database.read() as read:
+        assert await read.get(Sale, sale_id) is not None
+        assert await read.scalar(select(func.count()).select_from(SaleItem)) == 1
+
+
+async def test_two_phones_confirm_the_same_sale(real_database, real_door, clock):
+    async with real_database.begin() as tx:
+        draft = await make_draft(tx, real_door, now=clock.now())
+
+    async def second():
+        async with real_database.begin() as tx:
+            return await agree(tx, real_door, draft.id, now=clock.now())
+
+    async with real_database.begin() as tx:
+        await agree(tx, real_door, draft.id, now=clock.now())
+        other = asyncio.create_task(second())
+        await until_waiting(real_database)
+    assert (await other).state is SaleState.CONFIRMED
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [str(draft.id)]
+
+
+async def test_confirming_and_cancelling_at_once_ends_in_one_of_the_two(
+    real_database, real_door, clock
+):
+    async with real_database.begin() as tx:
+        draft = await make_draft(tx, real_door, now=clock.now())
+
+    async def cancel():
+        async with real_database.begin() as tx:
+            await service.cancel(tx, sale_id=draft.id, caller=real_door.seller)
+
+    async with real_database.begin() as tx:
+        await agree(tx, real_door, draft.id, now=clock.now())
+        other = asyncio.create_task(cancel())
+        await until_waiting(real_database)
+    with pytest.raises(SaleRefused):
+        await other
+    async with real_database.read() as read:
+        assert (await read.get_one(Sale, draft.id)).state is SaleState.CONFIRMED
+        assert await jobs_of(read) == [str(draft.id)]
+
+
+async def test_a_double_tap_many_times_over_is_one_sale_one_job_one_trace(
+    real_database, real_door, real_post, clock
+):
+    body = sale_body(real_door)
+    made = await asyncio.gather(*(real_post("", body) for _ in range(12)))
+    assert Counter(answer.status_code for answer in made) == {201: 12}
+    assert len({answer.content for answer in made}) == 1
+    consent = consent_body(clock.now())
+    confirmed = await asyncio.gather(
+        *(real_post(f"/{body['id']}/confirm", consent) for _ in range(12))
+    )
+    assert Counter(answer.status_code for answer in confirmed) == {200: 12}
+    assert len({answer.content for answer in confirmed}) == 1
+    async with real_database.read() as read:
+        assert await read.scalar(select(func.count()).select_from(Sale)) == 1
+        assert await read.scalar(select(func.count()).select_from(SaleItem)) == 1
+        assert await jobs_of(read) == [body["id"]]
+        traces = await read.scalars(
+            select(AuditEntry.action).where(AuditEntry.changed_ids.contains([UUID(body["id"])]))
+        )
+        assert sorted(traces) == ["sales_confirm", "sales_put_together"]
+
+
+async def test_many_sales_at_once_have_a_job_each(real_database, real_door, clock):
+    async def one():
+        async with real_database.begin() as tx:
+            return (await make_confirmed(tx, real_door, now=clock.now(), lines=TV)).id
+
+    made = await asyncio.gather(*(one() for _ in range(12)))
+    clock.tick(timedelta(minutes=1))
+    async with real_database.read() as read:
+        assert sorted(await jobs_of(read)) == sorted(map(str, made))
