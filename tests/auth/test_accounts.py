@@ -178,7 +178,9 @@ async def test_these_doors_are_for_administrators(http, app, province, role, met
 # --- passwords, closing, opening again --------------------------------------------------------
 
 
-async def test_a_new_password_ends_every_sign_in_and_lifts_the_lock(http, tx, admin, shenzhen):
+async def test_a_new_password_ends_every_sign_in_and_lifts_the_lock(
+    http, tx, admin, shenzhen, real_time
+):
     person = await make_account(tx, shenzhen, role=Role.SUPERVISOR, username="li.wei")
     token = (await sign_in(http, "li.wei")).json()["refresh_token"]
     for _ in range(7):

@@ -36,7 +36,7 @@ async def sign_in(http, password=PASSWORD):
 
 
 async def test_many_guesses_at_once_get_no_more_tries_than_one_after_another(
-    real_http, real_database, person
+    real_http, real_database, person, real_time
 ):
     answers = await asyncio.gather(*(sign_in(real_http, f"guess number {n}") for n in range(30)))
     statuses = [answer.status_code for answer in answers]
@@ -73,7 +73,9 @@ async def test_right_logins_at_once_all_come_in(real_http, person):
     assert [answer.status_code for answer in answers] == [200] * 5
 
 
-async def test_a_refresh_sent_twice_at_once_has_one_answer(real_http, real_database, person):
+async def test_a_refresh_sent_twice_at_once_has_one_answer(
+    real_http, real_database, person, real_time
+):
     token = (await sign_in(real_http)).json()["refresh_token"]
     answers = await asyncio.gather(*(refresh(real_http, token) for _ in range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6

@@ -12,17 +12,8 @@ from app.auth import jobs
 from app.auth.models import AuditEntry, LoginGuard, RefreshToken
 from app.auth.rules import SCOPES, Role
 from app.core import clock as clock_module
-from app.core.clock import FixedClock
 from app.core.jobs import Worker
 from tests.make.auth import PASSWORD, make_account, make_org_unit
-
-
-@pytest.fixture
-def real_time(monkeypatch):
-    """Real time, which tokens and locks go by, held still and moved by the test."""
-    held = FixedClock(clock_module.wall())
-    monkeypatch.setattr(clock_module, "wall", held.now)
-    return held
 
 
 @pytest.fixture
