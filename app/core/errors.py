@@ -30,8 +30,13 @@ class Problem(Exception):
         super().__init__(self.detail("en"))
 
     def detail(self, lang: Lang) -> str:
-        """Say what the caller can do next, with the facts filled in."""
-        return self.advice.say(lang).format_map(_Facts(self.facts))
+        """Say what the caller can do next, with the facts filled in; a list is read out."""
+        between = "、" if lang == "zh" else ", "
+        said = {
+            name: between.join(map(str, value)) if isinstance(value, list) else value
+            for name, value in self.facts.items()
+        }
+        return self.advice.say(lang).format_map(_Facts(said))
 
     @classmethod
     def catalogue(cls) -> list["type[Problem]"]:
