@@ -110,16 +110,31 @@ def openapi(
     from app.main import create_app
 
     document = json.dumps(create_app(Settings()).openapi(), ensure_ascii=False, indent=1) + "\n"
-    path = ROOT / "api_docs" / "openapi.json"
+    _keep("openapi.json", document, check, "make openapi")
+
+
+@cli.command()
+def problems(
+    check: Annotated[bool, typer.Option(help="Only tell whether the file is up to date.")] = False,
+) -> None:
+    """Write api_docs/problems.md, the catalogue of refusals, from the code."""
+    from app.problems import page
+
+    _keep("problems.md", page(), check, "yingwei problems")
+
+
+def _keep(name: str, document: str, check: bool, writing: str) -> None:
+    """Write a file of api_docs, or only compare it with what would be written."""
+    path = ROOT / "api_docs" / name
     if not check:
         path.parent.mkdir(exist_ok=True)
         path.write_text(document, encoding="utf-8")
         typer.echo(f"wrote {path.relative_to(ROOT)}")
         return
     if not path.exists() or path.read_text(encoding="utf-8") != document:
-        typer.echo("api_docs/openapi.json differs from the code: run `make openapi`", err=True)
+        typer.echo(f"api_docs/{name} differs from the code: run `{writing}`", err=True)
         raise typer.Exit(1)
-    typer.echo("api_docs/openapi.json equals the code")
+    typer.echo(f"api_docs/{name} equals the code")
 
 
 @cli.command("first-admin")
@@ -164,6 +179,23 @@ def token(
     from app.auth import command
 
     typer.echo(command.token(Settings(), username, scope))
+
+
+@cli.command()
+def demo(
+    keep: Annotated[
+        bool, typer.Option("--keep/--throw-away", help="Keep the database and go on serving.")
+    ] = True,
+    seconds: Annotated[float, typer.Option(min=20, help="How long the day takes.")] = 90,
+    folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(
+        ".local/demo"
+    ),
+    port: Annotated[int | None, typer.Option(help="The API's port; 8000 if it is free.")] = None,
+) -> None:
+    """Play one working day of the demo city through the API and print it as a table."""
+    from app.demo.run import run
+
+    raise typer.Exit(run(keep=keep, seconds=seconds, folder=folder.absolute(), port=port))
 
 
 @grids.command("import")

@@ -46,7 +46,8 @@ class Problem(Exception):
         while waiting:
             kind = waiting.pop()
             waiting.extend(kind.__subclasses__())
-            found[kind.slug] = kind
+            if "slug" in vars(kind):  # a base without a name of its own is never raised
+                found[kind.slug] = kind
         return [found[slug] for slug in sorted(found)]
 
 
