@@ -109,12 +109,9 @@ class NotInTheCatalogue(Invalid):
     slug = "not-in-the-catalogue"
     title = Words(zh="销售品不在当前目录中", en="Not in the catalogue today")
     advice = Words(
-        zh="{named} 今天没有在售版本,请刷新目录。",
-        en="{named} cannot be sold today; refresh the catalogue.",
+        zh="{offerings} 今天没有在售版本,请刷新目录。",
+        en="{offerings} cannot be sold today; refresh the catalogue.",
     )
-
-    def __init__(self, offerings: Sequence[str]) -> None:
-        super().__init__(offerings=offerings, named=", ".join(offerings))
 
 
 @dataclass(frozen=True)

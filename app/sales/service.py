@@ -117,7 +117,7 @@ async def _priced(
     catalogue = await in_force(tx, await today_of(tx, org_unit_id, now))
     missing = [line.offering_code for line in lines if line.offering_code not in catalogue]
     if missing:
-        raise rules.NotInTheCatalogue(missing)
+        raise rules.NotInTheCatalogue(offerings=missing)
     changed: list[rules.Change] = []
     items = []
     for position, line in enumerate(lines, start=1):

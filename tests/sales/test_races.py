@@ -6,7 +6,6 @@ from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-import httpx
 import pytest
 from sqlalchemy import func, select
 
@@ -41,7 +40,7 @@ async def real_door(real_database, clock):
 
 @pytest.fixture
 def real_post(real_app, real_http, real_door):
-    async def send(path, body=None) -> httpx.Response:
+    async def send(path, body=None):
         headers = bearer(real_app, real_door.seller)
         return await real_http.post(f"/v1/sales{path}", json=body, headers=headers)
 

@@ -1,6 +1,6 @@
 """Who sees which sales, page by page; and what the ordering system's news makes of one."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
@@ -186,12 +186,13 @@ ALL_THREE = {"sent_at", "acknowledged_at", "completed_at"}
 )
 async def test_news_moves_a_sale_forward_and_dates_it(tx, door, clock, news, state, dated):
     sale = await make_confirmed(tx, door, now=clock.now())
-    first = {}
+    first: dict[str, datetime] = {}
     for wanted in news:
         clock.tick(timedelta(minutes=1))
         await service.follow(tx, sale_id=sale.id, state=wanted, at=clock.now(), reason="no port")
         for name in ("sent_at", "acknowledged_at", "completed_at"):
-            first.setdefault(name, getattr(sale, name)) if getattr(sale, name) else None
+            if getattr(sale, name) is not None:
+                first.setdefault(name, getattr(sale, name))
     await tx.flush()
     assert sale.state is state
     fields = ("sent_at", "acknowledged_at", "completed_at", "rejected_reason")

@@ -173,7 +173,12 @@ def test_what_makes_two_sales_the_same(visit_id, lines, note, same):
             "VPN-9 只能登记商机",
             "For VPN-9 only a lead",
         ),
-        (NotInTheCatalogue(["A-1", "B-2"]), 422, "A-1, B-2 今天没有", "A-1, B-2 cannot be sold"),
+        (
+            NotInTheCatalogue(offerings=["A-1", "B-2"]),
+            422,
+            "A-1, B-2 今天没有",
+            "A-1, B-2 cannot be sold",
+        ),
         (
             PriceChanged([Change("FTTR-2", "monthly", 2900, 3950)]),
             409,

@@ -1,0 +1,171 @@
+"""What a test of deliveries works with: sales to deliver, a worker's steps, and short waits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import FixedClock
+from app.core.db import Database
+from app.core.jobs import Worker
+from app.core.parameter_values import ParameterValue
+from app.core.settings import Settings
+from app.ordering import jobs, queries, service
+from app.ordering.models import OrderCallback, OrderSync
+from app.ordering.order import RemoteOrder
+from app.ordering.rules import OrderingFailed, RemoteState
+from app.ordering.service import Attempt
+from app.sales.models import Sale
+from app.sales.rules import Line
+from tests.make.catalog import make_offering
+from tests.make.sales import Door, make_confirmed, make_door
+
+TIME_LIMIT = 0.5
+
+# Every wait short, so that a test sees in a second what takes an hour in life. `settle` still is
+# longer than the simulator works on a request, which is what exactly-once rests on.
+SHORT = {
+    "ordering.first_delay_seconds": 0.05,
+    "ordering.longest_delay_seconds": 0.2,
+    "ordering.settle_seconds": 0.2,
+    "ordering.longest_retry_after_seconds": 0.2,
+    "ordering.tries_unknown": 60,
+    "ordering.poll_soonest_seconds": 0.2,
+    "ordering.poll_latest_seconds": 0.5,
+}
+
+
+async def set_numbers(tx: AsyncSession, numbers: dict[str, float]) -> None:
+    """Put the operator's numbers in force, as of long ago."""
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    tx.add_all(
+        ParameterValue(name=name, valid_from=since, value=value) for name, value in numbers.items()
+    )
+    await tx.flush()
+
+
+@dataclass
+class Desk:
+    """A worker's desk: the sales of one door, and every step of their delivery by hand."""
+
+    database: Database
+    clock: FixedClock
+    door: Door
+    settings: Settings
+    worker: Worker
+
+    async def sell(self, lines: Sequence[Line] = (Line("SPEED-1000", 1),)) -> UUID:
+        """Confirm a sale."""
+        async with self.database.begin() as tx:
+            sale = await make_confirmed(tx, self.door, now=self.clock.now(), lines=lines)
+        return sale.id
+
+    async def claim(self, sale_id: UUID) -> Attempt | None:
+        """Claim an attempt, and commit the claim."""
+        async with self.database.begin() as tx:
+            return await service.claim(
+                tx, sale_id, time_limit=TIME_LIMIT, business_now=self.clock.now()
+            )
+
+    async def claimed(self, sale_id: UUID) -> Attempt:
+        """Claim an attempt that must be due."""
+        attempt = await self.claim(sale_id)
+        assert attempt is not None
+        return attempt
+
+    async def settle(self, attempt: Attempt, outcome: Sequence[Any] | OrderingFailed) -> None:
+        """Record what came of an attempt."""
+        async with self.database.begin() as tx:
+            await service.settle(tx, attempt, outcome, self.clock.now())
+
+    async def send(self, sale_id: UUID) -> None:
+        """Do what the job of a confirmed sale does."""
+        await jobs.send_sale(self.worker, sale_id=str(sale_id))
+
+    async def sweep(self) -> None:
+        """Do what the worker does every second."""
+        await jobs.sweep(self.worker)
+
+    async def make_due(self, sale_id: UUID) -> None:
+        """Let the time pass after which a delivery is due again, or a lease has run out."""
+        async with self.database.begin() as tx:
+            await tx.execute(
+                text(
+                    "UPDATE order_sync SET next_try_at = now() - interval '1 s' WHERE sale_id=:id"
+                ),
+                {"id": sale_id},
+            )
+
+    async def sync(self, sale_id: UUID) -> OrderSync:
+        """Read a delivery as it stands."""
+        async with self.database.read() as read:
+            statement = select(OrderSync).where(OrderSync.sale_id == sale_id)
+            return (await read.scalars(statement.execution_options(populate_existing=True))).one()
+
+    async def sale(self, sale_id: UUID) -> Sale:
+        """Read a sale as it stands."""
+        async with self.database.read() as read:
+            return await read.get_one(Sale, sale_id, populate_existing=True)
+
+    async def states(self, sale_ids: Iterable[UUID]) -> list[str]:
+        """Read the states of some sales, in their order."""
+        return [(await self.sale(sale_id)).state.value for sale_id in sale_ids]
+
+    async def callbacks(self) -> list[OrderCallback]:
+        """Read every callback, in the order in which they came."""
+        async with self.database.read() as read:
+            return list(
+                await read.scalars(
+                    select(OrderCallback)
+                    .order_by(OrderCallback.received_at)
+                    .execution_options(populate_existing=True)
+                )
+            )
+
+    async def due(self) -> Sequence[UUID]:
+        """List what is due now."""
+        async with self.database.read() as read:
+            return await queries.due(read, 200)
+
+
+async def make_desk(
+    database: Database,
+    clock: FixedClock,
+    settings: Settings,
+    numbers: dict[str, float] | None = None,
+) -> Desk:
+    """Add a door, a catalogue and the operator's numbers, and set a worker before them."""
+    async with database.begin() as tx:
+        await make_offering(tx, monthly_price_fen=12900, one_off_price_fen=5000, speed_mbps=1000)
+        await make_offering(tx, code="TV-4K", category="tv", monthly_price_fen=2000)
+        door = await make_door(tx, now=clock.now())
+        await set_numbers(tx, numbers or {})
+    return Desk(database, clock, door, settings, Worker(settings, clock, database))
+
+
+def seconds_between(earlier: datetime | None, later: datetime | None) -> float:
+    """Measure from one moment to another; both must have been."""
+    assert earlier is not None and later is not None
+    return (later - earlier) / timedelta(seconds=1)
+
+
+def remote(
+    id_: str = "00000001",
+    state: RemoteState | None = RemoteState.ACKNOWLEDGED,
+    external_id: str | None = None,
+) -> RemoteOrder:
+    """Make an order as the other side might show it."""
+    return RemoteOrder(
+        id=id_,
+        href=f"http://ordering.test/productOrder/{id_}",
+        external_id=external_id,
+        state=state,
+        state_text=state.value if state else None,
+        ordered_at=None,
+        reason=None,
+        item_states=(),
+    )
