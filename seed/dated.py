@@ -1,0 +1,160 @@
+"""Loading promise rules and parameters from YAML: dated rows, of which the past stays as it was."""
+
+from datetime import date, time
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError, field_validator
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import app.main  # noqa: F401 - the roof imports every room, and with it every declared parameter
+from app.core.errors import Invalid
+from app.core.files import Faults, entries_of
+from app.core.http import Code, Input, Moment
+from app.core.i18n import Words
+from app.core.loading import Report
+from app.core.parameter_values import ParameterValue
+from app.core.parameters import Parameter
+from app.workorders.models import PromiseRule
+from app.workorders.rules import WorkType
+
+Fen = Annotated[int, Field(ge=0, le=100_000_000)]
+OrgPath = Annotated[str, Field(max_length=200, pattern=r"^([\w\-]+\.)*$")]
+Entry = TypeVar("Entry", bound=Input)
+
+
+class PromiseIn(Input):
+    """One promise rule of a file: see `workorders.models.PromiseRule`; times are local."""
+
+    code: Code
+    org_path: OrgPath = ""
+    work_type: WorkType
+    valid_from: date
+    valid_to: date | None = None
+    cut_off: time | None = None
+    due_time: time
+    hours_after: Annotated[float, Field(gt=0, le=8760)]
+    compensation_fen: Fen
+    compensation_per: Literal["order", "day"]
+    compensation_cap_fen: Fen
+
+
+class ParameterIn(Input):
+    """One value of a file: a number from a moment on, for an org unit's subtree or everybody."""
+
+    name: str
+    org_path: OrgPath = ""
+    valid_from: Moment
+    value: float
+
+    @field_validator("name")
+    @classmethod
+    def _declared(cls, name: str) -> str:
+        if name not in Parameter.known:
+            raise ValueError("no such parameter")
+        return name
+
+
+def _read(
+    what: str, key: str, kind: type[Entry], document: str, faults: Faults
+) -> list[tuple[int, Entry]]:
+    common, entries = entries_of(what, document, key)
+    for name in common:
+        faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
+    good = []
+    for line, given in entries:
+        try:
+            good.append((line, kind.model_validate(given)))
+        except ValidationError as wrong:
+            for error in wrong.errors():
+                place = ".".join(map(str, error["loc"])) or None
+                value = None if error["type"] == "missing" else error["input"]
+                faults.note(line, place, value, Words(f"填写有误:{error['msg']}", error["msg"]))
+    return good
+
+
+async def load_promise_rules(
+    tx: AsyncSession, document: str, *, skip_refused: bool = False
+) -> Report:
+    """Load promise rules from YAML: `promise_rules`, each a `PromiseIn`, by code.
+
+    What was promised stays promised: of a known rule only `valid_to` may change, anything else
+    needs a new code. Raises FileRefused when an entry is wrong, unless `skip_refused`.
+    """
+    faults = Faults()
+    good = _read("promise-rules", "promise_rules", PromiseIn, document, faults)
+    held = {rule.code: rule for rule in await tx.scalars(select(PromiseRule))}
+    new: list[PromiseRule] = []
+    ended: list[tuple[PromiseRule, date | None]] = []
+    for line, entry in good:
+        given = entry.model_dump()
+        rule = held.get(entry.code)
+        if rule is None:
+            held[entry.code] = PromiseRule(**given)
+            new.append(held[entry.code])
+            continue
+        differs = [name for name, value in given.items() if getattr(rule, name) != value]
+        if differs == ["valid_to"] and rule not in new:
+            ended.append((rule, entry.valid_to))
+        elif differs or rule in new:
+            words = Words(
+                zh="已生效的承诺不改写:请用新的编码",
+                en="a promise is not rewritten: use a new code",
+            )
+            faults.note(line, differs[0] if differs else "code", entry.code, words)
+    if not skip_refused:
+        faults.refuse("promise-rules")
+    tx.add_all(new)
+    for rule, valid_to in ended:
+        rule.valid_to = valid_to
+    await tx.flush()
+    return _report("promise-rules", good, faults, len(new), len(ended))
+
+
+async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load parameters from YAML: `parameters`, each a `ParameterIn`, by name, unit and moment.
+
+    Raises FileRefused when a name is not declared or a value out of bounds, unless `skip_refused`.
+    """
+    faults = Faults()
+    good = _read("parameters", "parameters", ParameterIn, document, faults)
+    held = {
+        (row.name, row.org_path, row.valid_from): row
+        for row in await tx.scalars(select(ParameterValue))
+    }
+    new: list[ParameterValue] = []
+    changed: list[tuple[ParameterValue, float]] = []
+    for line, entry in good:
+        try:
+            Parameter.known[entry.name].checked(entry.value)
+        except Invalid as wrong:
+            message = wrong.facts["errors"][0]["message"]
+            faults.note(line, "value", entry.value, Words(f"超出范围:{message}", message))
+            continue
+        place = (entry.name, entry.org_path, entry.valid_from)
+        row = held.get(place)
+        if row is None:
+            held[place] = ParameterValue(**entry.model_dump())
+            new.append(held[place])
+        elif row.value != entry.value:
+            changed.append((row, entry.value))
+    if not skip_refused:
+        faults.refuse("parameters")
+    tx.add_all(new)
+    for row, value in changed:
+        row.value = value
+    await tx.flush()
+    return _report("parameters", good, faults, len(new), len(changed))
+
+
+def _report(what: str, good: list[Any], faults: Faults, inserted: int, updated: int) -> Report:
+    lines = {line for line, _ in good} | faults.lines
+    return Report(
+        what=what,
+        read=len(lines),
+        inserted=inserted,
+        updated=updated,
+        unchanged=len(lines) - inserted - updated - len(faults.lines),
+        refused=len(faults.lines),
+        bad=sorted(faults.bad),
+    )

@@ -1,0 +1,103 @@
+"""Promise rules and parameters come in by YAML, and what was promised is not rewritten."""
+
+from datetime import date, time
+
+import pytest
+from sqlalchemy import select
+
+from app.core.files import FileRefused
+from app.core.parameter_values import ParameterValue
+from app.workorders.models import PromiseRule
+from seed.dated import load_parameters, load_promise_rules
+
+PROMISE = """
+promise_rules:
+- code: p1
+  org_path: yj.
+  work_type: repair
+  valid_from: 2025-01-01
+  cut_off: "16:00"
+  due_time: "23:59"
+  hours_after: 24
+  compensation_fen: 1000
+  compensation_per: day
+  compensation_cap_fen: 10000
+"""
+PARAMETER = """
+parameters:
+- name: visits.far_check_in_m
+  org_path: yj.
+  valid_from: 2026-01-01T00:00:00+08:00
+  value: 200
+"""
+
+
+def counts(report):
+    return report.inserted, report.updated, report.unchanged, report.refused
+
+
+async def test_a_promise_is_loaded_once(tx):
+    assert counts(await load_promise_rules(tx, PROMISE)) == (1, 0, 0, 0)
+    assert counts(await load_promise_rules(tx, PROMISE)) == (0, 0, 1, 0)
+    rule = await tx.scalar(select(PromiseRule))
+    assert (rule.cut_off, rule.due_time, rule.valid_from) == (
+        time(16, 0),
+        time(23, 59),
+        date(2025, 1, 1),
+    )
+
+
+async def test_a_promise_can_end_and_is_not_rewritten(tx):
+    await load_promise_rules(tx, PROMISE)
+    ended = f"{PROMISE}  valid_to: 2026-06-01\n"
+    assert counts(await load_promise_rules(tx, ended)) == (0, 1, 0, 0)
+    with pytest.raises(FileRefused) as refused:
+        await load_promise_rules(tx, ended.replace("10000", "20000"))
+    assert refused.value.facts["lines"][0]["field"] == "compensation_cap_fen"
+    rule = await tx.scalar(select(PromiseRule))
+    assert (rule.valid_to, rule.compensation_cap_fen) == (date(2026, 6, 1), 10000)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "field"),
+    [
+        ("repair", "dance", "work_type"),
+        ("hours_after: 24", "hours_after: 0", "hours_after"),
+        ("per: day", "per: moon", "compensation_per"),
+        ("org_path: yj.", "org_path: yj", "org_path"),
+        ('"16:00"', '"25:00"', "cut_off"),
+        ("  due_time", "  dew_time", "due_time"),
+    ],
+)
+async def test_bad_promises_are_named(tx, was, becomes, field):
+    with pytest.raises(FileRefused) as refused:
+        await load_promise_rules(tx, PROMISE.replace(was, becomes))
+    assert refused.value.facts["line"] == 3
+    assert field in {fault["field"] for fault in refused.value.facts["lines"]}
+    report = await load_promise_rules(tx, PROMISE.replace(was, becomes), skip_refused=True)
+    assert counts(report) == (0, 0, 0, 1)
+
+
+async def test_parameters_are_loaded_once_and_changed_by_moment(tx):
+    assert counts(await load_parameters(tx, PARAMETER)) == (1, 0, 0, 0)
+    assert counts(await load_parameters(tx, PARAMETER)) == (0, 0, 1, 0)
+    assert counts(await load_parameters(tx, PARAMETER.replace("200", "250"))) == (0, 1, 0, 0)
+    later = PARAMETER.replace("2026-01-01", "2026-02-01")
+    assert counts(await load_parameters(tx, later)) == (1, 0, 0, 0)
+    values = await tx.scalars(select(ParameterValue.value).order_by(ParameterValue.valid_from))
+    assert values.all() == [250, 200]
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "field"),
+    [
+        ("visits.far_check_in_m", "visits.mood", "name"),
+        ("value: 200", "value: -1", "value"),
+        ("value: 200", "value: many", "value"),
+        ("+08:00", "", "valid_from"),
+    ],
+)
+async def test_bad_parameters_are_named(tx, was, becomes, field):
+    with pytest.raises(FileRefused) as refused:
+        await load_parameters(tx, PARAMETER.replace(was, becomes))
+    assert [fault["field"] for fault in refused.value.facts["lines"]] == [field]
