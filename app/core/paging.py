@@ -6,7 +6,7 @@ Keyset paging costs the same for the first and the thousandth page, unlike an of
 import base64
 import binascii
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -27,9 +27,9 @@ PageToken = Annotated[
 ]
 
 
-def token_of(*key: datetime | UUID | str | int) -> str:
+def token_of(*key: date | datetime | UUID | str | int) -> str:
     """Write the sort key of a page's last row as an opaque token."""
-    plain = [part.isoformat() if isinstance(part, datetime) else part for part in key]
+    plain = [part.isoformat() if isinstance(part, date) else part for part in key]
     return base64.urlsafe_b64encode(orjson.dumps(plain)).decode().rstrip("=")
 
 
@@ -52,6 +52,8 @@ def key_of(token: str, *kinds: type) -> tuple[Any, ...]:
 def _read(part: Any, kind: type) -> Any:
     if kind is datetime:
         return datetime.fromisoformat(part)
+    if kind is date:
+        return date.fromisoformat(part)
     if kind is UUID:
         return UUID(part)
     if not isinstance(part, kind):

@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy import select
 
+from app.auth import audit
 from app.auth.models import OrgUnit
-from app.core.clock import wall
+from app.core.clock import clock_from
 from app.core.db import open_database
 from app.core.errors import NotFound
 from app.core.geo import CoordSys
@@ -35,27 +36,27 @@ def import_file(
 ) -> None:
     """Import a GeoJSON file into the settings' database and print what became of each feature.
 
-    Raises what `layers.read_layer` and `importing.write_layer` raise, and NotFound for an unknown
-    org unit; then nothing is imported.
+    A dry run prints the same and writes nothing. Raises what `layers.read_layer` and
+    `importing.write_layer` raise, and NotFound for an unknown org unit; then nothing is imported.
     """
     console = Console()
     with console.status("reading and comparing the boundaries"):
         layer = read_layer(
-            file.read_bytes(), coordsys=coordsys, name_field=name_field, code_field=code_field
+            file.read_bytes(),
+            coordsys=coordsys,
+            name_field=name_field,
+            code_field=code_field,
+            prefix=prefix,
         )
         compared = coverage(layer.boundaries())
     _tell(console, layer, compared)
-    bad = importing.refused(layer)
-    if bad and not skip_refused:
-        raise importing.LayerHasRefusals(features=bad[:5], refused=len(bad))
-    if dry_run:
-        console.print("dry run: nothing was written")
-        return
 
     async def write() -> importing.Imported:
         database = open_database(settings)
+        database.before_commit = audit.record
         try:
             async with database.begin() as tx:
+                audit.acting(tx, "command_line_grids_import")
                 unit = await tx.scalar(select(OrgUnit.id).where(OrgUnit.code == org_unit_code))
                 if unit is None:
                     raise NotFound(org_unit_code=org_unit_code)
@@ -65,9 +66,9 @@ def import_file(
                     org_unit_id=unit,
                     kind=kind,
                     source=f"import:{file.name}:{coordsys.value}",
-                    now=wall(),
-                    prefix=prefix,
+                    now=clock_from(settings.clock).now(),
                     skip_refused=skip_refused,
+                    dry_run=dry_run,
                 )
         finally:
             await database.close()
@@ -75,7 +76,8 @@ def import_file(
     done = asyncio.run(write())
     console.print(
         f"{len(done.created)} grids created, {len(done.reshaped)} reshaped,"
-        f" {len(done.unchanged)} unchanged"
+        f" {len(done.unchanged)} unchanged, {len(done.renamed)} renamed"
+        + (" (dry run: nothing was written)" if dry_run else "")
     )
 
 

@@ -12,10 +12,11 @@ import shapely
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.core.db import new_id
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
-from app.grids.layers import Layer, Verdict
+from app.grids.layers import Finding, Layer, LayerFeature, Verdict
 from app.grids.rules import GridKind
 
 
@@ -24,11 +25,13 @@ class LayerHasRefusals(Invalid):
 
     slug = "layer-has-refusals"
     title: ClassVar[Words] = Words(
-        zh="图层中有要素无法导入,未导入任何内容", en="Some features cannot be taken; none was"
+        zh="图层中有要素无法导入，未导入任何内容", en="Some features cannot be taken; none was"
     )
     advice: ClassVar[Words] = Words(
-        zh="请按 facts.features 逐条修改,或选择跳过它们(skip_refused)。",
-        en="Mend what facts.features names, or ask to leave those out (skip_refused).",
+        zh="有 {refused} 个要素无法导入；请按 facts.features 逐条修改，或选择跳过它们"
+        "（skip_refused）。",
+        en="{refused} features cannot be taken: mend what facts.features names, or ask to leave "
+        "those out (skip_refused).",
     )
 
 
@@ -38,18 +41,35 @@ class CodeElsewhere(Conflict):
     slug = "grid-code-elsewhere"
     title: ClassVar[Words] = Words(zh="网格编码已被其他单位使用", en="Grid codes used elsewhere")
     advice: ClassVar[Words] = Words(
-        zh="编码 {codes} 属于其他单位,请更换编码字段或前缀。",
+        zh="编码 {codes} 属于其他单位，请更换编码字段或前缀。",
         en="{codes} belong to another unit; choose another code field or a prefix.",
+    )
+
+
+class CodeOfAnother(Conflict):
+    """A code made from a name is already that of a grid with another name."""
+
+    slug = "grid-code-of-another"
+    title: ClassVar[Words] = Words(
+        zh="由名称生成的编码已属于别的网格", en="Codes made from names belong to other grids"
+    )
+    advice: ClassVar[Words] = Words(
+        zh="{clashes}；请选择编码字段，或使用前缀。如确为同一网格改名，也请提供编码字段。",
+        en="{clashes}; choose a code field or a prefix. To rename a grid, give its code too.",
     )
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did to the grids; codes in the order of the file."""
+    """What an import did to the grids; codes in the order of the file.
+
+    A renamed grid is also among the reshaped or the unchanged ones.
+    """
 
     created: Sequence[str]
     reshaped: Sequence[str]
     unchanged: Sequence[str]
+    renamed: Sequence[str]
 
 
 # The lock keeps two imports from making the same grid; reading goes on meanwhile.
@@ -57,7 +77,7 @@ _LOCK = text("SELECT pg_advisory_xact_lock(hashtext('yingwei.grids.import'))")
 
 _KNOWN = text(
     """
-    SELECT g.code, g.id, g.org_unit_id = :org_unit_id AS ours, b.id AS boundary_id,
+    SELECT g.code, g.id, g.name, g.org_unit_id = :org_unit_id AS ours,
         ST_Equals(b.boundary, ST_GeomFromWKB(given.wkb, 4326)) AS same
     FROM unnest(CAST(:codes AS text[]), CAST(:wkbs AS bytea[])) AS given (code, wkb)
     JOIN grid g ON g.code = given.code
@@ -72,15 +92,26 @@ _INSERT_GRIDS = text(
         AS given (id, code, name)
     """
 )
+_RENAME = text(
+    """
+    UPDATE grid SET name = given.name, version = version + 1
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) AS given (id, name)
+    WHERE grid.id = given.id
+    """
+)
+# Business time may be a demo's, and so behind the one a boundary began at; a time never ends before
+# it began, and the next begins where it ended.
 _CLOSE = text(
-    "UPDATE grid_boundary SET valid_to = :now"
+    "UPDATE grid_boundary SET valid_to = greatest(:now, valid_from)"
     " WHERE valid_to IS NULL AND grid_id = ANY(CAST(:ids AS uuid[]))"
 )
 _INSERT_BOUNDARIES = text(
     """
     INSERT INTO grid_boundary (id, grid_id, boundary, area_m2, valid_from, source, notes)
-    SELECT id, grid_id, ST_Multi(ST_GeomFromWKB(wkb, 4326)), area_m2, :now, :source,
-        CAST(notes AS jsonb)
+    SELECT id, grid_id, ST_Multi(ST_GeomFromWKB(wkb, 4326)), area_m2,
+        greatest(:now, (SELECT max(valid_to) FROM grid_boundary old
+                        WHERE old.grid_id = given.grid_id)),
+        :source, CAST(notes AS jsonb)
     FROM unnest(CAST(:ids AS uuid[]), CAST(:grid_ids AS uuid[]), CAST(:wkbs AS bytea[]),
         CAST(:areas AS float8[]), CAST(:notes AS text[]))
         AS given (id, grid_id, wkb, area_m2, notes)
@@ -140,65 +171,93 @@ async def write_layer(
     kind: GridKind,
     source: str,
     now: datetime,
-    prefix: str = "",
     skip_refused: bool = False,
+    dry_run: bool = False,
 ) -> Imported:
-    """Write a layer's grids for an org unit, merged with what is there by `prefix` + code.
+    """Write a layer's grids for an org unit, merged by code with what is there.
 
     A known grid whose shape is the same is left alone; where it changed, the old boundary ends at
-    `now` and the new one begins, so the past stays readable. Raises LayerHasRefusals (unless those
-    features are to be left out) and CodeElsewhere; then nothing is written.
+    `now` and the new one begins, so the past stays readable. A name that changed is changed where
+    the file gives the codes. A dry run tells what would be done, leaving out what is refused, and
+    writes nothing. Raises LayerHasRefusals (unless those features are to be left out),
+    CodeElsewhere and CodeOfAnother; then nothing is written.
     """
     bad = refused(layer)
-    if bad and not skip_refused:
-        raise LayerHasRefusals(features=bad[:200], refused=len(bad))
+    if bad and not (skip_refused or dry_run):
+        raise LayerHasRefusals(refused=len(bad), features=bad[:200])
     await tx.execute(_LOCK)
-    features = {prefix + feature.key: feature for feature in layer.features}
-    codes = list(features)
-    wkbs = {code: shapely.to_wkb(feature.geometry) for code, feature in features.items()}
-    known = {
-        row.code: row
-        for row in await tx.execute(
-            _KNOWN,
-            {"codes": codes, "wkbs": [wkbs[code] for code in codes], "org_unit_id": org_unit_id},
-        )
-    }
-    elsewhere = [code for code, row in known.items() if not row.ours]
-    if elsewhere:
-        raise CodeElsewhere(codes=elsewhere[:20])
-    created = [code for code in codes if code not in known]
-    reshaped = [code for code in codes if code in known and not known[code].same]
-    ids = {code: known[code].id if code in known else new_id() for code in codes}
-    changed = created + reshaped
-    if changed:
+    features = {feature.code: feature for feature in layer.features}
+    known = await _known(tx, features, org_unit_id)
+    renamed = [code for code, row in known.items() if row.name != features[code].name]
+    if renamed and not layer.coded:
+        clashes = [f"{code}: {known[code].name} / {features[code].name}" for code in renamed[:20]]
+        raise CodeOfAnother(clashes=", ".join(clashes))
+    done = Imported(
+        created=[code for code in features if code not in known],
+        reshaped=[code for code in features if code in known and not known[code].same],
+        unchanged=[code for code in features if code in known and known[code].same],
+        renamed=renamed,
+    )
+    if dry_run:
+        return done
+    ids = {code: known[code].id if code in known else new_id() for code in features}
+    if done.created:
         await tx.execute(
             _INSERT_GRIDS,
             {
-                "ids": [ids[code] for code in created],
-                "codes": created,
-                "names": [features[code].name for code in created],
+                "ids": [ids[code] for code in done.created],
+                "codes": done.created,
+                "names": [features[code].name for code in done.created],
                 "org_unit_id": org_unit_id,
                 "kind": kind.value,
             },
         )
-        await tx.execute(_CLOSE, {"ids": [ids[code] for code in reshaped], "now": now})
-        await tx.execute(
-            _INSERT_BOUNDARIES,
-            {
-                "ids": [new_id() for _ in changed],
-                "grid_ids": [ids[code] for code in changed],
-                "wkbs": [wkbs[code] for code in changed],
-                "areas": [features[code].area_m2 for code in changed],
-                "notes": [_notes(features[code].notes) for code in changed],
-                "source": source,
-                "now": now,
-            },
-        )
-        for statement in _NEIGHBOURS:
-            await tx.execute(statement.bindparams(ids=[ids[code] for code in changed]))
-    unchanged = [code for code in codes if code in known and known[code].same]
-    return Imported(created, reshaped, unchanged)
+        audit.note(tx, table="grid", operation="insert", ids=[ids[code] for code in done.created])
+    if renamed:
+        changed = [ids[code] for code in renamed]
+        await tx.execute(_RENAME, {"ids": changed, "names": [features[c].name for c in renamed]})
+        audit.note(tx, table="grid", operation="update", ids=changed, columns=["name"])
+    shaped = {ids[code]: features[code] for code in [*done.created, *done.reshaped]}
+    if shaped:
+        await _write_boundaries(tx, shaped, source=source, now=now)
+    return done
 
 
-def _notes(findings: Sequence[Any]) -> str:
+async def _known(
+    tx: AsyncSession, features: dict[str, LayerFeature], org_unit_id: UUID
+) -> dict[str, Any]:
+    wkbs = [shapely.to_wkb(feature.geometry) for feature in features.values()]
+    given = {"codes": list(features), "wkbs": wkbs, "org_unit_id": org_unit_id}
+    rows = {row.code: row for row in await tx.execute(_KNOWN, given)}
+    elsewhere = [code for code in features if code in rows and not rows[code].ours]
+    if elsewhere:
+        raise CodeElsewhere(codes=", ".join(elsewhere[:20]))
+    return {code: rows[code] for code in features if code in rows}
+
+
+async def _write_boundaries(
+    tx: AsyncSession, shaped: dict[UUID, LayerFeature], *, source: str, now: datetime
+) -> None:
+    """End the boundaries in force of these grids, begin new ones, and find their neighbours."""
+    grid_ids = list(shaped)
+    boundary_ids = [new_id() for _ in shaped]
+    await tx.execute(_CLOSE, {"ids": grid_ids, "now": now})
+    await tx.execute(
+        _INSERT_BOUNDARIES,
+        {
+            "ids": boundary_ids,
+            "grid_ids": grid_ids,
+            "wkbs": [shapely.to_wkb(feature.geometry) for feature in shaped.values()],
+            "areas": [feature.area_m2 for feature in shaped.values()],
+            "notes": [_notes(feature.notes) for feature in shaped.values()],
+            "source": source,
+            "now": now,
+        },
+    )
+    audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
+    for statement in _NEIGHBOURS:
+        await tx.execute(statement, {"ids": grid_ids})
+
+
+def _notes(findings: Sequence[Finding]) -> str:
     return orjson.dumps([finding.plain() for finding in findings], default=str).decode()

@@ -74,7 +74,7 @@ class GridMembership(Row, Base):
     """A technician looks after a grid from one day to another (local days, the last excluded).
 
     `weekdays` is a bit mask, Monday = 1 to Sunday = 64. A primary is alone at any time; that is a
-    constraint here and not an `if` anywhere.
+    constraint here and not an `if` anywhere. One that ends on the day it begins was taken back.
     """
 
     __tablename__ = "grid_membership"
@@ -88,7 +88,7 @@ class GridMembership(Row, Base):
         ),
         Index("ix_grid_membership_grid", "grid_id", "kind", "rank"),
         Index("ix_grid_membership_technician", "technician_id"),
-        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates_in_order"),
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="dates_in_order"),
         CheckConstraint("weekdays BETWEEN 1 AND 127", name="some_weekday"),
     )
 

@@ -1,6 +1,8 @@
 """Doorways of grids."""
 
 import asyncio
+from collections.abc import Sequence
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -8,21 +10,23 @@ import numpy as np
 import shapely
 from fastapi import APIRouter, Depends, Query, Request, status
 
-from app.auth import audit
 from app.auth.callers import Caller, caller
-from app.auth.queries import org_unit_coded
+from app.auth.queries import org_unit_coded, technician_works_in
 from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
-from app.core.errors import TooLarge
-from app.core.geo import CoordSys, from_wgs84
+from app.core.errors import NotFound, TooLarge
+from app.core.geo import CoordSys, PointIn, from_wgs84, to_wgs84
 from app.core.http import Code, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
-from app.grids import importing, layers, queries, service
+from app.core.parameter_values import parameters_in_force
+from app.grids import directory, importing, layers, service
+from app.grids.directory import KnownBoundary, KnownGrid, MembershipSearch
 from app.grids.layers import Coverage, Layer, Limits
 from app.grids.models import GridMembership
-from app.grids.queries import KnownGrid
-from app.grids.rules import GridKind
+from app.grids.rules import NEAR_BORDER, GridKind
 from app.grids.schemas import (
+    BoundaryOut,
+    BoundaryPage,
     CoverageOut,
     EndIn,
     FeatureOut,
@@ -32,11 +36,15 @@ from app.grids.schemas import (
     GridPage,
     HoleOut,
     ImportOut,
+    LocateIn,
+    LocateOut,
     MembershipIn,
     MembershipList,
     MembershipOut,
+    MembershipPage,
     NamedMembershipOut,
     OverlapOut,
+    PlaceOut,
 )
 
 router = APIRouter(prefix="/v1", tags=["grids"])
@@ -84,7 +92,9 @@ async def import_layer(
 ) -> ImportOut:
     """Import a GeoJSON layer of grids; with `dry_run` only report what it would do.
 
-    Nothing is imported when a feature must be refused, unless `skip_refused` leaves those out.
+    Nothing is imported when a feature must be refused, unless `skip_refused` leaves those out; a
+    dry run reports the refused ones beside what the others would do. Without a `code_field` the
+    codes are made from the names, with a hyphen for what a code cannot hold.
     """
     limits = Limits()
     data = await _body(request, limits.bytes)
@@ -94,6 +104,7 @@ async def import_layer(
         coordsys=coordsys,
         name_field=name_field,
         code_field=code_field,
+        prefix=prefix,
         limits=limits,
     )
     coverage = await asyncio.to_thread(layers.coverage, layer.boundaries())
@@ -101,22 +112,16 @@ async def import_layer(
     database: Database = request.app.state.database
     async with database.begin(request) as tx:
         org_unit = await org_unit_coded(tx, org_unit_code, supervisor)
-        async with tx.begin_nested() as trial:
-            done = await importing.write_layer(
-                tx,
-                layer,
-                org_unit_id=org_unit.id,
-                kind=kind,
-                source=f"import:{coordsys.value}",
-                now=now,
-                prefix=prefix,
-                skip_refused=skip_refused,
-            )
-            if dry_run:
-                await trial.rollback()
-        if not dry_run:
-            changed = len(done.created) + len(done.reshaped)
-            audit.note(tx, table="grid", operation="import", count=changed)
+        done = await importing.write_layer(
+            tx,
+            layer,
+            org_unit_id=org_unit.id,
+            kind=kind,
+            source=f"import:{coordsys.value}",
+            now=now,
+            skip_refused=skip_refused,
+            dry_run=dry_run,
+        )
     return _report(layer, coverage, done, dry_run=dry_run)
 
 
@@ -129,6 +134,7 @@ def _report(
         created=list(done.created),
         reshaped=list(done.reshaped),
         unchanged=list(done.unchanged),
+        renamed=list(done.renamed),
         features=[
             FeatureOut(
                 index=line.index,
@@ -152,7 +158,7 @@ def _coverage(found: Coverage) -> CoverageOut:
 @router.get("/grids/coverage", operation_id="grids_coverage")
 async def coverage_now(reader: Reader, read: Read) -> CoverageOut:
     """Report where the grids of the caller's part of the organisation overlap or leave gaps."""
-    wkbs = await queries.all_boundaries(read, reader)
+    wkbs = await directory.all_boundaries(read, reader)
 
     def compare() -> Coverage:
         shapes: dict[str, Any] = {code: shapely.from_wkb(wkb) for code, wkb in wkbs.items()}
@@ -164,13 +170,11 @@ async def coverage_now(reader: Reader, read: Read) -> CoverageOut:
 def _shown(grid: KnownGrid, coordsys: CoordSys) -> GridOut:
     fields = grid._asdict()
     wkb = fields.pop("wkb")
-    return GridOut(**fields, coordsys=coordsys, boundary=_geometry(wkb, coordsys))
+    boundary = None if wkb is None else _geometry(wkb, coordsys)
+    return GridOut(**fields, coordsys=coordsys, boundary=boundary)
 
 
-def _geometry(wkb: bytes | None, coordsys: CoordSys) -> Geometry | None:
-    if wkb is None:
-        return None
-
+def _geometry(wkb: bytes, coordsys: CoordSys) -> Geometry:
     def convert(points: Any) -> Any:
         return np.column_stack(from_wgs84(points[:, 0], points[:, 1], coordsys))
 
@@ -199,7 +203,7 @@ async def listed(
 ) -> GridPage:
     """List the grids of the caller's part of the organisation by code."""
     after = key_of(token, str)[0] if token else None
-    found = await queries.grid_page(read, reader, size=size, after=after, shaped=boundaries)
+    found = await directory.grid_page(read, reader, size=size, after=after, shaped=boundaries)
     rows, last = cut(found, size)
     return GridPage(
         grids=[_shown(row, coordsys) for row in rows],
@@ -212,15 +216,86 @@ async def one(
     grid_id: UUID, reader: Reader, read: Read, coordsys: Wanted = CoordSys.GCJ02
 ) -> GridOut:
     """Read a grid with its boundary."""
-    return _shown(await queries.one_grid(read, grid_id, reader), coordsys)
+    return _shown(await directory.one_grid(read, grid_id, reader), coordsys)
+
+
+@router.get("/grids/{grid_id}/boundaries", operation_id="grid_boundaries_list")
+async def history(
+    grid_id: UUID,
+    reader: Reader,
+    read: Read,
+    coordsys: Wanted = CoordSys.GCJ02,
+    size: PageSize = 50,
+    token: PageToken = None,
+) -> BoundaryPage:
+    """List the shapes that a grid has and had, newest first."""
+    await directory.one_grid(read, grid_id, reader)
+    after = key_of(token, datetime, UUID) if token else None
+    found = await directory.boundary_page(read, grid_id, size=size, after=after)
+    rows, last = cut(found, size)
+    return BoundaryPage(
+        boundaries=[_shown_boundary(row, coordsys) for row in rows],
+        next_page_token=token_of(last.valid_from, last.id) if last else None,
+    )
+
+
+def _shown_boundary(known: KnownBoundary, coordsys: CoordSys) -> BoundaryOut:
+    fields = known._asdict()
+    boundary = _geometry(fields.pop("wkb"), coordsys)
+    return BoundaryOut(**fields, coordsys=coordsys, boundary=boundary)
+
+
+@router.post("/grids/locate", operation_id="grids_locate")
+async def locate(body: LocateIn, reader: Reader, read: Read, now: Now) -> LocateOut:
+    """Find the grids of up to 10,000 points, as an order at each would be placed."""
+    lons, lats = _in_wgs84(body.points)
+    parameters = await parameters_in_force(read)
+    near_m = parameters.number(NEAR_BORDER, now, reader.org_path)
+    found = await directory.places(read, lons, lats, reader, near_m=near_m)
+    return LocateOut(places=[PlaceOut.model_validate(place) for place in found])
+
+
+def _in_wgs84(points: Sequence[PointIn]) -> tuple[list[float], list[float]]:
+    """Convert all points of one system at once, which is some ten times quicker than one by one."""
+    lons = np.array([point.lon for point in points])
+    lats = np.array([point.lat for point in points])
+    for coordsys in {point.coordsys for point in points}:
+        of_it = np.array([point.coordsys is coordsys for point in points])
+        lons[of_it], lats[of_it] = to_wgs84(lons[of_it], lats[of_it], coordsys)
+    return lons.tolist(), lats.tolist()
 
 
 @router.get("/grids/{grid_id}/memberships", operation_id="grid_memberships_list")
 async def memberships(grid_id: UUID, reader: Reader, read: Read) -> MembershipList:
     """List who looked, looks and will look after a grid."""
-    await queries.one_grid(read, grid_id, reader)
-    rows = await queries.memberships_of(read, grid_id)
+    await directory.one_grid(read, grid_id, reader)
+    rows = await directory.memberships_of_grid(read, grid_id)
     return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
+
+
+@router.get("/memberships", operation_id="memberships_list")
+async def memberships_of_technician(
+    technician_id: UUID,
+    reader: Reader,
+    read: Read,
+    on: Annotated[
+        date | None, Query(description="Only what is in force on this local day.")
+    ] = None,
+    size: PageSize = 50,
+    token: PageToken = None,
+) -> MembershipPage:
+    """List which grids a technician looks after, has looked and will look after."""
+    if not await technician_works_in(read, technician_id, reader.org_path):
+        raise NotFound(technician_id=technician_id)
+    search = MembershipSearch(
+        technician_id=technician_id, on=on, after=key_of(token, date, UUID) if token else None
+    )
+    found = await directory.memberships_of_technician(read, reader, search, size=size)
+    rows, last = cut(found, size)
+    return MembershipPage(
+        memberships=[NamedMembershipOut.model_validate(row) for row in rows],
+        next_page_token=token_of(last.valid_from, last.id) if last else None,
+    )
 
 
 @router.post(

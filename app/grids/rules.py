@@ -1,9 +1,24 @@
 """Grids' words, and the fixed rule that decides between grids that cover the same point."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
+
+from app.core.i18n import Words
+from app.core.parameters import Parameter
+
+NEAR_BORDER = Parameter(
+    name="grids.near_border_m",
+    default=15,
+    unit="m",
+    words=Words(
+        zh="离网格边界多近的点标记为「临界」",
+        en="How close to a border a point is marked as near it",
+    ),
+    most=1000,
+)
 
 
 class GridKind(StrEnum):
@@ -37,7 +52,8 @@ class Cover:
     """A grid that covers a point: how it claims it and how far inside its border the point lies.
 
     `listed` is true when the grid's own list of buildings names the address; `border_m` is the
-    distance in metres to the nearest border of the grid's polygon, 0 on the border itself.
+    distance in metres to the nearest border of the grid's polygon, 0 on the border itself, as
+    measured with the point's `metres_per_degree`.
     """
 
     code: str
@@ -60,3 +76,23 @@ def settle(covers: Iterable[C]) -> C | None:
         key=lambda cover: (not cover.listed, -round(cover.border_m * 100), cover.code),
         default=None,
     )
+
+
+# WGS-84: semi-major axis in m and squared eccentricity.
+_A = 6378137.0
+_E2 = 0.0066943799901413165
+
+
+def metres_per_degree(lat: float) -> tuple[float, float]:
+    """Give the metres in a degree of longitude and in one of latitude, at a WGS-84 latitude.
+
+    The radii of curvature of the ellipsoid (J. P. Snyder, Map Projections: A Working Manual, USGS
+    PP 1395, eq. 4-18 to 4-20). Borders are straight in degrees (RFC 7946, 3.1.1), so in a plane
+    of these scales a point's distance to a border is right to a millionth at 15 m and to a
+    thousandth at some kilometres. A degree of longitude is never less than a metre, not even at
+    a pole.
+    """
+    phi = math.radians(lat)
+    w2 = 1 - _E2 * math.sin(phi) ** 2
+    a_degree = math.radians(_A) / math.sqrt(w2)
+    return max(a_degree * math.cos(phi), 1.0), a_degree * (1 - _E2) / w2

@@ -1,12 +1,12 @@
 """Wire shapes of grids."""
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.geo import CoordSys
+from app.core.geo import CoordSys, PointIn
 from app.core.http import Answer, Input
 from app.grids.layers import Verdict
 from app.grids.rules import GridKind, GridStage, MembershipKind
@@ -61,6 +61,7 @@ class ImportOut(Answer):
     created: list[str]
     reshaped: list[str]
     unchanged: list[str]
+    renamed: list[str] = Field(description="Codes of known grids that have a new name.")
     features: list[FeatureOut]
     coverage: CoverageOut
 
@@ -91,6 +92,46 @@ class GridPage(Answer):
 
     grids: list[GridOut]
     next_page_token: str | None
+
+
+class BoundaryOut(Answer):
+    """A shape that a grid has or had; `valid_to` null means now."""
+
+    id: UUID
+    valid_from: datetime
+    valid_to: datetime | None
+    area_m2: float
+    source: str
+    notes: list[FindingOut] = Field(description="What its import repaired, merged or dropped.")
+    coordsys: CoordSys
+    boundary: Geometry
+
+
+class BoundaryPage(Answer):
+    """A page of a grid's shapes, newest first."""
+
+    boundaries: list[BoundaryOut]
+    next_page_token: str | None
+
+
+class LocateIn(Input):
+    """Points to find the grids of."""
+
+    points: Annotated[list[PointIn], Field(min_length=1, max_length=10_000)]
+
+
+class PlaceOut(Answer):
+    """Where a point lies; null where no grid of the caller's covers it."""
+
+    grid_id: UUID | None
+    grid_code: str | None
+    near_border: bool = Field(description="Whether a border is so near that the grid is in doubt.")
+
+
+class LocateOut(Answer):
+    """Where the points lie, in the order they were sent."""
+
+    places: list[PlaceOut]
 
 
 class MembershipIn(Input):
@@ -136,8 +177,10 @@ class MembershipOut(Answer):
 
 
 class NamedMembershipOut(MembershipOut):
-    """The same with the technician's code and name."""
+    """The same with what grid and technician are called."""
 
+    grid_code: str
+    grid_name: str
     technician_code: str
     technician_name: str
 
@@ -146,6 +189,13 @@ class MembershipList(Answer):
     """Everybody who looked, looks or will look after a grid."""
 
     memberships: list[NamedMembershipOut]
+
+
+class MembershipPage(Answer):
+    """A page of what a technician looks after, the latest begun first."""
+
+    memberships: list[NamedMembershipOut]
+    next_page_token: str | None
 
 
 class EndIn(Input):

@@ -13,7 +13,7 @@ from app.auth.queries import technician_works_in
 from app.core.db import is_broken
 from app.core.errors import Conflict, Invalid, NotFound, SameIdOtherContent
 from app.core.i18n import Words
-from app.grids import queries
+from app.grids import directory, queries
 from app.grids.models import Grid, GridMembership
 from app.grids.rules import MembershipKind
 
@@ -26,8 +26,10 @@ class PrimaryTaken(Conflict):
         zh="该网格在此期间已有主责人员", en="This grid already has a primary in that time"
     )
     advice: ClassVar[Words] = Words(
-        zh="请先结束 {technician_code} 自 {valid_from} 起的主责,或改为备岗。",
-        en="End {technician_code}'s time as primary (from {valid_from}) first, or make a backup.",
+        zh="{technician_name}（{technician_code}）自 {valid_from} 起为主责；"
+        "请先结束其主责，或改为备岗。",
+        en="{technician_name} ({technician_code}) is primary from {valid_from}; end that first, "
+        "or make a backup.",
     )
 
 
@@ -47,11 +49,14 @@ async def assign(
     """Give a grid to a technician from one local day to another (the last excluded).
 
     The caller makes the id; the same again is answered like the first time. Raises NotFound when
-    grid or technician is not in the caller's part of the organisation, PrimaryTaken and
-    SameIdOtherContent.
+    grid or technician is not in the caller's part of the organisation, Invalid when the dates are
+    not in order or a loan has no end, PrimaryTaken and SameIdOtherContent.
     """
+    if valid_to is None and kind is MembershipKind.LOAN:
+        raise Invalid(errors=[{"field": "valid_to", "message": "a loan has an end"}])
     if valid_to is not None and valid_to <= valid_from:
         raise Invalid(errors=[{"field": "valid_to", "message": "must lie after valid_from"}])
+    # Whoever gives this grid to somebody at the same moment waits here.
     grid = await queries.grid_for_change(tx, grid_id, caller)
     if not await technician_works_in(tx, technician_id, caller.org_path):
         raise NotFound(technician_id=technician_id)
@@ -74,6 +79,8 @@ async def assign(
         async with tx.begin_nested():
             tx.add(membership)
     except IntegrityError as error:
+        if is_broken("pk_grid_membership", error):
+            raise SameIdOtherContent(id=membership_id) from error
         if is_broken("ex_grid_membership_one_primary", error):
             raise await _taken(tx, grid.id, valid_from, valid_to) from error
         raise
@@ -82,20 +89,27 @@ async def assign(
 
 async def _taken(
     tx: AsyncSession, grid_id: UUID, valid_from: date, valid_to: date | None
-) -> PrimaryTaken:
-    row = await queries.primary_between(tx, grid_id, valid_from, valid_to)
-    if row is None:  # the other one's transaction is not over yet
-        return PrimaryTaken(grid_id=grid_id)
+) -> Conflict:
+    row = await directory.primary_between(tx, grid_id, valid_from, valid_to)
+    if row is None:  # their time was ended this very moment
+        return Conflict()
     return PrimaryTaken(
-        grid_id=grid_id, technician_code=row.technician_code, valid_from=row.valid_from
+        membership_id=row.id,
+        technician_code=row.technician_code,
+        technician_name=row.technician_name,
+        valid_from=row.valid_from,
+        valid_to=row.valid_to,
     )
 
 
 async def end(
     tx: AsyncSession, *, membership_id: UUID, last_excluded: date, caller: Caller
 ) -> GridMembership:
-    """End a membership on a local day, the first on which it no longer holds. Raises NotFound
-    and Invalid when that day is not after the first."""
+    """End a membership on a local day, the first on which it no longer holds.
+
+    Ended on the day it begins, it never held: so a mistake is taken back. Raises NotFound, and
+    Invalid when that day lies before its beginning or after the end it has.
+    """
     membership = (
         await tx.scalars(
             select(GridMembership)
@@ -106,9 +120,11 @@ async def end(
     ).one_or_none()
     if membership is None:
         raise NotFound(membership_id=membership_id)
-    if last_excluded <= membership.valid_from:
+    begins, ends = membership.valid_from, membership.valid_to
+    if last_excluded < begins or (ends is not None and last_excluded > ends):
+        until = f" and not after {ends}" if ends else ""
         raise Invalid(
-            errors=[{"field": "valid_to", "message": f"must lie after {membership.valid_from}"}]
+            errors=[{"field": "valid_to", "message": f"must not lie before {begins}{until}"}]
         )
     membership.valid_to = last_excluded
     return membership

@@ -508,7 +508,7 @@ def upgrade() -> None:
             name="ex_grid_membership_one_primary",
         ),
         sa.CheckConstraint(
-            "valid_to IS NULL OR valid_to > valid_from",
+            "valid_to IS NULL OR valid_to >= valid_from",
             name=op.f("ck_grid_membership_dates_in_order"),
         ),
         sa.CheckConstraint(

@@ -198,8 +198,10 @@ class Code(StrEnum):
     )
     CODE_WRONG = (
         "code-wrong",
-        "编码 {code} 只能含字母、数字、汉字和 _ . - : /，最长 {longest} 个字符；请更正。",
-        "The code {code} may hold letters, digits and _ . - : / only, at most {longest}; mend it.",
+        "编码「{code}」只能含字母、数字、汉字和 _ . - : /，最长 {longest} 个字符；"
+        "请更正，或另选编码字段。",
+        'The code "{code}" may hold letters, digits and _ . - : / only, at most {longest}; mend it '
+        "or choose another code field.",
     )
     CODE_TWICE = (
         "code-twice",

@@ -1,6 +1,5 @@
 """From the bytes of a GeoJSON file to checked, repaired and named boundaries, with a report."""
 
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +20,9 @@ from app.grids.layers.rfc7946 import NO_TEXT, Limits, RawFeature, clean, feature
 _LONGEST_NAME = 200
 # What the API takes for a code anywhere (core.http.Code).
 _LONGEST_CODE = 64
-_CODE = re.compile(rf"[\w.\-:/]{{1,{_LONGEST_CODE}}}")
+_SIGNS_OF_CODES = "_.-:/"
+# Letters of any script, decimal digits, and numbers such as Ⅲ.
+_CATEGORIES_OF_CODES = ("Lu", "Ll", "Lt", "Lm", "Lo", "Nd", "Nl")
 
 
 class Verdict(StrEnum):
@@ -37,22 +38,17 @@ class Verdict(StrEnum):
 class LayerFeature:
     """One grid's worth of the file: a valid MultiPolygon in WGS-84 degrees and where it is from.
 
-    `code` is None when no code field was asked for; `properties` are those of the first of `rows`;
+    `code` tells it from the others, prefix included; `properties` are those of the first of `rows`;
     `notes` tell what was repaired, merged or dropped.
     """
 
     name: str
-    code: str | None
+    code: str
     properties: dict[str, Any]
     geometry: MultiPolygon
     area_m2: float
     rows: tuple[int, ...]
     notes: tuple[Finding, ...]
-
-    @property
-    def key(self) -> str:
-        """What tells this grid from the others of the layer: its code, or else its name."""
-        return self.name if self.code is None else self.code
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,14 +64,18 @@ class FeatureReport:
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """A file read: the grids it gives, and a line of report for every feature it holds."""
+    """A file read: the grids it gives, and a line of report for every feature it holds.
+
+    `coded` is true when the file gave the codes, false when they were made from the names.
+    """
 
     features: tuple[LayerFeature, ...]
     report: tuple[FeatureReport, ...]
+    coded: bool
 
     def boundaries(self) -> dict[str, MultiPolygon]:
-        """The boundaries by key, as `coverage` takes them."""
-        return {feature.key: feature.geometry for feature in self.features}
+        """The boundaries by code, as `coverage` takes them."""
+        return {feature.code: feature.geometry for feature in self.features}
 
     def counts(self) -> dict[Verdict, int]:
         """How many features met each verdict, every verdict named."""
@@ -105,17 +105,21 @@ def read_layer(
     coordsys: CoordSys,
     name_field: str,
     code_field: str | None = None,
+    prefix: str = "",
     limits: Limits | None = None,
 ) -> Layer:
     """Read a GeoJSON file given in `coordsys`, naming each grid by a property of its feature.
 
-    Rows of one code (or of one name, when no code field is chosen) become one grid. A feature that
-    cannot be taken is refused in the report with every reason found, and the others go on. Raises
+    A grid's code is `prefix` and the value of the code field, or what `code_of` makes of its name
+    when no code field is chosen; rows of one code and name become one grid. A feature that cannot
+    be taken is refused in the report with every reason found, and the others go on. Raises
     LayerRefused or LayerTooLarge when the file as a whole cannot be read. It computes for up to
     some seconds, so callers inside an event loop hand it to a thread.
     """
     limits = limits or Limits()
-    rows = [_row(raw, name_field, code_field) for raw in features(parse(data, limits), limits)]
+    rows = [
+        _row(raw, name_field, code_field, prefix) for raw in features(parse(data, limits), limits)
+    ]
     for row in rows:
         raw = row.raw
         if raw.findings or not shapes.believe(raw, coordsys, limits):
@@ -128,7 +132,21 @@ def read_layer(
     _make_valid(_taken(rows), coordsys, limits)
     _measure(_taken(rows), limits)
     grids = _merge(_taken(rows))
-    return Layer(tuple(grids), tuple(_report(row) for row in rows))
+    return Layer(tuple(grids), tuple(map(_report, rows)), coded=code_field is not None)
+
+
+def _in_codes(sign: str) -> bool:
+    return sign in _SIGNS_OF_CODES or unicodedata.category(sign) in _CATEGORIES_OF_CODES
+
+
+def code_of(name: str) -> str:
+    """Make a code of a grid's name: what a code cannot hold becomes a hyphen, never two in a row.
+
+    Codes stand in addresses and in file names, so they hold letters (Chinese ones too), digits and
+    `_ . - : /` only: "碧波园（南区）" becomes "碧波园-南区". Of some names nothing is left.
+    """
+    words = "".join(sign if _in_codes(sign) and sign != "-" else " " for sign in name)
+    return "-".join(words.split())
 
 
 def _taken(rows: Iterable[_Row]) -> list[_Row]:
@@ -139,12 +157,13 @@ def _shapes(rows: Iterable[_Row]) -> shapes.Shapes:
     return shapes.shapes_of([row.shape for row in rows])
 
 
-def _row(raw: RawFeature, name_field: str, code_field: str | None) -> _Row:
+def _row(raw: RawFeature, name_field: str, code_field: str | None, prefix: str) -> _Row:
     name = _label(raw, name_field)
-    if code_field is None:
+    own = _label(raw, code_field) if code_field is not None else name and code_of(name)
+    if own is None:
         return _Row(raw, name, None)
-    code = _label(raw, code_field)
-    if code is not None and not _CODE.fullmatch(code):
+    code = prefix + own
+    if not own or len(code) > _LONGEST_CODE or not all(map(_in_codes, code)):
         here = f"{raw.path}/properties"
         raw.find(Code.CODE_WRONG, here, code=clean(code), longest=_LONGEST_CODE)
     return _Row(raw, name, code)
@@ -237,10 +256,10 @@ def _measure(rows: list[_Row], limits: Limits) -> None:
 
 
 def _merge(rows: list[_Row]) -> list[LayerFeature]:
-    """Gather rows of one key into one grid each, in the order of the file."""
+    """Gather rows of one code into one grid each, in the order of the file."""
     groups: dict[str, list[_Row]] = {}
     for row in rows:
-        group = groups.setdefault(row.code or row.name or "", [])
+        group = groups.setdefault(row.code or "", [])
         if group and group[0].name != row.name:
             first = group[0]
             row.refuse(Code.CODE_TWICE, code=row.code, index=first.raw.index, name=first.name)
@@ -269,7 +288,7 @@ def _grid(group: list[_Row]) -> LayerFeature | None:
         notes.extend(note for note in row.raw.findings if note not in notes)
     return LayerFeature(
         name=first.name or "",
-        code=first.code,
+        code=first.code or "",
         properties=first.raw.properties or {},
         geometry=whole,
         area_m2=area,

@@ -1,0 +1,240 @@
+"""Which grids there are, since when in which shape, and who looks after them: what lists show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Select, and_, column, func, null, or_, select, table, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, subtree
+from app.core.errors import NotFound
+from app.grids import queries
+from app.grids.models import Grid, GridBoundary, GridMembership
+from app.grids.rules import GridKind, GridStage, MembershipKind
+
+
+class KnownGrid(NamedTuple):
+    """A grid with the shape it has now, as WKB in WGS-84 (None: none now)."""
+
+    id: UUID
+    org_unit_id: UUID
+    code: str
+    name: str
+    kind: GridKind
+    stage: GridStage
+    area_m2: float | None
+    wkb: bytes | None
+
+
+def _grids(caller: Caller, *, shaped: bool) -> Select[Any]:
+    wkb = func.ST_AsBinary(GridBoundary.boundary) if shaped else null()
+    return (
+        select(
+            Grid.id,
+            Grid.org_unit_id,
+            Grid.code,
+            Grid.name,
+            Grid.kind,
+            Grid.stage,
+            GridBoundary.area_m2,
+            wkb.label("wkb"),
+        )
+        .outerjoin(
+            GridBoundary,
+            and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_to.is_(None)),
+        )
+        .where(subtree(Grid.org_unit_id, caller), Grid.retired_at.is_(None))
+    )
+
+
+async def one_grid(session: AsyncSession, grid_id: UUID, caller: Caller) -> KnownGrid:
+    """Read a grid of the caller's part of the organisation. Raises NotFound."""
+    row = (
+        await session.execute(_grids(caller, shaped=True).where(Grid.id == grid_id))
+    ).one_or_none()
+    if row is None:
+        raise NotFound(grid_id=grid_id)
+    return KnownGrid(**row._mapping)
+
+
+async def grid_page(
+    session: AsyncSession, caller: Caller, *, size: int, after: str | None, shaped: bool
+) -> list[KnownGrid]:
+    """Read a page of grids by code, with one row more if there is a next page."""
+    statement = _grids(caller, shaped=shaped).order_by(Grid.code).limit(size + 1)
+    if after is not None:
+        statement = statement.where(Grid.code > after)
+    return [KnownGrid(**row._mapping) for row in await session.execute(statement)]
+
+
+async def all_boundaries(session: AsyncSession, caller: Caller) -> dict[str, bytes]:
+    """Read the boundaries in force of the caller's part of the organisation: WKB by code."""
+    rows = await session.execute(_grids(caller, shaped=True))
+    return {row.code: row.wkb for row in rows if row.wkb is not None}
+
+
+class KnownBoundary(NamedTuple):
+    """A shape that a grid has or had, as WKB in WGS-84; `notes` tell what its import changed."""
+
+    id: UUID
+    valid_from: datetime
+    valid_to: datetime | None
+    area_m2: float
+    source: str
+    notes: list[dict[str, Any]]
+    wkb: bytes
+
+
+_HISTORY = select(
+    GridBoundary.id,
+    GridBoundary.valid_from,
+    GridBoundary.valid_to,
+    GridBoundary.area_m2,
+    GridBoundary.source,
+    GridBoundary.notes,
+    func.ST_AsBinary(GridBoundary.boundary).label("wkb"),
+).order_by(GridBoundary.valid_from.desc(), GridBoundary.id.desc())
+
+
+async def boundary_page(
+    session: AsyncSession, grid_id: UUID, *, size: int, after: tuple[datetime, UUID] | None
+) -> list[KnownBoundary]:
+    """Read a page of a grid's shapes, newest first, with one row more if there is a next page."""
+    statement = _HISTORY.where(GridBoundary.grid_id == grid_id).limit(size + 1)
+    if after is not None:
+        statement = statement.where(tuple_(GridBoundary.valid_from, GridBoundary.id) < after)
+    return [KnownBoundary(**row._mapping) for row in await session.execute(statement)]
+
+
+class Place(NamedTuple):
+    """Where a point lies, as far as a caller may know."""
+
+    grid_id: UUID | None
+    grid_code: str | None
+    near_border: bool
+
+
+async def places(
+    session: AsyncSession,
+    lons: Sequence[float],
+    lats: Sequence[float],
+    caller: Caller,
+    *,
+    near_m: float,
+) -> list[Place]:
+    """Find each point's grid (WGS-84 degrees, answers in order); one in a grid outside the caller's
+    part of the organisation is answered like one in no grid, and near no border."""
+    found = await queries.locate_many(session, lons, lats, near_m=near_m)
+    met = {one.grid_id for one in found if one.grid_id is not None}
+    ours = select(Grid.id, Grid.code).where(Grid.id.in_(met), subtree(Grid.org_unit_id, caller))
+    codes = {row.id: row.code for row in await session.execute(ours)} if met else {}
+    return [
+        Place(one.grid_id, codes[one.grid_id], one.near_border)
+        if one.grid_id in codes
+        else Place(None, None, near_border=False)
+        for one in found
+    ]
+
+
+# Grids know of technicians only that they exist and where they belong.
+_technician = table("technician", column("id"), column("code"), column("name"))
+
+
+class KnownMembership(NamedTuple):
+    """A membership with what grid and technician are called, as lists show it."""
+
+    id: UUID
+    grid_id: UUID
+    grid_code: str
+    grid_name: str
+    technician_id: UUID
+    technician_code: str
+    technician_name: str
+    kind: MembershipKind
+    rank: int
+    valid_from: date
+    valid_to: date | None
+    weekdays: int
+
+
+_MEMBERSHIPS = (
+    select(
+        GridMembership.id,
+        GridMembership.grid_id,
+        Grid.code.label("grid_code"),
+        Grid.name.label("grid_name"),
+        GridMembership.technician_id,
+        _technician.c.code.label("technician_code"),
+        _technician.c.name.label("technician_name"),
+        GridMembership.kind,
+        GridMembership.rank,
+        GridMembership.valid_from,
+        GridMembership.valid_to,
+        GridMembership.weekdays,
+    )
+    .join(Grid, Grid.id == GridMembership.grid_id)
+    .join(_technician, _technician.c.id == GridMembership.technician_id)
+)
+
+
+async def memberships_of_grid(session: AsyncSession, grid_id: UUID) -> list[KnownMembership]:
+    """List who has looked, looks and will look after a grid: primaries first, then by rank."""
+    statement = _MEMBERSHIPS.where(GridMembership.grid_id == grid_id).order_by(
+        GridMembership.kind.desc(), GridMembership.rank, GridMembership.valid_from
+    )
+    return [KnownMembership(**row._mapping) for row in await session.execute(statement)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MembershipSearch:
+    """Which memberships to list: a technician's; `on` only those in force on a local day."""
+
+    technician_id: UUID
+    on: date | None = None
+    after: tuple[date, UUID] | None = None
+
+
+async def memberships_of_technician(
+    session: AsyncSession, caller: Caller, search: MembershipSearch, *, size: int
+) -> list[KnownMembership]:
+    """Read a page of what a technician looks after in the caller's part of the organisation.
+
+    The latest begun come first, with one row more if there is a next page.
+    """
+    statement = (
+        _MEMBERSHIPS.where(
+            GridMembership.technician_id == search.technician_id,
+            subtree(Grid.org_unit_id, caller),
+        )
+        .order_by(GridMembership.valid_from.desc(), GridMembership.id.desc())
+        .limit(size + 1)
+    )
+    if search.on is not None:
+        statement = statement.where(
+            GridMembership.valid_from <= search.on,
+            or_(GridMembership.valid_to.is_(None), GridMembership.valid_to > search.on),
+            GridMembership.weekdays.op("&")(1 << search.on.weekday()) != 0,
+        )
+    if search.after is not None:
+        statement = statement.where(
+            tuple_(GridMembership.valid_from, GridMembership.id) < search.after
+        )
+    return [KnownMembership(**row._mapping) for row in await session.execute(statement)]
+
+
+async def primary_between(
+    session: AsyncSession, grid_id: UUID, valid_from: date, valid_to: date | None
+) -> KnownMembership | None:
+    """Find the first primary of a grid on any of some local days (the last excluded)."""
+    statement = _MEMBERSHIPS.where(
+        GridMembership.grid_id == grid_id,
+        GridMembership.kind == MembershipKind.PRIMARY,
+        or_(GridMembership.valid_to.is_(None), GridMembership.valid_to > valid_from),
+    ).order_by(GridMembership.valid_from)
+    if valid_to is not None:
+        statement = statement.where(GridMembership.valid_from < valid_to)
+    row = (await session.execute(statement.limit(1))).one_or_none()
+    return None if row is None else KnownMembership(**row._mapping)

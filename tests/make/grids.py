@@ -1,0 +1,79 @@
+"""Grids and memberships for tests: the smallest honest ones."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+from geoalchemy2 import WKTElement
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.models import OrgUnit
+from app.core.db import new_id
+from app.grids.models import Grid, GridBoundary, GridMembership
+from app.grids.rules import GridKind, MembershipKind, metres_per_degree
+from app.technicians.models import Technician
+from tests.make.auth import make_org_unit
+
+
+async def make_grid(
+    tx: AsyncSession,
+    *,
+    org_unit: OrgUnit | None = None,
+    lon: float = 112.6,
+    lat: float = 28.9,
+    side: float = 0.01,
+    valid_from: datetime = datetime(2025, 1, 1, tzinfo=UTC),
+    **fields: Any,
+) -> Grid:
+    """Add a grid of `org_unit`, or of a branch of its own, with a square boundary.
+
+    `lon` and `lat` are its south-west corner in WGS-84, `side` is in degrees: 0.01 is about a
+    kilometre. Neighbours are not worked out; that is what an import does.
+    """
+    unit = org_unit or await make_org_unit(tx)
+    grid_id = new_id()
+    given: dict[str, Any] = {
+        "id": grid_id,
+        "org_unit_id": unit.id,
+        "code": f"G{grid_id.hex[-8:]}",
+        "name": "碧波园",
+        "kind": GridKind.COMPOUND,
+    }
+    grid = Grid(**{**given, **fields})
+    tx.add(grid)
+    await tx.flush()
+    east, north = lon + side, lat + side
+    ring = f"{lon} {lat}, {east} {lat}, {east} {north}, {lon} {north}, {lon} {lat}"
+    metres = metres_per_degree(lat + side / 2)
+    tx.add(
+        GridBoundary(
+            grid_id=grid.id,
+            boundary=WKTElement(f"MULTIPOLYGON((({ring})))", srid=4326),
+            area_m2=side * metres[0] * side * metres[1],
+            valid_from=valid_from,
+            source="test",
+        )
+    )
+    await tx.flush()
+    return grid
+
+
+async def make_membership(
+    tx: AsyncSession,
+    grid: Grid,
+    technician: Technician,
+    *,
+    kind: MembershipKind = MembershipKind.PRIMARY,
+    valid_from: date = date(2025, 1, 1),
+    **fields: Any,
+) -> GridMembership:
+    """Give a grid to a technician, as its primary on every day since 2025."""
+    membership = GridMembership(
+        grid_id=grid.id,
+        technician_id=technician.id,
+        kind=kind,
+        valid_from=valid_from,
+        **fields,
+    )
+    tx.add(membership)
+    await tx.flush()
+    return membership
