@@ -135,10 +135,10 @@ class PriceChanged(Conflict):
     def __init__(self, prices: Sequence[Change]) -> None:
         super().__init__(
             prices=[asdict(change) for change in prices],
-            named=", ".join(
+            named=[
                 f"{change.offering} ¥{change.seen_fen / 100:.2f} → ¥{change.now_fen / 100:.2f}"
                 for change in prices
-            ),
+            ],
         )
 
 

@@ -176,7 +176,7 @@ def test_what_makes_two_sales_the_same(visit_id, lines, note, same):
         (
             NotInTheCatalogue(offerings=["A-1", "B-2"]),
             422,
-            "A-1, B-2 今天没有",
+            "A-1、B-2 今天没有",
             "A-1, B-2 cannot be sold",
         ),
         (
