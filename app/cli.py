@@ -3,6 +3,7 @@
 import asyncio
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -225,6 +226,33 @@ def import_grids(
         skip_refused=skip_refused,
         dry_run=dry_run,
     )
+
+
+class Kind(StrEnum):
+    """What a file for `yingwei load` is about."""
+
+    TECHNICIANS = "technicians"
+    CUSTOMERS = "customers"
+    ADDRESSES = "addresses"
+    SUBSCRIPTIONS = "subscriptions"
+    CONTACTS = "contacts"
+    TERMINALS = "terminals"
+    CATALOGUE = "catalogue"
+    PROMISE_RULES = "promise-rules"
+    PARAMETERS = "parameters"
+
+
+@cli.command()
+def load(
+    kind: Annotated[Kind, typer.Argument(help="What the file is about.")],
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV or YAML.")],
+    encoding: Annotated[str, typer.Option(help="gb18030 for CSV from a spreadsheet.")] = "utf-8",
+    skip_refused: Annotated[bool, typer.Option(help="Load the good lines alone.")] = False,
+) -> None:
+    """Load a file in one transaction: all of it, or nothing and each bad line named."""
+    from seed.command import load_file
+
+    load_file(Settings(), kind.value, file, encoding=encoding, skip_refused=skip_refused)
 
 
 def _ended(number: int, _frame: object) -> None:

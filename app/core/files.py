@@ -216,6 +216,16 @@ def _row(
     return row if good else None
 
 
+def readable(what: str, lines: Iterable[str]) -> Iterator[str]:
+    """Pass lines on; raises FileRefused where they are not text of the encoding they should be."""
+    try:
+        yield from lines
+    except UnicodeDecodeError as error:
+        faults = Faults()
+        faults.note(1, None, None, _unreadable(error))
+        faults.refuse(what)
+
+
 def _unreadable(error: Exception) -> Words:
     if isinstance(error, UnicodeDecodeError):
         return Words(

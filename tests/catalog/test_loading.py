@@ -1,5 +1,6 @@
 """The catalogue comes in by YAML: versions, successions, withdrawals, and the same file twice."""
 
+import asyncio
 from datetime import date
 
 import pytest
@@ -122,3 +123,12 @@ async def test_what_a_process_holds_is_never_older_than_the_catalogue(real_datab
         async with real_database.begin() as tx:
             await load(tx, entry(valid_from=MAR, price=2900))
         assert (await queries.in_force(read, MAR))["FTTR"].monthly_price_fen == 2900
+
+
+async def test_two_loads_at_once_come_one_after_the_other(real_database):
+    async def load_it():
+        async with real_database.begin() as tx:
+            return await load(tx, entry())
+
+    reports = await asyncio.gather(load_it(), load_it())
+    assert sorted(counts(report) for report in reports) == [(0, 0, 1, 0), (1, 0, 0, 0)]

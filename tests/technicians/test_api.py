@@ -1,5 +1,6 @@
 """Technicians over HTTP: lists and pages, one's own part of the organisation, leave."""
 
+import asyncio
 from datetime import timedelta
 
 import pytest
@@ -134,3 +135,16 @@ async def test_a_technician_does_not_list_colleagues(app, http, tx, branch):
     caller = caller_for(Role.TECHNICIAN, branch, technician_id=technician.id)
     answer = await http.get("/v1/technicians", headers=bearer(app, caller))
     assert answer.status_code == 403
+
+
+async def test_two_leaves_for_the_same_days_at_once(real_app, real_http, real_database):
+    async with real_database.begin() as tx:
+        branch = await make_org_unit(tx)
+        technician = await make_technician(tx, org_unit=branch)
+        account = await make_account(tx, branch, role=Role.SUPERVISOR)
+    headers = bearer(real_app, caller_for(Role.SUPERVISOR, branch, account_id=account.id))
+    url = f"/v1/technicians/{technician.id}/leave"
+    answers = await asyncio.gather(
+        *(real_http.post(url, json=leave(), headers=headers) for _ in range(4))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
