@@ -1,0 +1,98 @@
+"""`yingwei grids import` as an office runs it: a process of its own on a database of its own."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+from sqlalchemy import text
+
+from tests.grids.geojson import feature, layer, square
+from tests.make.auth import make_org_unit
+
+
+@pytest.fixture
+async def east(real_database):
+    """The org unit that gets the grids."""
+    async with real_database.begin() as tx:
+        return await make_org_unit(tx, code="east")
+
+
+@pytest.fixture
+def yingwei(real_database, east, tmp_path):
+    """Run `yingwei grids import` and give what it said and how it ended."""
+
+    async def run(data, *options):
+        file = tmp_path / "layer.geojson"
+        file.write_bytes(data)
+        url = real_database.engine.url.set(drivername="postgresql")
+        environment = os.environ | {
+            "DATABASE_URL": url.render_as_string(hide_password=False),
+            "COLUMNS": "120",
+        }
+        command = [sys.executable, "-m", "app.cli", "grids", "import", str(file), *options]
+        return await asyncio.to_thread(
+            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120
+        )
+
+    return run
+
+
+async def rows(database, statement):
+    async with database.read() as read:
+        return (await read.execute(text(statement))).all()
+
+
+OPTIONS = ("--coordsys", "wgs84", "--name-field", "name", "--org-unit", "east")
+
+
+async def test_boston_by_command_line_twice(geo, real_database, yingwei):
+    data = (geo / "boston/precincts.geojson").read_bytes()
+    options = ("--coordsys", "wgs84", "--name-field", "precinct", "--org-unit", "east")
+    done = await yingwei(data, *options)
+    assert done.returncode == 0, done.stderr
+    assert "255 features give 253 grids: 251 imported, 4 merged" in done.stdout
+    assert "23 pairs overlap" in done.stdout and "11 holes" in done.stdout
+    assert "253 grids created, 0 reshaped, 0 unchanged" in done.stdout
+    again = await yingwei(data, *options)
+    assert "0 grids created, 0 reshaped, 253 unchanged" in again.stdout
+    trail = "SELECT changes FROM audit_entry WHERE action = 'command_line_grids_import'"
+    (entry,) = await rows(real_database, trail)
+    counts = {change["table"]: change["count"] for change in entry.changes}
+    assert counts == {"grid": 253, "grid_boundary": 253}
+
+
+async def test_a_dry_run_writes_nothing(real_database, yingwei):
+    done = await yingwei(layer(feature("甲")), *OPTIONS, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "1 grids created" in done.stdout and "nothing was written" in done.stdout
+    assert await rows(real_database, "SELECT FROM grid") == []
+    assert await rows(real_database, "SELECT FROM audit_entry WHERE action LIKE '%grids%'") == []
+
+
+async def test_what_is_refused_is_named_and_can_be_left_out(real_database, yingwei):
+    data = layer(feature("甲"), feature("乙", geometry=None))
+    done = await yingwei(data, *OPTIONS)
+    assert done.returncode == 1
+    assert "乙" in done.stdout and "The feature has no geometry" in done.stdout
+    assert "有 1 个要素无法导入" in done.stderr and "skip_refused" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert await rows(real_database, "SELECT FROM grid") == []
+    done = await yingwei(data, *OPTIONS, "--skip-refused", "--prefix", "E.")
+    assert done.returncode == 0, done.stderr
+    assert await rows(real_database, "SELECT code, name FROM grid") == [("E.甲", "甲")]
+
+
+@pytest.mark.parametrize(
+    "data, options, words",
+    [
+        (b"{", OPTIONS, "The file is not JSON"),
+        (layer(feature("甲", square())), (*OPTIONS[:-1], "west"), "It does not exist"),
+    ],
+    ids=["not JSON", "no such unit"],
+)
+async def test_what_cannot_be_done_is_said_in_words(yingwei, data, options, words):
+    done = await yingwei(data, *options)
+    assert done.returncode == 1
+    assert words in done.stderr and "Traceback" not in done.stderr
