@@ -41,7 +41,7 @@ async def take(admin: Line, ordering: httpx.AsyncClient, sent: set[tuple[str, st
     orders = await admin.pages("/v1/work-orders", "orders")
     sales = [s for s in await admin.pages("/v1/sales", "sales") if s["state"] in AGREED]
     syncs = await admin.pages("/v1/order-syncs", "order_syncs")
-    there = (await ordering.get("/_simulator/orders")).json()
+    there = (await ordering.get("/_simulator/orders")).json()["orders"]
     _orders(account, orders, sent)
     _sales(account, orders, sales)
     account.syncs = Counter(sync["state"] for sync in syncs)

@@ -42,6 +42,7 @@ class Counts:
     sent_again: int = 0
     doubled: int = 0
     not_modified: int = 0
+    door: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(3))
     refused: dict[str, int] = field(default_factory=dict)
 
 
@@ -78,24 +79,35 @@ class Line:
         *,
         trouble: Trouble | None = None,
         luck: random.Random | None = None,
+        system: bool = False,
     ) -> None:
         self._http = http
         self._username = username
         self._password = password
         self._counts = counts
+        self._system = system
         self._trouble = trouble or Trouble()
         self._luck = luck or random.Random(0)
         self._token = ""
         self._renew_at = wall()
 
     async def sign_in(self) -> None:
-        """Get an access token with name and password."""
-        form = {
-            "grant_type": "password",
-            "username": self._username,
-            "password": self._password,
-        }
-        reply = await self._until_answered("POST", "/v1/auth/token", {"data": form})
+        """Get an access token: a person with name and password, a system with its credentials."""
+        if self._system:
+            form = {
+                "grant_type": "client_credentials",
+                "client_id": self._username,
+                "client_secret": self._password,
+            }
+        else:
+            form = {
+                "grant_type": "password",
+                "username": self._username,
+                "password": self._password,
+            }
+        # All phones of the demo come from one address, whose tries at one time are limited.
+        async with self._counts.door:
+            reply = await self._until_answered("POST", "/v1/auth/token", {"data": form})
         if not reply.ok:
             raise LineDead(f"{self._username} cannot sign in: {reply.body}")
         self._token = reply.body["access_token"]
@@ -144,6 +156,7 @@ class Line:
 
     async def _until_answered(self, method: str, path: str, given: dict[str, Any]) -> Reply:
         pause = 0.1
+        answer = None
         for _ in range(TRIES):
             answer = await self._once(method, path, given)
             if answer is not None and answer.status_code not in (502, 503, 429):
@@ -151,7 +164,8 @@ class Line:
             self._counts.sent_again += 1
             await asyncio.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE)
-        raise LineDead(f"{method} {path}: nobody answers")
+        last = "no answer" if answer is None else f"{answer.status_code} {answer.text[:300]}"
+        raise LineDead(f"{method} {path}: given up after {TRIES} tries, the last: {last}")
 
     async def _once(self, method: str, path: str, given: dict[str, Any]) -> httpx.Response | None:
         """Send once; None when the request or its answer was lost."""

@@ -14,11 +14,14 @@ from app.demo.phone import Day
 
 @dataclass(frozen=True)
 class Arrival:
-    """An order as an upstream system sends it, at a business moment; some are sent twice."""
+    """An order as an upstream system sends it, at a business moment.
+
+    `contradicts` says that its number was used for something else before: it must be refused.
+    """
 
     at: datetime
     body: dict[str, Any]
-    again: bool = False
+    contradicts: bool = False
 
 
 @dataclass
@@ -26,7 +29,9 @@ class Sent:
     """What the upstream systems have sent so far, by source and external id."""
 
     orders: set[tuple[str, str]] = field(default_factory=set)
-    refused: list[Any] = field(default_factory=list)
+    contradictions: int = 0
+    # What should not have happened: an order refused, or a contradiction taken in.
+    wrong: list[Any] = field(default_factory=list)
     finished: bool = False
 
 
@@ -37,16 +42,17 @@ async def send_orders(line: Line, arrivals: Sequence[Arrival], day: Day, sent: S
         lines = b"\n".join(orjson.dumps(arrival.body) for arrival in overnight)
         reply = await line.post_lines("/v1/work-orders/bulk", lines)
         verdicts = [orjson.loads(text) for text in str(reply.body).splitlines()]
-        sent.refused += [verdict for verdict in verdicts if verdict["verdict"] == "refused"]
+        sent.wrong += [verdict for verdict in verdicts if verdict["verdict"] == "refused"]
         sent.orders |= {_key(arrival.body) for arrival in overnight}
     for arrival in arrivals[len(overnight) :]:
         await day.wait(arrival.at - day.clock.now())
-        for _ in range(2 if arrival.again else 1):
-            reply = await line.post("/v1/work-orders", arrival.body)
-        if reply.ok:
-            sent.orders.add(_key(arrival.body))
+        reply = await line.post("/v1/work-orders", arrival.body)
+        if arrival.contradicts and reply.problem == "same-id-other-content":
+            sent.contradictions += 1
+        elif arrival.contradicts or not reply.ok:
+            sent.wrong.append(reply.body)
         else:
-            sent.refused.append(reply.body)
+            sent.orders.add(_key(arrival.body))
     sent.finished = True
 
 

@@ -48,9 +48,11 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
         ) as ordering,
     ):
 
-        def line(username: str, trouble: Trouble | None = None) -> Line:
+        def line(username: str, trouble: Trouble | None = None, *, system: bool = False) -> Line:
             luck = random.Random(f"{seed} {username}")
-            return Line(http, username, cast.password, counts, trouble=trouble, luck=luck)
+            return Line(
+                http, username, cast.password, counts, trouble=trouble, luck=luck, system=system
+            )
 
         async with asyncio.TaskGroup() as group:
             watching = group.create_task(_watch(house, day, sent, tally, console))
@@ -68,15 +70,16 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
                 supervise(line(username), day, random.Random(f"{seed} {username}"))
                 for username in cast.supervisors
             ]
-            upstream = send_orders(line(cast.integration, FIELD), cast.arrivals, day, sent)
+            sender = line(cast.integration, FIELD, system=True)
+            upstream = send_orders(sender, cast.arrivals, day, sent)
             await asyncio.gather(upstream, *people, *offices)
             watching.cancel()
         admin = line(cast.admin)
         with console.status("waiting until the ordering system has finished every order"):
             await _settled(admin)
         found = await account.take(admin, ordering, sent.orders)
-        if sent.refused:
-            found.faults.append(f"{len(sent.refused)} orders were refused: {sent.refused[:3]}")
+        if sent.wrong:
+            found.faults.append(f"{len(sent.wrong)} orders met a wrong answer: {sent.wrong[:3]}")
         account.show(console, found, counts, tally)
         return found
 

@@ -36,6 +36,17 @@ def free_port() -> int:
         return port
 
 
+def is_free(port: int) -> bool:
+    """Tell whether nobody uses a loopback port at this moment."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
 @dataclass
 class Process:
     """One process of the demo: how it is started, and its log."""
