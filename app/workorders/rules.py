@@ -63,10 +63,11 @@ class Step(StrEnum):
 MOVES: dict[tuple[State, Step], State] = {
     (State.RECEIVED, Step.LOCATE): State.LOCATED,
     (State.RECEIVED, Step.UNPLACE): State.UNPLACED,  # no point, or no grid around it
+    (State.RECEIVED, Step.ASSIGN): State.ASSIGNED,  # by a supervisor's own hand
     (State.LOCATED, Step.ASSIGN): State.ASSIGNED,
     (State.LOCATED, Step.UNPLACE): State.UNPLACED,  # nobody able
     (State.UNPLACED, Step.LOCATE): State.LOCATED,  # a point was corrected, or people came on shift
-    (State.UNPLACED, Step.ASSIGN): State.ASSIGNED,  # by a supervisor's own hand
+    (State.UNPLACED, Step.ASSIGN): State.ASSIGNED,
     (State.UNPLACED, Step.UNPLACE): State.UNPLACED,  # tried again; the reason may differ
     (State.ASSIGNED, Step.ASSIGN): State.ASSIGNED,  # reassign, before anybody set out
     (State.ASSIGNED, Step.UNPLACE): State.UNPLACED,  # its point turned out to be a stand-in

@@ -25,6 +25,7 @@ WAY = [
     (State.COMPLETED, Step.ARCHIVE, State.ARCHIVED),
 ]
 ASIDE = [
+    (State.RECEIVED, Step.ASSIGN, State.ASSIGNED),
     (State.RECEIVED, Step.UNPLACE, State.UNPLACED),
     (State.LOCATED, Step.UNPLACE, State.UNPLACED),
     (State.UNPLACED, Step.UNPLACE, State.UNPLACED),
