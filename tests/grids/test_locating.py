@@ -3,7 +3,7 @@
 import csv
 import gzip
 import random
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ from app.grids.rules import Cover, GridKind, metres_per_degree, settle
 from tests.grids.geojson import feature, layer, read, square
 from tests.make.auth import make_org_unit
 from tests.make.counting import counted
-from tests.make.grids import make_grid
+from tests.make.grids import make_boundary, make_grid
 
 NEAR_M = 15.0
 
@@ -69,6 +69,17 @@ async def test_a_border_is_near_within_fifteen_metres_on_either_side(tx):
     found = await codes_at(tx, inside + outside)
     assert found[:4] == [("A", True), ("A", True), ("A", False), ("A", False)]
     assert found[4:] == [("A", True), (None, True), (None, False), (None, False)]
+
+
+async def test_a_shape_that_has_ended_holds_nothing(tx, branch):
+    grid = await make_grid(tx, org_unit=branch, code="A")
+    await tx.execute(text("UPDATE grid_boundary SET valid_to = '2026-01-01'"))
+    assert await codes_at(tx, [(112.605, 28.905), (112.6, 28.905)]) == [(None, False)] * 2
+    await make_boundary(tx, grid, lon=112.7, valid_from=datetime(2026, 1, 1, tzinfo=UTC))
+    assert await codes_at(tx, [(112.605, 28.905), (112.705, 28.905)]) == [
+        (None, False),
+        ("A", False),
+    ]
 
 
 async def test_nothing_is_found_where_no_grid_is(tx):

@@ -13,6 +13,8 @@ from app.grids.rules import GridKind, MembershipKind, metres_per_degree
 from app.technicians.models import Technician
 from tests.make.auth import make_org_unit
 
+SINCE = datetime(2025, 1, 1, tzinfo=UTC)
+
 
 async def make_grid(
     tx: AsyncSession,
@@ -21,7 +23,6 @@ async def make_grid(
     lon: float = 112.6,
     lat: float = 28.9,
     side: float = 0.01,
-    valid_from: datetime = datetime(2025, 1, 1, tzinfo=UTC),
     **fields: Any,
 ) -> Grid:
     """Add a grid of `org_unit`, or of a branch of its own, with a square boundary.
@@ -41,20 +42,34 @@ async def make_grid(
     grid = Grid(**{**given, **fields})
     tx.add(grid)
     await tx.flush()
+    await make_boundary(tx, grid, lon=lon, lat=lat, side=side)
+    return grid
+
+
+async def make_boundary(
+    tx: AsyncSession,
+    grid: Grid,
+    *,
+    lon: float = 112.6,
+    lat: float = 28.9,
+    side: float = 0.01,
+    **fields: Any,
+) -> GridBoundary:
+    """Give a grid a square boundary (see `make_grid`), in force since 2025 unless told."""
     east, north = lon + side, lat + side
     ring = f"{lon} {lat}, {east} {lat}, {east} {north}, {lon} {north}, {lon} {lat}"
     metres = metres_per_degree(lat + side / 2)
-    tx.add(
-        GridBoundary(
-            grid_id=grid.id,
-            boundary=WKTElement(f"MULTIPOLYGON((({ring})))", srid=4326),
-            area_m2=side * metres[0] * side * metres[1],
-            valid_from=valid_from,
-            source="test",
-        )
-    )
+    given: dict[str, Any] = {
+        "grid_id": grid.id,
+        "boundary": WKTElement(f"MULTIPOLYGON((({ring})))", srid=4326),
+        "area_m2": side * metres[0] * side * metres[1],
+        "valid_from": SINCE,
+        "source": "test",
+    }
+    boundary = GridBoundary(**{**given, **fields})
+    tx.add(boundary)
     await tx.flush()
-    return grid
+    return boundary
 
 
 async def make_membership(
