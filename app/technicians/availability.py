@@ -5,7 +5,7 @@ rows names them in one call: they are taken in one fixed order, so that two tran
 wait for each other.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
@@ -80,6 +80,23 @@ async def change(tx: AsyncSession, changes: Mapping[DayOf, Promised]) -> dict[Da
             "days": [day for (_, day), _ in wanted],
             "minutes": [by.minutes for _, by in wanted],
             "orders": [by.orders for _, by in wanted],
+        },
+    )
+    return {
+        (row.technician_id, row.day): Promised(row.committed_minutes, row.orders) for row in rows
+    }
+
+
+async def lock(tx: AsyncSession, days: Collection[DayOf]) -> dict[DayOf, Promised]:
+    """Lock days until the transaction ends, in the order of `change`; return what they hold."""
+    wanted = sorted(set(days))
+    rows = await tx.execute(
+        _ADD,
+        {
+            "technician_ids": [technician_id for technician_id, _ in wanted],
+            "days": [day for _, day in wanted],
+            "minutes": [0] * len(wanted),
+            "orders": [0] * len(wanted),
         },
     )
     return {

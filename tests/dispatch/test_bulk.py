@@ -17,11 +17,12 @@ from app.dispatch import rules
 from app.dispatch.lines import Line
 from app.dispatch.schemas.intake import order_from
 from app.dispatch.service import bulk, intake
-from app.dispatch.service.placing import FilledMeanwhile
+from app.dispatch.service.placing import FilledMeanwhile, choose_all
 from app.technicians import availability
 from app.technicians.availability import Promised
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Draft
+from app.workorders.service.intake import write
 from tests.make.auth import bearer, caller_for
 from tests.make.counting import counted
 from tests.make.dispatch import Territory, make_territory, ndjson, order
@@ -199,7 +200,7 @@ async def test_a_duplicate_is_known_across_chunks(land, send):
 
 @pytest.mark.usefixtures("small_chunks")
 async def test_an_order_nobody_foresaw_is_refused_alone(send, monkeypatch, tx):
-    sound = intake.write
+    sound = write
 
     async def fails_at_five(tx, orders, sender):
         await sound(tx, orders, sender)
@@ -229,17 +230,16 @@ async def test_when_the_database_cannot_serve_the_rest_is_refused_at_once(send, 
     assert len(tried) == 2
 
 
-async def test_when_others_fill_the_days_placing_begins_again(land, send, monkeypatch, tx):
-    sound, tries = intake.choose_all, []
-
-    async def filled_twice(*args, **kwargs):
-        choices = await sound(*args, **kwargs)
-        tries.append(1)
-        if len(tries) <= 2:
+async def test_when_others_fill_the_days_placing_begins_again_with_the_days_locked(
+    land, send, monkeypatch, tx
+):
+    async def late(*args, locking=False, **kwargs):
+        choices = await choose_all(*args, locking=locking, **kwargs)
+        if not locking:
             raise FilledMeanwhile
         return choices
 
-    monkeypatch.setattr(intake, "choose_all", filled_twice)
+    monkeypatch.setattr(intake, "choose_all", late)
     [verdict] = await send(ndjson(order("F-1", point=land.point_in(land.grids[0]))))
     assert verdict["verdict"] == "placed"
     holder = await tx.scalar(select(WorkOrder.holder_id))

@@ -1,6 +1,7 @@
 """Supervisors decide by hand: within their area, with a reason, and never over each other."""
 
 from datetime import UTC, date, datetime, time
+from typing import Any
 
 import pytest
 
@@ -173,7 +174,7 @@ async def window_unreachable(land):
 )
 async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, arranged):
     technician = await arranged(land)
-    window = {
+    window: dict[str, Any] = {
         "appointment_from": datetime(2026, 3, 2, 6, tzinfo=UTC),
         "appointment_until": datetime(2026, 3, 2, 8, tzinfo=UTC),
     }  # 14:00 to 16:00 in Shanghai

@@ -9,12 +9,12 @@ from app.core.jobs import Worker
 from app.dispatch import jobs, queries
 from app.dispatch.models import DispatchDecision
 from app.dispatch.service import again
-from app.dispatch.service.placing import FilledMeanwhile
+from app.dispatch.service.placing import FilledMeanwhile, choose_all
 from app.grids.rules import MembershipKind
 from app.technicians import availability
-from app.technicians.availability import NOTHING, Promised
+from app.technicians.availability import Promised
 from app.workorders import queries as workorders
-from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.models import WorkOrder
 from app.workorders.rules import State, Step, UnplacedReason
 from app.workorders.service import take_step
 from tests.make.auth import make_org_unit
@@ -212,19 +212,19 @@ async def test_many_are_placed_in_batches(tx, land, waiting, worker, monkeypatch
     )
 
 
-async def test_when_others_are_always_faster_nothing_has_changed(
+async def test_when_others_were_faster_placing_begins_again_with_the_days_locked(
     tx, land, waiting, worker, monkeypatch
 ):
     technician = await land.add_technician(land.grids[0])
     row = await waiting()
-    sound = again.choose_all
 
-    async def always_late(*args, **kwargs):
-        await sound(*args, **kwargs)
-        raise FilledMeanwhile
+    async def late(*args, locking=False, **kwargs):
+        choices = await choose_all(*args, locking=locking, **kwargs)
+        if not locking:
+            raise FilledMeanwhile
+        return choices
 
-    monkeypatch.setattr(again, "choose_all", always_late)
-    with pytest.raises(FilledMeanwhile):
-        await jobs.place_anew(worker, order_id=str(row.id))
-    assert await availability.promised(tx, technician.id, TODAY) == NOTHING
-    assert await tx.scalar(select(func.count()).select_from(WorkOrderEvent)) == 0
+    monkeypatch.setattr(again, "choose_all", late)
+    await jobs.place_anew(worker, order_id=str(row.id))
+    assert await availability.promised(tx, technician.id, TODAY) == Promised(60, 1)
+    assert await events_of(tx, row) == ["assign"]

@@ -26,7 +26,7 @@ LIMIT = 8
 async def land(tx) -> Territory:
     """One grid with a primary."""
     territory = await make_territory(tx)
-    territory.technician = await territory.add_technician(territory.grids[0])
+    await territory.add_technician(territory.grids[0])
     return territory
 
 
@@ -94,7 +94,7 @@ async def test_case_makes_no_other_locality(land, send, tx):
 async def test_in_one_file_none_of_its_orders_is_placed(land, send, tx):
     await send(*streets(land, 1, LIMIT))
     assert await states(tx) == {("unplaced", "shared_point"): LIMIT}
-    assert await availability.promised(tx, land.technician.id, TODAY) == NOTHING
+    assert await availability.promised(tx, land.people[0].id, TODAY) == NOTHING
 
 
 async def test_earlier_orders_come_back_and_their_minutes_are_free_again(land, send, tx, clock):
@@ -111,7 +111,7 @@ async def test_earlier_orders_come_back_and_their_minutes_are_free_again(land, s
     await send(*streets(land, LIMIT, LIMIT))
     assert await states(tx) == {("unplaced", "shared_point"): LIMIT - 1, ("en_route", None): 1}
     # Only the order that the technician is on the way to keeps its minutes.
-    assert await availability.promised(tx, land.technician.id, TODAY) == Promised(30, 1)
+    assert await availability.promised(tx, land.people[0].id, TODAY) == Promised(30, 1)
     [*_, last] = await queries.history(tx, acknowledged.id)
     assert (last.step, last.from_state, last.to_state, last.reason) == (
         "unplace",
@@ -170,7 +170,7 @@ async def test_a_trusted_point_is_placed_after_all(land, send, call, tx, app, se
     ).scalars()
     await jobs.place_trusted(Worker(settings, app.state.clock, database), **facts)
     assert await states(tx) == {("assigned", None): LIMIT}
-    assert await availability.promised(tx, land.technician.id, TODAY) == Promised(30 * LIMIT, LIMIT)
+    assert await availability.promised(tx, land.people[0].id, TODAY) == Promised(30 * LIMIT, LIMIT)
 
 
 async def test_orders_to_a_trusted_point_are_placed_at_once(land, send, call, tx):
@@ -201,7 +201,7 @@ async def test_an_order_given_by_hand_stays_with_its_holder(land, send, call, tx
         "POST",
         f"/work-orders/{row.id}/assign",
         {
-            "technician_id": str(land.technician.id),
+            "technician_id": str(land.people[0].id),
             "day": "2026-03-02",
             "reason": "the customer told us the way",
             "version": row.version,

@@ -27,6 +27,7 @@ class Territory:
     tx: AsyncSession
     org_unit: OrgUnit
     grids: list[Grid] = field(default_factory=list)
+    people: list[Technician] = field(default_factory=list)
 
     async def add_grid(self, *, org_unit: OrgUnit | None = None, code: str = "") -> Grid:
         """Add the next square to the east; it touches the one before."""
@@ -72,6 +73,7 @@ class Territory:
     ) -> Technician:
         """Add a technician who works 8 to 18 every day and looks after a grid."""
         technician = await make_technician(self.tx, **{"org_unit": self.org_unit, **fields})
+        self.people.append(technician)
         if grid is not None:
             await self.give(
                 grid, technician, kind, rank=rank, valid_from=valid_from, valid_to=valid_to

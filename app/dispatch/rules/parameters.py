@@ -3,15 +3,6 @@
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 
-NEAR_BORDER = Parameter(
-    name="dispatch.near_border_m",
-    default=15,
-    unit="m",
-    words=Words(
-        zh="离网格边界多近的工单标记为「临界」", en="How close to a border an order is marked"
-    ),
-    most=1000,
-)
 TRAVEL_ALLOWANCE = Parameter(
     name="dispatch.travel_allowance_minutes",
     default=15,

@@ -4,7 +4,7 @@ Pure: the diaries are values in memory, read and kept by the service. A chunk of
 against the same diaries one after the other, each taking its minutes.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -132,7 +132,7 @@ class Diary:
     daily_minutes: int
     shifts: Sequence[tuple[int, time, time]]
     leave: Sequence[tuple[datetime, datetime]]
-    promised: Mapping[date, tuple[int, int]]
+    promised: dict[date, tuple[int, int]]
     now: datetime
     allowance: float
     org_path: str = ""

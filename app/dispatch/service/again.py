@@ -19,21 +19,19 @@ from app.dispatch.service.placing import (
     write_decisions,
 )
 from app.grids import queries as grids
+from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.queries import Units
 from app.workorders.rules import WAITING, State, Step, UnplacedReason
 from app.workorders.service import take_step
 
-ATTEMPTS = 8
-
 
 async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> None:
     """Place orders that the transaction holds locked; those that somebody holds are left alone.
 
     Whoever has declined an order or handed it back is not asked again. An order that stays
-    unplaced for the same reason gets no further event. Raises FilledMeanwhile when others were
-    faster each time; then nothing has changed and the orders wait for the next round.
+    unplaced for the same reason gets no further event.
     """
     waiting = [order for order in orders if order.state in WAITING]
     if not waiting:
@@ -80,7 +78,7 @@ async def _locate(
         tx,
         [places[order.id][0] for order in homeless],
         [places[order.id][1] for order in homeless],
-        near_m=parameters.number(rules.NEAR_BORDER, now),
+        near_m=parameters.number(NEAR_BORDER, now),
     )
     known = await grids.territories(tx, {place.grid_id for place in found if place.grid_id})
     units = await workorders.org_units(
@@ -133,14 +131,12 @@ async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder]) -> list[Asked]:
 
 
 async def _chosen(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> list[Choice]:
-    for attempt in range(1, ATTEMPTS):
-        try:
-            async with tx.begin_nested():
-                return await choose_all(tx, asked, now=now)
-        except FilledMeanwhile:
-            log.info("placing begins again", attempt=attempt)
-    async with tx.begin_nested():
-        return await choose_all(tx, asked, now=now)
+    try:
+        async with tx.begin_nested():
+            return await choose_all(tx, asked, now=now)
+    except FilledMeanwhile:
+        log.info("placing begins again", orders=len(asked))
+        return await choose_all(tx, asked, now=now, locking=True)
 
 
 async def _step(

@@ -20,13 +20,13 @@ from app.dispatch.service.placing import (
     write_decisions,
 )
 from app.grids import queries as grids
+from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
 from app.workorders.rules import Draft, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
 
-# How often a transaction begins again since others were faster. Each time, somebody else has got
-# on, so this is not reached unless dozens fight over the last minutes of the same day.
-ATTEMPTS = 8
+# How often a transaction begins again at most: others filled a day, or took in the same orders.
+ATTEMPTS = 5
 
 
 async def take_in(
@@ -37,7 +37,7 @@ async def take_in(
     If placing fails for a reason that nobody foresaw, the orders are taken in all the same and
     wait for the periodic job. The sender's subtree bounds where an order can go.
     """
-    place = True
+    place, locking = True, False
     for attempt in range(1, ATTEMPTS + 1):
         fates = await sort_out(tx, drafts, sender, now=now)
         orders = [fate.incoming for fate in fates if fate.incoming is not None]
@@ -46,16 +46,19 @@ async def take_in(
         placed = False
         try:
             async with tx.begin_nested():
-                decided = await _place(tx, orders, sender, now=now) if place else []
+                decided = (
+                    await _place(tx, orders, sender, now=now, locking=locking) if place else []
+                )
                 placed = True
                 await settle(tx, [order for order in orders if not order.minutes])
                 await write(tx, orders, sender)
                 await write_decisions(tx, decided, at=now, account_id=sender.account_id)
             break
         except (FilledMeanwhile, psycopg.errors.UniqueViolation) as error:
-            # Another transaction took the minutes, or took in one of these very orders.
+            if attempt == ATTEMPTS:
+                raise
             log.info("intake begins again", attempt=attempt, cause=type(error).__name__)
-            place = attempt < ATTEMPTS - 1
+            locking = True
         except psycopg.OperationalError:
             raise
         except Exception:
@@ -82,9 +85,14 @@ def _outcome(order: Incoming) -> Outcome:
 
 
 async def _place(
-    tx: AsyncSession, orders: Sequence[Incoming], sender: Caller, *, now: datetime
+    tx: AsyncSession,
+    orders: Sequence[Incoming],
+    sender: Caller,
+    *,
+    now: datetime,
+    locking: bool,
 ) -> list[Decided]:
-    """Find each order's grid and holder, and let it take its steps; raises FilledMeanwhile."""
+    """Find each order's grid and holder, and let it take its steps. Raises FilledMeanwhile."""
     parameters = await parameters_in_force(tx)
     flagged, relieved = await standins.look_out(
         tx,
@@ -103,7 +111,7 @@ async def _place(
             decided.append(_unplaced(order, UnplacedReason.SHARED_POINT))
         else:
             located.append(order)
-    near_m = parameters.number(rules.NEAR_BORDER, now, sender.org_path)
+    near_m = parameters.number(NEAR_BORDER, now, sender.org_path)
     await _locate(tx, located, sender, near_m)
     decided += [
         _unplaced(order, UnplacedReason.NO_GRID) for order in located if order.grid_id is None
@@ -111,7 +119,7 @@ async def _place(
     located = [order for order in located if order.grid_id is not None]
     await settle(tx, orders)
     asked = [_asked(order) for order in located]
-    choices = await choose_all(tx, asked, now=now, relieved=relieved)
+    choices = await choose_all(tx, asked, now=now, relieved=relieved, locking=locking)
     for order, choice in zip(located, choices, strict=True):
         if choice.candidate is None:
             decided.append(_unplaced(order, choice.unplaced, choice))

@@ -5,7 +5,7 @@ One order is placed like a thousand: every look into the database is made once f
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from app.workorders.queries import Unit
 
 
 class FilledMeanwhile(Exception):
-    """Another transaction took the minutes that this one had found free: look again."""
+    """Another transaction took the minutes that this one had found free: begin again, locking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +42,30 @@ async def choose_all(
     *,
     now: datetime,
     relieved: Mapping[DayOf, Promised] | None = None,
+    locking: bool = False,
 ) -> list[Choice]:
     """Choose who gets each order, one after the other, and promise the minutes of their days.
 
-    The diaries are read without locks; the promise itself takes each day's row in a fixed order and
-    tells what it holds then. `relieved` is what else the transaction does to days. Raises
-    FilledMeanwhile when somebody else has filled a day since: the caller rolls back to its
-    savepoint, which gives the rows free, and begins again. So no day is ever overbooked, and no
-    order waits for another that wants other people.
+    The diaries are read without locks, so that no order waits for another that wants other people;
+    the promise itself locks each day it fills, in a fixed order, and tells what the day holds then.
+    Raises FilledMeanwhile when somebody else has filled one since: the caller rolls back to its
+    savepoint, which gives the days free, and begins again `locking` every day that may be asked
+    for, which cannot fail. So no day is ever overbooked. `relieved` is what else the transaction
+    does to days.
     """
     if not asked and not relieved:
         return []
     seats, diaries = await _people(tx, asked, now)
     horizons = await _horizons(tx, asked, now)
+    days = [
+        rules.days_to_try(one.ask, now, one.unit.zone, horizons[one.unit.path]) for one in asked
+    ]
+    if locking:
+        await _lock(tx, [seats[one.grid_id] for one in asked], days)
     choices = []
     taken: dict[DayOf, Promised] = {}
-    for one in asked:
-        unit = one.unit
-        days = rules.days_to_try(one.ask, now, unit.zone, horizons[unit.path])
-        choice = rules.choose(one.ask, seats[one.grid_id], days)
+    for one, to_try in zip(asked, days, strict=True):
+        choice = rules.choose(one.ask, seats[one.grid_id], to_try)
         choices.append(choice)
         if choice.candidate is not None and choice.day is not None:
             technician_id = choice.candidate.technician_id
@@ -79,6 +84,21 @@ async def choose_all(
         if now_held is not None and rules.overbooked(diaries[technician_id], day, now_held):
             raise FilledMeanwhile
     return choices
+
+
+async def _lock(
+    tx: AsyncSession, seats: Sequence[Sequence[Seat]], days: Sequence[Sequence[date]]
+) -> None:
+    """Lock every day that may be asked for, and correct the diaries by what the days hold now."""
+    diaries = {
+        (seat.diary.technician_id, day): seat.diary
+        for ours, to_try in zip(seats, days, strict=True)
+        for seat in ours
+        for day in to_try
+    }
+    held = await availability.lock(tx, diaries.keys())
+    for key, diary in diaries.items():
+        diary.promised[key[1]] = held[key]
 
 
 async def _horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> dict[str, int]:
@@ -139,7 +159,7 @@ async def diaries_of(
             daily_minutes=one.daily_minutes,
             shifts=one.shifts,
             leave=one.leave,
-            promised=one.promised,
+            promised=dict(one.promised),
             now=now,
             allowance=parameters.number(rules.TRAVEL_ALLOWANCE, now, one.org_path),
             org_path=one.org_path,
