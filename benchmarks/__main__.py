@@ -2,17 +2,23 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import uvloop
 from rich.console import Console
 
 from app.core.cluster import ClusterFailed, PostgresMissing
-from benchmarks import day, machine, report
+from benchmarks import day, intake, machine, report, sale
 from benchmarks.load import Unexpected
 from benchmarks.report import Figure
 from benchmarks.stand import Stand, stand
 
-PARTS = {"day": (day.measure, day.Plan(), day.QUICK)}
+PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any]] = {
+    "intake": (intake.measure, intake.Plan(), intake.QUICK),
+    "day": (day.measure, day.Plan(), day.QUICK),
+    "sale": (sale.measure, sale.Plan(), sale.QUICK),
+}
 
 
 async def _measure(ground: Stand, parts: list[str], *, quick: bool) -> list[Figure]:

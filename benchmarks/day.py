@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from statistics import median
 
-from app.auth.rules import Role
 from benchmarks import history, load
 from benchmarks.history import Person
 from benchmarks.report import Figure, milliseconds, shown, table
@@ -94,7 +93,7 @@ async def _same_answers(
     orders = size = 0
     for past in {past for past, _ in running}:
         for person in people:
-            ask = load.request("GET", PATH, token=_token(stand, person))
+            ask = load.request("GET", PATH, token=history.token(stand, person))
             ours, theirs = [
                 (
                     await load.run(
@@ -115,10 +114,6 @@ async def _same_answers(
     )
 
 
-def _token(stand: Stand, person: Person) -> str:
-    return stand.token(Role.TECHNICIAN, person.org_unit_id, person.org_path, person.id)
-
-
 async def _rounds(
     stand: Stand,
     plan: Plan,
@@ -130,7 +125,7 @@ async def _rounds(
         (past, kind, what): Samples() for past, kind in running for what in ("day", "empty poll")
     }
     for number in range(plan.rounds):
-        tokens = [_token(stand, person) for person in people]
+        tokens = [history.token(stand, person) for person in people]
         # Every other round goes the other way, so that nobody always comes after the same one.
         turn = list(running.items())[:: -1 if number % 2 else 1]
         for (past, kind), server in turn:
