@@ -1,20 +1,31 @@
 """A simulator as a process of its own, a listener for its callbacks, and the published schema."""
 
 import asyncio
+import contextlib
 import json
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from pydantic import SecretStr
 
+from app.core.clock import FixedClock
+from app.core.db import Database
+from app.core.settings import Settings
+from app.main import create_app
 from app.ordering.simulator import BASE_PATH
+from tests.ordering.delivering import SHORT, TIME_LIMIT, Desk, make_desk
+from tests.ordering.waiting import until
 
 _SERVE = """
 import json, sys
@@ -178,3 +189,88 @@ def tmf622_v4(shared_dir: Path) -> dict[str, Any]:
     (file,) = folder.glob("*v4.0.0_swagger.json")
     swagger: dict[str, Any] = json.loads(file.read_text("utf-8"))
     return swagger
+
+
+# --- deliveries: the simulator as the other side, the API served for its callbacks -------------
+
+CALLBACK_TOKEN, TOKEN = "they-carry-this", "we-carry-this"
+QUICK = {"seconds_to_start": 0.1, "seconds_to_complete": 0.3}
+
+
+class Stand:
+    """One simulator process for all tests of this file, and the port where it calls us back."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self.simulator = Simulator(folder / "orders.db")
+        self.simulator.start(self.options(), **QUICK)
+
+    def options(self, token: str = TOKEN) -> dict[str, str]:
+        """Say how the simulator is started."""
+        url = f"http://127.0.0.1:{self.port}/v1/ordering/callbacks"
+        return {"callback_url": url, "callback_token": CALLBACK_TOKEN, "token": token}
+
+    def at_rest(self) -> bool:
+        """Say whether every order has ended and every callback is delivered or given up."""
+        counts = self.simulator.counts()
+        return not counts["callbacks_waiting"] and not {"acknowledged", "inProgress", "held"} & set(
+            counts["by_state"]
+        )
+
+
+@pytest.fixture(scope="module")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
+    """The stand, one for all tests of a file."""
+    stand = Stand(tmp_path_factory.mktemp("stand"))
+    yield stand
+    stand.simulator.stop()
+
+
+@pytest.fixture
+async def desk(
+    real_database: Database, clock: FixedClock, tmp_path: Path, stand: Stand
+) -> AsyncIterator[Desk]:
+    """A worker's desk on a database of its own, with the API served for the callbacks."""
+    settings = Settings(
+        database_url=real_database.engine.url.render_as_string(hide_password=False),
+        signing_keys=tmp_path / "keys",
+        log_level="ERROR",
+        ordering_url=stand.simulator.base_url,
+        ordering_token=SecretStr(TOKEN),
+        ordering_callback_token=SecretStr(CALLBACK_TOKEN),
+        ordering_timeout_seconds=TIME_LIMIT,
+    )
+    stand.simulator.dial(**QUICK)
+    desk = await make_desk(real_database, clock, settings, SHORT)
+    app = create_app(settings, clock=clock, database=real_database)
+    async with served(app, stand.port):
+        yield desk
+        await until(stand.at_rest, "rest")
+        await desk.worker.close()
+
+
+@contextlib.asynccontextmanager
+async def served(app: FastAPI, port: int) -> AsyncIterator[None]:
+    """Serve an application on a port of this machine, in this process."""
+    config = uvicorn.Config(app, port=port, http="h11", log_config=None)
+    api = uvicorn.Server(config)
+    with pytest.MonkeyPatch.context() as patch:
+        # The server would take the test's signals for its own.
+        patch.setattr(api, "capture_signals", contextlib.nullcontext)
+        serving = asyncio.create_task(api.serve())
+        await until(lambda: api.started, "serving")
+        yield
+        api.should_exit = True
+        await serving
+
+
+@pytest.fixture
+def stored(stand: Stand) -> Callable[[], Counter[str]]:
+    """Count the orders that the stand holds of each externalId, since the test began."""
+    before = {order["id"] for order in stand.simulator.orders()}
+
+    def count() -> Counter[str]:
+        orders = stand.simulator.orders()
+        return Counter(order["externalId"] for order in orders if order["id"] not in before)
+
+    return count

@@ -1,12 +1,14 @@
 """What a test of deliveries works with: sales to deliver, a worker's steps, and short waits."""
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import FixedClock
@@ -15,12 +17,14 @@ from app.core.jobs import Worker
 from app.core.parameter_values import ParameterValue
 from app.core.settings import Settings
 from app.ordering import jobs, queries, service
+from app.ordering.delivery import SyncState
 from app.ordering.models import OrderCallback, OrderSync
 from app.ordering.order import RemoteOrder
 from app.ordering.rules import OrderingFailed, RemoteState
 from app.ordering.service import Attempt
 from app.sales.models import Sale
 from app.sales.rules import Line
+from app.worker import queue
 from tests.make.catalog import make_offering
 from tests.make.sales import Door, make_confirmed, make_door
 
@@ -111,6 +115,15 @@ class Desk:
         async with self.database.read() as read:
             return await read.get_one(Sale, sale_id, populate_existing=True)
 
+    async def unfinished(self, sale_ids: Sequence[UUID]) -> int:
+        """Count those of some sales whose delivery has neither ended nor waits for a person."""
+        ended = (SyncState.FINISHED, SyncState.PARKED)
+        statement = select(func.count()).where(
+            OrderSync.sale_id.in_(sale_ids), OrderSync.state.in_(ended)
+        )
+        async with self.database.read() as read:
+            return len(sale_ids) - (await read.execute(statement)).scalar_one()
+
     async def states(self, sale_ids: Iterable[UUID]) -> list[str]:
         """Read the states of some sales, in their order."""
         return [(await self.sale(sale_id)).state.value for sale_id in sale_ids]
@@ -169,3 +182,26 @@ def remote(
         reason=None,
         item_states=(),
     )
+
+
+async def finish(desk: Desk, sale_ids: Sequence[UUID], *, seconds: float = 20) -> None:
+    """Sweep as the worker does until every delivery has ended, one way or another."""
+    give_up = asyncio.get_running_loop().time() + seconds
+    while await desk.unfinished(sale_ids):
+        assert asyncio.get_running_loop().time() < give_up, "a delivery never ended"
+        await desk.sweep()
+        await asyncio.sleep(0.05)
+
+
+async def work_off(desk: Desk) -> None:
+    """Let a worker of the real queue do every job that waits, and stop."""
+    app = queue(desk.worker)
+    async with app.open_async():
+        await app.run_worker_async(
+            wait=False, concurrency=4, delete_jobs="successful", install_signal_handlers=False
+        )
+
+
+def once_each(sale_ids: Iterable[UUID]) -> Counter[str]:
+    """Say how many orders of each sale there should be."""
+    return Counter(map(str, sale_ids))

@@ -1,0 +1,181 @@
+"""Sales on their way to a real process that misbehaves: each arrives once, whatever it does.
+
+The simulator is the other side, the API is served on a real port for its callbacks, and the
+worker's own steps (the job of a confirmed sale, the sweep of every second) do the delivering.
+"""
+
+from collections import Counter
+
+import pytest
+
+from app.ordering.delivery import SyncState
+from app.sales.rules import Line, SaleState
+from tests.make.sales import jobs_of
+from tests.ordering.conftest import QUICK
+from tests.ordering.delivering import finish, once_each, work_off
+
+
+@pytest.fixture
+def simulator(stand):
+    return stand.simulator
+
+
+# --- the whole way --------------------------------------------------------------------------------
+
+
+async def test_a_sale_goes_all_the_way_by_its_job_and_callbacks(desk, simulator, stored):
+    sale_id = await desk.sell((Line("SPEED-1000", 1), Line("TV-4K", 2)))
+    await work_off(desk)
+    async with desk.database.read() as read:
+        assert await jobs_of(read) == []
+    await finish(desk, [sale_id])
+    sync, sale = await desk.sync(sale_id), await desk.sale(sale_id)
+    assert (sync.state, sync.attempts, sync.last_error) == (SyncState.FINISHED, 1, None)
+    assert sale.state is SaleState.COMPLETED
+    assert None not in (sale.sent_at, sale.acknowledged_at, sale.completed_at)
+    assert stored() == once_each([sale_id])
+    (order,) = simulator.orders(str(sale_id))
+    assert (order["id"], order["posts"]) == (sync.remote_id, 1)
+    assert [each.verdict for each in await desk.callbacks()] == ["same", "move", "move"]
+
+
+async def test_many_sales_at_once_go_all_the_way(desk, stored):
+    sale_ids = [await desk.sell() for _ in range(30)]
+    await work_off(desk)
+    await finish(desk, sale_ids)
+    assert set(await desk.states(sale_ids)) == {"completed"}
+    assert stored() == once_each(sale_ids)
+
+
+# --- one fault at a time --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dials", "error", "taken", "posts"),
+    [
+        # Not taken: it is looked for in vain and sent again.
+        ({"error_before": 1}, "server_error", False, 2),
+        ({"too_many": 1}, "busy", False, 2),
+        # Taken, though we do not know: it is looked for and found.
+        ({"error_after": 1}, "server_error", True, 1),
+        ({"hang_after": 1}, "timed_out", True, 1),
+        ({"cut_after": 1}, "cut", True, 1),
+        ({"cut_midway": 1}, "cut", True, 1),
+        # Taken, and said so in other words.
+        ({"accepted": 1}, None, True, 1),
+        ({"absolute_href": False}, None, True, 1),
+    ],
+)
+async def test_a_fault_of_the_first_request(desk, dials, error, taken, posts, simulator, stored):
+    """Callbacks are off, so that nothing but our own looking finds out."""
+    sale_id = await desk.sell()
+    simulator.dial(**QUICK, **dials, callback_lost=1)
+    await desk.send(sale_id)
+    sync = await desk.sync(sale_id)
+    assert len(stored()) == taken
+    if error is None:
+        assert sync.state is SyncState.DELIVERED
+    else:
+        assert (sync.state, sync.attempts) == (SyncState.WAITING, 1)
+        assert (sync.last_error or "").startswith(error)
+    simulator.dial(**QUICK, callback_lost=1)
+    await finish(desk, [sale_id])
+    assert (await desk.sale(sale_id)).state is SaleState.COMPLETED
+    assert stored() == once_each([sale_id])
+    assert simulator.posts(str(sale_id)) == posts
+
+
+async def test_reading_fails_for_a_while_too(desk, simulator):
+    sale_id = await desk.sell()
+    simulator.dial(**QUICK, hang_after=1, error_on_read=1, callback_lost=1)
+    await desk.send(sale_id)
+    for _ in range(3):
+        await desk.make_due(sale_id)
+        await desk.sweep()
+    sync = await desk.sync(sale_id)
+    assert (sync.attempts, sync.tries_not_sent, sync.tries_unknown) == (4, 3, 1)
+    simulator.dial(**QUICK, callback_lost=1)
+    await finish(desk, [sale_id])
+    assert (await desk.sale(sale_id)).state is SaleState.COMPLETED
+    assert simulator.posts(str(sale_id)) == 1
+
+
+async def test_the_other_side_is_down_for_a_while(desk, simulator, stored, stand):
+    sale_ids = [await desk.sell() for _ in range(5)]
+    simulator.stop()
+    await work_off(desk)
+    for sale_id in sale_ids:
+        sync = await desk.sync(sale_id)
+        assert (sync.state, sync.tries_not_sent) == (SyncState.WAITING, 1)
+        assert (sync.last_error or "").startswith("unreachable")
+    simulator.start(stand.options(), **QUICK)
+    await finish(desk, sale_ids)
+    assert set(await desk.states(sale_ids)) == {"completed"}
+    assert stored() == once_each(sale_ids)
+
+
+async def test_credentials_that_are_not_accepted_lose_nothing(desk, simulator, stored, stand):
+    sale_id = await desk.sell()
+    simulator.stop()
+    simulator.start(stand.options("a new one that nobody told us"), **QUICK)
+    await desk.send(sale_id)
+    assert ((await desk.sync(sale_id)).last_error or "").startswith("sign_in")
+    simulator.stop()
+    simulator.start(stand.options(), **QUICK)
+    await finish(desk, [sale_id])
+    assert stored() == once_each([sale_id])
+
+
+# --- how orders end, heard and asked --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("heard", [True, False], ids=["by callbacks", "by asking"])
+@pytest.mark.parametrize(
+    ("dials", "remote_state", "sale_state"),
+    [
+        ({}, "completed", "completed"),
+        ({"held": 1}, "completed", "completed"),
+        ({"rejected": 1}, "rejected", "rejected"),
+        ({"cancelled": 1}, "cancelled", "cancelled"),
+        ({"failed": 1}, "failed", "rejected"),
+        ({"partial": 1}, "partial", "acknowledged"),
+    ],
+)
+async def test_each_end_of_an_order(
+    desk, dials, remote_state, sale_state, heard, simulator, stored
+):
+    simulator.dial(**QUICK, **dials, callback_lost=0 if heard else 1)
+    sale_id = await desk.sell((Line("SPEED-1000", 1), Line("TV-4K", 1)))
+    await desk.send(sale_id)
+    await finish(desk, [sale_id])
+    sync, sale = await desk.sync(sale_id), await desk.sale(sale_id)
+    assert (sync.state, sync.remote_state) == (SyncState.FINISHED, remote_state)
+    assert sale.state.value == sale_state
+    assert (sale.rejected_reason is not None) is (sale_state in ("rejected", "cancelled"))
+    assert bool(await desk.callbacks()) is heard
+    assert stored() == once_each([sale_id])
+
+
+@pytest.mark.parametrize(
+    "dials",
+    [
+        {"callback_duplicate": 1},
+        {"callback_late": 1, "callback_late_seconds": 0.5},
+        {"callback_out_of_order": 1, "held": 1},
+        {"callback_lost": 0.5},
+    ],
+    ids=lambda dials: next(iter(dials)),
+)
+async def test_callbacks_that_come_wrongly_end_rightly(desk, dials, simulator, stored):
+    simulator.dial(**QUICK, **dials)
+    sale_ids = [await desk.sell() for _ in range(8)]
+    await work_off(desk)
+    await finish(desk, sale_ids)
+    assert set(await desk.states(sale_ids)) == {"completed"}
+    assert stored() == once_each(sale_ids)
+    verdicts = Counter(each.verdict for each in await desk.callbacks())
+    assert not verdicts.keys() & {"received", "not_ours", "contradicts"}
+    if "callback_duplicate" in dials:
+        # Each event was sent twice and counts once.
+        assert sum(verdicts.values()) == 3 * len(sale_ids)
+        assert simulator.counts()["events"]["callback_duplicate"] == 3 * len(sale_ids)
