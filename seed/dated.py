@@ -69,7 +69,7 @@ def _read(
             for error in wrong.errors():
                 place = ".".join(map(str, error["loc"])) or None
                 value = None if error["type"] == "missing" else error["input"]
-                faults.note(line, place, value, Words(f"填写有误:{error['msg']}", error["msg"]))
+                faults.note(line, place, value, Words(f"填写有误：{error['msg']}", error["msg"]))
     return good
 
 
@@ -98,7 +98,7 @@ async def load_promise_rules(
             ended.append((rule, entry.valid_to))
         elif differs or rule in new:
             words = Words(
-                zh="已生效的承诺不改写:请用新的编码",
+                zh="已生效的承诺不改写：请用新的编码",
                 en="a promise is not rewritten: use a new code",
             )
             faults.note(line, differs[0] if differs else "code", entry.code, words)
@@ -129,7 +129,7 @@ async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool
             Parameter.known[entry.name].checked(entry.value)
         except Invalid as wrong:
             message = wrong.facts["errors"][0]["message"]
-            faults.note(line, "value", entry.value, Words(f"超出范围:{message}", message))
+            faults.note(line, "value", entry.value, Words(f"超出范围：{message}", message))
             continue
         place = (entry.name, entry.org_path, entry.valid_from)
         row = held.get(place)

@@ -115,16 +115,18 @@ class SignInRefused(Unauthorized):
     slug = "sign-in-refused"
     title = Words(zh="用户名或密码不正确", en="The name or the password is not right")
     advice = Words(
-        zh="请核对用户名和密码;账号也可能已停用,请联系管理员。",
+        zh="请核对用户名和密码；账号也可能已停用，请联系管理员。",
         en="Check both; the account may also have been closed, your administrator can tell.",
     )
 
 
 class SignInLocked(TooMany):
     slug = "sign-in-locked"
-    title = Words(zh="登录失败次数过多,已暂时锁定", en="Too many failed logins, locked for a while")
+    title = Words(
+        zh="登录失败次数过多，已暂时锁定", en="Too many failed logins, locked for a while"
+    )
     advice = Words(
-        zh="请在 {retry_after} 秒后重试;忘记密码请联系管理员重设。",
+        zh="请在 {retry_after} 秒后重试；忘记密码请联系管理员重设。",
         en="Try again in {retry_after} seconds; an administrator can set a new password.",
     )
 
@@ -133,7 +135,7 @@ class RefreshRefused(Unauthorized):
     slug = "refresh-refused"
     title = Words(zh="登录已失效", en="This sign-in is over")
     advice = Words(
-        zh="请重新登录。若并非本人操作,请立即修改密码:该令牌可能已被他人使用。",
+        zh="请重新登录。若并非本人操作，请立即修改密码：该令牌可能已被他人使用。",
         en="Sign in again. If you had not signed out, have your password changed: somebody else "
         "may hold a copy of the token.",
     )
@@ -149,14 +151,14 @@ class ScopeRefused(Forbidden):
     slug = "scope-refused"
     title = Words(zh="超出账号的权限范围", en="More scopes than this account holds")
     advice = Words(
-        zh="不可授予:{refused};可授予:{allowed}。", en="Not yours: {refused}; yours: {allowed}."
+        zh="不可授予：{refused}；可授予：{allowed}。", en="Not yours: {refused}; yours: {allowed}."
     )
 
 
 class UsernameTaken(Conflict):
     slug = "username-taken"
     title = Words(zh="用户名已被使用", en="This user name is taken")
-    advice = Words(zh="请换一个用户名:{username}。", en="Choose another one than {username}.")
+    advice = Words(zh="请换一个用户名：{username}。", en="Choose another one than {username}.")
 
 
 class TechnicianHasAccount(Conflict):
@@ -170,7 +172,7 @@ class TechnicianHasAccount(Conflict):
 class OrgCodeTaken(Conflict):
     slug = "org-code-taken"
     title = Words(zh="组织编码已被使用", en="This unit code is taken")
-    advice = Words(zh="请换一个编码:{code}。", en="Choose another one than {code}.")
+    advice = Words(zh="请换一个编码：{code}。", en="Choose another one than {code}.")
 
 
 class NotYourself(Conflict):
@@ -183,7 +185,7 @@ class Retroactive(Conflict):
     slug = "retroactive"
     title = Words(zh="生效时间早于现在", en="This would change the past")
     advice = Words(
-        zh="生效时间 {valid_from} 已过;确需追溯请提交 retroactive: true。",
+        zh="生效时间 {valid_from} 已过；确需追溯请提交 retroactive: true。",
         en="{valid_from} has passed; send retroactive: true if you mean it.",
     )
 
@@ -325,7 +327,7 @@ REFRESH_GRACE = Parameter(
     default=30,
     unit="s",
     words=Words(
-        zh="刷新令牌的应答丢失时,允许用同一令牌重取同一应答的时间",
+        zh="刷新令牌的应答丢失时，允许用同一令牌重取同一应答的时间",
         en="How long a refresh whose answer was lost may be asked again with the same token",
     ),
     least=0,

@@ -127,7 +127,7 @@ def _read(
         except ValidationError as wrong:
             for error in wrong.errors():
                 place = ".".join(map(str, error["loc"])) or None
-                words = Words(zh=f"填写有误:{error['msg']}", en=error["msg"])
+                words = Words(zh=f"填写有误：{error['msg']}", en=error["msg"])
                 faults.note(
                     line, place, None if error["type"] == "missing" else error["input"], words
                 )

@@ -103,21 +103,21 @@ def fate_of(entry: Version, held: Sequence[Version]) -> tuple[Fate, Version | No
             return Fate.WITHDRAWN, current
         raise NotDated(
             Words(
-                zh=f"该版本已于 {current.valid_to} 终止,不能改期",
+                zh=f"该版本已于 {current.valid_to} 终止，不能改期",
                 en=f"this version ends on {current.valid_to} already, which is not moved",
             )
         )
     if current is not None and current.valid_from == entry.valid_from:
         raise NotDated(
             Words(
-                zh=f"{entry.valid_from} 起的版本已存在且内容不同:变更须从之后的日期生效",
+                zh=f"{entry.valid_from} 起的版本已存在且内容不同：变更须从之后的日期生效",
                 en=f"the version from {entry.valid_from} says otherwise: give a later day",
             )
         )
     if later:
         raise NotDated(
             Words(
-                zh=f"已有 {later[0].valid_from} 起的较新版本,不能改动过去",
+                zh=f"已有 {later[0].valid_from} 起的较新版本，不能改动过去",
                 en=f"a newer version begins on {later[0].valid_from}: the past is not rewritten",
             )
         )

@@ -26,7 +26,7 @@ Read = Callable[[str], Any]
 def text(most: int = 200) -> Read:
     """Make the reader of a text of at most so many characters."""
     words = Words(
-        zh=f"最多 {most} 个字符,且不能含控制符", en=f"at most {most} printable characters"
+        zh=f"最多 {most} 个字符，且不能含控制符", en=f"at most {most} printable characters"
     )
 
     def read(cell: str) -> str:
@@ -98,7 +98,7 @@ def moment(cell: str) -> datetime:
     if value is None or value.tzinfo is None:
         raise NotReadable(
             Words(
-                zh="时间须带时区,如 2026-03-02T08:00:00+08:00",
+                zh="时间须带时区，如 2026-03-02T08:00:00+08:00",
                 en="a moment has a zone: 2026-03-02T08:00:00+08:00",
             )
         )
@@ -120,7 +120,7 @@ def flag(cell: str) -> bool:
 def one_of(kind: type[StrEnum]) -> Read:
     """Make the reader of an enum's values."""
     known = {str(member.value): member for member in kind}
-    words = Words(zh=f"须为其中之一:{', '.join(known)}", en=f"one of {', '.join(known)}")
+    words = Words(zh=f"须为其中之一：{', '.join(known)}", en=f"one of {', '.join(known)}")
 
     def read(cell: str) -> StrEnum:
         member = known.get(cell)

@@ -85,14 +85,14 @@ class Invalid(Problem):
 class Malformed(Problem):
     slug, status = "malformed", 400
     title = Words(zh="请求无法解析", en="The request cannot be read")
-    advice = Words(zh="请检查请求格式:{reason}", en="Check the request's form: {reason}")
+    advice = Words(zh="请检查请求格式：{reason}", en="Check the request's form: {reason}")
 
 
 class Unauthorized(Problem):
     slug, status = "unauthorized", 401
     title = Words(zh="请先登录", en="Please sign in")
     advice = Words(
-        zh="令牌缺失、过期或无效:请重新登录或刷新令牌。",
+        zh="令牌缺失、过期或无效：请重新登录或刷新令牌。",
         en="The token is missing, expired or not valid: sign in again or refresh it.",
     )
 
@@ -101,7 +101,7 @@ class Forbidden(Problem):
     slug, status = "forbidden", 403
     title = Words(zh="没有权限", en="Not allowed")
     advice = Words(
-        zh="此操作需要:{needs}。如有需要请联系管理员。",
+        zh="此操作需要：{needs}。如有需要请联系管理员。",
         en="This needs: {needs}. Ask your administrator if you should have it.",
     )
 
@@ -110,7 +110,7 @@ class NotFound(Problem):
     slug, status = "not-found", 404
     title = Words(zh="未找到", en="Not found")
     advice = Words(
-        zh="该记录不存在,或不在您的管辖范围内。",
+        zh="该记录不存在，或不在您的管辖范围内。",
         en="It does not exist, or it is not within your area.",
     )
 
@@ -118,7 +118,7 @@ class NotFound(Problem):
 class MethodNotAllowed(Problem):
     slug, status = "method-not-allowed", 405
     title = Words(zh="不支持的请求方法", en="This method is not offered here")
-    advice = Words(zh="可用方法:{allow}。", en="Offered here: {allow}.")
+    advice = Words(zh="可用方法：{allow}。", en="Offered here: {allow}.")
 
 
 class Conflict(Problem):
@@ -131,7 +131,7 @@ class SameIdOtherContent(Conflict):
     slug = "same-id-other-content"
     title = Words(zh="同一编号已用于不同内容", en="This id already stands for other content")
     advice = Words(
-        zh="编号 {id} 已存在且内容不同;请为新内容生成新的编号。",
+        zh="编号 {id} 已存在且内容不同；请为新内容生成新的编号。",
         en="The id {id} exists with other content; make a new id for new content.",
     )
 
@@ -140,7 +140,7 @@ class TooLarge(Problem):
     slug, status = "too-large", 413
     title = Words(zh="内容过大", en="Too large")
     advice = Words(
-        zh="上限为 {limit},请拆分后提交。", en="The limit is {limit}; split it and send the parts."
+        zh="上限为 {limit}，请拆分后提交。", en="The limit is {limit}; split it and send the parts."
     )
 
 
@@ -154,6 +154,6 @@ class Unavailable(Problem):
     slug, status = "unavailable", 503
     title = Words(zh="服务暂时不可用", en="The service cannot answer just now")
     advice = Words(
-        zh="您的操作未被记录,请在 {retry_after} 秒后重试。",
+        zh="您的操作未被记录，请在 {retry_after} 秒后重试。",
         en="Nothing was recorded; try again in {retry_after} seconds.",
     )

@@ -31,7 +31,7 @@ class FileRefused(Problem):
     slug, status = "file-refused", 422
     title = Words(zh="文件未载入", en="The file was not loaded")
     advice = Words(
-        zh="{what}:{refused} 行有误,未载入任何内容;第一处在第 {line} 行:{zh}",
+        zh="{what}：{refused} 行有误，未载入任何内容；第一处在第 {line} 行：{zh}",
         en="{what}: {refused} lines are wrong, so nothing was loaded; the first is {line}: {en}",
     )
 
@@ -176,7 +176,7 @@ def _rows(
                 None,
                 None,
                 Words(
-                    zh=f"应有 {width} 格,实有 {len(cells)} 格",
+                    zh=f"应有 {width} 格，实有 {len(cells)} 格",
                     en=f"it has {len(cells)} cells instead of {width}",
                 ),
             )
@@ -229,7 +229,7 @@ def readable(what: str, lines: Iterable[str]) -> Iterator[str]:
 def _unreadable(error: Exception) -> Words:
     if isinstance(error, UnicodeDecodeError):
         return Words(
-            zh="不是 UTF-8 文本:请另存为 CSV UTF-8,或指定编码(如 gb18030)",
+            zh="不是 UTF-8 文本：请另存为 CSV UTF-8，或指定编码（如 gb18030）",
             en="not UTF-8: save it as CSV UTF-8, or name its encoding (such as gb18030)",
         )
     return Words(zh=f"不是有效的 CSV:{error}", en=f"not CSV: {error}")

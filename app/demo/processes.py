@@ -25,7 +25,7 @@ STOP_SECONDS = 15.0
 class DidNotStart(Problem):
     slug, status = "demo-did-not-start", 500
     title = Words(zh="演示进程未能启动", en="A process of the demo did not start")
-    advice = Words(zh="{name}:请看日志 {log}。\n{tail}", en="{name}: see its log {log}.\n{tail}")
+    advice = Words(zh="{name}：请看日志 {log}。\n{tail}", en="{name}: see its log {log}.\n{tail}")
 
 
 def free_port() -> int:

@@ -37,7 +37,7 @@ LONGEST_DELAY = _seconds(
 SETTLE = _seconds(
     "ordering.settle_seconds",
     30,
-    "结果未知时至少等待多久再查询(须长于对方处理一个请求的时间)",
+    "结果未知时至少等待多久再查询（须长于对方处理一个请求的时间）",
     "Wait after an unknown outcome before looking; longer than the other side works on a request",
 )
 LONGEST_RETRY_AFTER = _seconds(

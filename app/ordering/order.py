@@ -19,7 +19,7 @@ class OrderUnfit(Problem):
 
     slug, status = "ordering-order-unfit", 422
     title = Words(zh="订单内容不完整", en="The order is not complete")
-    advice = Words(zh="请更正:{fields}。", en="Correct: {fields}.")
+    advice = Words(zh="请更正：{fields}。", en="Correct: {fields}.")
 
 
 class ItemAction(StrEnum):

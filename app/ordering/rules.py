@@ -194,22 +194,22 @@ CAUSE_WORDS = {
     ),
     Cause.SERVER_ERROR: Words(zh="订单系统内部出错", en="the ordering system had an error"),
     Cause.CONFLICT: Words(
-        zh="订单系统称存在冲突,可能已有此订单",
+        zh="订单系统称存在冲突，可能已有此订单",
         en="the ordering system reports a conflict; it may have this order already",
     ),
     Cause.UNREADABLE: Words(
         zh="无法读懂订单系统的应答", en="the ordering system's answer cannot be read"
     ),
     Cause.FILTER_IGNORED: Words(
-        zh="订单系统未按外部编号查询,无法确认订单是否存在",
+        zh="订单系统未按外部编号查询，无法确认订单是否存在",
         en="the ordering system ignores the search by externalId, so nothing can be concluded",
     ),
     Cause.REFUSED: Words(zh="订单系统拒绝了订单", en="the ordering system turned the order down"),
     Cause.TOO_LATE: Words(
-        zh="本次尝试已过发送时限,未发送", en="this attempt was held up too long to be sent safely"
+        zh="本次尝试已过发送时限，未发送", en="this attempt was held up too long to be sent safely"
     ),
     Cause.NEVER_TOLD: Words(
-        zh="执行上次尝试的进程中断,结果未知",
+        zh="执行上次尝试的进程中断，结果未知",
         en="whoever made the last attempt never told how it ended",
     ),
 }
@@ -260,7 +260,7 @@ class NotSent(OrderingFailed):
     failure = Failure.NOT_SENT
     slug, status = "ordering-not-sent", 503
     title = Words(zh="未能送达订单系统", en="It did not reach the ordering system")
-    advice = Words(zh="{cause_zh};稍后会自动重试。", en="{cause_en}; it is tried again by itself.")
+    advice = Words(zh="{cause_zh}；稍后会自动重试。", en="{cause_en}; it is tried again by itself.")
 
 
 class Unknown(OrderingFailed):
@@ -270,7 +270,7 @@ class Unknown(OrderingFailed):
     slug, status = "ordering-outcome-unknown", 504
     title = Words(zh="订单系统的处理结果未知", en="What the ordering system did is not known")
     advice = Words(
-        zh="{cause_zh};将先查询再决定是否重发。",
+        zh="{cause_zh}；将先查询再决定是否重发。",
         en="{cause_en}; we look for the order before anything is sent again.",
     )
 
@@ -282,7 +282,7 @@ class Refused(OrderingFailed):
     slug, status = "ordering-refused", 502
     title = Words(zh="订单系统拒绝", en="The ordering system refused")
     advice = Words(
-        zh="{cause_zh}:{said}。请更正后重新提交。",
+        zh="{cause_zh}：{said}。请更正后重新提交。",
         en="{cause_en}: {said}. Correct it and send again.",
     )
 

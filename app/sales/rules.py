@@ -39,7 +39,7 @@ LATE_HOURS = Parameter(
     default=72.0,
     unit="h",
     words=Words(
-        zh="上门结束后多少小时内仍可补录随销(手机离线)",
+        zh="上门结束后多少小时内仍可补录随销（手机离线）",
         en="How long after a visit its sales may still arrive from an offline phone",
     ),
 )
@@ -74,7 +74,7 @@ class SaleRefused(Conflict):
     slug = "sale-step-refused"
     title = Words(zh="该销售单当前状态不能执行此操作", en="This sale is not ready for that")
     advice = Words(
-        zh="销售单现为 {state},不能变为 {wanted}。",
+        zh="销售单现为 {state}，不能变为 {wanted}。",
         en="The sale is {state} and cannot become {wanted}.",
     )
 
@@ -83,7 +83,7 @@ class VisitNotBegun(Conflict):
     slug = "visit-not-begun"
     title = Words(zh="尚未上门签到", en="Nobody has checked in at this door")
     advice = Words(
-        zh="请先签到,再为客户办理业务。", en="Check in first; a sale is made at the door."
+        zh="请先签到，再为客户办理业务。", en="Check in first; a sale is made at the door."
     )
 
 
@@ -91,7 +91,7 @@ class VisitOver(Conflict):
     slug = "visit-over"
     title = Words(zh="该次上门已结束太久", en="This visit ended too long ago")
     advice = Words(
-        zh="上门已于 {ended_at} 结束,补录时限为 {hours} 小时。",
+        zh="上门已于 {ended_at} 结束，补录时限为 {hours} 小时。",
         en="It ended at {ended_at}; sales may arrive up to {hours} hours later.",
     )
 
@@ -100,7 +100,7 @@ class NotSoldAtTheDoor(Conflict):
     slug = "not-sold-at-the-door"
     title = Words(zh="该业务不能上门办理", en="This is not sold at the door")
     advice = Words(
-        zh="{offering} 只能登记商机({on_site}),请转客户经理。",
+        zh="{offering} 只能登记商机（{on_site}），请转客户经理。",
         en="For {offering} only a lead may be noted ({on_site}); pass it to the account manager.",
     )
 
@@ -109,7 +109,7 @@ class NotInTheCatalogue(Invalid):
     slug = "not-in-the-catalogue"
     title = Words(zh="销售品不在当前目录中", en="Not in the catalogue today")
     advice = Words(
-        zh="{offerings} 今天没有在售版本,请刷新目录。",
+        zh="{offerings} 今天没有在售版本，请刷新目录。",
         en="{offerings} cannot be sold today; refresh the catalogue.",
     )
 
@@ -128,7 +128,7 @@ class PriceChanged(Conflict):
     slug = "price-changed"
     title = Words(zh="价格已变动", en="The price has changed")
     advice = Words(
-        zh="请把新价格告知客户并重新确认:{named}。",
+        zh="请把新价格告知客户并重新确认：{named}。",
         en="Tell the customer the new price and ask again: {named}.",
     )
 

@@ -28,7 +28,7 @@ class LeaveOverlaps(Conflict):
     slug = "leave-overlaps"
     title = Words(zh="与已登记的休假重叠", en="This leave overlaps another one")
     advice = Words(
-        zh="{starts_at} 至 {ends_at} 已登记休假({cause});请调整时间,或先撤销该休假。",
+        zh="{starts_at} 至 {ends_at} 已登记休假（{cause}）；请调整时间，或先撤销该休假。",
         en="There is leave ({cause}) from {starts_at} to {ends_at}; change the times or remove it.",
     )
 
@@ -68,7 +68,7 @@ def skills_from(cell: str) -> dict[str, int]:
         if not match or match[1] in skills or int(match[2] or 1) > HIGHEST_LEVEL:
             raise NotReadable(
                 Words(
-                    zh=f"技能格式为 fibre:3; copper(级别 1-{HIGHEST_LEVEL},不重复),此处为 {part}",
+                    zh=f"技能写作 fibre:3; copper（级别 1-{HIGHEST_LEVEL}，不重复），而非 {part}",
                     en=f"skills are written fibre:3; copper (levels 1-{HIGHEST_LEVEL}), not {part}",
                 )
             )
@@ -96,7 +96,7 @@ def shifts_from(cell: str) -> list[WorkingTime]:
         except ValueError:
             raise NotReadable(
                 Words(
-                    zh=f"班次格式为 mon-fri 08:30-12:00 13:30-18:00; sat 09:00-12:00,此处为 {part}",
+                    zh=f"班次写作 mon-fri 8:30-12:00 13:30-18:00; sat 9:00-12:00，而非 {part}",
                     en=f"shifts are written mon-fri 8:30-12:00 13:30-18:00; sat 9:00-12:00: {part}",
                 )
             ) from None

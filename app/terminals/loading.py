@@ -19,7 +19,7 @@ def _judge(row: dict[str, Any]) -> None:
         if (row["pool"] is pool) != (row.get(holder) is not None):
             raise NotReadable(
                 Words(
-                    zh=f"pool 为 {pool} 时须填 {holder},否则须留空",
+                    zh=f"pool 为 {pool} 时须填 {holder}，否则须留空",
                     en=f"{holder} belongs to pool {pool}, which needs it",
                 ),
                 field=holder,

@@ -131,7 +131,7 @@ class FarFromAddress(Conflict):
     slug = "far-from-address"
     title = Words(zh="签到位置离工单地址较远", en="This is far from the order's address")
     advice = Words(
-        zh="相距 {distance_m} 米(上限 {limit_m} 米);确认无误请选择原因 far_reason 后重新签到。",
+        zh="相距 {distance_m} 米（上限 {limit_m} 米）；确认无误请选择原因 far_reason 后重新签到。",
         en="It is {distance_m} m away (limit {limit_m} m); if that is right, send a far_reason.",
     )
 
@@ -140,7 +140,7 @@ class VisitEnded(Conflict):
     slug = "visit-ended"
     title = Words(zh="本次上门已结束", en="This visit has ended")
     advice = Words(
-        zh="本次上门已于 {ended_at} 结束({outcome})。",
+        zh="本次上门已于 {ended_at} 结束（{outcome}）。",
         en="It ended at {ended_at} ({outcome}).",
     )
 
@@ -149,7 +149,7 @@ class CustomerNotKnown(Conflict):
     slug = "customer-not-known"
     title = Words(zh="工单未关联客户", en="This order names no known customer")
     advice = Words(
-        zh="没有客户资料,不能推荐业务。", en="Without a customer nothing can be suggested."
+        zh="没有客户资料，不能推荐业务。", en="Without a customer nothing can be suggested."
     )
 
 

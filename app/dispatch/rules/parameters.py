@@ -15,7 +15,7 @@ HORIZON = Parameter(
     default=7,
     unit="days",
     words=Words(
-        zh="自动派单最多向后看几天(今天之外)",
+        zh="自动派单最多向后看几天（今天之外）",
         en="How many days after today automatic placement looks ahead",
     ),
     most=60,

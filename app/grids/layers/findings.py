@@ -156,12 +156,12 @@ class Code(StrEnum):
     )
     PROJECTED = (
         "projected",
-        "坐标 ({lon}, {lat}) 不是经纬度，像是以米为单位的投影坐标；请导出为经纬度（EPSG:4326）。",
+        "坐标（{lon}，{lat}）不是经纬度，像是以米为单位的投影坐标；请导出为经纬度（EPSG:4326）。",
         "({lon}, {lat}) are not degrees but look like metres of a projection; export EPSG:4326.",
     )
     AXES_SWAPPED = (
         "axes-swapped",
-        "坐标 ({lon}, {lat}) 的纬度不合理，经度和纬度可能颠倒了；请按先经度后纬度重新导出。",
+        "坐标（{lon}，{lat}）的纬度不合理，经度和纬度可能颠倒了；请按先经度后纬度重新导出。",
         "({lon}, {lat}) has an unlikely latitude: the axes look swapped; put longitude first.",
     )
     ANTIMERIDIAN = (

@@ -233,7 +233,7 @@ async def _who(request: Request) -> Response:
         {
             "name": NAME,
             "what": "A simulator: no order here reaches a real ordering system.",
-            "说明": "这是模拟器:此处的订单不会进入真实的订单系统。",
+            "说明": "这是模拟器：此处的订单不会进入真实的订单系统。",
             "api": f"{BASE_PATH}/productOrder",
             "hub": f"{BASE_PATH}/hub",
             "dials": "/_simulator/dials",

@@ -77,7 +77,7 @@ class NotShown(Conflict):
     slug = "suggestion-not-shown"
     title = Words(zh="该推荐未展示", en="This suggestion was not shown")
     advice = Words(
-        zh="{offering} 当时未推荐(原因:{held_back}),不能记录客户答复。",
+        zh="{offering} 当时未推荐（原因：{held_back}），不能记录客户答复。",
         en="{offering} was held back ({held_back}), so there is no answer to record.",
     )
 

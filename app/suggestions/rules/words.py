@@ -22,23 +22,25 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.JUST_ACCEPTED: Words("客户刚刚已同意办理", "The customer accepted it just now"),
     HeldBack.LINE_UNKNOWN: Words(
-        "线路能力未核实,不能承诺速率", "What the line can do is not known, so no speed is promised"
+        "线路能力未核实，不能承诺速率", "What the line can do is not known, so no speed is promised"
     ),
     HeldBack.LINE_TOO_SLOW: Words("线路达不到该速率", "The line cannot carry this speed"),
     HeldBack.NO_FREE_PORT: Words("该地址无空闲端口", "There is no free port at this address"),
     HeldBack.NOT_RESTORED: Words(
-        "故障尚未标记恢复,先修好再推荐", "The repair is not marked restored: first the fault"
+        "故障尚未标记恢复，先修好再推荐", "The repair is not marked restored: first the fault"
     ),
     HeldBack.DO_NOT_DISTURB: Words("客户要求免打扰", "The customer asked not to be disturbed"),
-    HeldBack.REPEAT_FAULT: Words("近期重复故障,不营销", "The fault came back; nothing is sold now"),
+    HeldBack.REPEAT_FAULT: Words(
+        "近期重复故障，不营销", "The fault came back; nothing is sold now"
+    ),
     HeldBack.COMPLAINT_OPEN: Words("客户有未结投诉", "A complaint of theirs is open"),
     HeldBack.COMPLAINT_RECENT: Words(
-        "投诉刚刚办结,仍在静默期", "A complaint was closed only recently"
+        "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
     HeldBack.ARREARS: Words("客户有欠费", "The customer owes money"),
     HeldBack.NOT_FASTER: Words("不比现有线路快", "It is not faster than what they have"),
     HeldBack.NO_RENEWAL_DUE: Words("合约未临近到期", "No contract is about to end"),
-    HeldBack.NO_NEED: Words("用量低,无需提速", "They use little; a faster line is not needed"),
+    HeldBack.NO_NEED: Words("用量低，无需提速", "They use little; a faster line is not needed"),
     HeldBack.NOT_WORTH_A_CONTACT: Words(
         "预期收益抵不过一次打扰", "What it may bring is not worth a contact"
     ),
@@ -76,13 +78,13 @@ REASONS: dict[str, Words] = {
     "contract_ends_soon": Words("合约还有 {days} 天到期", "The contract ends in {days} days"),
     "contract_over": Words("合约已到期 {days} 天", "The contract ended {days} days ago"),
     "speed_below_usage": Words(
-        "每月用 {gb} GB,现有速率仅 {mbps} Mbit/s",
+        "每月用 {gb} GB，现有速率仅 {mbps} Mbit/s",
         "They use {gb} GB a month on only {mbps} Mbit/s",
     ),
     "fitted_at_once": Words(
         "本次上门约 {minutes} 分钟即可装好", "It can be fitted now, in about {minutes} minutes"
     ),
-    "after_a_fault": Words("客户刚经历故障,语气放缓", "They have just had a fault: go gently"),
+    "after_a_fault": Words("客户刚经历故障，语气放缓", "They have just had a fault: go gently"),
 }
 
 
