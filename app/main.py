@@ -26,7 +26,9 @@ from app.terminals.routes import router as terminals_router
 from app.visits.routes import router as visits_router
 from app.workorders.routes import router as workorders_router
 
+# A request is held against these from first to last: what every phone asks all day comes first.
 ROUTERS = (
+    visits_router,
     health_router,
     auth_router,
     technicians_router,
@@ -36,7 +38,6 @@ ROUTERS = (
     grids_router,
     workorders_router,
     dispatch_router,
-    visits_router,
     suggestions_router,
     sales_router,
     ordering_router,

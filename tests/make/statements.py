@@ -3,24 +3,22 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
-from sqlalchemy import event
-
-from app.core.db import Database
+from psycopg import AsyncCursor
 
 
 @contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """Collect what is sent while the block runs, without the marks of savepoints."""
+def statements() -> Iterator[list[str]]:
+    """Collect what this process sends while the block runs, without the marks of savepoints."""
     sent: list[str] = []
+    execute = AsyncCursor.execute
 
-    def hear(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
-        if not statement.upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
-            sent.append(" ".join(statement.split()))
+    async def hear(cursor: Any, query: Any, *more: Any, **named: Any) -> Any:
+        words = " ".join(str(query).split())
+        if not words.upper().startswith(("SAVEPOINT", "RELEASE", "ROLLBACK")):
+            sent.append(words)
+        return await execute(cursor, query, *more, **named)
 
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", hear)
-    try:
+    with patch.object(AsyncCursor, "execute", hear):
         yield sent
-    finally:
-        event.remove(engine, "before_cursor_execute", hear)

@@ -301,12 +301,12 @@ async def test_each_candidate_is_stored_with_parts_that_add_up(tx, phone, order)
 
 
 async def test_asking_again_with_nothing_changed_is_answered_from_what_was_stored(
-    tx, phone, order, clock, database
+    tx, phone, order, clock
 ):
     visit_id = await phone.restore(order)
     first = await asked(phone, visit_id)
     clock.tick(timedelta(hours=2))
-    with statements(database) as sent:
+    with statements() as sent:
         again = await asked(phone, visit_id)
     assert again == first
     assert (await count(tx, SuggestionDecision), await count(tx, Suggestion)) == (1, 6)

@@ -219,13 +219,11 @@ async def test_others_see_them_masked_or_not_at_all(
     assert await looks(tx) == []
 
 
-async def test_it_costs_three_statements_and_the_audit_entry(
-    database, phone, customer, order, clock
-):
+async def test_it_costs_three_statements_and_the_audit_entry(phone, customer, order):
     await phone.acknowledge(order)
     url = f"/customers/{customer.id}/context"
     await phone.get(url)
-    with statements(database) as sent:
+    with statements() as sent:
         assert (await phone.get(url)).status_code == 200
     reads = [statement for statement in sent if not statement.startswith("INSERT")]
     assert len(reads) == 3, reads

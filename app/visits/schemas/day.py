@@ -7,11 +7,11 @@ from uuid import UUID
 
 import orjson
 from pydantic import Field
-from sqlalchemy import Row
 
 from app.core.geo import CoordSys, PointOut, from_wgs84
 from app.core.http import Answer
 from app.customers.rules import masked_name, masked_phone
+from app.visits.queries import DayRow
 from app.visits.rules import STEPS, sees_contact
 from app.workorders.rules import HELD, State, Step, WorkType
 
@@ -67,7 +67,7 @@ class DayOut(Answer):
 
 def day_bytes(
     day: date,
-    orders: Sequence[Row[Any]],
+    orders: Sequence[DayRow],
     *,
     now: datetime,
     grace: timedelta,
@@ -86,11 +86,11 @@ def day_bytes(
     )
 
 
-def _order(row: Row[Any], now: datetime, grace: timedelta, coordsys: CoordSys) -> dict[str, Any]:
+def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> dict[str, Any]:
     state = row.state
     seen = sees_contact(state, row.completed_at, now, grace)
     point = None
-    if row.lon is not None:
+    if row.lon is not None and row.lat is not None:
         lon, lat = from_wgs84(row.lon, row.lat, coordsys)
         point = {"lon": round(lon, 8), "lat": round(lat, 8), "coordsys": coordsys.value}
     name, phone, number = row.contact_name, row.contact_phone, row.service_number

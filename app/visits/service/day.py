@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.core.parameter_values import parameters_in_force
 from app.visits import queries, rules
+from app.visits.queries import DayRow
 from app.visits.service.steps import technician_of
 
 
@@ -19,7 +18,7 @@ class Day:
     """A local day's orders in their order; `grace` is how long a contact stays shown after."""
 
     day: date
-    orders: Sequence[Row[Any]]
+    orders: Sequence[DayRow]
     now: datetime
     grace: timedelta
 
@@ -38,7 +37,7 @@ async def my_day(read: AsyncSession, caller: Caller, *, day: date | None, now: d
     return Day(day, sorted(rows, key=_place), now, grace)
 
 
-def _place(row: Row[Any]) -> tuple[float | str, ...]:
+def _place(row: DayRow) -> tuple[float | str, ...]:
     return rules.place_in_day(
         row.state,
         appointment_from=row.appointment_from,
