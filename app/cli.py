@@ -187,16 +187,17 @@ def demo(
     keep: Annotated[
         bool, typer.Option("--keep/--throw-away", help="Keep the database and go on serving.")
     ] = True,
-    seconds: Annotated[float, typer.Option(min=20, help="How long the day takes.")] = 90,
+    seconds: Annotated[float, typer.Option(min=10, help="How long the day takes.")] = 100,
+    orders: Annotated[int, typer.Option(min=30, max=600, help="How many arrive.")] = 400,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(
         ".local/demo"
     ),
     port: Annotated[int | None, typer.Option(help="The API's port; 8000 if it is free.")] = None,
 ) -> None:
     """Play one working day of the demo city through the API and print it as a table."""
-    from app.demo.run import run
+    from app.demo.run import Wishes, run
 
-    raise typer.Exit(run(keep=keep, seconds=seconds, folder=folder.absolute(), port=port))
+    raise typer.Exit(run(Wishes(keep, seconds, orders, folder.absolute(), port)))
 
 
 @grids.command("import")
@@ -225,6 +226,41 @@ def import_grids(
         kind=kind,
         skip_refused=skip_refused,
         dry_run=dry_run,
+    )
+
+
+@cli.command("import-orders")
+def import_orders(
+    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, or CSV.gz.")],
+    map_file: Annotated[
+        Path, typer.Option("--map", exists=True, dir_okay=False, help="YAML: column to field.")
+    ],
+    source: Annotated[str, typer.Option(help="What the orders' source is called.")],
+    coordsys: Annotated[CoordSys | None, typer.Option(help="Unless the map says it.")] = None,
+    org_unit: Annotated[
+        str | None, typer.Option(help="The code of the unit that takes them in, without --url.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="A server's address; without, the database.")] = (
+        None
+    ),
+    token: Annotated[
+        str, typer.Option(envvar="YINGWEI_TOKEN", help="An access token, with --url.")
+    ] = "",
+    refused: Annotated[Path | None, typer.Option(help="Where to write refused rows (CSV).")] = None,
+) -> None:
+    """Take in orders from a CSV file by a map of its columns, and report on each verdict."""
+    from app.dispatch.command import import_orders as run
+
+    run(
+        Settings(),
+        file,
+        map_file=map_file,
+        source=source,
+        coordsys=coordsys,
+        org_unit_code=org_unit,
+        url=url,
+        token=token,
+        refused_file=refused,
     )
 
 

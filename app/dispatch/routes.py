@@ -23,10 +23,11 @@ from app.dispatch.service.bulk import BulkIntake
 from app.dispatch.service.bulk import Read as ReadLine
 from app.dispatch.service.intake import take_in
 from app.workorders import queries as workorders
+from app.workorders.rules import Sender
 
 router = APIRouter(prefix="/v1", tags=["dispatch"])
 
-Sender = Annotated[
+Upstream = Annotated[
     Caller,
     Depends(caller(Role.INTEGRATION, Role.SUPERVISOR, Role.ADMIN, scope="orders:intake")),
 ]
@@ -39,6 +40,10 @@ Dispatcher = Annotated[
 ]
 
 
+def _sender(caller: Caller) -> Sender:
+    return Sender(caller.account_id, caller.org_unit_id, caller.org_path)
+
+
 @router.post(
     "/work-orders",
     operation_id="work_orders_take_in",
@@ -46,15 +51,15 @@ Dispatcher = Annotated[
     responses={200: {"description": "The same order again.", "model": PlacedOut}},
 )
 async def take_in_one(
-    body: OrderIn, sender: Sender, tx: Tx, now: Now, response: Response
+    body: OrderIn, upstream: Upstream, tx: Tx, now: Now, response: Response
 ) -> PlacedOut:
     """Take one order in and place it; the same again is answered with 200 and changes nothing."""
-    [outcome] = await take_in(tx, [body.draft(now)], sender, now=now)
+    [outcome] = await take_in(tx, [body.draft(now)], _sender(upstream), now=now)
     if outcome.problem is not None or outcome.id is None:
         raise outcome.problem or NotFound()
     if outcome.verdict is Verdict.DUPLICATE:
         response.status_code = status.HTTP_200_OK
-    return PlacedOut.model_validate(await workorders.one(tx, outcome.id, sender))
+    return PlacedOut.model_validate(await workorders.one(tx, outcome.id, upstream))
 
 
 _NDJSON: dict[str, Any] = {
@@ -77,7 +82,7 @@ _NDJSON: dict[str, Any] = {
         200: {"description": "One verdict a line, each of this shape.", "model": VerdictOut}
     },
 )
-async def take_in_bulk(request: Request, sender: Sender, lang: Language) -> JsonLines:
+async def take_in_bulk(request: Request, upstream: Upstream, lang: Language) -> JsonLines:
     """Take in orders by the thousand (NDJSON); one bad line loses no other.
 
     The verdicts are sent when the whole body has been read. A line may be sent again: orders that
@@ -99,9 +104,9 @@ async def take_in_bulk(request: Request, sender: Sender, lang: Language) -> Json
     request_id = request.scope.get("request_id", "")
     answer = [
         verdict_line(judged, lang, request_id)
-        async for chunk in BulkIntake(state.database, sender, state.clock, request).take_in(
-            orders()
-        )
+        async for chunk in BulkIntake(
+            state.database, _sender(upstream), state.clock, request=request
+        ).take_in(orders())
         for judged in chunk
     ]
     if lines.first_beyond is not None:

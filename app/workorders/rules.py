@@ -108,6 +108,14 @@ UNDER_WAY = frozenset({State.EN_ROUTE, State.ON_SITE})
 CLOSED = frozenset({State.COMPLETED, State.ARCHIVED, State.CANCELLED})
 
 
+class Sender(NamedTuple):
+    """Who sends orders: its subtree bounds where they can go; no account is the command line."""
+
+    account_id: UUID | None
+    org_unit_id: UUID
+    org_path: str
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """An order as a source sends it; the point is in WGS-84 degrees, moments are aware.
@@ -142,7 +150,7 @@ class StepRefused(Conflict):
     slug = "step-refused"
     title = Words(zh="工单当前状态不能执行该步骤", en="This order is not ready for that step")
     advice = Words(
-        zh="工单现为 {state},不能执行 {step};可执行:{allowed}。",
+        zh="工单现为 {state}，不能执行 {step}；可执行：{allowed}。",
         en="The order is {state}, so {step} is refused; allowed now: {allowed}.",
     )
 
@@ -151,7 +159,7 @@ class OneAtATime(Conflict):
     slug = "one-order-at-a-time"
     title = Words(zh="一次只能处理一个工单", en="One order at a time")
     advice = Words(
-        zh="您有另一张工单正在途中或上门处理中,请先完成、挂起或退回它。",
+        zh="您有另一张工单正在途中或上门处理中，请先完成、挂起或退回它。",
         en="Another order of yours is under way; complete, suspend or hand it back first.",
     )
 
@@ -286,7 +294,7 @@ class SameOrderOtherContent(Conflict):
         zh="同一外部工单号已用于不同内容", en="This external id already stands for other content"
     )
     advice = Words(
-        zh="来源 {source} 的工单 {external_id} 已存在且内容不同;如为新工单请使用新的外部工单号。",
+        zh="来源 {source} 的工单 {external_id} 已存在且内容不同；如为新工单请使用新的外部工单号。",
         en="Order {external_id} of {source} is known with other content; a new order needs a new "
         "external id.",
     )
@@ -296,6 +304,6 @@ class UnknownOrgUnit(Invalid):
     slug = "unknown-org-unit"
     title = Words(zh="组织编码不存在", en="No such org unit")
     advice = Words(
-        zh="组织 {code} 不存在,或不在您的管辖范围内。",
+        zh="组织 {code} 不存在，或不在您的管辖范围内。",
         en="The org unit {code} does not exist, or it is not within your area.",
     )

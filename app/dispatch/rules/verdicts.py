@@ -53,7 +53,7 @@ class OrderChanged(Conflict):
     slug = "order-changed-meanwhile"
     title = Words(zh="工单已被他人更改", en="Somebody else has changed this order meanwhile")
     advice = Words(
-        zh="工单现为 {state}(版本 {version},持单人 {holder_id});请刷新后再决定。",
+        zh="工单现为 {state}（版本 {version}，持单人 {holder_id}）；请刷新后再决定。",
         en="It is {state} now (version {version}, held by {holder_id}); look again and decide.",
     )
 
@@ -62,7 +62,7 @@ class CannotTake(Conflict):
     slug = "technician-cannot-take"
     title = Words(zh="该人员无法承接此工单", en="This person cannot take the order")
     advice = Words(
-        zh="{day}:{why_zh}。确需指派请设 override 为 true(已停用人员除外)。",
+        zh="{day}：{why_zh}。确需指派请设 override 为 true（已停用人员除外）。",
         en="On {day}: {why_en}. Set override to true if you insist (never for an inactive person).",
     )
 
@@ -71,7 +71,7 @@ class UnknownTechnician(Invalid):
     slug = "unknown-technician"
     title = Words(zh="没有该装维人员", en="No such technician")
     advice = Words(
-        zh="人员 {technician_id} 不存在,或不在您的管辖范围内。",
+        zh="人员 {technician_id} 不存在，或不在您的管辖范围内。",
         en="The technician {technician_id} does not exist, or is not within your area.",
     )
 
@@ -80,3 +80,13 @@ class DayOutOfRange(Invalid):
     slug = "day-out-of-range"
     title = Words(zh="日期超出可派范围", en="This day cannot be planned")
     advice = Words(zh="可选 {first} 至 {last}。", en="Choose a day from {first} to {last}.")
+
+
+class NotTakenIn(Problem):
+    slug, status = "not-taken-in", 502
+    title = Words(zh="服务器未接收工单", en="The server took no orders in")
+    advice = Words(
+        zh="{url}：{answer}。已接收 {taken_in} 行；解决后可整体重发，已接收的不会重复。",
+        en="{url}: {answer}. {taken_in} rows are taken in; mend it and send all again, what is "
+        "known is not doubled.",
+    )

@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
 
-from app.auth.rules import Caller
+from app.auth import audit
 from app.core.clock import Clock
 from app.core.db import Database
 from app.core.errors import Problem, Unavailable
 from app.core.log import log
 from app.dispatch.rules import Judged, Outcome, Verdict
 from app.dispatch.service.intake import take_in
-from app.workorders.rules import Draft
+from app.workorders.rules import Draft, Sender
 
 # Large enough that each look into the database serves many, small enough that the days it fills
 # are locked for a fraction of a second.
@@ -38,19 +38,22 @@ class Read(NamedTuple):
 
 
 class BulkIntake:
-    """Takes in orders as one sender; `request` is for the audit trail."""
+    """Takes in orders as one sender; the request, or else the action, is for the audit trail."""
 
     def __init__(
         self,
         database: Database,
-        sender: Caller,
+        sender: Sender,
         clock: Clock,
+        *,
         request: HTTPConnection | None = None,
+        action: str | None = None,
     ) -> None:
         self._database = database
         self._sender = sender
         self._clock = clock
         self._request = request
+        self._action = action
         self._failures = 0
 
     async def take_in(self, lines: AsyncIterable[Read]) -> AsyncIterator[list[Judged]]:
@@ -108,6 +111,8 @@ class BulkIntake:
             return []
         try:
             async with self._database.begin(self._request) as tx:
+                if self._action is not None:
+                    audit.acting(tx, self._action)
                 return await take_in(tx, drafts, self._sender, now=self._clock.now())
         except Problem:
             raise

@@ -6,7 +6,6 @@ from datetime import datetime
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.rules import Caller
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import rules
@@ -22,7 +21,7 @@ from app.dispatch.service.placing import (
 from app.grids import queries as grids
 from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
-from app.workorders.rules import Draft, State, Step, UnplacedReason
+from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
 
 # How often a transaction begins again at most: others filled a day, or took in the same orders.
@@ -30,7 +29,7 @@ ATTEMPTS = 5
 
 
 async def take_in(
-    tx: AsyncSession, drafts: Sequence[Draft], sender: Caller, *, now: datetime
+    tx: AsyncSession, drafts: Sequence[Draft], sender: Sender, *, now: datetime
 ) -> list[Outcome]:
     """Take orders in and place them; the verdicts come in the order of the drafts.
 
@@ -87,7 +86,7 @@ def _outcome(order: Incoming) -> Outcome:
 async def _place(
     tx: AsyncSession,
     orders: Sequence[Incoming],
-    sender: Caller,
+    sender: Sender,
     *,
     now: datetime,
     locking: bool,
@@ -147,7 +146,7 @@ def _localities(orders: Sequence[Incoming]) -> dict[rules.PointKey, set[str]]:
 
 
 async def _locate(
-    tx: AsyncSession, orders: Sequence[Incoming], sender: Caller, near_m: float
+    tx: AsyncSession, orders: Sequence[Incoming], sender: Sender, near_m: float
 ) -> None:
     """Find the grid of each order's point; it now belongs to the grid's org unit."""
     points = list(

@@ -15,7 +15,6 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.auth.rules import Caller
 from app.core.db import driver_connection, new_id
 from app.core.errors import Problem, SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
@@ -23,7 +22,7 @@ from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
-from app.workorders.rules import Draft, State, Step, UnplacedReason, WorkType
+from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason, WorkType
 
 
 @dataclass(slots=True)
@@ -67,7 +66,7 @@ class Sorted:
 
 
 async def sort_out(
-    tx: AsyncSession, drafts: Sequence[Draft], sender: Caller, *, now: datetime
+    tx: AsyncSession, drafts: Sequence[Draft], sender: Sender, *, now: datetime
 ) -> list[Sorted]:
     """Tell new orders from those known already and those that cannot be taken in, in order.
 
@@ -125,7 +124,7 @@ async def sort_out(
 _NO_UNIT = [{"field": "org_unit_code", "message": "no such org unit in your area"}]
 
 
-def _met_again(draft: Draft, met: Known, sender: Caller, units: queries.Units) -> Sorted:
+def _met_again(draft: Draft, met: Known, sender: Sender, units: queries.Units) -> Sorted:
     seen = units.by_id[met.org_unit_id].path.startswith(sender.org_path)
     same = met.content_hash == draft.content_hash and draft.id in (None, met.id)
     if seen and same:
@@ -162,7 +161,7 @@ _ORDER = (
 _EVENT = "id work_order_id at account_id step from_state to_state reason facts"
 
 
-async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Caller) -> None:
+async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Sender) -> None:
     """Write orders and their first events, and a contact for each fault of a known customer.
 
     Raises psycopg's UniqueViolation when another transaction has just taken one of them in.
