@@ -43,7 +43,7 @@ class NotParked(Conflict):
     slug = "order-sync-not-parked"
     title = Words(zh="该订单同步无需人工处理", en="This delivery does not wait for a person")
     advice = Words(
-        zh="当前状态为 {state},系统会自动处理。", en="It is {state}; it goes on by itself."
+        zh="当前状态为 {state}，系统会自动处理。", en="It is {state}; it goes on by itself."
     )
 
 
@@ -172,7 +172,6 @@ async def settle(
     elif outcome:
         if sync.state is not SyncState.FINISHED:
             sync.last_error = None
-            sync.last_tried_at = await queries.shared_now(tx)
         for order in outcome:
             await _learn(tx, sync, order, outcome_at=None, source=Source.LOOK, now=now)
     elif sync.state is SyncState.DELIVERED:
@@ -235,6 +234,8 @@ async def _learn(
     now: datetime,
 ) -> Verdict | None:
     """Take in what the other side says of an order; never moves it back. None: no state said."""
+    parameters = await parameters_in_force(tx)
+    real = await queries.shared_now(tx)
     if sync.remote_id is None:
         sync.remote_id, sync.remote_href = seen.id, seen.href
     elif sync.remote_id != seen.id:
@@ -242,31 +243,30 @@ async def _learn(
             log.error("order doubled", sale=str(sync.sale_id), ids=[sync.remote_id, seen.id])
             sync.doubles = [*sync.doubles, seen.id]
         return Verdict.CONTRADICTS
-    parameters = await parameters_in_force(tx)
-    real = await queries.shared_now(tx)
     arrived = sync.state in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED)
     if arrived:
         sync.state = SyncState.DELIVERED
         sync.last_error = None
     if sync.state is SyncState.DELIVERED:
+        sync.last_tried_at = real if source is Source.LOOK else sync.last_tried_at
         sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=real)
     verdict = None
     if seen.state is not None:
         known = rules.RemoteState(sync.remote_state) if sync.remote_state else None
         verdict = rules.follow(known, sync.remote_state_at, seen.state, outcome_at, source)
-    if verdict is Verdict.MOVE or arrived:
-        news = SaleState.SENT
-        if seen.state is not None and verdict is Verdict.MOVE:
-            sync.remote_state, sync.remote_state_at = seen.state.value, outcome_at
-            news = rules.sale_state_of(seen.state)
-        await sales.follow(tx, sale_id=sync.sale_id, state=news, at=now, reason=seen.reason)
+    news = SaleState.SENT
     if verdict is Verdict.LOOK and sync.state is SyncState.DELIVERED:
         sync.next_try_at = real
     elif verdict is Verdict.CONTRADICTS:
         sync.last_error = f"ended twice: {sync.remote_state} and {seen.state}"
+    elif seen.state is not None and verdict is Verdict.MOVE:
+        sync.remote_state, sync.remote_state_at = seen.state.value, outcome_at
+        news = rules.sale_state_of(seen.state)
     if sync.remote_state in rules.TERMINAL:
         sync.state = SyncState.FINISHED
         sync.next_try_at = None
+    if verdict is Verdict.MOVE or arrived:
+        await sales.follow(tx, sale_id=sync.sale_id, state=news, at=now, reason=seen.reason)
     return verdict
 
 
@@ -275,11 +275,10 @@ async def hear(tx: AsyncSession, event: RemoteEvent, body: dict[str, Any], now: 
 
     Events of orders that are not ours are kept too, as `not_ours`, for whoever wonders.
     """
-    callback_id = new_id()
-    fresh = await tx.scalar(
+    fresh = await tx.scalars(
         upsert(OrderCallback)
         .values(
-            id=callback_id,
+            id=new_id(),
             event_id=event.id,
             event_type=event.kind,
             event_time=event.at,
@@ -288,11 +287,11 @@ async def hear(tx: AsyncSession, event: RemoteEvent, body: dict[str, Any], now: 
             verdict="received",
         )
         .on_conflict_do_nothing(index_elements=[OrderCallback.event_id])
-        .returning(OrderCallback.id)
+        .returning(OrderCallback)
     )
-    if fresh is None:
+    callback = fresh.one_or_none()
+    if callback is None:
         return "duplicate"
-    callback = await tx.get_one(OrderCallback, callback_id)
     sync = await _sync_of(tx, event.order)
     if sync is None:
         callback.verdict = "not_ours"
