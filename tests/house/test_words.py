@@ -2,17 +2,19 @@
 
 import ast
 import importlib
+import pkgutil
 import re
 import string
 from collections.abc import Iterator
 
 import pytest
 
+import app
 from app.core.errors import Problem
 from app.core.i18n import Lang, Words
 from app.core.parameters import Parameter
 from app.grids.layers import Code
-from tests.house.test_house import APP, sources
+from tests.house.test_house import sources
 
 CHINESE = r"\u3400-\u9fff\u3000-\u303f\uff01-\uff60"
 # Half-width punctuation that touches a Chinese character or stands between two blanks; what
@@ -22,10 +24,8 @@ HALF_WIDTH = re.compile(rf"[{CHINESE}][,;:?!()]|[,;:?!()][{CHINESE}]|\}}[,;:?!]\
 
 def everything() -> list[type[Problem]]:
     """Every refusal of the product, with all modules imported that may define one."""
-    for path in sorted(APP.rglob("*.py")):
-        if path.stem != "__main__":
-            parts = path.relative_to(APP.parent).with_suffix("").parts
-            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        importlib.import_module(module.name)
     return [kind for kind in below(Problem) if kind.__module__.startswith("app.")]
 
 
