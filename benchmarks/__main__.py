@@ -1,8 +1,10 @@
 """The command line of the benchmarks."""
 
 import argparse
+import os
 import sys
 from collections.abc import Awaitable, Callable
+from time import perf_counter
 from typing import Any
 
 import uvloop
@@ -15,9 +17,9 @@ from benchmarks.report import Figure
 from benchmarks.stand import Stand, stand
 
 PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any]] = {
-    "intake": (intake.measure, intake.Plan(), intake.QUICK),
-    "day": (day.measure, day.Plan(), day.QUICK),
-    "sale": (sale.measure, sale.Plan(), sale.QUICK),
+    "intake": (intake.measure, intake.FULL, intake.QUICK),
+    "day": (day.measure, day.FULL, day.QUICK),
+    "sale": (sale.measure, sale.FULL, sale.QUICK),
 }
 
 
@@ -25,8 +27,21 @@ async def _measure(ground: Stand, parts: list[str], *, quick: bool) -> list[Figu
     figures: list[Figure] = []
     for part in parts:
         measure, plan, quick_plan = PARTS[part]
+        began, idle, ours = perf_counter(), machine.idle_seconds(), _ours(ground)
         figures += await measure(ground, quick_plan if quick else plan)
+        capacity = (perf_counter() - began) * (os.cpu_count() or 1)
+        others = capacity - (machine.idle_seconds() - idle) - (_ours(ground) - ours)
+        ground.console.print(
+            f"Meanwhile other programs used {max(0.0, others) / capacity:.0%} of this machine's "
+            "processors; they slow everything down, ratios least.\n",
+            highlight=False,
+        )
     return figures
+
+
+def _ours(ground: Stand) -> float:
+    """Processor time of the benchmark so far, its servers that have ended and PostgreSQL."""
+    return machine.own_cpu_seconds() + ground.postgres_cpu()
 
 
 def main() -> int:
@@ -45,7 +60,7 @@ def main() -> int:
             facts = machine.facts() | {"PostgreSQL": ground.postgres_version}
             console.print(" · ".join(f"{name} {fact}" for name, fact in facts.items()))
             figures = uvloop.run(_measure(ground, given.part or list(PARTS), quick=given.quick))
-            if not given.quick:
+            if figures and not given.quick:
                 report.marks(console, figures)
     except (PostgresMissing, ClusterFailed, machine.NotMeasurable) as missing:
         console.print(str(missing), style="red")

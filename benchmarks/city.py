@@ -18,6 +18,7 @@ import orjson
 import psycopg
 
 from app.core.db import new_id
+from app.dispatch.importing import read_map
 from benchmarks.stand import ROOT
 
 BOSTON = ROOT.parent / "shared" / "data" / "geo" / "boston"
@@ -45,33 +46,14 @@ def city() -> City:
 
 
 def _real(folder: Path) -> City:
+    mapping = read_map((ROOT / "seed" / "maps" / "boston_311.yaml").read_text(encoding="utf-8"))
     with gzip.open(folder / "service_requests_2015_jan_apr.csv.gz", "rt", newline="") as file:
-        orders = [_order(row) for row in csv.DictReader(file)]
+        orders = [
+            mapping.order(row, source="city-311", coordsys=mapping.coordsys)
+            for row in csv.DictReader(file)
+        ]
     layer = (folder / "precincts.geojson").read_bytes()
     return City("precincts and service requests of Boston, 2015", layer, "precinct", orders)
-
-
-def _order(row: dict[str, str]) -> dict[str, Any]:
-    opened = datetime.strptime(row["open_dt"], "%m/%d/%Y %I:%M:%S %p").replace(
-        tzinfo=ZoneInfo(ZONE)
-    )
-    place = row["street"] or row["neighborhood"]
-    order: dict[str, Any] = {
-        "source": "city-311",
-        "external_id": row["case_id"],
-        "work_type": "repair",
-        "address": ", ".join(filter(None, (row["street"], row["neighborhood"]))) or "unknown",
-        "locality": place or None,
-        "reported_at": opened.isoformat(),
-        "summary": f"{row['type']} ({row['queue']})",
-    }
-    if row["latitude"] and row["longitude"]:
-        order["point"] = {
-            "lon": float(row["longitude"]),
-            "lat": float(row["latitude"]),
-            "coordsys": "wgs84",
-        }
-    return order
 
 
 def _made() -> City:

@@ -11,7 +11,7 @@ from functools import partial
 from statistics import median
 
 from benchmarks import history, load
-from benchmarks.history import Person
+from benchmarks.history import Person, Province
 from benchmarks.report import Figure, milliseconds, shown, table
 from benchmarks.stand import Server, Stand, settle
 
@@ -21,16 +21,24 @@ OURS, THEIRS = "ours", "hand-written"
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to measure; `pasts` are the two numbers of past orders."""
+    """How much to measure; so many `people` ask."""
 
-    pasts: tuple[int, int] = (50_000, 2_000_000)
-    technicians: int = 400
-    requests: int = 1_200
-    rounds: int = 9
+    short: Province
+    long: Province
+    people: int
+    requests: int
+    rounds: int
     connections: int = 4
 
 
-QUICK = Plan(pasts=(2_000, 20_000), technicians=40, requests=120, rounds=3)
+FULL = Plan(Province(50_000), Province(2_000_000), people=400, requests=1_200, rounds=9)
+QUICK = Plan(
+    Province(2_000, technicians=400, customers=1_000),
+    Province(20_000, technicians=400, customers=1_000),
+    people=40,
+    requests=120,
+    rounds=3,
+)
 
 
 @dataclass
@@ -56,10 +64,11 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     """Measure, print, and return the figures that have marks."""
     urls = {}
     with stand.progress() as progress:
-        for past in plan.pasts:
-            task = progress.add_task(f"writing {past:,} past orders", total=past + history.today())
+        for province in (plan.short, plan.long):
+            past = province.past
+            task = progress.add_task(f"writing {past:,} past orders", total=province.orders())
             urls[past] = stand.database(f"day_{past}")
-            history.write(urls[past], past, partial(progress.advance, task))
+            history.write(urls[past], province, partial(progress.advance, task))
             settle(urls[past])
     with ExitStack() as servers:
         running = {
@@ -71,17 +80,17 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
                     *(("-m", "benchmarks.handwritten") if kind == THEIRS else ()),
                 )
             )
-            for past in plan.pasts
+            for past in urls
             for kind in (OURS, THEIRS)
         }
-        people = history.people(urls[plan.pasts[0]], plan.technicians)
+        people = history.people(urls[plan.short.past], plan.people)
         await _same_answers(stand, running, people[:20])
         with stand.progress() as progress:
             total = plan.rounds * len(running) * (2 * plan.requests + len(people))
             task = progress.add_task("asking in turns", total=total)
             advance = partial(progress.advance, task)
             samples = await _rounds(stand, plan, running, people, advance)
-    for past in plan.pasts:
+    for past in urls:
         stand.drop(f"day_{past}")
     return _report(stand, plan, samples)
 
@@ -158,15 +167,15 @@ async def _rounds(
 
 
 def _report(stand: Stand, plan: Plan, samples: dict[tuple[int, str, str], Samples]) -> list[Figure]:
-    short, long = plan.pasts
+    short, long = plan.short.past, plan.long.past
     rows = []
     for what in ("day", "empty poll"):
-        for past in plan.pasts:
+        for past in (short, long):
             ours, theirs = samples[past, OURS, what], samples[past, THEIRS, what]
             for kind, sample in ((OURS, ours), (THEIRS, theirs)):
                 rows.append(
                     [
-                        f"{what}, {past:,} past orders, {kind}",
+                        f"{what}, {past:,} past, {kind}",
                         milliseconds(median(sample.api)),
                         milliseconds(median(sample.postgres)),
                         milliseconds(median(sample.both())),

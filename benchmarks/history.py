@@ -1,6 +1,6 @@
 """A province in the middle of a working day, with a past of any length, written by SQL.
 
-4,000 technicians in 40 branches, each with six orders today and some left over from yesterday.
+Technicians in 40 branches, each with six orders today and some with one left over from yesterday.
 All that "my day" reads is there; orders' events are not, since nothing measured here reads them.
 """
 
@@ -20,9 +20,21 @@ from benchmarks.stand import Stand
 # Monday, one in the afternoon: half of the day is done.
 NOW = datetime(2026, 3, 2, 13, 0, tzinfo=ZoneInfo("Asia/Shanghai")).astimezone(UTC)
 
-TECHNICIANS = 4_000
 A_DAY = 6
 BATCH = 40_000
+
+
+@dataclass(frozen=True)
+class Province:
+    """How many technicians and customers there are, and how many orders of the past."""
+
+    past: int
+    technicians: int = 4_000
+    customers: int = 100_000
+
+    def orders(self) -> int:
+        """Count the orders: past, today's, and those left over from yesterday."""
+        return self.past + self.technicians * A_DAY + self.technicians // 10
 
 
 @dataclass(frozen=True)
@@ -65,7 +77,7 @@ FROM generate_series(0, 39) AS n;
 INSERT INTO technician (id, org_unit_id, code, name, phone)
 SELECT pg_temp.id_of({_TECHNICIAN}, n), pg_temp.id_of({_UNIT}, 2 + n % 40), 'T' || n, '李工' || n,
     '139' || lpad(n::text, 8, '0')
-FROM generate_series(0, {TECHNICIANS - 1}) AS n;
+FROM generate_series(0, {{technicians}} - 1) AS n;
 INSERT INTO grid (id, org_unit_id, code, name, kind)
 SELECT pg_temp.id_of({_GRID}, n), pg_temp.id_of({_UNIT}, 2 + n % 40), 'G' || n, '幸福小区' || n,
     'compound'
@@ -73,7 +85,7 @@ FROM generate_series(0, 1199) AS n;
 INSERT INTO customer (id, org_unit_id, code, name, phone, segment, as_of)
 SELECT pg_temp.id_of({_CUSTOMER}, n), pg_temp.id_of({_UNIT}, 2 + n % 40), 'C' || n, '王小明',
     '138' || lpad(n::text, 8, '0'), 'household', '2026-03-01Z'
-FROM generate_series(0, 99999) AS n
+FROM generate_series(0, {{customers}} - 1) AS n
 """
 
 # What a day's orders look like, from a relation `given` with: n (a number of its own), t (whose),
@@ -88,7 +100,8 @@ _COLUMNS = """
 _ORDER_OF = f"""
     SELECT pg_temp.id_at(came, {_ORDER}, n), pg_temp.id_of({_UNIT}, 2 + t % 40), 'crm', 'WO-' || n,
         md5(n::text), CASE n % 3 WHEN 0 THEN 'install' ELSE 'repair' END, 1 + n % 4, state,
-        pg_temp.id_of({_CUSTOMER}, n * 7919 % 100000), '0755' || lpad((n % 10000000)::text, 8, '0'),
+        pg_temp.id_of({_CUSTOMER}, n * 7919 % {{customers}}),
+        '0755' || lpad((n % 10000000)::text, 8, '0'),
         '王小明', '138' || lpad((n % 100000000)::text, 8, '0'),
         '幸福路' || n % 900 || '号' || n % 30 || '栋2单元' || 100 + n % 900 || '室',
         '幸福路' || n % 900 || '号', '宽带无法上网,光猫红灯闪烁',
@@ -123,16 +136,17 @@ _VISIT_COLUMNS = """
 # order, in an order of people that is mixed, so that one person's rows lie far apart.
 _PAST = f"""
     WITH given AS MATERIALIZED (
-        SELECT n, n * 1237 % {TECHNICIANS} AS t, day,
+        SELECT n, n * 1237 % {{technicians}} AS t, day,
             CASE WHEN n % 20 = 0 THEN 'cancelled' WHEN day < date '2026-02-23' THEN 'archived'
                 ELSE 'completed' END AS state,
-            (day + time '00:10' + (n / {TECHNICIANS} % {A_DAY}) * interval '20 minutes')
+            (day + time '00:10' + (n / {{technicians}} % {A_DAY}) * interval '20 minutes')
                 AT TIME ZONE 'UTC' AS came,
             CASE WHEN n % 20 > 0 THEN
-                (day + time '02:00' + (n / {TECHNICIANS} % {A_DAY}) * interval '70 minutes')
+                (day + time '02:00' + (n / {{technicians}} % {A_DAY}) * interval '70 minutes')
                 AT TIME ZONE 'UTC' END AS done
         FROM (
-            SELECT n, date '2026-03-01' - (({{past}} - 1 - n) / {TECHNICIANS * A_DAY})::int AS day
+            SELECT n, date '2026-03-01'
+                - (({{past}} - 1 - n) / ({{technicians}} * {A_DAY}))::int AS day
             FROM generate_series({{first}}::bigint, {{last}}) AS n
         ) AS numbered
     ), visited AS (INSERT INTO visit {_VISIT_COLUMNS} {_VISIT_OF})
@@ -142,45 +156,46 @@ _PAST = f"""
 # two acknowledged, one not yet seen; and every tenth has one that was suspended yesterday.
 _TODAY = f"""
     WITH given AS MATERIALIZED (
-        SELECT {{past}} + k * {TECHNICIANS} + t AS n, t,
+        SELECT {{past}} + k * {{technicians}} + t AS n, t,
             CASE WHEN k = 6 THEN date '2026-03-01' ELSE date '2026-03-02' END AS day,
             (ARRAY['completed', 'completed', 'on_site', 'acknowledged', 'acknowledged', 'assigned',
                    'suspended'])[k + 1] AS state,
             timestamptz '2026-03-01 23:50Z' + k * interval '1 minute' AS came,
             CASE k WHEN 0 THEN timestamptz '2026-03-02 02:10Z'
                    WHEN 1 THEN timestamptz '2026-03-02 03:40Z' END AS done
-        FROM generate_series(0, {A_DAY}) AS k, generate_series(0::bigint, {TECHNICIANS - 1}) AS t
+        FROM generate_series(0, {A_DAY}) AS k, generate_series(0::bigint, {{technicians}} - 1) AS t
         WHERE k < {A_DAY} OR t % 10 = 0
     ), visited AS (INSERT INTO visit {_VISIT_COLUMNS} {_VISIT_OF})
     INSERT INTO work_order {_COLUMNS} {_ORDER_OF}
 """
 
 
-def write(database_url: str, past: int, done: Callable[[int], None]) -> None:
-    """Write a province with so many past orders into an empty migrated database.
-
-    `done` hears of every batch of orders, today's included.
-    """
+def write(database_url: str, province: Province, done: Callable[[int], None]) -> None:
+    """Write a province into an empty migrated database; `done` hears of every batch of orders."""
     # Foreign keys hold by construction; checking them for each row takes longer than the rows.
     options = "-c session_replication_role=replica -c timezone=UTC -c synchronous_commit=off"
+    past = province.past
+
     with psycopg.connect(database_url, autocommit=True, options=options) as connection:
+
+        def execute(statement: LiteralString, **numbers: int) -> None:
+            connection.execute(
+                sql.SQL(statement).format(
+                    past=past,
+                    technicians=province.technicians,
+                    customers=province.customers,
+                    **numbers,
+                )
+            )
+
         connection.execute(_FUNCTIONS)
-        connection.execute(_PEOPLE)
+        execute(_PEOPLE)
         for first in range(0, past, BATCH):
             last = min(first + BATCH, past) - 1
-            connection.execute(_filled(_PAST, past=past, first=first, last=last))
+            execute(_PAST, first=first, last=last)
             done(last + 1 - first)
-        connection.execute(_filled(_TODAY, past=past))
-        done(today())
-
-
-def _filled(statement: LiteralString, **numbers: int) -> sql.Composed:
-    return sql.SQL(statement).format(**numbers)
-
-
-def today() -> int:
-    """Count the orders of today, and those left over."""
-    return TECHNICIANS * A_DAY + TECHNICIANS // 10
+        execute(_TODAY)
+        done(province.orders() - past)
 
 
 def people(database_url: str, count: int) -> list[Person]:

@@ -104,6 +104,7 @@ class Timing:
     seconds: float
     latencies: list[float] = field(repr=False)
     replies: list[Reply] = field(repr=False)
+    turned_away: int = 0
 
     def percentile(self, share: float) -> float:
         """Return the latency that this share of the requests did not exceed, in seconds."""
@@ -118,23 +119,31 @@ async def run(
     connections: int,
     expect: Iterable[int] = (200,),
     keep_replies: bool = False,
+    patient: bool = False,
     done: Callable[[int], None] = lambda count: None,
 ) -> Timing:
     """Send requests over some connections, each taking the next one when it has its answer.
 
     Latencies and replies come in the order of the requests. `done` hears of every 50 answers.
-    Raises Unexpected at the first answer whose status is not expected.
+    With `patient`, an answer of 503 is asked again after a moment, as a phone would, and counted in
+    `turned_away`. Raises Unexpected at the first answer whose status is not expected.
     """
     wanted = frozenset(expect)
     latencies = [0.0] * len(prepared)
     replies: list[Reply] = [Reply(0, b"", b"")] * (len(prepared) if keep_replies else 0)
     turn = iter(range(len(prepared)))
+    turned_away = 0
 
     async def one(connection: Connection) -> None:
+        nonlocal turned_away
         count = 0
         for place in turn:
             began = time.perf_counter()
             reply = await connection.ask(prepared[place])
+            while patient and reply.status == 503:
+                turned_away += 1
+                await asyncio.sleep(0.5)
+                reply = await connection.ask(prepared[place])
             latencies[place] = time.perf_counter() - began
             if reply.status not in wanted:
                 raise Unexpected(f"{reply.status}: {reply.body[:2000].decode(errors='replace')}")
@@ -156,4 +165,4 @@ async def run(
     finally:
         for connection in open_ones:
             connection.close()
-    return Timing(time.perf_counter() - began, latencies, replies)
+    return Timing(time.perf_counter() - began, latencies, replies, turned_away)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import sys
 import time
 from pathlib import Path
@@ -69,6 +70,14 @@ def idle_seconds() -> float:
     """Return the time all cores together have been idle since the start, in seconds."""
     fields = (PROC / "stat").read_text().split("\n", 1)[0].split()
     return (int(fields[4]) + int(fields[5])) / TICKS
+
+
+def own_cpu_seconds() -> float:
+    """Return the processor time of this process and of its children that have ended."""
+    return sum(
+        used.ru_utime + used.ru_stime
+        for used in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    )
 
 
 def facts() -> dict[str, str]:
