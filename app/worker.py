@@ -20,6 +20,7 @@ from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
 from app.ordering import jobs as ordering
+from app.visits import jobs as visits
 
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
@@ -32,6 +33,7 @@ HANDLERS: dict[str, list[Handler]] = {
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
     (20.0, dispatch.place_waiting),
+    (60.0, visits.end_cancelled),
     (600.0, auth.forget_sign_ins),
 ]
 
