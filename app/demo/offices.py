@@ -36,18 +36,22 @@ class Sent:
 
 
 async def send_orders(line: Line, arrivals: Sequence[Arrival], day: Day, sent: Sent) -> None:
-    """Send what came in overnight in one request, then each order as its customer calls."""
-    overnight = [arrival for arrival in arrivals if arrival.at <= day.starts]
+    """Send what came in overnight in one request, then each order as its customer calls.
+
+    What is late, as after a restart, goes in one request too; most of it is known already then.
+    """
+    first = max(day.starts, day.clock.now())
+    overnight = [each for each in arrivals if each.at <= first and not each.contradicts]
     if overnight:
         lines = b"\n".join(orjson.dumps(arrival.body) for arrival in overnight)
         reply = await line.post_lines("/v1/work-orders/bulk", lines)
         verdicts = [orjson.loads(text) for text in str(reply.body).splitlines()]
         sent.wrong += [verdict for verdict in verdicts if verdict["verdict"] == "refused"]
         sent.orders |= {_key(arrival.body) for arrival in overnight}
-    for arrival in arrivals[len(overnight) :]:
+    for arrival in (each for each in arrivals if each not in overnight):
         await day.wait(arrival.at - day.clock.now())
         reply = await line.post("/v1/work-orders", arrival.body)
-        if arrival.contradicts and reply.problem == "same-id-other-content":
+        if arrival.contradicts and reply.problem == "same-order-other-content":
             sent.contradictions += 1
         elif arrival.contradicts or not reply.ok:
             sent.wrong.append(reply.body)

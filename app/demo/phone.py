@@ -69,6 +69,10 @@ class Day:
         seconds = business.total_seconds() / self.speed
         await asyncio.sleep(min(seconds, 0.05) if self.over() else seconds)
 
+    async def idle(self) -> None:
+        """Wait as a phone does between two looks at the day, so that eighty do not crowd."""
+        await asyncio.sleep(max(POLL.total_seconds() / self.speed, 1.0))
+
     def over(self) -> bool:
         """Tell whether the day has ended."""
         return self.clock.now() >= self.ends
@@ -105,7 +109,7 @@ class Phone:
                 continue
             if self._day.over() and everything_sent():
                 return
-            await self._day.wait(POLL)
+            await self._day.idle()
 
     async def _look(self) -> None:
         """Ask for the day; without news the phone keeps the list it has."""
@@ -153,7 +157,7 @@ class Phone:
             visit_id = str(new_id())
             reply = await self._step("/v1/visits", id=visit_id, work_order_id=order["id"])
             if not reply.ok:
-                await self._day.wait(POLL)
+                await self._day.idle()
                 return
             self._tally.visits += 1
             await self._day.wait(timedelta(minutes=self._luck.uniform(6, 18)))

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
@@ -50,18 +51,30 @@ DIALS = {
 }
 
 
-def run(*, keep: bool, seconds: float, folder: Path, port: int | None) -> int:
+@dataclass(frozen=True)
+class Wishes:
+    """How the demo is to be played: see `yingwei demo --help`."""
+
+    keep: bool
+    seconds: float
+    orders: int
+    folder: Path
+    port: int | None
+
+
+def run(wishes: Wishes) -> int:
     """Play the demo's day in about `seconds` and give an exit code: 0 when all is accounted for.
 
     With `keep` the database stays in `folder` and everything goes on serving until Ctrl-C;
     otherwise all of it is thrown away after the day. DATABASE_URL set means that database.
     """
     console = Console()
+    keep, folder = wishes.keep, wishes.folder
     if not keep:
         folder = Path(tempfile.mkdtemp(prefix="yingwei-demo-"))
     try:
         with _database(folder, keep=keep, console=console) as url:
-            return _run(url, folder, console, keep=keep, seconds=seconds, port=port)
+            return _run(url, folder, console, wishes)
     except KeyboardInterrupt:
         console.print("\nstopped; nothing is left running 已停止")
         return 130
@@ -70,36 +83,36 @@ def run(*, keep: bool, seconds: float, folder: Path, port: int | None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(
-    url: str, folder: Path, console: Console, *, keep: bool, seconds: float, port: int | None
-) -> int:
+def _run(url: str, folder: Path, console: Console, wishes: Wishes) -> int:
     with console.status("bringing the tables up to date"):
         upgrade(url)
     city = cities.build()
     asyncio.run(_load(url, city, console))
     hour = _Hour(folder / "hour.json")
-    clock = hour.clock(seconds)
+    clock = hour.clock(wishes.seconds)
     dials = json.dumps(DIALS)
-    chosen = port or (WISHED_PORT if is_free(WISHED_PORT) else free_port())
+    chosen = wishes.port or (WISHED_PORT if is_free(WISHED_PORT) else free_port())
     with house(
         database_url=url, clock=clock.text(), folder=folder, port=chosen, dials=dials
     ) as running:
         day = Day(clock, hour.starts, hour.starts + LENGTH, clock.speed)
-        account = asyncio.run(_play(running, city, day, hour, console))
-        if keep:
+        account = asyncio.run(_play(running, city, day, hour, console, wishes.orders))
+        if wishes.keep:
             _say_where(console, running)
             _serve(running, hour, clock, console)
         return 0 if not account.faults else 1
 
 
-async def _play(running: House, city: City, day: Day, hour: "_Hour", console: Console) -> Account:
-    messages = working_day(city)
+async def _play(
+    running: House, city: City, day: Day, hour: "_Hour", console: Console, orders: int
+) -> Account:
+    messages = working_day(city, orders=orders)
     names: dict[str, list[str]] = {}
     for account in city.accounts:
         names.setdefault(account.role.value, []).append(account.username)
     cast = Cast(
-        technicians=names["technician"],
-        supervisors=names["supervisor"],
+        technicians=[] if hour.played else names["technician"],
+        supervisors=[] if hour.played else names["supervisor"],
         integration=names["integration"][0],
         admin=names["admin"][0],
         password=cities.DEMO_PASSWORD,
@@ -111,7 +124,9 @@ async def _play(running: House, city: City, day: Day, hour: "_Hour", console: Co
     )
     keeping = asyncio.create_task(hour.keep(day.clock))
     try:
-        return await play(running, cast, day, console, seed=city.seed)
+        found = await play(running, cast, day, console, seed=city.seed)
+        hour.played = True
+        return found
     finally:
         keeping.cancel()
 
@@ -161,12 +176,15 @@ class _Hour:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.starts = datetime.combine(cities.DAY, STARTS, ZONE)
+        # Once everybody has gone home there is nothing left to play, only to show.
+        self.played = False
 
     def clock(self, seconds: float) -> CompressedClock:
         """Make the clock for what is left of the day."""
         now = self.starts
         if self._path.exists():
-            now = datetime.fromisoformat(json.loads(self._path.read_text())["now"])
+            written = json.loads(self._path.read_text())
+            now, self.played = datetime.fromisoformat(written["now"]), written["played"]
         left = max(self.starts + LENGTH - now, timedelta())
         return CompressedClock(
             starts=now.astimezone(UTC),
@@ -180,7 +198,7 @@ class _Hour:
         """Write the hour down, whole or not at all."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._path.with_suffix(".new")
-        fresh.write_text(json.dumps({"now": now.isoformat()}))
+        fresh.write_text(json.dumps({"now": now.isoformat(), "played": self.played}))
         fresh.replace(self._path)
 
     async def keep(self, clock: object) -> None:

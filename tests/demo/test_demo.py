@@ -1,0 +1,79 @@
+"""The demo as a newcomer meets it: one command, a printed day, Ctrl-C; and the same once more."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+PLAYED = "Stop with Ctrl-C"
+
+
+def run_demo(folder: Path) -> tuple[str, int]:
+    """Run the demo until it serves, press Ctrl-C, and give what it printed and its exit code."""
+    command = [sys.executable, "-m", "app.cli", "demo", "--orders", "60", "--seconds", "20"]
+    environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
+    running = subprocess.Popen(
+        [*command, "--folder", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**environment, "COLUMNS": "120"},
+        start_new_session=True,
+    )
+    assert running.stdout is not None
+    printed = ""
+    with running:
+        for line in running.stdout:
+            printed += line
+            if PLAYED in line:
+                running.send_signal(signal.SIGINT)
+    return printed, running.wait(60)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """List the commands of living processes that name the demo's folder."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = place.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            environment = (place.parent / "environ").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if str(folder) in command or str(folder) in environment:
+            found.append(command)
+    return found
+
+
+def figures(printed: str) -> dict[str, str]:
+    """Read the rows of the printed table that a second run must not change."""
+    wanted = ("Orders 工单", "completed", "unplaced", "Sales 随销", "In the ordering system 已同步")
+    rows = {}
+    for name in wanted:
+        hit = re.search(rf"│\s+{re.escape(name)}\s+│\s+([\d,]+)", printed)
+        rows[name] = hit[1] if hit else "missing"
+    return rows
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for what is left behind in /proc")
+def test_a_day_is_played_once_and_ctrl_c_leaves_nothing_behind(tmp_path):
+    began = time.monotonic()
+    first, code = run_demo(tmp_path / "demo")
+    took = time.monotonic() - began
+    assert "Every order and every sale is accounted for" in first
+    assert code == 130
+    assert left_behind(tmp_path) == []
+    assert figures(first)["Orders 工单"] == "60"
+
+    began = time.monotonic()
+    second, _ = run_demo(tmp_path / "demo")
+    assert "(0 rows new)" in second
+    assert "Every order and every sale is accounted for" in second
+    assert figures(second) == figures(first)
+    # Nothing is played again: what is left is starting, comparing and printing.
+    assert time.monotonic() - began < took - 15
+    assert left_behind(tmp_path) == []
