@@ -47,7 +47,9 @@ class OrderOut(Answer):
     restored_at: datetime | None
     completed_at: datetime | None
     outcome_code: str | None = Field(max_length=64)
-    version: int = Field(ge=1, description="Say it when you assign, so that nobody is overruled.")
+    version: int = Field(
+        ge=1, le=2**31 - 1, description="Say it when you assign, so that nobody is overruled."
+    )
 
     @classmethod
     def of(cls, row: Any, coordsys: CoordSys) -> Self:

@@ -156,11 +156,13 @@ async def test_trying_in_vain_leaves_no_further_event(tx, waiting, worker, clock
     row = await waiting()
     await jobs.place_waiting(worker)
     assert await events_of(tx, row) == ["unplace"]
+    await tx.refresh(row)
+    version = row.version
     clock.tick(timedelta(minutes=31))
     await jobs.place_waiting(worker)
     await tx.refresh(row)
     assert await events_of(tx, row) == ["unplace"]
-    assert row.tried_at == clock.now()
+    assert (row.tried_at, row.version) == (clock.now(), version)
     assert await tx.scalar(select(func.count()).select_from(DispatchDecision)) == 1
 
 

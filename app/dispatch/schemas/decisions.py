@@ -28,8 +28,10 @@ class CandidateOut(Answer):
     name: str = Field(max_length=200)
     kind: Kind = Field(description="How they belong to the order's grid.")
     kind_words: WordsOut
-    rank: int | None = Field(description="Among those of the same kind.")
-    distance_m: int | None = Field(ge=0, description="To their own grid, for a neighbour.")
+    rank: int | None = Field(ge=0, le=1000, description="Among those of the same kind.")
+    distance_m: int | None = Field(
+        ge=0, le=20_040_000, description="To their own grid, for a neighbour."
+    )
     passed_over: PassedOver | None = Field(description="Why not; null for the one chosen.")
     passed_over_words: WordsOut | None
 
@@ -50,7 +52,9 @@ class DecisionOut(Answer):
     note: str | None = Field(max_length=2000, description="What the supervisor gave as the reason.")
     account_id: UUID | None = Field(description="Who sent the order or gave it by hand.")
     candidates: list[CandidateOut] = Field(max_length=100)
-    not_considered: int = Field(ge=0, description="Others whom nobody needed to look at.")
+    not_considered: int = Field(
+        ge=0, le=100_000, description="Others whom nobody needed to look at."
+    )
 
     @classmethod
     def of(cls, decision: DispatchDecision, people: Mapping[UUID, tuple[str, str]]) -> Self:
@@ -99,7 +103,12 @@ class AssignIn(Input):
     day: Annotated[date, Field(description="A local day of the technician's org unit.")]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     version: Annotated[
-        int, Field(ge=1, description="The order's version you saw; another is refused with 409.")
+        int,
+        Field(
+            ge=1,
+            le=2**31 - 1,
+            description="The order's version you saw; another is refused with 409.",
+        ),
     ]
     override: Annotated[
         bool, Field(description="Give it although a rule says no; never to an inactive person.")
@@ -111,8 +120,10 @@ class SharedPointOut(Answer):
 
     lon_e6: int = Field(ge=-180_000_000, le=180_000_000, description="WGS-84 degrees, millionths.")
     lat_e6: int = Field(ge=-90_000_000, le=90_000_000, description="WGS-84 degrees, millionths.")
-    localities: int = Field(ge=0, description="How many different ones were named there.")
-    orders: int = Field(ge=0, description="Orders of yours that wait there.")
+    localities: int = Field(
+        ge=0, le=2**31 - 1, description="How many different ones were named there."
+    )
+    orders: int = Field(ge=0, le=2**31 - 1, description="Orders of yours that wait there.")
     flagged_at: datetime
     trusted_at: datetime | None = Field(description="When somebody said that the point is real.")
 

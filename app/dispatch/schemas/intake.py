@@ -125,7 +125,7 @@ class PlacedOut(Answer):
     planned_day: date | None = Field(description="A local day of the org unit.")
     due_at: datetime | None = Field(description="Promised by; null where no promise rule applies.")
     received_at: datetime
-    version: int = Field(ge=1)
+    version: int = Field(ge=1, le=2**31 - 1)
 
 
 _ORDER = TypeAdapter(OrderIn)
@@ -157,11 +157,16 @@ def _external_id(text: bytes) -> str | None:
     return name[:128] if isinstance(name, str) else None
 
 
+LAST_LINE = 2**31 - 1
+
+
 class VerdictOut(Answer):
     """The verdict on one line of a bulk intake; the answer has one such object a line (NDJSON)."""
 
-    line: int = Field(ge=1, description="The line's number in the request, from 1.")
-    through: int = Field(ge=1, description="The last line this stands for; mostly the line itself.")
+    line: int = Field(ge=1, le=LAST_LINE, description="The line's number in the request, from 1.")
+    through: int = Field(
+        ge=1, le=LAST_LINE, description="The last line this stands for; mostly the line itself."
+    )
     external_id: str | None = Field(max_length=128)
     id: UUID | None = Field(description="The order; null when the line was refused.")
     verdict: Verdict

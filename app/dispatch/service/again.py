@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.log import log
@@ -36,9 +37,13 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     waiting = [order for order in orders if order.state in WAITING]
     if not waiting:
         return
-    for order in waiting:
-        order.tried_at = now
-    await tx.flush()
+    # Past the ORM: a try alone is no change that a version or the audit trail should tell of.
+    await tx.execute(
+        update(WorkOrder)
+        .where(WorkOrder.id.in_([order.id for order in waiting]))
+        .values(tried_at=now)
+        .execution_options(synchronize_session=False)
+    )
     reasons = await _locate(tx, waiting, now=now)
     located = [order for order in waiting if order.id not in reasons]
     asked = await _asked(tx, located)
