@@ -3,7 +3,6 @@
 import csv
 import json
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,12 +16,6 @@ from app.grids.layers import (
     coverage,
     read_layer,
 )
-
-
-@pytest.fixture(scope="module")
-def geo(shared_dir: Path) -> Path:
-    """The folder of real geographic data."""
-    return shared_dir / "data/geo"
 
 
 def test_boston_255_features_are_253_grids(geo):

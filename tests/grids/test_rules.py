@@ -1,10 +1,10 @@
-"""Which grid a point belongs to when several cover it."""
+"""Which grid a point belongs to when several cover it, and what a degree measures."""
 
 from itertools import permutations
 
 import pytest
 
-from app.grids.rules import Cover, settle
+from app.grids.rules import Cover, metres_per_degree, settle
 
 
 @pytest.mark.parametrize(
@@ -30,3 +30,17 @@ def test_ties_between_grids(covers, winner):
     for order in permutations(covers):
         chosen = settle(order)
         assert (chosen and chosen.code) == winner
+
+
+@pytest.mark.parametrize(
+    "lat, east, north",
+    [
+        (0.0, 111_319.49, 110_574.28),
+        (45.0, 78_846.81, 111_131.78),
+        (-45.0, 78_846.81, 111_131.78),
+        # At a pole a degree of longitude is nothing; a metre keeps divisions by it finite.
+        (90.0, 1.0, 111_693.98),
+    ],
+)
+def test_metres_in_a_degree(lat, east, north):
+    assert metres_per_degree(lat) == pytest.approx((east, north), abs=0.01)
