@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ColumnElement, Row, cast, exists, func, select, text, tuple_
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Row,
+    and_,
+    cast,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
@@ -39,12 +51,20 @@ async def people_in(
     return {row.id: (row.code, row.name) for row in rows}
 
 
-async def declined(session: AsyncSession, order_ids: Collection[UUID]) -> dict[UUID, set[UUID]]:
-    """Tell who has declined or handed back each of these orders."""
+async def declined(
+    session: AsyncSession, order_ids: Collection[UUID], *, handed_back_since: datetime
+) -> dict[UUID, set[UUID]]:
+    """Tell who has ever declined each of these orders, or handed it back since a moment.
+
+    Declining says "not me"; handing back mostly says "not now": nobody home, a part missing.
+    """
     rows = await session.execute(
         select(WorkOrderEvent.work_order_id, WorkOrderEvent.technician_id).where(
             WorkOrderEvent.work_order_id.in_(order_ids),
-            WorkOrderEvent.step.in_((Step.DECLINE, Step.HAND_BACK)),
+            or_(
+                WorkOrderEvent.step == Step.DECLINE,
+                and_(WorkOrderEvent.step == Step.HAND_BACK, WorkOrderEvent.at > handed_back_since),
+            ),
             WorkOrderEvent.technician_id.is_not(None),
         )
     )

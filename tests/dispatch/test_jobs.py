@@ -94,6 +94,30 @@ async def test_when_everybody_has_declined_the_supervisor_is_told(tx, land, wait
     assert (row.state, row.unplaced_reason) == (State.UNPLACED, UnplacedReason.ALL_DECLINED)
 
 
+@pytest.mark.parametrize(
+    ("step", "state"), [(Step.DECLINE, State.UNPLACED), (Step.HAND_BACK, State.ASSIGNED)]
+)
+async def test_what_was_handed_back_may_go_to_the_same_hands_the_next_day(
+    tx, land, waiting, worker, clock, step, state
+):
+    """Nobody was home today; but whoever declined said that it is not theirs."""
+    technician = await land.add_technician(land.grids[0])
+    row = await waiting()
+    await take_step(
+        tx, row, Step.ASSIGN, now=clock.now(), holder_id=technician.id, planned_day=TODAY
+    )
+    if step is Step.HAND_BACK:
+        await take_step(tx, row, Step.ACKNOWLEDGE, now=clock.now())
+    await take_step(tx, row, step, now=clock.now(), technician_id=technician.id)
+    await jobs.place_anew(worker, order_id=str(row.id))
+    await tx.refresh(row)
+    assert row.unplaced_reason is UnplacedReason.ALL_DECLINED
+    clock.tick(timedelta(hours=24))
+    await jobs.place_waiting(worker)
+    await tx.refresh(row)
+    assert row.state is state
+
+
 async def test_being_told_twice_changes_nothing_more(tx, land, waiting, worker):
     technician = await land.add_technician(land.grids[0])
     row = await waiting()
@@ -168,7 +192,7 @@ async def test_trying_in_vain_leaves_no_further_event(tx, waiting, worker, clock
 
 @pytest.mark.parametrize(
     "reason",
-    [UnplacedReason.NO_POINT, UnplacedReason.SHARED_POINT, UnplacedReason.ALL_DECLINED],
+    [UnplacedReason.NO_POINT, UnplacedReason.SHARED_POINT],
 )
 async def test_what_time_does_not_heal_is_left_to_people(tx, waiting, worker, clock, reason):
     row = await waiting(

@@ -1,6 +1,7 @@
 """Dispatch's decisions, pure: who gets an order and when, and what may be refused."""
 
 from app.dispatch.rules.parameters import (
+    HAND_BACK_REST,
     HORIZON,
     LONGEST_LINE,
     MOST_LINES,
@@ -52,6 +53,7 @@ from app.dispatch.rules.words import (
 __all__ = [
     "BY_HAND",
     "BY_HAND_WORDS",
+    "HAND_BACK_REST",
     "HEALED_BY_TIME",
     "HORIZON",
     "KIND_WORDS",

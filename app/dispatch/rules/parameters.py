@@ -30,6 +30,15 @@ STAND_IN_LOCALITIES = Parameter(
     ),
     least=2,
 )
+HAND_BACK_REST = Parameter(
+    name="dispatch.hand_back_rest_hours",
+    default=12,
+    unit="h",
+    words=Words(
+        zh="退单后多久内不再派给同一人", en="How long an order handed back stays away from them"
+    ),
+    most=720,
+)
 RETRY = Parameter(
     name="dispatch.retry_minutes",
     default=30,

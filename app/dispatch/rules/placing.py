@@ -62,6 +62,7 @@ HEALED_BY_TIME = frozenset(
     {
         UnplacedReason.NO_GRID,
         UnplacedReason.NOBODY_ASSIGNED,
+        UnplacedReason.ALL_DECLINED,
         UnplacedReason.NOBODY_WITH_SKILL,
         UnplacedReason.NOBODY_ON_SHIFT,
         UnplacedReason.NO_MINUTES_LEFT,

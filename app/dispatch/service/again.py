@@ -1,7 +1,7 @@
 """Placing orders that are there already: given back, never placed, or unplaced until now."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import update
@@ -31,8 +31,8 @@ from app.workorders.service import take_step
 async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> None:
     """Place orders that the transaction holds locked; those that somebody holds are left alone.
 
-    Whoever has declined an order or handed it back is not asked again. An order that stays
-    unplaced for the same reason gets no further event.
+    Whoever has declined an order is not asked again, nor for a while who has handed it back. An
+    order that stays unplaced for the same reason gets no further event.
     """
     waiting = [order for order in orders if order.state in WAITING]
     if not waiting:
@@ -46,7 +46,7 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     )
     reasons = await _locate(tx, waiting, now=now)
     located = [order for order in waiting if order.id not in reasons]
-    asked = await _asked(tx, located)
+    asked = await _asked(tx, located, now=now)
     choices = dict(zip([order.id for order in located], await _chosen(tx, asked, now), strict=True))
     decided = []
     for order in waiting:
@@ -113,9 +113,12 @@ def _may_move(units: Units, order: WorkOrder, org_unit_id: UUID) -> bool:
     return there.startswith("".join(f"{part}." for part in here.split(".")[:3] if part))
 
 
-async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder]) -> list[Asked]:
+async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> list[Asked]:
     units = await workorders.org_units(tx, ids={order.org_unit_id for order in orders})
-    declined = await queries.declined(tx, [order.id for order in orders])
+    rest = (await parameters_in_force(tx)).number(rules.HAND_BACK_REST, now)
+    declined = await queries.declined(
+        tx, [order.id for order in orders], handed_back_since=now - timedelta(hours=rest)
+    )
     asked = []
     for order in orders:
         assert order.grid_id is not None
