@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import Database, new_id
+from app.core.errors import Unavailable
 from app.customers import service as customers
 from app.customers.models import Interaction
 from app.suggestions.models import (
@@ -78,8 +79,13 @@ async def doors(real_database: Database, clock) -> list[Door]:
 
 
 async def asked(database: Database, door: Door, now) -> Decided:
-    async with database.begin() as tx:
-        return await suggest(tx, door, now)
+    """Ask, and ask again when there were too many at once for the pool, as a phone does."""
+    while True:
+        try:
+            async with database.begin() as tx:
+                return await suggest(tx, door, now)
+        except Unavailable:
+            await asyncio.sleep(0.1)
 
 
 def offers(decided: Decided) -> list[Suggestion]:
