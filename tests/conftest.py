@@ -10,6 +10,7 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -152,6 +153,14 @@ class RolledBack(Database):
         )
         self._writer = maker
         self._reader = maker
+        self._connection = connection
+
+    @contextlib.asynccontextmanager
+    async def hot(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+        """Lend the one connection there is, inside its transaction."""
+        raw = await self._connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        yield raw.driver_connection
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import driver_connection
+from app.core.db import database_of
 from app.core.errors import NotFound
 from app.terminals.rules import TerminalKind
 from app.visits.models import Visit
@@ -88,9 +88,9 @@ async def day_of(session: AsyncSession, technician_id: UUID, day: date) -> list[
     In no order: `rules.place_in_day` gives it. Work types and states come as plain text, which
     equals their enum.
     """
-    driver = await driver_connection(session)
-    cursor = await driver.execute(DAY, {"technician_id": technician_id, "day": day})
-    return [DayRow._make(row) for row in await cursor.fetchall()]
+    async with database_of(session).hot() as driver:
+        cursor = await driver.execute(DAY, {"technician_id": technician_id, "day": day})
+        return [DayRow._make(row) for row in await cursor.fetchall()]
 
 
 async def own(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -> Visit:
