@@ -87,14 +87,13 @@ async def work(settings: Settings, *, concurrency: int = 8, pace: Pace = PACE) -
         for seconds, handler in FROM_TIME_TO_TIME
     ]
     try:
-        await _work_off(worker, concurrency, pace)
+        while not told.is_set():
+            await _work_off(worker, concurrency, pace)
     except asyncio.CancelledError:
         if not told.is_set():
             raise
     finally:
-        for task in aside:
-            task.cancel()
-        await asyncio.gather(*aside, return_exceptions=True)
+        await _end(*aside)
         await worker.close()
 
 
@@ -120,34 +119,42 @@ def _stopping_when_told() -> asyncio.Event:
 
 
 async def _work_off(worker: Worker, concurrency: int, pace: Pace) -> None:
-    """Work off the queue until cancelled; when PostgreSQL goes away, wait for it and begin anew."""
-    while True:
-        while not await reachable(worker.database):  # noqa: ASYNC110 - nothing here could tell us
-            await asyncio.sleep(pace.again_after)
-        app = queue(worker)
-        try:
-            async with app.open_async():
-                rescuing = asyncio.create_task(
-                    _repeat(pace.look_every, functools.partial(rescue, app, pace))
-                )
-                try:
-                    await app.run_worker_async(
-                        concurrency=concurrency,
-                        delete_jobs="successful",
-                        fetch_job_polling_interval=2.0,
-                        shutdown_graceful_timeout=pace.farewell,
-                        update_heartbeat_interval=pace.heartbeat,
-                        stalled_worker_timeout=pace.dead_after,
-                        install_signal_handlers=False,
-                    )
-                finally:
-                    rescuing.cancel()
-                    await asyncio.gather(rescuing, return_exceptions=True)
-        except Exception:  # noqa: BLE001 - logged; a worker that ends leaves every job lying
-            log.exception("the job queue failed; beginning anew")
-        else:
-            log.warning("the job queue stopped by itself; beginning anew")
+    """Work off the queue until cancelled, or until PostgreSQL goes away; first wait for it."""
+    while not await reachable(worker.database):  # noqa: ASYNC110 - nothing here could tell us
         await asyncio.sleep(pace.again_after)
+    app = queue(worker)
+    try:
+        async with app.open_async():
+            rescuing = asyncio.create_task(
+                _repeat(pace.look_every, functools.partial(rescue, app, pace))
+            )
+            try:
+                await app.run_worker_async(
+                    concurrency=concurrency,
+                    delete_jobs="successful",
+                    fetch_job_polling_interval=2.0,
+                    shutdown_graceful_timeout=pace.farewell,
+                    update_heartbeat_interval=pace.heartbeat,
+                    stalled_worker_timeout=pace.dead_after,
+                    install_signal_handlers=False,
+                )
+            finally:
+                await _end(rescuing)
+    except Exception:  # noqa: BLE001 - logged; a worker that ends leaves every job lying
+        log.exception("the job queue failed; beginning anew")
+    else:
+        log.warning("the job queue stopped by itself; beginning anew")
+    await asyncio.sleep(pace.again_after)
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended: `asyncio.wait_for` of Python 3.11, which the pools of
+    connections wait with, can swallow a cancellation that comes together with a time-out."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=1.0)
 
 
 async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
