@@ -18,16 +18,24 @@ import typer.main
 from jsonschema import Draft202012Validator
 
 import app.problems
+from app.catalog.rules import OnSite
 from app.cli import cli
 from app.core.files import CsvFile
+from app.core.geo import CoordSys
 from app.core.parameters import Parameter
 from app.core.settings import Settings
 from app.customers import loading as customers
 from app.dispatch.importing import read_map
-from app.main import create_app
-from app.ordering.simulator import BASE_PATH, Dials, create_simulator
+from app.dispatch.rules import PassedOver, Verdict
+from app.grids.rules import MembershipKind
+from app.ordering.rules import RemoteState
+from app.ordering.simulator import BASE_PATH, Dials
+from app.sales.rules import ConsentKind
+from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
 from app.terminals import loading as terminals
+from app.visits.rules import OutcomeCode
+from app.workorders.rules import State, UnplacedReason
 from tests.house.pages import (
     ROOT,
     Fence,
@@ -42,6 +50,7 @@ from tests.house.pages import (
     prose,
     spans,
 )
+from tests.house.served import is_door, misfits, operation_of
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 PAGES = sorted([ENGLISH, CHINESE, *(ROOT / "api_docs").rglob("*.md")])
@@ -65,55 +74,6 @@ def test_there_is_something_to_check():
 
 
 # --- examples -------------------------------------------------------------------------------------
-
-
-@functools.cache
-def described() -> dict[str, Any]:
-    """The API's description."""
-    return create_app(Settings()).openapi()
-
-
-@functools.cache
-def simulated() -> frozenset[tuple[str, str]]:
-    """The doors of the ordering simulator, as (method, path)."""
-    doors = set()
-    for route in create_simulator(ROOT / "unused.db", Dials()).routes:
-        inner = getattr(route, "routes", None) or [route]
-        for one in inner:
-            path = (BASE_PATH if one is not route else "") + one.path
-            doors |= {(method, path) for method in one.methods or ()}
-    return frozenset(doors)
-
-
-def pattern_of(path: str) -> re.Pattern[str]:
-    return re.compile(
-        "/".join("[^/]+" if "{" in part else re.escape(part) for part in path.split("/"))
-    )
-
-
-def operation_of(method: str, target: str) -> dict[str, Any] | None:
-    path = target.partition("?")[0]
-    # A path without a parameter is met before one with: /grids/import is no grid's id.
-    known = sorted(described()["paths"], key=lambda each: each.count("{"))
-    for each in known:
-        if pattern_of(each).fullmatch(path) and method.lower() in described()["paths"][each]:
-            found: dict[str, Any] = described()["paths"][each][method.lower()]
-            return found
-    return None
-
-
-def is_door(method: str, target: str) -> bool:
-    """Tell whether a path is served, by the API or, as TMF622 has it, by the other side."""
-    path = target.partition("?")[0]
-    if operation_of(method, path) or path in ("/metrics", "/docs"):
-        return True
-    full = path if path.startswith(("/tmf-api", "/_simulator")) else BASE_PATH + path
-    return any(method == known and pattern_of(each).fullmatch(full) for known, each in simulated())
-
-
-def misfits(schema: dict[str, Any], value: Any) -> list[str]:
-    whole = {**schema, "components": described()["components"]}
-    return [f"{e.json_path}: {e.message}" for e in Draft202012Validator(whole).iter_errors(value)]
 
 
 def lines_of(body: str) -> list[Any]:
@@ -299,6 +259,20 @@ def test_the_table_of_dials_equals_the_code():
     )
     dials = {name: json.dumps(field.default) for name, field in Dials.model_fields.items()}
     assert {name: value for name, value in rows if name in dials} == dials
+
+
+@pytest.mark.parametrize(
+    "name, codes",
+    [
+        ("upstream-orders.md", [*State, *UnplacedReason, *Verdict]),
+        ("supervisor-tools.md", [*PassedOver, *MembershipKind]),
+        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
+        ("ordering-system.md", list(RemoteState)),
+    ],
+)
+def test_every_code_is_told(name, codes):
+    told = set(spans(ROOT / "api_docs" / name))
+    assert [code.value for code in codes if code.value not in told] == []
 
 
 def test_the_columns_of_files_equal_the_code():
