@@ -55,6 +55,8 @@ def main() -> int:
     if unknown := set(given.part) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=100)
     try:
         with stand(console) as ground:
             facts = machine.facts() | {"PostgreSQL": ground.postgres_version}
@@ -65,6 +67,9 @@ def main() -> int:
     except (PostgresMissing, ClusterFailed, machine.NotMeasurable) as missing:
         console.print(str(missing), style="red")
         return missing.exit_code
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing is left behind.")
+        return 130
     except Unexpected as failure:
         console.print(f"An unexpected answer: {failure}", style="red")
         return 1

@@ -228,7 +228,7 @@ def _report(stand: Stand, plan: Plan, samples: dict[tuple[int, str, str], Sample
             Figure(
                 f"{what}, API and PostgreSQL CPU",
                 ratio(ours.both(), early.both()),
-                f"x with {short:,} past orders",
+                f"x {short:,} past",
                 at_most=1.2,
             )
         )

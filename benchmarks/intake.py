@@ -299,7 +299,7 @@ def _report(
     )
     return [
         Figure(
-            "bulk intake with placement, the faster of one and two API processes",
+            "bulk intake, 1 or 2 API processes",
             max(median(run.rate for run in runs) for runs in bulk.values()),
             "orders/s",
             at_least=3000,

@@ -56,7 +56,7 @@ def table(console: Console, title: str, columns: list[str], rows: list[list[str]
 def marks(console: Console, figures: list[Figure]) -> None:
     """Print the figures that have marks, and which were met."""
     made = Table(title="Marks", title_justify="left", title_style="bold")
-    made.add_column("figure")
+    made.add_column("figure", no_wrap=True)
     made.add_column("measured", justify="right")
     made.add_column("mark", justify="right")
     made.add_column("")
