@@ -43,8 +43,9 @@ check: $(READY)  ## Format, lint, types, import contracts, house rules, migratio
 bench: $(READY)  ## Speed, as ratios to a hand-written endpoint
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-openapi: $(READY)  ## Write api_docs/openapi.json from the code
+openapi: $(READY)  ## Write api_docs/openapi.json and api_docs/problems.md from the code
 	@$(BIN)/yingwei openapi
+	@$(BIN)/yingwei problems
 
 fmt: $(READY)  ## Format the code and mend what ruff can mend
 	@$(BIN)/ruff check --fix-only --quiet .

@@ -44,9 +44,6 @@ class Settings(BaseSettings):
         default="", description="Base address of the ordering system's TMF622 v4 API."
     )
     ordering_token: SecretStr = SecretStr("")
-    ordering_callback_url: str = Field(
-        default="", description="Our own address that the ordering system calls back; empty: poll."
-    )
     ordering_callback_token: SecretStr = Field(
         default=SecretStr(""), description="The bearer token that callbacks must carry."
     )

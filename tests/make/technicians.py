@@ -41,9 +41,7 @@ async def make_technician(
         for skill, level in (skills or {}).items()
     )
     tx.add_all(
-        Shift(
-            technician_id=technician.id, weekday=weekday, starts_at=starts_at, ends_at=ends_at
-        )
+        Shift(technician_id=technician.id, weekday=weekday, starts_at=starts_at, ends_at=ends_at)
         for weekday in weekdays
     )
     await tx.flush()
