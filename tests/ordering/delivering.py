@@ -12,7 +12,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import FixedClock
-from app.core.db import Database
+from app.core.db import Database, new_id
 from app.core.jobs import Worker
 from app.core.parameter_values import ParameterValue
 from app.core.settings import Settings
@@ -205,3 +205,25 @@ async def work_off(desk: Desk) -> None:
 def once_each(sale_ids: Iterable[UUID]) -> Counter[str]:
     """Say how many orders of each sale there should be."""
     return Counter(map(str, sale_ids))
+
+
+NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
+
+
+def event(
+    sale_id: object,
+    state: str = "inProgress",
+    *,
+    remote_id: str = "00000001",
+    minutes: int = 0,
+    **changes: object,
+) -> dict[str, Any]:
+    """Write an event of TMF622 v4 about an order, sent so many minutes after noon."""
+    order = {"id": remote_id, "externalId": str(sale_id), "state": state}
+    return {
+        "eventId": new_id().hex,
+        "eventTime": (NOON + timedelta(minutes=minutes)).isoformat(),
+        "eventType": "ProductOrderStateChangeEvent",
+        "event": {"productOrder": order},
+        **changes,
+    }

@@ -1,7 +1,6 @@
 """Events that the ordering system sends: proved, kept, and counted once, whenever they come."""
 
-import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from pydantic import SecretStr
@@ -9,19 +8,15 @@ from pydantic import SecretStr
 from app.core.db import new_id
 from app.core.settings import Settings
 from app.main import create_app
-from app.ordering import service
-from app.ordering.codec_v4 import read_event
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, RemoteState, Unknown
 from app.sales.rules import SaleState
 from tests.conftest import http_on
-from tests.make.races import until_waiting
 from tests.make.sales import make_draft
-from tests.ordering.delivering import make_desk, remote
+from tests.ordering.delivering import event, make_desk, remote
 
 URL = "/v1/ordering/callbacks"
 TOKEN = "agreed-between-us"
-NOON = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 
 DELIVERED, FINISHED = SyncState.DELIVERED, SyncState.FINISHED
 
@@ -39,18 +34,6 @@ def settings(database_url, tmp_path):
 @pytest.fixture
 async def desk(database, clock, settings):
     return await make_desk(database, clock, settings)
-
-
-def event(sale_id, state="inProgress", *, remote_id="00000001", minutes=0, **changes):
-    """An event of TMF622 v4 about an order, sent so many minutes after noon."""
-    order = {"id": remote_id, "externalId": str(sale_id), "state": state}
-    return {
-        "eventId": new_id().hex,
-        "eventTime": (NOON + timedelta(minutes=minutes)).isoformat(),
-        "eventType": "ProductOrderStateChangeEvent",
-        "event": {"productOrder": order},
-        **changes,
-    }
 
 
 @pytest.fixture
@@ -348,77 +331,3 @@ async def test_an_event_of_a_second_order_with_our_id_shows_the_double(call, des
     )
     assert [each.verdict for each in await desk.callbacks()] == ["contradicts"]
     assert (await desk.sale(delivered)).state is SaleState.ACKNOWLEDGED
-
-
-# --- races ----------------------------------------------------------------------------------------
-
-
-async def test_the_same_event_on_two_connections_at_once_has_one_effect(
-    real_database, clock, settings
-):
-    desk = await make_desk(real_database, clock, settings)
-    sale_id = await desk.sell()
-    await desk.settle(await desk.claimed(sale_id), [remote()])
-    body = event(sale_id, "completed")
-
-    async def hear():
-        async with real_database.begin() as tx:
-            return await service.hear(tx, read_event(body), body, clock.now())
-
-    async with real_database.begin() as tx:
-        first = await service.hear(tx, read_event(body), body, clock.now())
-        second = asyncio.create_task(hear())
-        await until_waiting(real_database)
-    assert (first, await second) == ("move", "duplicate")
-    assert len(await desk.callbacks()) == 1
-
-
-async def test_an_event_whose_first_hearing_fails_is_heard_the_second_time(
-    real_database, clock, settings
-):
-    """The other side was answered 503, and sends it again."""
-    desk = await make_desk(real_database, clock, settings)
-    sale_id = await desk.sell()
-    await desk.settle(await desk.claimed(sale_id), [remote()])
-    body = event(sale_id, "completed")
-
-    async def hear(then=None):
-        async with real_database.begin() as tx:
-            verdict = await service.hear(tx, read_event(body), body, clock.now())
-            if then:
-                raise then
-            return verdict
-
-    with pytest.raises(ZeroDivisionError):
-        await hear(then=ZeroDivisionError)
-    assert await hear() == "move"
-
-
-async def test_events_settling_and_asking_all_at_once_end_where_the_order_ended(
-    real_database, clock, settings
-):
-    """Twelve events in any order, three of them twice, while our own attempts are settled."""
-    desk = await make_desk(real_database, clock, settings)
-    sale_ids = [await desk.sell() for _ in range(4)]
-    attempts = [await desk.claimed(sale_id) for sale_id in sale_ids]
-    states = ["acknowledged", "inProgress", "completed"]
-    bodies = [
-        event(sale_id, state, remote_id=f"{number:08}", minutes=minutes)
-        for number, sale_id in enumerate(sale_ids)
-        for minutes, state in enumerate(states)
-    ]
-
-    async def hear(body):
-        async with real_database.begin() as tx:
-            return await service.hear(tx, read_event(body), body, clock.now())
-
-    await asyncio.gather(
-        *(hear(body) for body in reversed([*bodies, *bodies[:3]])),
-        *(
-            desk.settle(attempt, [remote(f"{number:08}")])
-            for number, attempt in enumerate(attempts)
-        ),
-    )
-    assert await desk.states(sale_ids) == ["completed"] * 4
-    assert [(await desk.sync(sale_id)).doubles for sale_id in sale_ids] == [[]] * 4
-    assert len(await desk.callbacks()) == 12

@@ -22,6 +22,12 @@ from tests.make.sales import Door, make_door
 Post = Callable[..., Awaitable[httpx.Response]]
 
 
+def slug(answer: httpx.Response) -> str:
+    """Read which refusal an answer is."""
+    kind: str = answer.json()["type"]
+    return kind.rpartition(":")[2]
+
+
 async def fill_catalogue(tx: AsyncSession) -> None:
     """Add what is sold in these tests, one offering a business type that matters."""
     await make_offering(tx, monthly_price_fen=12900, one_off_price_fen=5000, commission_fen=3000)
