@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from time import perf_counter
@@ -54,6 +55,8 @@ def main() -> int:
     given = parser.parse_args()
     if unknown := set(given.part) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    # A request to end is met like Ctrl-C, so that servers and database are taken down first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = Console()
     if not console.is_terminal:
         console = Console(width=100)
