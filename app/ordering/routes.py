@@ -31,7 +31,7 @@ Resolver = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="
 _bearer = HTTPBearer(auto_error=False, description="The token agreed with the ordering system.")
 
 
-def _ordering_system(
+async def _ordering_system(
     request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> None:
     settings: Settings = request.app.state.settings

@@ -19,8 +19,8 @@ from app.dispatch.service.intake import take_in
 from app.workorders.rules import Draft, Sender
 
 # Large enough that each look into the database serves many, small enough that the days it fills
-# are locked for a fraction of a second.
-CHUNK = 1000
+# are locked for about a second.
+CHUNK = 3000
 
 # After so many lines read, others of this process get their turn.
 BREATH = 50
