@@ -7,6 +7,7 @@ fault test clones it for itself.
 import contextlib
 import hashlib
 import os
+import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,6 +29,11 @@ from app.core.db import Database, libpq_url, open_database
 from app.core.settings import Settings
 from app.main import create_app
 from app.migrating import upgrade
+
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every process
+# they start; those that are asked to stop that way must hear it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 SHANGHAI = ZoneInfo("Asia/Shanghai")

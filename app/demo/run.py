@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ def run(wishes: Wishes) -> int:
     With `keep` the database stays in `folder` and everything goes on serving until Ctrl-C;
     otherwise all of it is thrown away after the day. DATABASE_URL set means that database.
     """
+    # Started in the background by a shell, Ctrl-C would be ignored and nothing would stop the demo.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console()
     keep, folder = wishes.keep, wishes.folder
     if not keep:
