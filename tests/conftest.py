@@ -30,8 +30,8 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.migrating import upgrade
 
-# A shell that starts the tests in the background lets them ignore Ctrl-C, and so would every process
-# they start; those that are asked to stop that way must hear it.
+# A shell that starts the tests in the background lets them ignore Ctrl-C, and every process they
+# start would ignore it too; those that are asked to stop that way must hear it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
