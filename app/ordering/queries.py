@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, exists, func, literal, select, tuple_
+from sqlalchemy import Row, bindparam, exists, func, literal, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -36,9 +37,10 @@ CHANNEL = Channel(id="field-visit", name="装维随销")
 
 async def for_change(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
     """Lock the delivery of a sale until the transaction ends; None when it has none yet."""
-    return (
-        await tx.scalars(select(OrderSync).where(OrderSync.sale_id == sale_id).with_for_update())
-    ).one_or_none()
+    return (await tx.scalars(_FOR_CHANGE, {"sale_id": sale_id})).one_or_none()
+
+
+_FOR_CHANGE = select(OrderSync).where(OrderSync.sale_id == bindparam("sale_id")).with_for_update()
 
 
 async def begin_delivery(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
@@ -132,57 +134,71 @@ async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequ
 
 async def order_to_place(session: AsyncSession, sale_id: UUID) -> OrderToPlace:
     """Read a sale as an order in our own words. Raises NotFound, OrderUnfit."""
-    head = (
-        await session.execute(
-            select(Sale, Customer.code, Customer.name, Technician.code, Technician.name)
-            .join(Customer, Customer.id == Sale.customer_id)
-            .join(Technician, Technician.id == Sale.technician_id)
-            .where(Sale.id == sale_id)
-        )
-    ).one_or_none()
-    if head is None:
+    head = (await session.execute(_HEAD, {"sale_id": sale_id})).one_or_none()
+    if head is None or head.confirmed_at is None:
         raise NotFound(sale_id=sale_id)
-    sale, customer_code, customer_name, technician_code, technician_name = head
-    if sale.confirmed_at is None:
-        raise NotFound(sale_id=sale_id)
-    address = (
-        await session.execute(
-            select(ServiceAddress.code, ServiceAddress.standard_address)
-            .where(ServiceAddress.customer_id == sale.customer_id)
-            .order_by(ServiceAddress.id)
-            .limit(1)
-        )
-    ).one_or_none()
-    place = Place(id=address[0], name=address[1]) if address else None
-    rows = await session.execute(
-        select(SaleItem, ProductOffering.name_zh, ProductOffering.speed_mbps)
-        .join(ProductOffering, ProductOffering.id == SaleItem.offering_id)
-        .where(SaleItem.sale_id == sale_id)
-        .order_by(SaleItem.position)
-    )
+    address = (await session.execute(_ADDRESS, {"customer_id": head.customer_id})).one_or_none()
+    place = Place(id=address.code, name=address.standard_address) if address else None
+    rows = await session.execute(_ITEMS, {"sale_id": sale_id})
     return OrderToPlace(
-        external_id=str(sale.id),
+        external_id=str(sale_id),
         category=CATEGORY,
-        requested_start=sale.confirmed_at,
-        customer=Party(id=customer_code, name=customer_name),
-        sales_agent=Party(id=technician_code, name=technician_name),
+        requested_start=head.confirmed_at,
+        customer=Party(id=head.customer_code, name=head.customer_name),
+        sales_agent=Party(id=head.technician_code, name=head.technician_name),
         channel=CHANNEL,
-        items=tuple(_item(item, name, speed, place) for item, name, speed in rows),
-        note=sale.note,
+        items=tuple(_item(row, place) for row in rows),
+        note=head.note,
     )
 
 
-def _item(item: SaleItem, name: str, speed_mbps: int | None, place: Place | None) -> Item:
-    prices = [Price(PriceKind.MONTHLY, item.monthly_price_fen * item.quantity)]
-    if item.one_off_price_fen:
-        prices.append(Price(PriceKind.ONE_TIME, item.one_off_price_fen * item.quantity))
-    speed = (Characteristic("speed_mbps", speed_mbps),) if speed_mbps else ()
+_HEAD = (
+    select(
+        Sale.customer_id,
+        Sale.confirmed_at,
+        Sale.note,
+        Customer.code.label("customer_code"),
+        Customer.name.label("customer_name"),
+        Technician.code.label("technician_code"),
+        Technician.name.label("technician_name"),
+    )
+    .join(Customer, Customer.id == Sale.customer_id)
+    .join(Technician, Technician.id == Sale.technician_id)
+    .where(Sale.id == bindparam("sale_id"))
+)
+_ADDRESS = (
+    select(ServiceAddress.code, ServiceAddress.standard_address)
+    .where(ServiceAddress.customer_id == bindparam("customer_id"))
+    .order_by(ServiceAddress.id)
+    .limit(1)
+)
+_ITEMS = (
+    select(
+        SaleItem.position,
+        SaleItem.offering_code,
+        SaleItem.quantity,
+        SaleItem.monthly_price_fen,
+        SaleItem.one_off_price_fen,
+        ProductOffering.name_zh,
+        ProductOffering.speed_mbps,
+    )
+    .join(ProductOffering, ProductOffering.id == SaleItem.offering_id)
+    .where(SaleItem.sale_id == bindparam("sale_id"))
+    .order_by(SaleItem.position)
+)
+
+
+def _item(row: Row[*tuple[Any, ...]], place: Place | None) -> Item:
+    prices = [Price(PriceKind.MONTHLY, row.monthly_price_fen * row.quantity)]
+    if row.one_off_price_fen:
+        prices.append(Price(PriceKind.ONE_TIME, row.one_off_price_fen * row.quantity))
+    speed = (Characteristic("speed_mbps", row.speed_mbps),) if row.speed_mbps else ()
     return Item(
-        id=str(item.position),
+        id=str(row.position),
         action=ItemAction.ADD,
-        offering_code=item.offering_code,
-        offering_name=name,
-        quantity=item.quantity,
+        offering_code=row.offering_code,
+        offering_name=row.name_zh,
+        quantity=row.quantity,
         characteristics=speed,
         place=place,
         prices=tuple(prices),
