@@ -58,7 +58,7 @@ class Life:
         self.dials = dials
         self._callback_token = callback_token
         self._woken = asyncio.Event()
-        self._flying: set[int] = set()
+        self._flying: set[tuple[int, str]] = set()
         self._slots = asyncio.Semaphore(_AT_ONCE)
 
     # --- changes ----------------------------------------------------------------------------
@@ -159,7 +159,7 @@ class Life:
                 now = epoch()
                 moved = self.advance(now)
                 for letters in self._by_order(self.store.due_callbacks(now, _BATCH)):
-                    self._flying |= {letter.number for letter in letters}
+                    self._flying.add(_to_whom(letters[0]))
                     flights.create_task(self._send(http, letters))
                 if moved < _BATCH:
                     await self._rest(now)
@@ -174,11 +174,12 @@ class Life:
             await asyncio.wait_for(self._woken.wait(), wait)
 
     def _by_order(self, due: Iterable[Callback]) -> list[list[Callback]]:
-        """Group callbacks not yet on their way by order, since those of one keep their order."""
+        """Group callbacks by order and listener, since those of one keep their order: while some
+        are on their way to a listener, the later ones wait."""
         groups: dict[tuple[int, str], list[Callback]] = {}
         for letter in due:
-            if letter.number not in self._flying:
-                groups.setdefault((letter.order_number, letter.url), []).append(letter)
+            if _to_whom(letter) not in self._flying:
+                groups.setdefault(_to_whom(letter), []).append(letter)
         return list(groups.values())
 
     async def _send(self, http: httpx.AsyncClient, letters: Sequence[Callback]) -> None:
@@ -190,7 +191,7 @@ class Life:
                 with self.store.transaction():
                     self._settle(letter, delivered)
         finally:
-            self._flying -= {letter.number for letter in letters}
+            self._flying.discard(_to_whom(letters[0]))
             self._woken.set()
 
     def _settle(self, letter: Callback, delivered: bool) -> None:
@@ -206,6 +207,10 @@ class Life:
             return
         pause = self.dials.callback_retry_seconds * 2**letter.tries
         self.store.put_off(letter.number, epoch() + pause)
+
+
+def _to_whom(letter: Callback) -> tuple[int, str]:
+    return letter.order_number, letter.url
 
 
 async def _post(http: httpx.AsyncClient, letter: Callback) -> bool:
