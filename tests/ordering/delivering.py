@@ -35,7 +35,7 @@ TIME_LIMIT = 0.5
 SHORT = {
     "ordering.first_delay_seconds": 0.05,
     "ordering.longest_delay_seconds": 0.2,
-    "ordering.settle_seconds": 0.2,
+    "ordering.settle_seconds": 0.4,
     "ordering.longest_retry_after_seconds": 0.2,
     "ordering.tries_unknown": 60,
     "ordering.poll_soonest_seconds": 0.2,

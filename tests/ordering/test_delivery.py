@@ -36,7 +36,10 @@ async def test_a_sale_goes_all_the_way_by_its_job_and_callbacks(desk, simulator,
     assert stored() == once_each([sale_id])
     (order,) = simulator.orders(str(sale_id))
     assert (order["id"], order["posts"]) == (sync.remote_id, 1)
-    assert [each.verdict for each in await desk.callbacks()] == ["same", "move", "move"]
+    first, *rest = [each.verdict for each in await desk.callbacks()]
+    # The first event may be quicker than the answer to our request.
+    assert first in ("same", "move")
+    assert rest == ["move", "move"]
 
 
 async def test_many_sales_at_once_go_all_the_way(desk, stored):
