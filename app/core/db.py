@@ -15,7 +15,7 @@ from uuid import UUID
 import psycopg
 import uuid_utils.compat
 from fastapi import Depends
-from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, String, Text, Time, Uuid, func
+from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, Text, Time, Uuid, func
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -82,9 +82,6 @@ def text_enum(kind: type[Enum]) -> SqlEnum:
         length=40,
         values_callable=lambda members: [str(member.value) for member in members],
     )
-
-
-ShortText = String(200)
 
 
 async def _nothing(session: AsyncSession, request: HTTPConnection | None) -> None:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
-from uuid import UUID
 
 import orjson
 import structlog
@@ -339,8 +338,3 @@ def _mend_schemas(node: Any) -> None:
     elif isinstance(node, list):
         for value in node:
             _mend_schemas(value)
-
-
-def etag_of(row_id: UUID, version: int) -> str:
-    """Write a row's version as a strong entity tag."""
-    return f'"{row_id.hex[:8]}-{version}"'
