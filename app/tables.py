@@ -12,6 +12,7 @@ from app.sales import models as sales_models
 from app.suggestions import models as suggestions_models
 from app.technicians import models as technicians_models
 from app.terminals import models as terminals_models
+from app.territory import models as territory_models
 from app.visits import models as visits_models
 from app.workorders import models as workorders_models
 
@@ -24,6 +25,7 @@ ROOMS = (
     catalog_models,
     terminals_models,
     workorders_models,
+    territory_models,
     suggestions_models,
     dispatch_models,
     visits_models,

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ForeignKey, Index, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
@@ -47,6 +47,16 @@ class ServiceAddress(Row, Base):
     """
 
     __tablename__ = "service_address"
+    __table_args__ = (
+        Index("ix_service_address_point", "point", postgresql_using="gist"),
+        # A grid's list names compounds and beginnings of standard addresses, without blanks.
+        Index(
+            "ix_service_address_standard",
+            literal_column("replace(standard_address, ' ', '')").label("standard"),
+            postgresql_ops={"standard": "text_pattern_ops"},
+        ),
+        Index("ix_service_address_compound", text("replace(locality, ' ', '')")),
+    )
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), index=True)
     code: Mapped[str] = mapped_column(unique=True)
@@ -61,6 +71,28 @@ class ServiceAddress(Row, Base):
     port_free: Mapped[bool | None]
     max_speed_mbps: Mapped[int | None]
     checked_at: Mapped[datetime | None]
+
+
+class AddressToLocate(Base):
+    """An address whose grid has to be found anew: it is new, it has moved, or the map changed.
+
+    Whoever finds the grid takes the row away in the same transaction. `grid_change_id` is the
+    latest change of the map that asks for it.
+    """
+
+    __tablename__ = "address_to_locate"
+    __table_args__ = (
+        Index(
+            "ix_address_to_locate_change",
+            "grid_change_id",
+            postgresql_where=text("grid_change_id IS NOT NULL"),
+        ),
+    )
+
+    service_address_id: Mapped[UUID] = mapped_column(
+        ForeignKey("service_address.id", ondelete="CASCADE"), primary_key=True
+    )
+    grid_change_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid_change.id"))
 
 
 class Subscription(Row, Base):

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-import orjson
 import shapely
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +15,9 @@ from app.auth import audit
 from app.core.db import new_id
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
-from app.grids.layers import Finding, Layer, LayerFeature, Verdict
+from app.grids import boundaries
+from app.grids.boundaries import Shape
+from app.grids.layers import Layer, LayerFeature, Verdict
 from app.grids.rules import GridKind
 
 
@@ -72,9 +73,6 @@ class Imported:
     renamed: Sequence[str]
 
 
-# The lock keeps two imports from making the same grid; reading goes on meanwhile.
-_LOCK = text("SELECT pg_advisory_xact_lock(hashtext('yingwei.grids.import'))")
-
 _KNOWN = text(
     """
     SELECT g.code, g.id, g.name, g.org_unit_id = :org_unit_id AS ours,
@@ -98,55 +96,6 @@ _RENAME = text(
     FROM unnest(CAST(:ids AS uuid[]), CAST(:names AS text[])) AS given (id, name)
     WHERE grid.id = given.id
     """
-)
-# Business time may be a demo's, and so behind the one a boundary began at; a time never ends before
-# it began, and the next begins where it ended.
-_CLOSE = text(
-    "UPDATE grid_boundary SET valid_to = greatest(:now, valid_from)"
-    " WHERE valid_to IS NULL AND grid_id = ANY(CAST(:ids AS uuid[]))"
-)
-_INSERT_BOUNDARIES = text(
-    """
-    INSERT INTO grid_boundary (id, grid_id, boundary, area_m2, valid_from, source, notes)
-    SELECT id, grid_id, ST_Multi(ST_GeomFromWKB(wkb, 4326)), area_m2,
-        greatest(:now, (SELECT max(valid_to) FROM grid_boundary old
-                        WHERE old.grid_id = given.grid_id)),
-        :source, CAST(notes AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:grid_ids AS uuid[]), CAST(:wkbs AS bytea[]),
-        CAST(:areas AS float8[]), CAST(:notes AS text[]))
-        AS given (id, grid_id, wkb, area_m2, notes)
-    """
-)
-# Grids count as neighbours up to 50 m apart, since a street lies between many of them. A degree of
-# latitude is at least 110,574 m; the box in degrees finds candidates by the index, the
-# distance on the ellipsoid decides.
-_NEIGHBOURS = (
-    text(
-        """
-        DELETE FROM grid_neighbour
-        WHERE grid_id = ANY(CAST(:ids AS uuid[])) OR neighbour_id = ANY(CAST(:ids AS uuid[]))
-        """
-    ),
-    text(
-        """
-        WITH pair AS (
-            SELECT a.grid_id AS one, b.grid_id AS other,
-                ST_Distance(a.boundary::geography, b.boundary::geography) AS metres
-            FROM grid_boundary a
-            JOIN grid_boundary b ON b.valid_to IS NULL AND b.grid_id <> a.grid_id
-                AND b.boundary && ST_Expand(a.boundary, 50.0 / (110574 *
-                    greatest(cos(radians(greatest(abs(ST_YMin(a.boundary)),
-                                                  abs(ST_YMax(a.boundary))))), 0.01)))
-                AND ST_DWithin(a.boundary::geography, b.boundary::geography, 50.0)
-            WHERE a.valid_to IS NULL AND a.grid_id = ANY(CAST(:ids AS uuid[]))
-        )
-        INSERT INTO grid_neighbour (grid_id, neighbour_id, distance_m)
-        SELECT one, other, metres FROM pair
-        UNION
-        SELECT other, one, metres FROM pair
-        ON CONFLICT DO NOTHING
-        """
-    ),
 )
 
 
@@ -185,7 +134,7 @@ async def write_layer(
     bad = refused(layer)
     if bad and not (skip_refused or dry_run):
         raise LayerHasRefusals(refused=len(bad), features=bad[:200])
-    await tx.execute(_LOCK)
+    await boundaries.alone(tx)
     features = {feature.code: feature for feature in layer.features}
     known = await _known(tx, features, org_unit_id)
     renamed = [code for code, row in known.items() if row.name != features[code].name]
@@ -219,7 +168,13 @@ async def write_layer(
         audit.note(tx, table="grid", operation="update", ids=changed, columns=["name"])
     shaped = {ids[code]: features[code] for code in [*done.created, *done.reshaped]}
     if shaped:
-        await _write_boundaries(tx, shaped, source=source, now=now)
+        shapes = {
+            grid_id: Shape(
+                feature.geometry, feature.area_m2, [note.plain() for note in feature.notes]
+            )
+            for grid_id, feature in shaped.items()
+        }
+        await boundaries.reshape(tx, shapes, source=source, now=now)
     return done
 
 
@@ -233,31 +188,3 @@ async def _known(
     if elsewhere:
         raise CodeElsewhere(codes=", ".join(elsewhere[:20]))
     return {code: rows[code] for code in features if code in rows}
-
-
-async def _write_boundaries(
-    tx: AsyncSession, shaped: dict[UUID, LayerFeature], *, source: str, now: datetime
-) -> None:
-    """End the boundaries in force of these grids, begin new ones, and find their neighbours."""
-    grid_ids = list(shaped)
-    boundary_ids = [new_id() for _ in shaped]
-    await tx.execute(_CLOSE, {"ids": grid_ids, "now": now})
-    await tx.execute(
-        _INSERT_BOUNDARIES,
-        {
-            "ids": boundary_ids,
-            "grid_ids": grid_ids,
-            "wkbs": [shapely.to_wkb(feature.geometry) for feature in shaped.values()],
-            "areas": [feature.area_m2 for feature in shaped.values()],
-            "notes": [_notes(feature.notes) for feature in shaped.values()],
-            "source": source,
-            "now": now,
-        },
-    )
-    audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
-    for statement in _NEIGHBOURS:
-        await tx.execute(statement, {"ids": grid_ids})
-
-
-def _notes(findings: Sequence[Finding]) -> str:
-    return orjson.dumps([finding.plain() for finding in findings], default=str).decode()

@@ -39,6 +39,36 @@ class GridStage(StrEnum):
     CONTRACTED = "contracted"
 
 
+class ChangeKind(StrEnum):
+    """What was done to grids in one command; each is a `GridChange`."""
+
+    IMPORT = "import"
+    RESHAPE = "reshape"
+    SPLIT = "split"
+    MERGE = "merge"
+    MOVE_BORDER = "move_border"
+    RETIRE = "retire"
+    LIST = "list"
+
+
+class ListKind(StrEnum):
+    """What a line of a grid's own list of addresses names, from the narrowest to the widest."""
+
+    PREFIX = "prefix"
+    BUILDING = "building"
+    COMPOUND = "compound"
+
+
+class ExpansionFigure(StrEnum):
+    """A figure of the road map by which grids grow (网格扩展)."""
+
+    COVERED_CUSTOMERS = "covered_customers"
+    COVERED_SHARE = "covered_share"
+    COVERED_GRIDS = "covered_grids"
+    CONTRACTED_GRIDS = "contracted_grids"
+    BLOCKS = "blocks"
+
+
 class MembershipKind(StrEnum):
     """How a technician belongs to a grid."""
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.auth.rules import Role
 from app.core.geo import CoordSys, to_wgs84
-from app.grids import importing, queries
+from app.grids import boundaries, queries
 from tests.grids.geojson import feature, layer, square
 from tests.grids.test_layers import DISTRICTS
 from tests.make.auth import bearer, caller_for, make_org_unit
@@ -435,7 +435,7 @@ async def test_two_imports_of_one_layer_at_once_make_each_grid_once(
     before = await counts()
     async with real_database.begin() as first:
         # A third import is under way, so that both wait and then go on at the same moment.
-        await first.execute(importing._LOCK)
+        await boundaries.alone(first)
         both = asyncio.gather(send(), send())
         await until_waiting(real_database, number=2)
     answers = await both

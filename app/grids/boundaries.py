@@ -1,0 +1,143 @@
+"""Boundaries come into force: the old ones end, the new ones begin, and all that follows from a
+grid's shape is worked out anew, in the transaction of whoever asks.
+
+Every change of the map goes through here: it takes the map alone first (`alone`), and gives it a
+new edition, by which other processes know that what they hold is old.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import shapely
+from shapely import MultiPolygon
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.core.db import new_id
+
+# Whoever locates something for keeps shares this lock until the end of its transaction, and whoever
+# changes the map holds it alone: nothing is ever written with a grid of yesterday's map.
+MAP_LOCK = "hashtext('yingwei.grids.map')"
+_ALONE = text(f"SELECT pg_advisory_xact_lock({MAP_LOCK})")
+_NEW_EDITION = text("UPDATE grid_edition SET edition = :edition")
+
+
+async def alone(tx: AsyncSession) -> None:
+    """Take the map alone until the transaction ends; others who change it, or locate something for
+    keeps, wait. To be called before anything about the map is read that decides."""
+    await tx.execute(_ALONE)
+
+
+async def new_edition(tx: AsyncSession) -> None:
+    """Let every process know that its index of the map is old once the transaction commits.
+
+    To be called after any change of boundaries in force, lists, codes or retirements.
+    """
+    await tx.execute(_NEW_EDITION, {"edition": new_id()})
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """A grid's new shape (valid, WGS-84 degrees), its area, and notes on how it came to be."""
+
+    boundary: MultiPolygon
+    area_m2: float
+    notes: Sequence[Mapping[str, Any]] = ()
+
+
+# Business time may be a demo's, and so behind the one a boundary began at; a time never ends before
+# it began, and the next begins where it ended.
+_CLOSE = text(
+    "UPDATE grid_boundary SET valid_to = greatest(:now, valid_from)"
+    " WHERE valid_to IS NULL AND grid_id = ANY(CAST(:ids AS uuid[]))"
+)
+_INSERT_BOUNDARIES = text(
+    """
+    INSERT INTO grid_boundary
+        (id, grid_id, boundary, area_m2, valid_from, source, notes, change_id)
+    SELECT id, grid_id, ST_Multi(ST_GeomFromWKB(wkb, 4326)), area_m2,
+        greatest(:now, (SELECT max(valid_to) FROM grid_boundary old
+                        WHERE old.grid_id = given.grid_id)),
+        :source, CAST(notes AS jsonb), :change_id
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:grid_ids AS uuid[]), CAST(:wkbs AS bytea[]),
+        CAST(:areas AS float8[]), CAST(:notes AS text[]))
+        AS given (id, grid_id, wkb, area_m2, notes)
+    """
+)
+_FORGET_NEIGHBOURS = text(
+    """
+    DELETE FROM grid_neighbour
+    WHERE grid_id = ANY(CAST(:ids AS uuid[])) OR neighbour_id = ANY(CAST(:ids AS uuid[]))
+    """
+)
+# Grids count as neighbours up to 50 m apart, since a street lies between many of them. A degree of
+# latitude is at least 110,574 m; the box in degrees finds candidates by the index, the
+# distance on the ellipsoid decides.
+_FIND_NEIGHBOURS = text(
+    """
+    WITH pair AS (
+        SELECT a.grid_id AS one, b.grid_id AS other,
+            ST_Distance(a.boundary::geography, b.boundary::geography) AS metres
+        FROM grid_boundary a
+        JOIN grid_boundary b ON b.valid_to IS NULL AND b.grid_id <> a.grid_id
+            AND b.boundary && ST_Expand(a.boundary, 50.0 / (110574 *
+                greatest(cos(radians(greatest(abs(ST_YMin(a.boundary)),
+                                              abs(ST_YMax(a.boundary))))), 0.01)))
+            AND ST_DWithin(a.boundary::geography, b.boundary::geography, 50.0)
+        WHERE a.valid_to IS NULL AND a.grid_id = ANY(CAST(:ids AS uuid[]))
+    )
+    INSERT INTO grid_neighbour (grid_id, neighbour_id, distance_m)
+    SELECT one, other, metres FROM pair
+    UNION
+    SELECT other, one, metres FROM pair
+    ON CONFLICT DO NOTHING
+    """
+)
+
+
+async def reshape(
+    tx: AsyncSession,
+    shaped: Mapping[UUID, Shape],
+    *,
+    source: str,
+    now: datetime,
+    change_id: UUID | None = None,
+) -> None:
+    """Give grids, by their ids, new shapes from `now` (UTC) on.
+
+    The caller holds the map `alone` and has checked the shapes.
+    """
+    grid_ids = list(shaped)
+    shapes = list(shaped.values())
+    boundary_ids = [new_id() for _ in shaped]
+    await tx.execute(_CLOSE, {"ids": grid_ids, "now": now})
+    await tx.execute(
+        _INSERT_BOUNDARIES,
+        {
+            "ids": boundary_ids,
+            "grid_ids": grid_ids,
+            "wkbs": [shapely.to_wkb(shape.boundary) for shape in shapes],
+            "areas": [shape.area_m2 for shape in shapes],
+            "notes": [orjson.dumps(list(shape.notes), default=str).decode() for shape in shapes],
+            "source": source,
+            "now": now,
+            "change_id": change_id,
+        },
+    )
+    audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
+    await tx.execute(_FORGET_NEIGHBOURS, {"ids": grid_ids})
+    await tx.execute(_FIND_NEIGHBOURS, {"ids": grid_ids})
+    await new_edition(tx)
+
+
+async def end(tx: AsyncSession, grid_ids: Collection[UUID], *, now: datetime) -> None:
+    """Let grids have no shape from `now` (UTC) on. The caller holds the map `alone`."""
+    ids = list(grid_ids)
+    await tx.execute(_CLOSE, {"ids": ids, "now": now})
+    await tx.execute(_FORGET_NEIGHBOURS, {"ids": ids})
+    await new_edition(tx)

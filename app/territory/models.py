@@ -1,0 +1,35 @@
+"""Which grid each customer's address belongs to."""
+
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base
+
+
+class AddressGrid(Base):
+    """The grid of a service address by the map in force, or null where no grid takes it.
+
+    It stands beside the address and not in it, so that a million of them are found anew by
+    writing narrow rows. `drawn_grid_id` is the grid whose polygon holds the point, where a list
+    (`listed`) says otherwise.
+    """
+
+    __tablename__ = "address_grid"
+    __table_args__ = (
+        Index("ix_address_grid_grid", "grid_id"),
+        Index(
+            "ix_address_grid_disagreeing",
+            "grid_id",
+            postgresql_where=text("listed AND drawn_grid_id IS DISTINCT FROM grid_id"),
+        ),
+    )
+
+    service_address_id: Mapped[UUID] = mapped_column(
+        ForeignKey("service_address.id", ondelete="CASCADE"), primary_key=True
+    )
+    grid_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid.id"))
+    drawn_grid_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid.id"))
+    listed: Mapped[bool]
+    near_border: Mapped[bool]
