@@ -6,18 +6,34 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, column, func, null, or_, select, table, tuple_
+from sqlalchemy import (
+    TIMESTAMP,
+    ColumnElement,
+    Date,
+    Select,
+    and_,
+    bindparam,
+    cast,
+    column,
+    func,
+    null,
+    or_,
+    select,
+    table,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
+from app.auth.models import OrgUnit
 from app.core.errors import NotFound
 from app.grids import queries
-from app.grids.models import Grid, GridBoundary, GridMembership
+from app.grids.models import Grid, GridBoundary, GridContract, GridMembership
 from app.grids.rules import GridKind, GridStage, MembershipKind
 
 
 class KnownGrid(NamedTuple):
-    """A grid with the shape it has now, as WKB in WGS-84 (None: none now)."""
+    """A grid with the stage it has today, and its shape now as WKB in WGS-84 (None: none now)."""
 
     id: UUID
     org_unit_id: UUID
@@ -29,7 +45,27 @@ class KnownGrid(NamedTuple):
     wkb: bytes | None
 
 
-def _grids(caller: Caller, *, shaped: bool) -> Select[Any]:
+def stage_at(now: datetime) -> ColumnElement[GridStage]:
+    """Make the column of the stage a grid has on the local day of a moment.
+
+    To be used in a statement that reads `Grid` and joins its `OrgUnit`, whose midnight counts.
+    """
+    moment = bindparam(None, now, TIMESTAMP(timezone=True))
+    day = cast(func.timezone(OrgUnit.time_zone, moment), Date)
+    in_force = (
+        select(GridContract.stage)
+        .where(
+            GridContract.grid_id == Grid.id,
+            GridContract.valid_from <= day,
+            or_(GridContract.valid_to.is_(None), GridContract.valid_to > day),
+        )
+        .correlate(Grid, OrgUnit)
+        .scalar_subquery()
+    )
+    return func.coalesce(in_force, GridStage.NONE)
+
+
+def _grids(caller: Caller, now: datetime, *, shaped: bool) -> Select[Any]:
     wkb = func.ST_AsBinary(GridBoundary.boundary) if shaped else null()
     return (
         select(
@@ -38,10 +74,11 @@ def _grids(caller: Caller, *, shaped: bool) -> Select[Any]:
             Grid.code,
             Grid.name,
             Grid.kind,
-            Grid.stage,
+            stage_at(now).label("stage"),
             GridBoundary.area_m2,
             wkb.label("wkb"),
         )
+        .join(OrgUnit, OrgUnit.id == Grid.org_unit_id)
         .outerjoin(
             GridBoundary,
             and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_to.is_(None)),
@@ -50,10 +87,21 @@ def _grids(caller: Caller, *, shaped: bool) -> Select[Any]:
     )
 
 
-async def one_grid(session: AsyncSession, grid_id: UUID, caller: Caller) -> KnownGrid:
+async def must_know(session: AsyncSession, grid_id: UUID, caller: Caller) -> None:
+    """Raise NotFound unless a grid is of the caller's part of the organisation, and not retired."""
+    known = select(Grid.id).where(
+        Grid.id == grid_id, subtree(Grid.org_unit_id, caller), Grid.retired_at.is_(None)
+    )
+    if await session.scalar(known) is None:
+        raise NotFound(grid_id=grid_id)
+
+
+async def one_grid(
+    session: AsyncSession, grid_id: UUID, caller: Caller, *, now: datetime
+) -> KnownGrid:
     """Read a grid of the caller's part of the organisation. Raises NotFound."""
     row = (
-        await session.execute(_grids(caller, shaped=True).where(Grid.id == grid_id))
+        await session.execute(_grids(caller, now, shaped=True).where(Grid.id == grid_id))
     ).one_or_none()
     if row is None:
         raise NotFound(grid_id=grid_id)
@@ -61,10 +109,16 @@ async def one_grid(session: AsyncSession, grid_id: UUID, caller: Caller) -> Know
 
 
 async def grid_page(
-    session: AsyncSession, caller: Caller, *, size: int, after: str | None, shaped: bool
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    now: datetime,
+    size: int,
+    after: str | None,
+    shaped: bool,
 ) -> list[KnownGrid]:
     """Read a page of grids by code, with one row more if there is a next page."""
-    statement = _grids(caller, shaped=shaped).order_by(Grid.code).limit(size + 1)
+    statement = _grids(caller, now, shaped=shaped).order_by(Grid.code).limit(size + 1)
     if after is not None:
         statement = statement.where(Grid.code > after)
     return [KnownGrid(**row._mapping) for row in await session.execute(statement)]
@@ -72,8 +126,16 @@ async def grid_page(
 
 async def all_boundaries(session: AsyncSession, caller: Caller) -> dict[str, bytes]:
     """Read the boundaries in force of the caller's part of the organisation: WKB by code."""
-    rows = await session.execute(_grids(caller, shaped=True))
-    return {row.code: row.wkb for row in rows if row.wkb is not None}
+    rows = await session.execute(
+        select(Grid.code, func.ST_AsBinary(GridBoundary.boundary).label("wkb"))
+        .join(GridBoundary, GridBoundary.grid_id == Grid.id)
+        .where(
+            subtree(Grid.org_unit_id, caller),
+            Grid.retired_at.is_(None),
+            GridBoundary.valid_to.is_(None),
+        )
+    )
+    return {row.code: row.wkb for row in rows}
 
 
 class KnownBoundary(NamedTuple):

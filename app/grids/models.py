@@ -39,7 +39,6 @@ class Grid(Row, Base):
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     kind: Mapped[GridKind] = mapped_column(text_enum(GridKind))
-    stage: Mapped[GridStage] = mapped_column(text_enum(GridStage), server_default="none")
     retired_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
@@ -217,8 +216,9 @@ class GridMembership(Row, Base):
 class GridContract(Row, Base):
     """How far a grid has grown, from one local day to another (`valid_to` excluded, null: open).
 
-    A contracted grid (片区承包) may name who holds the contract. `target_*` say what is to be
-    reached by `target_on`.
+    Between its rows a grid has the stage none. A contract (片区承包) is held by a technician or a
+    contractor; one whose holder is not known was there before holders were kept. `target_*` say
+    what is to be reached by `target_on`. A row that ends on the day it begins was taken back.
     """
 
     __tablename__ = "grid_contract"
@@ -230,17 +230,23 @@ class GridContract(Row, Base):
             using="gist",
         ),
         CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="dates_in_order"),
+        CheckConstraint(
+            "num_nonnulls(technician_id, contractor) <= (stage = 'contracted')::int",
+            name="one_holder_of_a_contract",
+        ),
     )
 
     grid_id: Mapped[UUID] = mapped_column(ForeignKey("grid.id"))
     stage: Mapped[GridStage] = mapped_column(text_enum(GridStage))
     valid_from: Mapped[date]
     valid_to: Mapped[date | None]
-    holder: Mapped[str | None]
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    contractor: Mapped[str | None]
     target_customers: Mapped[int | None]
     target_monthly_sales: Mapped[int | None]
     target_on: Mapped[date | None]
     note: Mapped[str] = mapped_column(server_default=text("''"))
+    end_reason: Mapped[str | None]
 
 
 class GridExpansion(Row, Base):

@@ -196,6 +196,7 @@ def _rings(polygon: Any) -> list[Any]:
 async def listed(
     reader: Reader,
     read: Read,
+    now: Now,
     boundaries: Annotated[bool, Query(description="Give the shapes too.")] = False,
     coordsys: Wanted = CoordSys.GCJ02,
     size: PageSize = 50,
@@ -203,7 +204,9 @@ async def listed(
 ) -> GridPage:
     """List the grids of the caller's part of the organisation by code."""
     after = key_of(token, str)[0] if token else None
-    found = await directory.grid_page(read, reader, size=size, after=after, shaped=boundaries)
+    found = await directory.grid_page(
+        read, reader, now=now, size=size, after=after, shaped=boundaries
+    )
     rows, last = cut(found, size)
     return GridPage(
         grids=[_shown(row, coordsys) for row in rows],
@@ -213,10 +216,10 @@ async def listed(
 
 @router.get("/grids/{grid_id}", operation_id="grids_one")
 async def one(
-    grid_id: UUID, reader: Reader, read: Read, coordsys: Wanted = CoordSys.GCJ02
+    grid_id: UUID, reader: Reader, read: Read, now: Now, coordsys: Wanted = CoordSys.GCJ02
 ) -> GridOut:
     """Read a grid with its boundary."""
-    return _shown(await directory.one_grid(read, grid_id, reader), coordsys)
+    return _shown(await directory.one_grid(read, grid_id, reader, now=now), coordsys)
 
 
 @router.get("/grids/{grid_id}/boundaries", operation_id="grid_boundaries_list")
@@ -229,7 +232,7 @@ async def history(
     token: PageToken = None,
 ) -> BoundaryPage:
     """List the shapes that a grid has and had, newest first."""
-    await directory.one_grid(read, grid_id, reader)
+    await directory.must_know(read, grid_id, reader)
     after = key_of(token, datetime, UUID) if token else None
     found = await directory.boundary_page(read, grid_id, size=size, after=after)
     rows, last = cut(found, size)
@@ -268,7 +271,7 @@ def _in_wgs84(points: Sequence[PointIn]) -> tuple[list[float], list[float]]:
 @router.get("/grids/{grid_id}/memberships", operation_id="grid_memberships_list")
 async def memberships(grid_id: UUID, reader: Reader, read: Read) -> MembershipList:
     """List who looked, looks and will look after a grid."""
-    await directory.one_grid(read, grid_id, reader)
+    await directory.must_know(read, grid_id, reader)
     rows = await directory.memberships_of_grid(read, grid_id)
     return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
 

@@ -81,7 +81,7 @@ class GridOut(Answer):
     code: str
     name: str
     kind: GridKind
-    stage: GridStage
+    stage: GridStage = Field(description="What it is today: see the grid's contracts.")
     area_m2: float | None
     coordsys: CoordSys
     boundary: Geometry | None

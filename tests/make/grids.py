@@ -8,8 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
-from app.grids.models import Grid, GridBoundary, GridMembership
-from app.grids.rules import GridKind, MembershipKind, metres_per_degree
+from app.grids.models import Grid, GridBoundary, GridContract, GridMembership, GridNeighbour
+from app.grids.rules import GridKind, GridStage, MembershipKind, metres_per_degree
 from app.technicians.models import Technician
 from tests.make.auth import make_org_unit
 
@@ -92,3 +92,28 @@ async def make_membership(
     tx.add(membership)
     await tx.flush()
     return membership
+
+
+async def make_contract(
+    tx: AsyncSession,
+    grid: Grid,
+    stage: GridStage = GridStage.COVERED,
+    *,
+    valid_from: date = date(2025, 1, 1),
+    **fields: Any,
+) -> GridContract:
+    """Give a grid a stage, covered since 2025 unless told."""
+    contract = GridContract(grid_id=grid.id, stage=stage, valid_from=valid_from, **fields)
+    tx.add(contract)
+    await tx.flush()
+    return contract
+
+
+async def make_neighbours(tx: AsyncSession, *pairs: tuple[Grid, Grid], metres: float = 0) -> None:
+    """Let grids be neighbours, so many metres apart, as an import finds it from their shapes."""
+    tx.add_all(
+        GridNeighbour(grid_id=one.id, neighbour_id=other.id, distance_m=metres)
+        for pair in pairs
+        for one, other in (pair, pair[::-1])
+    )
+    await tx.flush()
