@@ -18,11 +18,14 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.core.db import new_id
+from app.core.db import database_of, new_id
 
 # Whoever locates something for keeps shares this lock until the end of its transaction, and whoever
 # changes the map holds it alone: nothing is ever written with a grid of yesterday's map.
 MAP_LOCK = "hashtext('yingwei.grids.map')"
+# What a process looked at last to show it, and the mark of a session that has changed the map.
+LOOKED = "grids.looked"
+CHANGED = "grids.changed"
 _ALONE = text(f"SELECT pg_advisory_xact_lock({MAP_LOCK})")
 _NEW_EDITION = text("UPDATE grid_edition SET edition = :edition")
 
@@ -39,6 +42,8 @@ async def new_edition(tx: AsyncSession) -> None:
     To be called after any change of boundaries in force, lists, codes or retirements.
     """
     await tx.execute(_NEW_EDITION, {"edition": new_id()})
+    tx.info[CHANGED] = True
+    database_of(tx).cache.pop(LOOKED, None)
 
 
 @dataclass(frozen=True, slots=True)

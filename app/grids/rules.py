@@ -4,8 +4,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
+import numpy as np
+
+from app.core.geo import Floats
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 
@@ -113,16 +116,105 @@ _A = 6378137.0
 _E2 = 0.0066943799901413165
 
 
-def metres_per_degree(lat: float) -> tuple[float, float]:
+@overload
+def metres_per_degree(lat: float) -> tuple[float, float]: ...
+@overload
+def metres_per_degree(lat: Floats) -> tuple[Floats, Floats]: ...
+def metres_per_degree(lat: Any) -> tuple[Any, Any]:
     """Give the metres in a degree of longitude and in one of latitude, at a WGS-84 latitude.
 
     The radii of curvature of the ellipsoid (J. P. Snyder, Map Projections: A Working Manual, USGS
     PP 1395, eq. 4-18 to 4-20). Borders are straight in degrees (RFC 7946, 3.1.1), so in a plane
     of these scales a point's distance to a border is right to a millionth at 15 m and to a
     thousandth at some kilometres. A degree of longitude is never less than a metre, not even at
-    a pole.
+    a pole. A number gives numbers, an array arrays.
     """
-    phi = math.radians(lat)
-    w2 = 1 - _E2 * math.sin(phi) ** 2
-    a_degree = math.radians(_A) / math.sqrt(w2)
-    return max(a_degree * math.cos(phi), 1.0), a_degree * (1 - _E2) / w2
+    one = isinstance(lat, (int, float))
+    m: Any = math if one else np
+    phi = m.radians(lat)
+    w2 = 1 - _E2 * m.sin(phi) ** 2
+    a_degree = math.radians(_A) / m.sqrt(w2)
+    east = a_degree * m.cos(phi)
+    return max(east, 1.0) if one else np.maximum(east, 1.0), a_degree * (1 - _E2) / w2
+
+
+# --- lists of addresses ---------------------------------------------------------------------------
+
+
+class Where(NamedTuple):
+    """An address as grids' lists see it.
+
+    `district_path` is that of the org unit whose address it is (see `district_of`); an empty one
+    stands for the district of the grid that is drawn there.
+    """
+
+    district_path: str
+    standard_address: str | None
+    locality: str | None
+    building: str | None
+
+
+def district_of(org_path: str) -> str:
+    """Give the path of the district that an org unit belongs to: `gd.sz.ns.b01.` to `gd.sz.ns.`.
+
+    A unit above the districts stands for itself.
+    """
+    return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
+
+
+def unspaced(words: str | None) -> str:
+    """Write a name as lists compare it: without blanks, which people set as they please."""
+    return (words or "").replace(" ", "")
+
+
+class Lists:
+    """The lines of all grids' lists that are in force, made ready to be asked.
+
+    Each line is (kind, district, name, building, grid), its names `unspaced`.
+    """
+
+    def __init__(self, lines: Iterable[tuple[ListKind, str, str, str, int]]) -> None:
+        self._lines: dict[str, dict[tuple[ListKind, str, str], int]] = {}
+        lengths: dict[str, set[int]] = {}
+        for kind, district, name, building, grid in lines:
+            self._lines.setdefault(district, {})[kind, name, building] = grid
+            if kind is ListKind.PREFIX:
+                lengths.setdefault(district, set()).add(len(name))
+        self._lengths = {
+            district: sorted(known, reverse=True) for district, known in lengths.items()
+        }
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def speak_within(self, org_path: str) -> bool:
+        """Tell whether any line may speak for addresses of an org unit or of those beneath it."""
+        own = district_of(org_path)
+        return any(district.startswith(own) or own.startswith(district) for district in self._lines)
+
+    def grid_of(self, address: Where, district: str) -> int | None:
+        """Find the grid that lists an address of a district; the narrowest line speaks.
+
+        The longest prefix comes first, then a building, then a compound. A prefix does not end
+        inside a number: "幸福路3" does not speak for "幸福路30号".
+        """
+        lines = self._lines.get(district)
+        if lines is None:
+            return None
+        standard = unspaced(address.standard_address)
+        for length in self._lengths.get(district, ()):
+            if len(standard) < length or _cuts_a_number(standard, length):
+                continue
+            grid = lines.get((ListKind.PREFIX, standard[:length], ""))
+            if grid is not None:
+                return grid
+        compound, building = unspaced(address.locality), unspaced(address.building)
+        if building:
+            grid = lines.get((ListKind.BUILDING, compound, building))
+            if grid is not None:
+                return grid
+        return lines.get((ListKind.COMPOUND, compound, ""))
+
+
+def _cuts_a_number(words: str, at: int) -> bool:
+    return words[at - 1 : at].isdigit() and words[at : at + 1].isdigit()

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
+from app.grids.boundaries import new_edition
 from app.grids.models import Grid, GridBoundary, GridMembership, GridNeighbour
 from app.grids.rules import GridKind, MembershipKind
 from app.technicians.models import Technician
@@ -59,6 +60,7 @@ class Territory:
                 self.tx.add(GridNeighbour(grid_id=one.id, neighbour_id=other.id, distance_m=0.0))
         self.grids.append(grid)
         await self.tx.flush()
+        await new_edition(self.tx)
         return grid
 
     async def add_technician(

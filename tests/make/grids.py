@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
+from app.grids.boundaries import new_edition
 from app.grids.models import Grid, GridBoundary, GridContract, GridMembership, GridNeighbour
 from app.grids.rules import GridKind, GridStage, MembershipKind, metres_per_degree
 from app.technicians.models import Technician
@@ -69,6 +70,7 @@ async def make_boundary(
     boundary = GridBoundary(**{**given, **fields})
     tx.add(boundary)
     await tx.flush()
+    await new_edition(tx)
     return boundary
 
 
