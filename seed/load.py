@@ -198,6 +198,7 @@ async def _memberships(tx: AsyncSession, city: City) -> Report:
                 valid_from=city.founded,
                 valid_to=None,
                 weekdays=127,
+                ratio=100,
                 caller=admin,
             )
     return _counted("memberships", (one.id for one in city.memberships), known)

@@ -1,7 +1,7 @@
-"""Reads of dispatch that have a name: decisions, who declined, shared points."""
+"""Reads of dispatch that have a name: decisions, who declined, shares of days, shared points."""
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import subtree
 from app.auth.rules import Caller
 from app.dispatch.models import DispatchDecision
-from app.dispatch.rules import HEALED_BY_TIME, PointKey
+from app.dispatch.rules import HEALED_BY_TIME, PointKey, Share
 from app.technicians.models import Technician
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.queries import OPEN
@@ -86,6 +86,49 @@ async def places_of(
         ).where(WorkOrder.id.in_(order_ids), WorkOrder.point.is_not(None))
     )
     return {row.id: (row.lon, row.lat) for row in rows}
+
+
+# What a person still has to do counts however old it is; what they have done, on its own day.
+_HELD_FOR_GRIDS = text(
+    """
+    WITH given AS (
+        SELECT * FROM unnest(CAST(:technician_ids AS uuid[]), CAST(:grid_ids AS uuid[]))
+            AS given (technician_id, grid_id)
+    )
+    SELECT o.holder_id, o.grid_id, o.planned_day, false AS done,
+        sum(o.estimated_minutes)::bigint AS minutes, count(*) AS orders
+    FROM given JOIN work_order o ON o.holder_id = given.technician_id AND o.grid_id = given.grid_id
+    WHERE o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT o.holder_id, o.grid_id, o.planned_day, true,
+        sum(o.estimated_minutes)::bigint, count(*)
+    FROM given JOIN work_order o ON o.holder_id = given.technician_id AND o.grid_id = given.grid_id
+    WHERE o.state IN ('completed', 'archived') AND o.planned_day >= :first_day
+    GROUP BY 1, 2, 3
+    """
+)
+
+PersonOfGrid = tuple[UUID, UUID]  # a technician's id and a grid's
+
+
+async def held_for_grids(
+    session: AsyncSession, wanted: Collection[PersonOfGrid], *, first_day: date
+) -> dict[PersonOfGrid, Share]:
+    """Read what these people's days hold of orders of these grids, done ones from a day on."""
+    found = {key: Share() for key in wanted}
+    rows = await session.execute(
+        _HELD_FOR_GRIDS,
+        {
+            "technician_ids": [technician_id for technician_id, _ in found],
+            "grid_ids": [grid_id for _, grid_id in found],
+            "first_day": first_day,
+        },
+    )
+    for row in rows:
+        share = found[row.holder_id, row.grid_id]
+        (share.done if row.done else share.open)[row.planned_day] = (row.minutes, row.orders)
+    return found
 
 
 _PLACE = tuple_(

@@ -220,6 +220,7 @@ class KnownMembership(NamedTuple):
     valid_from: date
     valid_to: date | None
     weekdays: int
+    ratio: int
 
 
 _MEMBERSHIPS = (
@@ -236,6 +237,7 @@ _MEMBERSHIPS = (
         GridMembership.valid_from,
         GridMembership.valid_to,
         GridMembership.weekdays,
+        GridMembership.ratio,
     )
     .join(Grid, Grid.id == GridMembership.grid_id)
     .join(_technician, _technician.c.id == GridMembership.technician_id)
@@ -243,9 +245,15 @@ _MEMBERSHIPS = (
 
 
 async def memberships_of_grid(session: AsyncSession, grid_id: UUID) -> list[KnownMembership]:
-    """List who has looked, looks and will look after a grid: primaries first, then by rank."""
+    """List who has looked, looks and will look after a grid: primaries first, then by rank.
+
+    Backups stand in the order in which they are asked.
+    """
     statement = _MEMBERSHIPS.where(GridMembership.grid_id == grid_id).order_by(
-        GridMembership.kind.desc(), GridMembership.rank, GridMembership.valid_from
+        GridMembership.kind.desc(),
+        GridMembership.rank,
+        GridMembership.valid_from,
+        GridMembership.technician_id,
     )
     return [KnownMembership(**row._mapping) for row in await session.execute(statement)]
 

@@ -183,8 +183,9 @@ class GridMembership(Row, Base):
     """A technician looks after a grid from one day to another (local days, the last excluded).
 
     `weekdays` is a bit mask, Monday = 1 to Sunday = 64; `ratio` is the share of the technician's
-    day, in percent, that this grid's orders may take. A primary is alone at any time; that is a
-    constraint here and not an `if` anywhere. One that ends on the day it begins was taken back.
+    day, in percent, that this grid's orders may take. A primary is alone at any time, whatever the
+    weekdays; that is a constraint here and not an `if` anywhere. One that ends on the day it begins
+    was taken back.
     """
 
     __tablename__ = "grid_membership"

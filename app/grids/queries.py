@@ -118,7 +118,8 @@ class Keeper(NamedTuple):
     """A technician who may be asked for a grid's orders, and how they belong to it.
 
     `kind` is a MembershipKind's value; None is a neighbour: the primary of a grid `distance_m`
-    metres away. Dates are local days, `valid_to` excluded; `weekdays` is a bit mask, Monday = 1.
+    metres away. Dates are local days, `valid_to` excluded; `weekdays` is a bit mask, Monday = 1;
+    `ratio` is the share of their day, in percent, that the grid's orders may take.
     """
 
     grid_id: UUID
@@ -129,17 +130,19 @@ class Keeper(NamedTuple):
     weekdays: int
     valid_from: date
     valid_to: date | None
+    ratio: int
 
 
 _KEEPERS = text(
     """
-    SELECT grid_id, technician_id, kind, rank, 0.0 AS distance_m, weekdays, valid_from, valid_to
+    SELECT grid_id, technician_id, kind, rank, 0.0 AS distance_m, weekdays, valid_from, valid_to,
+        ratio
     FROM grid_membership
     WHERE grid_id = ANY(CAST(:grid_ids AS uuid[]))
         AND valid_from <= :until AND (valid_to IS NULL OR valid_to > :from)
     UNION ALL
     SELECT n.grid_id, m.technician_id, NULL, m.rank, n.distance_m, m.weekdays,
-        m.valid_from, m.valid_to
+        m.valid_from, m.valid_to, 100
     FROM grid_neighbour n JOIN grid_membership m ON m.grid_id = n.neighbour_id
     WHERE n.grid_id = ANY(CAST(:grid_ids AS uuid[])) AND m.kind = 'primary'
         AND m.valid_from <= :until AND (m.valid_to IS NULL OR m.valid_to > :from)
@@ -152,7 +155,7 @@ async def keepers(
 ) -> list[Keeper]:
     """Read who looks after these grids on any of the local days, and their neighbours' primaries.
 
-    In no order: who is asked first is dispatch's to decide.
+    In no order: see `rules.asking.in_order_of_asking`.
     """
     rows = await session.execute(
         _KEEPERS, {"grid_ids": list(grid_ids), "from": first_day, "until": last_day}

@@ -161,6 +161,14 @@ class MembershipIn(Input):
     weekdays: Annotated[
         int, Field(ge=1, le=127, description="Bit mask, Monday 1 to Sunday 64.")
     ] = 127
+    ratio: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Percent of the technician's day that this grid's orders may take.",
+        ),
+    ] = 100
 
 
 class MembershipOut(Answer):
@@ -174,6 +182,7 @@ class MembershipOut(Answer):
     valid_from: date
     valid_to: date | None
     weekdays: int
+    ratio: int = Field(ge=1, le=100, description="Percent of their day for this grid's orders.")
 
 
 class NamedMembershipOut(MembershipOut):

@@ -1,10 +1,12 @@
-"""Technicians' words, and how skills and weekly shifts are written in a file."""
+"""Technicians' words, when they are at work, and how skills and shifts are written in a file."""
 
 import re
-from datetime import datetime, time, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from app.core.cells import NotReadable
 from app.core.errors import Conflict, Invalid
@@ -22,6 +24,21 @@ class LeaveCause(StrEnum):
     ILLNESS = "illness"
     TRAINING = "training"
     OTHER = "other"
+
+
+class Away(StrEnum):
+    """Why a technician is not at work on a day."""
+
+    INACTIVE = "inactive"
+    NOT_ON_SHIFT = "not_on_shift"
+    ON_LEAVE = "on_leave"
+
+
+AWAY_WORDS: dict[Away, Words] = {
+    Away.INACTIVE: Words(zh="账号已停用", en="no longer active"),
+    Away.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift"),
+    Away.ON_LEAVE: Words(zh="请假", en="on leave"),
+}
 
 
 class LeaveOverlaps(Conflict):
@@ -52,6 +69,47 @@ def leave_in_order(starts_at: datetime, ends_at: datetime) -> None:
                 }
             ]
         )
+
+
+Piece = tuple[datetime, datetime]  # aware moments, from and until
+
+
+def working_time(
+    shifts: Sequence[tuple[int, time, time]],
+    leave: Sequence[Piece],
+    zone: ZoneInfo,
+    day: date,
+    not_before: datetime,
+) -> tuple[list[Piece], Away | None]:
+    """Say when somebody works on a local day from a moment on; when never, say why.
+
+    `shifts` are (weekday, from, until) in local time, Monday is 0; the answer is aware moments.
+    """
+    today = day.weekday()
+    planned = [
+        (
+            max(datetime.combine(day, begins, zone).astimezone(UTC), not_before),
+            datetime.combine(day, ends, zone).astimezone(UTC),
+        )
+        for weekday, begins, ends in shifts
+        if weekday == today
+    ]
+    planned = [(begins, ends) for begins, ends in planned if begins < ends]
+    if not planned:
+        return [], Away.NOT_ON_SHIFT
+    for away_from, away_until in leave:
+        planned = [
+            piece
+            for begins, ends in planned
+            for piece in ((begins, min(ends, away_from)), (max(begins, away_until), ends))
+            if piece[0] < piece[1]
+        ]
+    return planned, None if planned else Away.ON_LEAVE
+
+
+def minutes_in(pieces: Iterable[Piece]) -> float:
+    """Add up how many minutes some pieces of time have."""
+    return sum((ends - begins).total_seconds() for begins, ends in pieces) / 60
 
 
 _SKILL = re.compile(r"([a-z][a-z0-9_]{0,39})(?::([1-9]))?")

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.dispatch import rules
-from app.dispatch.rules import Ask, Candidate, Diary, Kind, PassedOver, Seat
+from app.dispatch.rules import Ask, Candidate, Diary, Kind, PassedOver, Seat, Share
 from app.workorders.rules import UnplacedReason
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -48,13 +48,14 @@ def diary(number: int = 1, **fields) -> Diary:
 def seat(number: int = 1, kind: Kind = Kind.PRIMARY, *, rank: int = 1, **fields) -> Seat:
     of_candidate = {
         name: fields.pop(name)
-        for name in ("distance_m", "weekdays", "valid_from", "valid_to")
+        for name in ("distance_m", "weekdays", "valid_from", "valid_to", "ratio")
         if name in fields
     }
     candidate = Candidate(
         who(number), kind, rank, of_candidate.pop("distance_m", 0.0), **of_candidate
     )
-    return Seat(candidate, diary(number, **fields))
+    share = fields.pop("share", Share() if candidate.ratio < 100 else None)
+    return Seat(candidate, diary(number, **fields), share)
 
 
 def chosen(ask: Ask, seats, days=(MONDAY, TUESDAY)):
@@ -62,56 +63,6 @@ def chosen(ask: Ask, seats, days=(MONDAY, TUESDAY)):
 
 
 HOUR = Ask(60)
-
-
-# --- working time ---------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("shifts", "leave", "not_before", "works", "away"),
-    [
-        (EIGHT_TO_SIX, [], "mon 00:00", [("mon 08:00", "mon 18:00")], None),
-        (EIGHT_TO_SIX, [], "mon 09:30", [("mon 09:30", "mon 18:00")], None),
-        (EIGHT_TO_SIX, [], "mon 18:00", [], PassedOver.NOT_ON_SHIFT),
-        ((), [], "mon 00:00", [], PassedOver.NOT_ON_SHIFT),
-        (((1, time(8), time(18)),), [], "mon 00:00", [], PassedOver.NOT_ON_SHIFT),
-        (  # two shifts with a pause, and leave over the end of one and the start of the other
-            ((0, time(8), time(12)), (0, time(13), time(17))),
-            [("mon 11:00", "mon 14:00")],
-            "mon 00:00",
-            [("mon 08:00", "mon 11:00"), ("mon 14:00", "mon 17:00")],
-            None,
-        ),
-        (  # leave in the middle
-            EIGHT_TO_SIX,
-            [("mon 10:00", "mon 11:00")],
-            "mon 00:00",
-            [("mon 08:00", "mon 10:00"), ("mon 11:00", "mon 18:00")],
-            None,
-        ),
-        (
-            EIGHT_TO_SIX,
-            [("sun 00:00", "sun 23:00")],
-            "mon 00:00",
-            [("mon 08:00", "mon 18:00")],
-            None,
-        ),
-        (EIGHT_TO_SIX, [("mon 00:00", "tue 00:00")], "mon 00:00", [], PassedOver.ON_LEAVE),
-    ],
-)
-def test_when_somebody_works_on_monday(shifts, leave, not_before, works, away):
-    found = rules.working_time(
-        shifts, [(at(a), at(b)) for a, b in leave], SHANGHAI, MONDAY, at(not_before)
-    )
-    assert found == ([(at(a), at(b)) for a, b in works], away)
-
-
-def test_a_shift_is_as_long_as_the_clock_says_when_the_clocks_change():
-    zone = ZoneInfo("America/New_York")  # on 8 March 2015 the hour from two to three was left out
-    [(begins, ends)], _ = rules.working_time(
-        ((6, time(0), time(6)),), (), zone, date(2015, 3, 8), datetime(2015, 3, 1, tzinfo=UTC)
-    )
-    assert ends - begins == timedelta(hours=5)
 
 
 # --- what is left of a day ------------------------------------------------------------------------
@@ -169,37 +120,6 @@ def test_today_is_the_local_day():
     assert rules.days_to_try(HOUR, late_in_utc, SHANGHAI, horizon=0) == [MONDAY]
 
 
-# --- the order of asking --------------------------------------------------------------------------
-
-
-def test_the_order_of_asking():
-    asked = [
-        Candidate(who(1), Kind.NEIGHBOUR, 1, 40.0),
-        Candidate(who(2), Kind.NEIGHBOUR, 1, 5.0),
-        Candidate(who(3), Kind.BACKUP, 2, 0.0),
-        Candidate(who(4), Kind.BACKUP, 1, 0.0),
-        Candidate(who(5), Kind.PRIMARY, 1, 0.0),
-        Candidate(who(6), Kind.LOAN, 1, 0.0),
-    ]
-    found = rules.in_order_of_asking(asked)
-    assert [one.technician_id.int for one in found] == [6, 5, 4, 3, 2, 1]
-
-
-def test_nobody_is_asked_twice_as_a_neighbour():
-    found = rules.in_order_of_asking(
-        [
-            Candidate(who(1), Kind.NEIGHBOUR, 1, 9.0),
-            Candidate(who(1), Kind.NEIGHBOUR, 1, 5.0),
-            Candidate(who(2), Kind.NEIGHBOUR, 1, 1.0),
-            Candidate(who(2), Kind.BACKUP, 1, 0.0),
-        ]
-    )
-    assert [(one.technician_id.int, one.kind, one.distance_m) for one in found] == [
-        (2, Kind.BACKUP, 0.0),
-        (1, Kind.NEIGHBOUR, 5.0),
-    ]
-
-
 # --- the choice -----------------------------------------------------------------------------------
 
 FULL = {MONDAY: (480, 0), TUESDAY: (480, 0)}
@@ -253,6 +173,15 @@ ALONE = [
         {},
         PassedOver.WINDOW_UNREACHABLE,
         UnplacedReason.WINDOW_UNREACHABLE,
+    ),
+    # 15 % of 480 minutes are 72, and 75 are needed.
+    (HOUR, {"ratio": 15}, PassedOver.RATIO_USED_UP, UnplacedReason.NO_MINUTES_LEFT),
+    # Where no minutes are left at all, that is what is told.
+    (
+        HOUR,
+        {"ratio": 15, "promised": FULL},
+        PassedOver.NO_MINUTES_LEFT,
+        UnplacedReason.NO_MINUTES_LEFT,
     ),
 ]
 
@@ -363,6 +292,56 @@ def test_orders_of_a_chunk_fill_the_same_diary():
 )
 def test_a_day_that_others_filled_meanwhile(read, now_held, overbooked):
     assert rules.overbooked(diary(promised=read), MONDAY, now_held) is overbooked
+
+
+# --- a grid's share of a day ----------------------------------------------------------------------
+
+FRIDAY_BEFORE = date(2026, 2, 27)
+
+
+@pytest.mark.parametrize(
+    ("fields", "share", "day", "left"),
+    [
+        ({"ratio": 50}, Share(), MONDAY, 240),
+        ({"ratio": 1}, Share(), MONDAY, 4.8),
+        # A share is one of the whole day, also in the afternoon, and what is done counts as well.
+        ({"ratio": 50, "now": at("mon 14:00")}, Share(), MONDAY, 240),
+        ({"ratio": 50}, Share(done={MONDAY: (100, 2)}), MONDAY, 240 - 130),
+        ({"ratio": 50}, Share(done={MONDAY: (100, 2)}), TUESDAY, 240),
+        ({"ratio": 50}, Share(open={MONDAY: (60, 1)}, done={MONDAY: (60, 1)}), MONDAY, 90),
+        # What is left from days gone by counts against today; what was done then does not.
+        ({"ratio": 50}, Share(open={FRIDAY_BEFORE: (60, 1)}), MONDAY, 165),
+        ({"ratio": 50}, Share(open={FRIDAY_BEFORE: (60, 1)}), TUESDAY, 240),
+        ({"ratio": 50}, Share(done={FRIDAY_BEFORE: (60, 1)}), MONDAY, 240),
+        # Leave and other grids' orders: the first makes the day shorter, the second does not.
+        ({"ratio": 50, "leave": ((at("mon 00:00"), at("mon 14:00")),)}, Share(), MONDAY, 120),
+        ({"ratio": 50, "promised": {MONDAY: (300, 3)}}, Share(), MONDAY, 240),
+        ({"ratio": 100}, None, MONDAY, float("inf")),
+    ],
+)
+def test_what_is_left_of_a_share(fields, share, day, left):
+    assert seat(share=share, **fields).share_left(day) == pytest.approx(left)
+
+
+def test_orders_of_a_chunk_use_up_the_share_and_the_home_grid_keeps_the_rest():
+    lent, at_home = seat(1, Kind.LOAN, ratio=50), seat(1)
+    at_home.diary = lent.diary
+    given = 0
+    while (choice := chosen(HOUR, [lent], [MONDAY])).candidate is not None:
+        rules.take(HOUR, lent.diary, MONDAY)
+        assert lent.share is not None
+        lent.share.take(HOUR, lent.diary, MONDAY)
+        given += 1
+    assert given == 240 // 75
+    assert choice.tried[0].why is PassedOver.RATIO_USED_UP
+    assert chosen(HOUR, [at_home], [MONDAY]).candidate is not None
+
+
+def test_whoever_has_used_up_the_share_is_passed_over_and_the_next_is_asked():
+    used_up = Share(open={MONDAY: (200, 2)})
+    choice = chosen(HOUR, [seat(1, Kind.LOAN, ratio=50, share=used_up), seat(2)])
+    assert (choice.candidate.technician_id, choice.day) == (who(2), MONDAY)
+    assert [one.why for one in choice.tried] == [PassedOver.RATIO_USED_UP, None]
 
 
 def test_points_are_named_to_eleven_centimetres():

@@ -77,7 +77,7 @@ def slug(answer):
 
 
 async def test_a_grid_is_given_to_a_technician(http, assign, supervisor, grid, li):
-    body = given_to(li, weekdays=31, rank=2, kind="backup", valid_to="2026-06-01")
+    body = given_to(li, weekdays=31, rank=2, kind="backup", valid_to="2026-06-01", ratio=40)
     answer = await assign(body)
     assert answer.status_code == 201
     assert answer.json() == body | {"grid_id": str(grid.id)}
@@ -164,6 +164,8 @@ async def test_backups_have_ranks_and_loans_have_dates(
         ({"weekdays": 0}, "weekdays"),
         ({"weekdays": 128}, "weekdays"),
         ({"rank": 0}, "rank"),
+        ({"ratio": 0}, "ratio"),
+        ({"ratio": 101}, "ratio"),
         ({"kind": "owner"}, "kind"),
         ({"valid_from": "tomorrow"}, "valid_from"),
         ({"grid_id": "01956f3a-7c00-7000-8000-00000000000b"}, "grid_id"),

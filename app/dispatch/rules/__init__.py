@@ -1,4 +1,7 @@
-"""Dispatch's decisions, pure: who gets an order and when, and what may be refused."""
+"""Dispatch's decisions, pure: who gets an order and when, and what may be refused.
+
+In which order a grid's people are asked is the grids' own rule (`app.grids.rules.asking`).
+"""
 
 from app.dispatch.rules.parameters import (
     HAND_BACK_REST,
@@ -12,23 +15,20 @@ from app.dispatch.rules.parameters import (
 from app.dispatch.rules.placing import (
     HEALED_BY_TIME,
     Ask,
-    Candidate,
     Choice,
     Day,
     Diary,
-    Kind,
     PassedOver,
     Seat,
+    Share,
     Tried,
     choose,
     days_to_try,
-    in_order_of_asking,
     overbooked,
     reachable,
     take,
     why_not_at_all,
     why_not_on,
-    working_time,
 )
 from app.dispatch.rules.verdicts import (
     CannotTake,
@@ -49,6 +49,7 @@ from app.dispatch.rules.words import (
     REASON_WORDS,
     reason_words,
 )
+from app.grids.rules.asking import Candidate, Kind, in_order_of_asking
 
 __all__ = [
     "BY_HAND",
@@ -78,6 +79,7 @@ __all__ = [
     "PassedOver",
     "PointKey",
     "Seat",
+    "Share",
     "Tried",
     "UnknownTechnician",
     "Verdict",
@@ -91,5 +93,4 @@ __all__ = [
     "take",
     "why_not_at_all",
     "why_not_on",
-    "working_time",
 ]

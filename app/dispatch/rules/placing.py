@@ -6,30 +6,15 @@ against the same diaries one after the other, each taking its minutes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.grids.rules.asking import Candidate
+from app.technicians.rules import Away, minutes_in, working_time
 from app.workorders.rules import UnplacedReason
-
-
-class Kind(StrEnum):
-    """How a candidate comes to be asked, in the order of asking.
-
-    A loan wins while it runs, since somebody has decided that this person works here on that day.
-    Anybody else is never asked, but a supervisor may give them an order by hand.
-    """
-
-    LOAN = "loan"
-    PRIMARY = "primary"
-    BACKUP = "backup"
-    NEIGHBOUR = "neighbour"
-    OTHER = "other"
-
-
-_ORDER = {kind: place for place, kind in enumerate(Kind)}
 
 
 class PassedOver(StrEnum):
@@ -42,6 +27,7 @@ class PassedOver(StrEnum):
     ON_LEAVE = "on_leave"
     WINDOW_UNREACHABLE = "window_unreachable"
     NO_MINUTES_LEFT = "no_minutes_left"
+    RATIO_USED_UP = "ratio_used_up"
 
 
 _NEARNESS = {why: place for place, why in enumerate(PassedOver)}
@@ -55,7 +41,10 @@ _UNPLACED = {
     PassedOver.ON_LEAVE: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.WINDOW_UNREACHABLE: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
+    PassedOver.RATIO_USED_UP: UnplacedReason.NO_MINUTES_LEFT,
 }
+
+_AWAY = {away: PassedOver(away.value) for away in Away}
 
 # Time, a change of shifts or a new grid may heal these; the others wait for a person.
 HEALED_BY_TIME = frozenset(
@@ -69,44 +58,6 @@ HEALED_BY_TIME = frozenset(
         UnplacedReason.WINDOW_UNREACHABLE,
     }
 )
-
-
-class Candidate(NamedTuple):
-    """Somebody who may be asked: dates are local days, `valid_to` excluded; Monday's bit is 1."""
-
-    technician_id: UUID
-    kind: Kind
-    rank: int
-    distance_m: float
-    weekdays: int = 127
-    valid_from: date = date.min
-    valid_to: date | None = None
-
-    def on(self, day: date) -> bool:
-        """Tell whether this person belongs to the grid on a local day."""
-        return (
-            self.valid_from <= day
-            and (self.valid_to is None or day < self.valid_to)
-            and bool(self.weekdays >> day.weekday() & 1)
-        )
-
-
-def in_order_of_asking(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Sort: loans, the primary, backups by rank, then neighbours' primaries, nearest first.
-
-    A neighbour who belongs to the grid anyway, or by several neighbours, is asked once.
-    """
-    ordered = sorted(
-        candidates,
-        key=lambda one: (_ORDER[one.kind], one.distance_m, one.rank, one.technician_id),
-    )
-    known: set[UUID] = set()
-    asked = []
-    for one in ordered:
-        if one.kind is not Kind.NEIGHBOUR or one.technician_id not in known:
-            asked.append(one)
-        known.add(one.technician_id)
-    return asked
 
 
 @dataclass(slots=True)
@@ -139,6 +90,7 @@ class Diary:
     org_path: str = ""
     today: date = field(init=False)
     days: dict[date, Day] = field(default_factory=dict)
+    whole_days: dict[date, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.today = self.now.astimezone(self.zone).date()
@@ -152,46 +104,46 @@ class Diary:
         if known is not None:
             return known
         at_work, away = working_time(self.shifts, self.leave, self.zone, day, self.now)
-        minutes = sum((ends - begins).total_seconds() for begins, ends in at_work) / 60
-        left = min(minutes, self.daily_minutes)
+        left = min(minutes_in(at_work), self.daily_minutes)
         for on, (promised_minutes, orders) in self.promised.items():
             if on == day or (day == self.today and on < day):
                 left -= promised_minutes + orders * self.allowance
-        known = self.days[day] = Day(at_work, left, left, away)
+        known = self.days[day] = Day(at_work, left, left, _AWAY[away] if away else None)
+        return known
+
+    def whole_day(self, day: date) -> float:
+        """Work out the minutes of a local day from its first shift to its last, less leave."""
+        known = self.whole_days.get(day)
+        if known is None:
+            midnight = datetime.combine(day, time.min, self.zone)
+            at_work, _ = working_time(self.shifts, self.leave, self.zone, day, midnight)
+            known = self.whole_days[day] = min(minutes_in(at_work), self.daily_minutes)
         return known
 
 
-def working_time(
-    shifts: Sequence[tuple[int, time, time]],
-    leave: Sequence[tuple[datetime, datetime]],
-    zone: ZoneInfo,
-    day: date,
-    not_before: datetime,
-) -> tuple[list[tuple[datetime, datetime]], PassedOver | None]:
-    """Say when somebody works on a local day from a moment on; when never, say why.
+@dataclass(slots=True)
+class Share:
+    """What one grid's orders hold of one technician's days: (minutes, orders) by local day.
 
-    `shifts` are (weekday, from, until) in local time, Monday is 0; the answer is aware moments.
+    Read only where a membership gives the grid a part of the day. `open` is what they still have
+    to do, `done` what they have done; `given` is in minutes, with the way to each order.
     """
-    today = day.weekday()
-    planned = [
-        (
-            max(datetime.combine(day, begins, zone).astimezone(UTC), not_before),
-            datetime.combine(day, ends, zone).astimezone(UTC),
-        )
-        for weekday, begins, ends in shifts
-        if weekday == today
-    ]
-    planned = [(begins, ends) for begins, ends in planned if begins < ends]
-    if not planned:
-        return [], PassedOver.NOT_ON_SHIFT
-    for away_from, away_until in leave:
-        planned = [
-            piece
-            for begins, ends in planned
-            for piece in ((begins, min(ends, away_from)), (max(begins, away_until), ends))
-            if piece[0] < piece[1]
-        ]
-    return planned, None if planned else PassedOver.ON_LEAVE
+
+    open: dict[date, tuple[int, int]] = field(default_factory=dict)
+    done: dict[date, tuple[int, int]] = field(default_factory=dict)
+    given: dict[date, float] = field(default_factory=dict)
+
+    def on(self, day: date, diary: Diary) -> float:
+        """Add up the minutes of a day; what days gone by still hold counts against today."""
+        minutes, orders = self.done.get(day, (0, 0))
+        for on, (more, further) in self.open.items():
+            if on == day or (day == diary.today and on < day):
+                minutes, orders = minutes + more, orders + further
+        return minutes + orders * diary.allowance + self.given.get(day, 0.0)
+
+    def take(self, ask: "Ask", diary: Diary, day: date) -> None:
+        """Take an order's minutes, and the way to it."""
+        self.given[day] = self.given.get(day, 0.0) + ask.minutes + diary.allowance
 
 
 class Ask(NamedTuple):
@@ -241,11 +193,12 @@ class Choice(NamedTuple):
 class Seat:
     """A candidate with their diary: what one grid's orders meet, day by day."""
 
-    __slots__ = ("candidate", "diary", "plans")
+    __slots__ = ("candidate", "diary", "plans", "share")
 
-    def __init__(self, candidate: Candidate, diary: Diary) -> None:
+    def __init__(self, candidate: Candidate, diary: Diary, share: Share | None = None) -> None:
         self.candidate = candidate
         self.diary = diary
+        self.share = share
         self.plans: dict[date, Day] = {}
 
     def plan(self, day: date) -> Day:
@@ -258,10 +211,18 @@ class Seat:
             self.plans[day] = known
         return known
 
+    def share_left(self, day: date) -> float:
+        """Say how many minutes of a day the grid's orders may still take; no share is no limit."""
+        if self.share is None:
+            return float("inf")
+        whole = self.diary.whole_day(day) * self.candidate.ratio / 100
+        return whole - self.share.on(day, self.diary)
+
 
 # Members are looked up here and not in their class: Python 3.11 takes a microsecond for that, and
 # this is asked a million times for a large file.
 _WINDOW, _MINUTES = PassedOver.WINDOW_UNREACHABLE, PassedOver.NO_MINUTES_LEFT
+_RATIO = PassedOver.RATIO_USED_UP
 
 
 def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
@@ -287,6 +248,8 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
         return _WINDOW
     if plan.left < ask.minutes + seat.diary.allowance:
         return _MINUTES
+    if seat.share is not None and seat.share_left(day) < ask.minutes + seat.diary.allowance:
+        return _RATIO
     return None
 
 

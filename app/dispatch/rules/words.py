@@ -1,7 +1,8 @@
 """The words of a decision, in Chinese and in English."""
 
 from app.core.i18n import Words
-from app.dispatch.rules.placing import Kind, PassedOver
+from app.dispatch.rules.placing import PassedOver
+from app.grids.rules.asking import Kind
 from app.workorders.rules import UNPLACED_WORDS, UnplacedReason
 
 REASON_WORDS: dict[PassedOver, Words] = {
@@ -14,6 +15,9 @@ REASON_WORDS: dict[PassedOver, Words] = {
         zh="赶不上预约时段", en="cannot be there within the appointment window"
     ),
     PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
+    PassedOver.RATIO_USED_UP: Words(
+        zh="给本网格的工时份额已用完", en="the share of the day for this grid is used up"
+    ),
 }
 
 KIND_WORDS: dict[Kind, Words] = {

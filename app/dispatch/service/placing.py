@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_connection, new_id
 from app.core.parameter_values import parameters_in_force
-from app.dispatch import rules
-from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind, Seat
+from app.dispatch import queries, rules
+from app.dispatch.queries import PersonOfGrid
+from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind, Seat, Share
 from app.grids import queries as grids
 from app.technicians import availability
 from app.technicians import queries as technicians
@@ -50,8 +51,8 @@ async def choose_all(
     the promise itself locks each day it fills, in a fixed order, and tells what the day holds then.
     Raises FilledMeanwhile when somebody else has filled one since: the caller rolls back to its
     savepoint, which gives the days free, and begins again `locking` every day that may be asked
-    for, which cannot fail. So no day is ever overbooked. `relieved` is what else the transaction
-    does to days.
+    for, which cannot fail. So no day is ever overbooked, and no grid gets more of a day than its
+    share. `relieved` is what else the transaction does to days.
     """
     if not asked and not relieved:
         return []
@@ -62,6 +63,7 @@ async def choose_all(
     ]
     if locking:
         await _lock(tx, [seats[one.grid_id] for one in asked], days)
+    shares = await _shares(tx, seats, now)
     choices = []
     taken: dict[DayOf, Promised] = {}
     for one, to_try in zip(asked, days, strict=True):
@@ -70,6 +72,9 @@ async def choose_all(
         if choice.candidate is not None and choice.day is not None:
             technician_id = choice.candidate.technician_id
             rules.take(one.ask, diaries[technician_id], choice.day)
+            share = shares.get((technician_id, one.grid_id))
+            if share is not None:
+                share.take(one.ask, diaries[technician_id], choice.day)
             known = taken.get((technician_id, choice.day), NOTHING)
             taken[technician_id, choice.day] = Promised(
                 known.minutes + one.ask.minutes, known.orders + 1
@@ -83,7 +88,52 @@ async def choose_all(
         now_held = held.get((technician_id, day))
         if now_held is not None and rules.overbooked(diaries[technician_id], day, now_held):
             raise FilledMeanwhile
+    if not locking:
+        await _unchanged(tx, shares, now)
     return choices
+
+
+async def _shares(
+    tx: AsyncSession, seats: Mapping[UUID, Sequence[Seat]], now: datetime
+) -> dict[PersonOfGrid, Share]:
+    """Read what grids hold of people's days where a membership gives them a part of the day.
+
+    Mostly there is none, and nothing is read.
+    """
+    limited = {
+        (seat.candidate.technician_id, grid_id): seat
+        for grid_id, ours in seats.items()
+        for seat in ours
+        if seat.candidate.ratio < 100
+    }
+    if not limited:
+        return {}
+    shares = await queries.held_for_grids(tx, limited, first_day=_yesterday(now))
+    for (technician_id, grid_id), share in shares.items():
+        for seat in seats[grid_id]:
+            if seat.candidate.technician_id == technician_id and seat.candidate.ratio < 100:
+                seat.share = share
+    return shares
+
+
+async def _unchanged(tx: AsyncSession, shares: Mapping[PersonOfGrid, Share], now: datetime) -> None:
+    """Look again, now that the days are locked, at the shares that this transaction took from.
+
+    A day may have room for what somebody else put there meanwhile, and the grid's share not.
+    Raises FilledMeanwhile.
+    """
+    touched = {key: share for key, share in shares.items() if share.given}
+    if not touched:
+        return
+    held = await queries.held_for_grids(tx, touched, first_day=_yesterday(now))
+    for key, share in touched.items():
+        if any(held[key].open.get(day) != share.open.get(day) for day in share.given):
+            raise FilledMeanwhile
+
+
+def _yesterday(now: datetime) -> date:
+    # A day before the one in UTC covers every zone on Earth.
+    return (now - timedelta(days=1)).date()
 
 
 async def _lock(
@@ -146,7 +196,8 @@ async def diaries_of(
     working = await technicians.working(
         tx,
         technician_ids,
-        from_moment=now,
+        # A leave of this morning counts where a share of the whole day is worked out.
+        from_moment=now - timedelta(days=1),
         until_moment=until,
         last_day=until.date() + timedelta(days=1),
     )

@@ -1,4 +1,4 @@
-"""What can be done with grids: give them to technicians, and end that again."""
+"""One grid is given to one technician, and that ends again."""
 
 from datetime import date
 from typing import ClassVar
@@ -44,6 +44,7 @@ async def assign(
     valid_from: date,
     valid_to: date | None,
     weekdays: int,
+    ratio: int,
     caller: Caller,
 ) -> GridMembership:
     """Give a grid to a technician from one local day to another (the last excluded).
@@ -68,6 +69,7 @@ async def assign(
         "valid_from": valid_from,
         "valid_to": valid_to,
         "weekdays": weekdays,
+        "ratio": ratio,
     }
     known = await tx.get(GridMembership, membership_id)
     if known is not None:
