@@ -23,6 +23,7 @@ from app.sales.routes import router as sales_router
 from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
 from app.terminals.routes import router as terminals_router
+from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
 from app.workorders.routes import router as workorders_router
 
@@ -38,6 +39,7 @@ ROUTERS = (
     grids_router,
     workorders_router,
     dispatch_router,
+    territory_router,
     suggestions_router,
     sales_router,
     ordering_router,

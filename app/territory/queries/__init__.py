@@ -1,0 +1,1 @@
+"""What the territory reads, a file for each topic."""

@@ -1,0 +1,1 @@
+"""What the territory decides: values in, values or a Problem out."""

@@ -1,0 +1,1 @@
+"""What changes the territory, a file for each topic."""
