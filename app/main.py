@@ -17,6 +17,7 @@ from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
 from app.customers.routes import router as customers_router
 from app.dispatch.routes import router as dispatch_router
+from app.grids.address_routes import router as grid_addresses_router
 from app.grids.routes import router as grids_router
 from app.ordering.routes import router as ordering_router
 from app.sales.routes import router as sales_router
@@ -37,6 +38,7 @@ ROUTERS = (
     catalog_router,
     terminals_router,
     grids_router,
+    grid_addresses_router,
     workorders_router,
     dispatch_router,
     territory_router,

@@ -74,20 +74,6 @@ async def declined(
     return found
 
 
-async def places_of(
-    session: AsyncSession, order_ids: Collection[UUID]
-) -> dict[UUID, tuple[float, float]]:
-    """Read orders' points, longitude first, in WGS-84 degrees; those without are left out."""
-    rows = await session.execute(
-        select(
-            WorkOrder.id,
-            func.ST_X(WorkOrder.point).label("lon"),
-            func.ST_Y(WorkOrder.point).label("lat"),
-        ).where(WorkOrder.id.in_(order_ids), WorkOrder.point.is_not(None))
-    )
-    return {row.id: (row.lon, row.lat) for row in rows}
-
-
 # What a person still has to do counts however old it is; what they have done, on its own day.
 _HELD_FOR_GRIDS = text(
     """

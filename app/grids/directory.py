@@ -1,6 +1,5 @@
 """Which grids there are, since when in which shape, and who looks after them: what lists show."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -27,7 +26,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller, subtree
 from app.auth.models import OrgUnit
 from app.core.errors import NotFound
-from app.grids import queries
 from app.grids.models import Grid, GridBoundary, GridContract, GridMembership
 from app.grids.rules import GridKind, GridStage, MembershipKind
 
@@ -169,36 +167,6 @@ async def boundary_page(
     if after is not None:
         statement = statement.where(tuple_(GridBoundary.valid_from, GridBoundary.id) < after)
     return [KnownBoundary(**row._mapping) for row in await session.execute(statement)]
-
-
-class Place(NamedTuple):
-    """Where a point lies, as far as a caller may know."""
-
-    grid_id: UUID | None
-    grid_code: str | None
-    near_border: bool
-
-
-async def places(
-    session: AsyncSession,
-    lons: Sequence[float],
-    lats: Sequence[float],
-    caller: Caller,
-    *,
-    near_m: float,
-) -> list[Place]:
-    """Find each point's grid (WGS-84 degrees, answers in order); one in a grid outside the caller's
-    part of the organisation is answered like one in no grid, and near no border."""
-    found = await queries.locate_many(session, lons, lats, near_m=near_m)
-    met = {one.grid_id for one in found if one.grid_id is not None}
-    ours = select(Grid.id, Grid.code).where(Grid.id.in_(met), subtree(Grid.org_unit_id, caller))
-    codes = {row.id: row.code for row in await session.execute(ours)} if met else {}
-    return [
-        Place(one.grid_id, codes[one.grid_id], one.near_border)
-        if one.grid_id in codes
-        else Place(None, None, near_border=False)
-        for one in found
-    ]
 
 
 # Grids know of technicians only that they exist and where they belong.

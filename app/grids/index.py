@@ -32,6 +32,10 @@ class Territory(NamedTuple):
     org_unit_id: UUID
     org_path: str
 
+    def within(self, org_path: str) -> bool:
+        """Tell whether it belongs to an org unit's part of the organisation."""
+        return self.org_path.startswith(org_path)
+
 
 class Drawn(NamedTuple):
     """A grid's boundary made ready for comparing: its area and its border, in WGS-84 degrees."""
@@ -75,6 +79,15 @@ class Located(NamedTuple):
     near_border: bool
     listed: bool = False
     drawn_grid_id: UUID | None = None
+
+    def facts(self) -> dict[str, Any]:
+        """Say what an order's history should tell of how its grid was found."""
+        facts: dict[str, Any] = {"grid_id": str(self.grid_id)}
+        if self.near_border:
+            facts["near_border"] = True
+        if self.listed:
+            facts["listed"] = True
+        return facts
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +159,20 @@ class GridIndex:
 
     def locate(
         self,
-        lons: ArrayLike,
-        lats: ArrayLike,
+        lons: ArrayLike | Sequence[float | None],
+        lats: ArrayLike | Sequence[float | None],
         *,
         near_m: float,
         where: Sequence[Where | None] | None = None,
     ) -> Found:
         """Find the grid of each point; WGS-84 degrees, answers in order.
 
-        A point that is not finite lies nowhere. Where several polygons cover a point, on a border
-        or in an overlap, `rules.settle` decides; the border of any grid within `near_m` metres
-        leaves a doubt. `where` tells of each point the address there, if it is known: a grid that
-        lists it has it, whatever the polygons say.
+        A point of None or NaN lies nowhere. Where several polygons cover a point, on a border or in
+        an overlap, `rules.settle` decides; the border of any grid within `near_m` metres leaves a
+        doubt. `where` tells of each point the address there, if it is known: a grid that lists it
+        has it, whatever the polygons say, and then no border leaves a doubt.
         """
-        x, y = np.asarray(lons, dtype=float), np.asarray(lats, dtype=float)
+        x, y = np.array(lons, dtype=float), np.array(lats, dtype=float)
         by_polygon = np.full(len(x), NOWHERE, dtype=np.int64)
         near = np.zeros(len(x), dtype=bool)
         somewhere = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
@@ -219,8 +232,8 @@ class GridIndex:
         for n, (address, place) in enumerate(zip(where, by_polygon.tolist(), strict=True)):
             if address is None:
                 continue
-            district = address.district_path or (self._district[place] if place >= 0 else "")
-            listed = self.lists.grid_of(address, district)
+            drawn_district = "" if place == NOWHERE else self._district[place]
+            listed = self.lists.grid_of(address, drawn_district)
             if listed is not None:
                 yield n, listed
 

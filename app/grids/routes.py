@@ -1,7 +1,6 @@
 """Doorways of grids."""
 
 import asyncio
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,15 +14,14 @@ from app.auth.queries import org_unit_coded, technician_works_in
 from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
 from app.core.errors import NotFound, TooLarge
-from app.core.geo import CoordSys, PointIn, from_wgs84, to_wgs84
+from app.core.geo import CoordSys, from_wgs84
 from app.core.http import Code, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
-from app.core.parameter_values import parameters_in_force
 from app.grids import directory, importing, layers, service
 from app.grids.directory import KnownBoundary, KnownGrid, MembershipSearch
 from app.grids.layers import Coverage, Layer, Limits
 from app.grids.models import GridMembership
-from app.grids.rules import NEAR_BORDER, GridKind
+from app.grids.rules import GridKind
 from app.grids.schemas import (
     BoundaryOut,
     BoundaryPage,
@@ -36,15 +34,12 @@ from app.grids.schemas import (
     GridPage,
     HoleOut,
     ImportOut,
-    LocateIn,
-    LocateOut,
     MembershipIn,
     MembershipList,
     MembershipOut,
     MembershipPage,
     NamedMembershipOut,
     OverlapOut,
-    PlaceOut,
 )
 
 router = APIRouter(prefix="/v1", tags=["grids"])
@@ -246,26 +241,6 @@ def _shown_boundary(known: KnownBoundary, coordsys: CoordSys) -> BoundaryOut:
     fields = known._asdict()
     boundary = _geometry(fields.pop("wkb"), coordsys)
     return BoundaryOut(**fields, coordsys=coordsys, boundary=boundary)
-
-
-@router.post("/grids/locate", operation_id="grids_locate")
-async def locate(body: LocateIn, reader: Reader, read: Read, now: Now) -> LocateOut:
-    """Find the grids of up to 10,000 points, as an order at each would be placed."""
-    lons, lats = _in_wgs84(body.points)
-    parameters = await parameters_in_force(read)
-    near_m = parameters.number(NEAR_BORDER, now, reader.org_path)
-    found = await directory.places(read, lons, lats, reader, near_m=near_m)
-    return LocateOut(places=[PlaceOut.model_validate(place) for place in found])
-
-
-def _in_wgs84(points: Sequence[PointIn]) -> tuple[list[float], list[float]]:
-    """Convert all points of one system at once, which is some ten times quicker than one by one."""
-    lons = np.array([point.lon for point in points])
-    lats = np.array([point.lat for point in points])
-    for coordsys in {point.coordsys for point in points}:
-        of_it = np.array([point.coordsys is coordsys for point in points])
-        lons[of_it], lats[of_it] = to_wgs84(lons[of_it], lats[of_it], coordsys)
-    return lons.tolist(), lats.tolist()
 
 
 @router.get("/grids/{grid_id}/memberships", operation_id="grid_memberships_list")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.geo import CoordSys, PointIn
+from app.core.geo import CoordSys
 from app.core.http import Answer, Input
 from app.grids.layers import Verdict
 from app.grids.rules import GridKind, GridStage, MembershipKind
@@ -112,26 +112,6 @@ class BoundaryPage(Answer):
 
     boundaries: list[BoundaryOut]
     next_page_token: str | None
-
-
-class LocateIn(Input):
-    """Points to find the grids of."""
-
-    points: Annotated[list[PointIn], Field(min_length=1, max_length=10_000)]
-
-
-class PlaceOut(Answer):
-    """Where a point lies; null where no grid of the caller's covers it."""
-
-    grid_id: UUID | None
-    grid_code: str | None
-    near_border: bool = Field(description="Whether a border is so near that the grid is in doubt.")
-
-
-class LocateOut(Answer):
-    """Where the points lie, in the order they were sent."""
-
-    places: list[PlaceOut]
 
 
 class MembershipIn(Input):

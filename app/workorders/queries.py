@@ -192,23 +192,30 @@ _CUSTOMERS = text(
 )
 
 
+class Named(NamedTuple):
+    """A customer whom an order names, and the path of the org unit they belong to."""
+
+    id: UUID
+    org_path: str
+
+
 async def customers_named(
     tx: AsyncSession, codes: Collection[str], service_numbers: Collection[str], org_path: str
-) -> tuple[dict[str, UUID], dict[str, UUID]]:
+) -> tuple[dict[str, Named], dict[str, Named]]:
     """Find customers of a subtree by their codes and by their services' numbers."""
     if not codes and not service_numbers:
         return {}, {}
-    by_code: dict[str, UUID] = {}
-    by_number: dict[str, UUID] = {}
+    by_code: dict[str, Named] = {}
+    by_number: dict[str, Named] = {}
     for row in await tx.execute(
         _CUSTOMERS, {"codes": list(codes), "service_numbers": list(service_numbers)}
     ):
         if not row.path.startswith(org_path):
             continue
         if row.code is not None:
-            by_code[row.code] = row.id
+            by_code[row.code] = Named(row.id, row.path)
         else:
-            by_number[row.service_number] = row.id
+            by_number[row.service_number] = Named(row.id, row.path)
     return by_code, by_number
 
 

@@ -5,12 +5,15 @@ from datetime import date
 from itertools import pairwise
 
 import pytest
+import shapely
 from sqlalchemy import func, select, text
 
 from app.auth.rules import Role
 from app.core.jobs import Worker
 from app.dispatch import jobs
 from app.dispatch.service import intake
+from app.grids import boundaries
+from app.grids.boundaries import Shape
 from app.grids.rules import MembershipKind
 from app.technicians import availability
 from app.technicians.availability import Promised
@@ -306,3 +309,20 @@ async def test_nothing_of_a_failed_intake_remains(real_database, land, post, mon
         for table in ("work_order", "work_order_event", "point_locality"):
             assert await read.scalar(text(f"SELECT count(*) FROM {table}")) == 0
         assert await read.scalar(select(func.coalesce(func.sum(TechnicianDay.orders), 0))) == 0
+
+
+async def test_an_order_taken_in_while_the_map_changes_goes_by_the_new_map(
+    real_database, land, post, clock
+):
+    here, there = land.grids
+    point = land.point_in(here)
+    # The process holds yesterday's map.
+    assert (await post("", order("F-1", point=point))).json()["grid_id"] == str(here.id)
+    async with real_database.begin() as tx:
+        await boundaries.alone(tx)
+        await boundaries.end(tx, [here.id], now=clock.now())
+        whole = shapely.MultiPolygon([shapely.box(112.0, 28.0, 112.02, 28.01)])
+        await boundaries.reshape(tx, {there.id: Shape(whole, 2e6)}, source="test", now=clock.now())
+        sending = asyncio.create_task(post("", order("F-2", point=point)))
+        await until_waiting(real_database)
+    assert (await sending).json()["grid_id"] == str(there.id)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.auth.rules import Role
 from app.core.geo import CoordSys, to_wgs84
-from app.grids import boundaries, queries
+from app.grids import boundaries, locating
 from tests.grids.geojson import feature, layer, square
 from tests.grids.test_layers import DISTRICTS
 from tests.make.auth import bearer, caller_for, make_org_unit
@@ -102,7 +102,7 @@ async def test_beijings_compounds_lie_in_their_own_district(http, tx, geo, impor
 
     async def share(declared):
         xs, ys = to_wgs84(lons, lats, declared)
-        places = await queries.locate_many(tx, xs.tolist(), ys.tolist(), near_m=15)
+        places = (await locating.as_seen(tx)).locate(xs, ys, near_m=15).places()
         own = sum(
             place.grid_id is not None and names[place.grid_id] == DISTRICTS[row["district"]]
             for place, row in zip(places, rows, strict=True)

@@ -14,12 +14,11 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from app.core.geo import CoordSys
-from app.grids import importing, queries
+from app.grids import importing, locating
 from app.grids.layers import coverage, read_layer
 from app.grids.rules import Cover, GridKind, metres_per_degree, settle
 from tests.grids.geojson import feature, layer, read, square
 from tests.make.auth import make_org_unit
-from tests.make.counting import counted
 from tests.make.grids import make_boundary, make_grid
 
 NEAR_M = 15.0
@@ -27,9 +26,9 @@ NEAR_M = 15.0
 
 async def codes_at(session, points):
     """The code of the grid at each point, and whether a border is near."""
-    places = await queries.locate_many(
-        session, [lon for lon, _ in points], [lat for _, lat in points], near_m=NEAR_M
-    )
+    index = await locating.as_seen(session)
+    lons, lats = [lon for lon, _ in points], [lat for _, lat in points]
+    places = index.locate(lons, lats, near_m=NEAR_M).places()
     codes = {row.id: row.code for row in await session.execute(text("SELECT id, code FROM grid"))}
     return [(place.grid_id and codes[place.grid_id], place.near_border) for place in places]
 
@@ -247,36 +246,6 @@ async def test_real_requests_lie_in_the_precinct_of_their_label(geo, boston_at):
     assert same >= 29_850
 
 
-# --- what it costs --------------------------------------------------------------------------------
-
-
-async def test_ten_thousand_points_are_two_statements_along_the_index(
-    database, tx, city, boston_at
-):
-    draw = random.Random(3)
-    points = [within(city.shapes[n % 253], (draw.random(), draw.random())) for n in range(9_999)]
-    contested = city.overlaps[0].representative_point()
-    points.append((contested.x, contested.y))
-    lons, lats = [lon for lon, _ in points], [lat for _, lat in points]
-    with counted(database) as statements:
-        await queries.locate_many(tx, lons, lats, near_m=NEAR_M)
-    assert len(statements) == 2
-    scales = [metres_per_degree(lat) for lat in lats]
-    given = {
-        "lons": lons,
-        "lats": lats,
-        "easts": [east for east, _ in scales],
-        "norths": [north for _, north in scales],
-        "near_m": NEAR_M,
-    }
-    explain = text(f"EXPLAIN {queries._LOCATE.text}")
-    for known in ("as imported", "analyzed"):
-        plan = "\n".join(row[0] for row in await tx.execute(explain, given))
-        assert "Index Scan using ix_grid_boundary_current" in plan, known
-        assert "Seq Scan on grid_boundary" not in plan, known
-        await tx.execute(text("ANALYZE grid_boundary"))
-
-
 # --- by API ---------------------------------------------------------------------------------------
 
 
@@ -299,8 +268,8 @@ async def test_points_are_answered_in_order_each_in_its_own_system(http, tx, bra
         {"lon": 112.61067, "lat": 28.9016, "coordsys": "gcj02"},
         {"lon": 112.61067, "lat": 28.9016, "coordsys": "bd09"},
     ]
-    ours = {"grid_id": str(grid.id), "grid_code": "A", "near_border": False}
-    none = {"grid_id": None, "grid_code": None, "near_border": False}
+    ours = {"grid_id": str(grid.id), "grid_code": "A", "near_border": False, "listed": False}
+    none = {"grid_id": None, "grid_code": None, "near_border": False, "listed": False}
     first, second, third, fourth = await locate(http, supervisor, points)
     assert (first, second, third) == (ours, none, ours)
     # Taken for BD-09 the same numbers are a place some 900 m away, beyond the grid.
@@ -315,7 +284,7 @@ async def test_a_point_in_a_grid_of_others_is_answered_like_one_in_none(
     wgs84 = [{"lon": lon, "lat": 28.905, "coordsys": "wgs84"} for lon in (112.605, 112.615, 112.61)]
     mine, theirs, between = await locate(http, supervisor, wgs84)
     assert mine["grid_code"] == "B"
-    assert theirs == {"grid_id": None, "grid_code": None, "near_border": False}
+    assert theirs == {"grid_id": None, "grid_code": None, "near_border": False, "listed": False}
     # The border belongs to the lower code, and an order there would go to the others.
     assert between == theirs
 

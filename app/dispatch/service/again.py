@@ -1,6 +1,6 @@
 """Placing orders that are there already: given back, never placed, or unplaced until now."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,13 +19,15 @@ from app.dispatch.service.placing import (
     choose_all,
     write_decisions,
 )
-from app.grids import queries as grids
-from app.grids.rules import NEAR_BORDER
+from app.grids import locating
+from app.grids.rules import NEAR_BORDER, district_of
 from app.workorders import queries as workorders
+from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
 from app.workorders.queries import Units
 from app.workorders.rules import WAITING, State, Step, UnplacedReason
 from app.workorders.service import take_step
+from app.workorders.whereabouts import Whereabouts
 
 
 async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> None:
@@ -63,54 +65,76 @@ async def _locate(
     tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime
 ) -> dict[UUID, UnplacedReason]:
     """Find the grids of orders without one, and say of the rest why they have none."""
-    places = await queries.places_of(tx, [order.id for order in orders])
-    points = {rules.key_of(lon, lat) for lon, lat in places.values()}
-    untrusted = await standins.untrusted(tx, points) if points else set()
+    places = await whereabouts.of_orders(tx, [order.id for order in orders])
+    points = {
+        order_id: rules.key_of(place.lon, place.lat)
+        for order_id, place in places.items()
+        if place.lon is not None and place.lat is not None
+    }
+    untrusted = await standins.untrusted(tx, set(points.values())) if points else set()
     reasons: dict[UUID, UnplacedReason] = {}
-    homeless = []
     for order in orders:
-        place = places.get(order.id)
-        if place is None:
+        if order.id not in points:
             reasons[order.id] = UnplacedReason.NO_POINT
-        elif rules.key_of(*place) in untrusted:
+        elif points[order.id] in untrusted:
             reasons[order.id] = UnplacedReason.SHARED_POINT
         elif order.grid_id is None:
-            homeless.append(order)
-    if not homeless:
-        return reasons
-    parameters = await parameters_in_force(tx)
-    found = await grids.locate_many(
-        tx,
-        [places[order.id][0] for order in homeless],
-        [places[order.id][1] for order in homeless],
-        near_m=parameters.number(NEAR_BORDER, now),
-    )
-    known = await grids.territories(tx, {place.grid_id for place in found if place.grid_id})
+            reasons[order.id] = UnplacedReason.NO_GRID
+    if reasons:
+        doubtful = [order for order in orders if order.id in reasons]
+        for order_id in await _find(tx, doubtful, places, reasons, now=now):
+            del reasons[order_id]
+    return reasons
+
+
+async def _find(
+    tx: AsyncSession,
+    orders: Sequence[WorkOrder],
+    places: Mapping[UUID, Whereabouts],
+    reasons: Mapping[UUID, UnplacedReason],
+    *,
+    now: datetime,
+) -> list[UUID]:
+    """Give orders the grids that list them, or in which their points lie where these can be
+    trusted; return those that now have one."""
+    index = await locating.for_keeps(tx)
+    trusted = [reasons[order.id] is UnplacedReason.NO_GRID for order in orders]
+    theirs = [places[order.id] for order in orders]
+    found = index.locate(
+        [place.lon if sure else None for place, sure in zip(theirs, trusted, strict=True)],
+        [place.lat if sure else None for place, sure in zip(theirs, trusted, strict=True)],
+        near_m=(await parameters_in_force(tx)).number(NEAR_BORDER, now),
+        where=await whereabouts.as_listed(tx, index.lists, theirs) if index.lists else None,
+    ).places()
+    grids = {place.grid_id: index.territory(place.grid_id) for place in found if place.grid_id}
     units = await workorders.org_units(
         tx,
         ids={
-            *(grid.org_unit_id for grid in known.values()),
-            *(order.org_unit_id for order in homeless),
+            *(grid.org_unit_id for grid in grids.values()),
+            *(order.org_unit_id for order in orders),
         },
     )
-    for order, located in zip(homeless, found, strict=True):
-        grid = known.get(located.grid_id) if located.grid_id else None
+    at_home = []
+    for order, place in zip(orders, found, strict=True):
+        grid = grids.get(place.grid_id) if place.grid_id else None
         if grid is None or not _may_move(units, order, grid.org_unit_id):
-            reasons[order.id] = UnplacedReason.NO_GRID
             continue
-        order.grid_id, order.near_border = grid.id, located.near_border
+        at_home.append(order.id)
+        if order.grid_id is not None:
+            continue
+        order.grid_id, order.near_border = grid.id, place.near_border
         order.org_unit_id = grid.org_unit_id
         # One that came back from a hand that knew the way is located already, without a grid.
         if order.state is not State.LOCATED:
-            await take_step(tx, order, Step.LOCATE, now=now, facts={"grid_id": str(grid.id)})
-    return reasons
+            await take_step(tx, order, Step.LOCATE, now=now, facts=place.facts())
+    return at_home
 
 
 def _may_move(units: Units, order: WorkOrder, org_unit_id: UUID) -> bool:
     """Tell whether an order may go to another unit: within its district, as the path begins."""
     here = units.by_id[order.org_unit_id].path
     there = units.by_id[org_unit_id].path
-    return there.startswith("".join(f"{part}." for part in here.split(".")[:3] if part))
+    return there.startswith(district_of(here))
 
 
 async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> list[Asked]:

@@ -1,6 +1,6 @@
 """Taking orders in and placing them at once, in one transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 import psycopg
@@ -18,9 +18,11 @@ from app.dispatch.service.placing import (
     choose_all,
     write_decisions,
 )
-from app.grids import queries as grids
+from app.grids import locating
+from app.grids.locating import GridIndex
 from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
+from app.workorders import whereabouts
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
 
@@ -92,6 +94,8 @@ async def _place(
     locking: bool,
 ) -> list[Decided]:
     """Find each order's grid and holder, and let it take its steps. Raises FilledMeanwhile."""
+    # The map comes first: whoever changes it may want rows that are locked below.
+    index = await locating.for_keeps(tx)
     parameters = await parameters_in_force(tx)
     flagged, relieved = await standins.look_out(
         tx,
@@ -99,23 +103,21 @@ async def _place(
         limit=parameters.whole(rules.STAND_IN_LOCALITIES, now),
         now=now,
     )
+    near_m = parameters.number(NEAR_BORDER, now, sender.org_path)
+    await _locate(tx, index, orders, flagged, sender, near_m)
     decided: list[Decided] = []
     located: list[Incoming] = []
     for order in orders:
         order.tried_at = now
-        lon, lat = order.draft.lon, order.draft.lat
-        if lon is None or lat is None:
+        point = _point(order)
+        if order.grid_id is not None:
+            located.append(order)
+        elif point is None:
             decided.append(_unplaced(order, UnplacedReason.NO_POINT))
-        elif rules.key_of(lon, lat) in flagged:
+        elif point in flagged:
             decided.append(_unplaced(order, UnplacedReason.SHARED_POINT))
         else:
-            located.append(order)
-    near_m = parameters.number(NEAR_BORDER, now, sender.org_path)
-    await _locate(tx, located, sender, near_m)
-    decided += [
-        _unplaced(order, UnplacedReason.NO_GRID) for order in located if order.grid_id is None
-    ]
-    located = [order for order in located if order.grid_id is not None]
+            decided.append(_unplaced(order, UnplacedReason.NO_GRID))
     await settle(tx, orders)
     asked = [_asked(order) for order in located]
     choices = await choose_all(tx, asked, now=now, relieved=relieved, locking=locking)
@@ -145,33 +147,43 @@ def _localities(orders: Sequence[Incoming]) -> dict[rules.PointKey, set[str]]:
     return named
 
 
+def _point(order: Incoming) -> rules.PointKey | None:
+    lon, lat = order.draft.lon, order.draft.lat
+    return None if lon is None or lat is None else rules.key_of(lon, lat)
+
+
 async def _locate(
-    tx: AsyncSession, orders: Sequence[Incoming], sender: Sender, near_m: float
+    tx: AsyncSession,
+    index: GridIndex,
+    orders: Sequence[Incoming],
+    flagged: Collection[rules.PointKey],
+    sender: Sender,
+    near_m: float,
 ) -> None:
-    """Find the grid of each order's point; it now belongs to the grid's org unit."""
-    points = list(
-        dict.fromkeys((order.draft.lon or 0.0, order.draft.lat or 0.0) for order in orders)
-    )
-    if not points:
-        return
-    found = await grids.locate_many(
-        tx, [lon for lon, _ in points], [lat for _, lat in points], near_m=near_m
-    )
-    where = dict(zip(points, found, strict=True))
-    known = await grids.territories(tx, {one.grid_id for one in found if one.grid_id})
-    units = await workorders.org_units(tx, ids={grid.org_unit_id for grid in known.values()})
-    for order in orders:
-        place = where[order.draft.lon or 0.0, order.draft.lat or 0.0]
+    """Find the grid of each order, which now belongs to the grid's org unit.
+
+    One without a point, or with one that is not to be trusted, has a grid if a list names it.
+    """
+    places = [order.whereabouts for order in orders]
+    points = [
+        (place.lon, place.lat) if _point(order) not in flagged else (None, None)
+        for order, place in zip(orders, places, strict=True)
+    ]
+    found = index.locate(
+        *zip(*points, strict=True),
+        near_m=near_m,
+        where=await whereabouts.as_listed(tx, index.lists, places) if index.lists else None,
+    ).places()
+    grids = {place.grid_id: index.territory(place.grid_id) for place in found if place.grid_id}
+    units = await workorders.org_units(tx, ids={grid.org_unit_id for grid in grids.values()})
+    for order, place in zip(orders, found, strict=True):
         if place.grid_id is None:
             continue
-        unit = units.by_id[known[place.grid_id].org_unit_id]
+        unit = units.by_id[grids[place.grid_id].org_unit_id]
         if not unit.path.startswith(sender.org_path):
             continue
         order.grid_id, order.near_border, order.unit = place.grid_id, place.near_border, unit
-        facts = {"grid_id": place.grid_id}
-        order.step(
-            Step.LOCATE, facts={**facts, "near_border": True} if place.near_border else facts
-        )
+        order.step(Step.LOCATE, facts=place.facts())
 
 
 def _asked(order: Incoming) -> Asked:

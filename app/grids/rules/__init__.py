@@ -144,8 +144,8 @@ def metres_per_degree(lat: Any) -> tuple[Any, Any]:
 class Where(NamedTuple):
     """An address as grids' lists see it.
 
-    `district_path` is that of the org unit whose address it is (see `district_of`); an empty one
-    stands for the district of the grid that is drawn there.
+    `district_path` is that of the org unit whose address it is (see `district_of`). Where that
+    lies above the districts, or is empty, the address is of the district of the grid drawn there.
     """
 
     district_path: str
@@ -154,12 +154,16 @@ class Where(NamedTuple):
     building: str | None
 
 
+# An org unit's path names province, city and district first.
+DISTRICT_PARTS = 3
+
+
 def district_of(org_path: str) -> str:
     """Give the path of the district that an org unit belongs to: `gd.sz.ns.b01.` to `gd.sz.ns.`.
 
     A unit above the districts stands for itself.
     """
-    return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
+    return "".join(f"{part}." for part in org_path.split(".")[:DISTRICT_PARTS] if part)
 
 
 def unspaced(words: str | None) -> str:
@@ -190,14 +194,18 @@ class Lists:
     def speak_within(self, org_path: str) -> bool:
         """Tell whether any line may speak for addresses of an org unit or of those beneath it."""
         own = district_of(org_path)
-        return any(district.startswith(own) or own.startswith(district) for district in self._lines)
+        return any(district.startswith(own) for district in self._lines)
 
-    def grid_of(self, address: Where, district: str) -> int | None:
-        """Find the grid that lists an address of a district; the narrowest line speaks.
+    def grid_of(self, address: Where, drawn_district: str) -> int | None:
+        """Find the grid that lists an address; the narrowest line speaks.
 
-        The longest prefix comes first, then a building, then a compound. A prefix does not end
-        inside a number: "幸福路3" does not speak for "幸福路30号".
+        `drawn_district` is the district of the grid that is drawn there, or empty. The longest
+        prefix comes first, then a building, then a compound. A prefix does not end inside a
+        number: "幸福路3" does not speak for "幸福路30号".
         """
+        district = address.district_path
+        if district not in self._lines and district.count(".") < DISTRICT_PARTS:
+            district = drawn_district
         lines = self._lines.get(district)
         if lines is None:
             return None

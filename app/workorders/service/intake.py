@@ -23,6 +23,7 @@ from app.customers.rules import Channel, InteractionKind
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason, WorkType
+from app.workorders.whereabouts import Whereabouts
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Incoming:
     unit: Unit
     customer_id: UUID | None
     received_at: datetime
+    customer_path: str | None = None
     minutes: int = 0
     due_at: datetime | None = None
     state: State = State.RECEIVED
@@ -46,6 +48,20 @@ class Incoming:
     steps: list[tuple[Step, State, State, str | None, dict[str, Any] | None]] = field(
         default_factory=list
     )
+
+    @property
+    def whereabouts(self) -> Whereabouts:
+        """What it says of its place."""
+        draft = self.draft
+        return Whereabouts(
+            draft.lon,
+            draft.lat,
+            self.customer_path or self.unit.path,
+            self.customer_id,
+            draft.service_number,
+            draft.address,
+            draft.locality,
+        )
 
     def step(
         self, step: Step, *, reason: str | None = None, facts: dict[str, Any] | None = None
@@ -110,10 +126,17 @@ async def sort_out(
                 Sorted(problem=rules.UnknownOrgUnit(code=draft.org_unit_code, errors=_NO_UNIT))
             )
             continue
-        customer_id = by_code.get(draft.customer_code or "") or by_number.get(
+        customer = by_code.get(draft.customer_code or "") or by_number.get(
             draft.service_number or ""
         )
-        incoming = Incoming(draft, draft.id or new_id(), unit, customer_id, now)
+        incoming = Incoming(
+            draft=draft,
+            id=draft.id or new_id(),
+            unit=unit,
+            customer_id=customer.id if customer else None,
+            customer_path=customer.org_path if customer else None,
+            received_at=now,
+        )
         # A line that comes twice in one file is met again as if it had come in another.
         row = Known(incoming.id, draft.source, draft.external_id, draft.content_hash, unit.id)
         by_name[draft.source, draft.external_id] = by_id[incoming.id] = row
