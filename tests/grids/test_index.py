@@ -104,8 +104,8 @@ async def test_postgis_says_the_same_of_every_point(tx, clock, geo, file, coords
     )
     shapes = np.array(list(layer.boundaries().values()), dtype=object)
     draw = np.random.default_rng(7)
-    borders = shapely.boundary(shapes)[draw.integers(0, len(shapes), 600)]
-    along = shapely.line_interpolate_point(borders, draw.random(600), normalized=True)
+    borders = shapely.boundary(shapes)[draw.integers(0, len(shapes), 300)]
+    along = shapely.line_interpolate_point(borders, draw.random(300), normalized=True)
     on_borders = shapely.get_coordinates(along)
     west, south, east, north = shapely.total_bounds(shapes)
     points = [
@@ -113,7 +113,7 @@ async def test_postgis_says_the_same_of_every_point(tx, clock, geo, file, coords
         *shapely.get_coordinates(shapes)[::4].tolist(),
         *on_borders.tolist(),
         *(on_borders + draw.uniform(-3e-4, 3e-4, on_borders.shape)).tolist(),
-        *zip(draw.uniform(west, east, 1_000), draw.uniform(south, north, 1_000), strict=True),
+        *zip(draw.uniform(west, east, 500), draw.uniform(south, north, 500), strict=True),
     ]
     index = await locating.as_seen(tx)
     assert await differences(tx, index, points) == []
