@@ -23,6 +23,7 @@ from app.grids.layers import Coverage, Layer, Limits
 from app.grids.models import GridMembership
 from app.grids.rules import GridKind
 from app.grids.schemas import (
+    BackupsIn,
     BoundaryOut,
     BoundaryPage,
     CoverageOut,
@@ -248,6 +249,18 @@ async def memberships(grid_id: UUID, reader: Reader, read: Read) -> MembershipLi
     """List who looked, looks and will look after a grid."""
     await directory.must_know(read, grid_id, reader)
     rows = await directory.memberships_of_grid(read, grid_id)
+    return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
+
+
+@router.put("/grids/{grid_id}/backups", operation_id="grid_backups_order")
+async def order_backups(
+    grid_id: UUID, body: BackupsIn, supervisor: GridSupervisor, tx: Tx
+) -> MembershipList:
+    """Let a grid's backups be asked in this order from a day on; the same again changes nothing."""
+    await service.order_backups(
+        tx, grid_id, body.technician_ids, day=body.valid_from, caller=supervisor
+    )
+    rows = await directory.memberships_of_grid(tx, grid_id)
     return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
 
 

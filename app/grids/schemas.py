@@ -191,3 +191,17 @@ class EndIn(Input):
     """When a membership ends."""
 
     valid_to: Annotated[date, Field(description="The first day on which it no longer holds.")]
+
+
+class BackupsIn(Input):
+    """In which order a grid's backups are asked from a local day on."""
+
+    valid_from: Annotated[date, Field(description="Before this day the order stays as it was.")]
+    technician_ids: Annotated[
+        list[UUID],
+        Field(
+            min_length=1,
+            max_length=99,
+            description="Every backup of the grid on that day or later, once, first asked first.",
+        ),
+    ]

@@ -1,7 +1,6 @@
 """One grid is given to one technician, and that ends again."""
 
 from datetime import date
-from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import select
@@ -11,26 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller, subtree
 from app.auth.queries import technician_works_in
 from app.core.db import is_broken
-from app.core.errors import Conflict, Invalid, NotFound, SameIdOtherContent
-from app.core.i18n import Words
+from app.core.errors import Conflict, NotFound, SameIdOtherContent
 from app.grids import directory, queries
 from app.grids.models import Grid, GridMembership
 from app.grids.rules import MembershipKind
-
-
-class PrimaryTaken(Conflict):
-    """A grid has one primary at a time."""
-
-    slug = "primary-taken"
-    title: ClassVar[Words] = Words(
-        zh="该网格在此期间已有主责人员", en="This grid already has a primary in that time"
-    )
-    advice: ClassVar[Words] = Words(
-        zh="{technician_name}（{technician_code}）自 {valid_from} 起为主责；"
-        "请先结束其主责，或改为备岗。",
-        en="{technician_name} ({technician_code}) is primary from {valid_from}; end that first, "
-        "or make a backup.",
-    )
+from app.grids.rules.terms import PrimaryTaken, check_days, check_end
 
 
 async def assign(
@@ -53,10 +37,7 @@ async def assign(
     grid or technician is not in the caller's part of the organisation, Invalid when the dates are
     not in order or a loan has no end, PrimaryTaken and SameIdOtherContent.
     """
-    if valid_to is None and kind is MembershipKind.LOAN:
-        raise Invalid(errors=[{"field": "valid_to", "message": "a loan has an end"}])
-    if valid_to is not None and valid_to <= valid_from:
-        raise Invalid(errors=[{"field": "valid_to", "message": "must lie after valid_from"}])
+    check_days(kind, valid_from, valid_to)
     # Whoever gives this grid to somebody at the same moment waits here.
     grid = await queries.grid_for_change(tx, grid_id, caller)
     if not await technician_works_in(tx, technician_id, caller.org_path):
@@ -122,11 +103,6 @@ async def end(
     ).one_or_none()
     if membership is None:
         raise NotFound(membership_id=membership_id)
-    begins, ends = membership.valid_from, membership.valid_to
-    if last_excluded < begins or (ends is not None and last_excluded > ends):
-        until = f" and not after {ends}" if ends else ""
-        raise Invalid(
-            errors=[{"field": "valid_to", "message": f"must not lie before {begins}{until}"}]
-        )
+    check_end(membership.valid_from, membership.valid_to, last_excluded)
     membership.valid_to = last_excluded
     return membership

@@ -3,7 +3,8 @@
 from fastapi import APIRouter
 
 from app.territory.routes.contracts import router as contracts
+from app.territory.routes.memberships import router as memberships
 
 router = APIRouter(prefix="/v1", tags=["territory"])
-for topic in (contracts,):
+for topic in (contracts, memberships):
     router.include_router(topic)
