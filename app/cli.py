@@ -22,7 +22,7 @@ cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
 
-grids = typer.Typer(no_args_is_help=True, help="Grids: import layers.")
+grids = typer.Typer(no_args_is_help=True, help="Grids: import layers, let addresses follow.")
 cli.add_typer(grids, name="grids")
 
 
@@ -233,6 +233,18 @@ def import_grids(
         skip_refused=skip_refused,
         dry_run=dry_run,
     )
+
+
+@grids.command("relocate")
+def relocate_addresses() -> None:
+    """Let the customers' addresses follow the map, with a bar; workers do the same by themselves.
+
+    Stopped in the middle, it goes on where it was.
+    """
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.territory.command import relocate
+
+    relocate(Settings())
 
 
 @cli.command("import-orders")

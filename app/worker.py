@@ -20,6 +20,7 @@ from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
 from app.ordering import jobs as ordering
+from app.territory import jobs as territory
 from app.visits import jobs as visits
 
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
@@ -27,12 +28,15 @@ HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
+    "map.changed": [territory.map_changed],
+    "addresses.loaded": [territory.addresses_loaded],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
     (20.0, dispatch.place_waiting),
+    (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
     (600.0, auth.forget_sign_ins),
 ]

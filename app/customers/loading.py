@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.core import cells, loading
+from app.core import cells, jobs, loading
 from app.core.cells import COORDSYS, LAT, LON
 from app.core.files import Column, CsvFile, Made
 from app.core.loading import Report, Staging, Target
@@ -57,6 +57,14 @@ _KEEP_SWITCH = """
 """
 
 
+# Grids' lists speak for addresses of a district, which is that of the customer's org unit.
+_OF_ANOTHER_UNIT = """
+    SELECT a.id FROM {staged} AS s JOIN customer AS held ON held.code = s.code
+    JOIN org_unit AS u ON u.code = s.org_unit JOIN service_address AS a ON a.customer_id = held.id
+    WHERE NOT s.passed_over AND held.org_unit_id <> u.id
+"""
+
+
 async def load_customers(
     tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
 ) -> Report:
@@ -76,7 +84,10 @@ async def load_customers(
     )
     if "do_not_disturb" in staged.present:
         await staged.run(_KEEP_SWITCH)
+    moved = await _queue(staged, _OF_ANOTHER_UNIT)
     await staged.merge(_CUSTOMER)
+    if moved:
+        await jobs.tell(tx, "addresses.loaded")
     return await _reported(tx, staged, "customer")
 
 
@@ -112,6 +123,27 @@ _ADDRESS = Target(
 )
 
 
+# What decides in which grid an address lies: its grid is found anew when any of it changes.
+_PLACE = ("point", "locality", "building", "standard_address")
+_MOVED = """
+    SELECT held.id FROM {{staged}} AS s JOIN service_address AS held ON held.code = s.code
+    JOIN customer AS c ON c.code = s.customer
+    WHERE held.customer_id <> c.id {differs}
+"""
+_NEW = """
+    SELECT a.id FROM {staged} AS s JOIN service_address AS a ON a.code = s.code
+    WHERE s.became = 'i'
+"""
+
+
+def _moved(staged: Staging) -> str:
+    """Write the query for the known addresses whose place a file is about to change."""
+    present = [name for name in _PLACE if name in staged.present]
+    return _MOVED.format(
+        differs="".join(f" OR held.{name} IS DISTINCT FROM s.{name}" for name in present)
+    )
+
+
 async def load_addresses(
     tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
 ) -> Report:
@@ -123,7 +155,10 @@ async def load_addresses(
     await staged.refuse_repeated("code")
     await staged.refuse_unknown("customer", "customer")
     staged.settle(skip_refused=skip_refused)
+    moved = await _queue(staged, _moved(staged))
     await staged.merge(_ADDRESS)
+    if moved + await _queue(staged, _NEW):
+        await jobs.tell(tx, "addresses.loaded")
     return await _reported(tx, staged, "service_address")
 
 
@@ -209,6 +244,16 @@ async def load_contacts(
     staged.settle(skip_refused=skip_refused)
     await staged.merge(_CONTACT)
     return await _reported(tx, staged, "interaction")
+
+
+async def _queue(staged: Staging, find: str) -> int:
+    """Queue the addresses that a query finds, for their grids to be found; tell how many."""
+    ((count,),) = await staged.run(
+        f"WITH found AS ({find}), queued AS ("  # noqa: S608 - text of our own
+        " INSERT INTO address_to_locate (service_address_id) SELECT id FROM found ORDER BY id"
+        " ON CONFLICT DO NOTHING RETURNING 1) SELECT count(*) FROM queued"
+    )
+    return int(count)
 
 
 async def _reported(tx: AsyncSession, staged: Staging, table: str) -> Report:

@@ -10,6 +10,7 @@ from app.core.jobs import Worker
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.service.again import place_again
+from app.grids import locating
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State, UnplacedReason
@@ -64,6 +65,8 @@ async def _place(worker: Worker, action: str, *conditions: Any, skip_locked: boo
     """Place up to a batch of orders in one transaction; return how many there were."""
     async with worker.database.begin() as tx:
         audit.acting(tx, action)
+        # The map comes first: whoever changes it may want rows that are locked below.
+        await locating.for_keeps(tx)
         orders = await workorders.all_for_change(
             tx, *conditions, limit=BATCH, skip_locked=skip_locked
         )

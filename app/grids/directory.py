@@ -31,14 +31,22 @@ from app.grids.rules import GridKind, GridStage, MembershipKind
 
 
 class KnownGrid(NamedTuple):
-    """A grid with the stage it has today, and its shape now as WKB in WGS-84 (None: none now)."""
+    """A grid with the stage and the shape it has at a moment, by its org unit's clock.
+
+    `shaped_from`, `shaped_to`, `area_m2` and `wkb` (WGS-84) are the shape's; None: it has none.
+    """
 
     id: UUID
     org_unit_id: UUID
     code: str
     name: str
     kind: GridKind
+    version: int
+    retired_at: datetime | None
     stage: GridStage
+    shaped_from: datetime | None
+    shaped_to: datetime | None
+    change_id: UUID | None
     area_m2: float | None
     wkb: bytes | None
 
@@ -63,44 +71,65 @@ def stage_at(now: datetime) -> ColumnElement[GridStage]:
     return func.coalesce(in_force, GridStage.NONE)
 
 
-def _grids(caller: Caller, now: datetime, *, shaped: bool) -> Select[Any]:
-    wkb = func.ST_AsBinary(GridBoundary.boundary) if shaped else null()
+def _grids(
+    caller: Caller, now: datetime, *, shaped: bool, at: datetime | None = None
+) -> Select[Any]:
+    """Read grids as they are `now`, or those that had a shape `at` a moment as they were then."""
+    shape = and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_to.is_(None))
+    if at is not None:
+        until = or_(GridBoundary.valid_to.is_(None), GridBoundary.valid_to > at)
+        shape = and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_from <= at, until)
+    columns: list[Any] = [
+        Grid.id,
+        Grid.org_unit_id,
+        Grid.code,
+        Grid.name,
+        Grid.kind,
+        Grid.version,
+        Grid.retired_at,
+        stage_at(at or now).label("stage"),
+        GridBoundary.valid_from.label("shaped_from"),
+        GridBoundary.valid_to.label("shaped_to"),
+        GridBoundary.change_id,
+        GridBoundary.area_m2,
+        (func.ST_AsBinary(GridBoundary.boundary) if shaped else null()).label("wkb"),
+    ]
     return (
-        select(
-            Grid.id,
-            Grid.org_unit_id,
-            Grid.code,
-            Grid.name,
-            Grid.kind,
-            stage_at(now).label("stage"),
-            GridBoundary.area_m2,
-            wkb.label("wkb"),
-        )
+        select(*columns)
         .join(OrgUnit, OrgUnit.id == Grid.org_unit_id)
-        .outerjoin(
-            GridBoundary,
-            and_(GridBoundary.grid_id == Grid.id, GridBoundary.valid_to.is_(None)),
-        )
-        .where(subtree(Grid.org_unit_id, caller), Grid.retired_at.is_(None))
+        .join(GridBoundary, shape, isouter=at is None)
+        .where(subtree(Grid.org_unit_id, caller))
     )
 
 
-async def must_know(session: AsyncSession, grid_id: UUID, caller: Caller) -> None:
-    """Raise NotFound unless a grid is of the caller's part of the organisation, and not retired."""
-    known = select(Grid.id).where(
-        Grid.id == grid_id, subtree(Grid.org_unit_id, caller), Grid.retired_at.is_(None)
-    )
+async def must_know(
+    session: AsyncSession, grid_id: UUID, caller: Caller, *, retired: bool = False
+) -> None:
+    """Raise NotFound unless a grid is of the caller's part of the organisation.
+
+    One that is retired is not found either, unless `retired` asks for its past.
+    """
+    known = select(Grid.id).where(Grid.id == grid_id, subtree(Grid.org_unit_id, caller))
+    if not retired:
+        known = known.where(Grid.retired_at.is_(None))
     if await session.scalar(known) is None:
         raise NotFound(grid_id=grid_id)
 
 
 async def one_grid(
-    session: AsyncSession, grid_id: UUID, caller: Caller, *, now: datetime
+    session: AsyncSession,
+    grid_id: UUID,
+    caller: Caller,
+    *,
+    now: datetime,
+    at: datetime | None = None,
 ) -> KnownGrid:
-    """Read a grid of the caller's part of the organisation. Raises NotFound."""
-    row = (
-        await session.execute(_grids(caller, now, shaped=True).where(Grid.id == grid_id))
-    ).one_or_none()
+    """Read a grid of the caller's part of the organisation, one that is retired too.
+
+    With `at` as it was at a moment. Raises NotFound, also when it had no shape then.
+    """
+    statement = _grids(caller, now, shaped=True, at=at).where(Grid.id == grid_id)
+    row = (await session.execute(statement)).one_or_none()
     if row is None:
         raise NotFound(grid_id=grid_id)
     return KnownGrid(**row._mapping)
@@ -114,9 +143,15 @@ async def grid_page(
     size: int,
     after: str | None,
     shaped: bool,
+    at: datetime | None = None,
 ) -> list[KnownGrid]:
-    """Read a page of grids by code, with one row more if there is a next page."""
-    statement = _grids(caller, now, shaped=shaped).order_by(Grid.code).limit(size + 1)
+    """Read a page of grids by code, with one row more if there is a next page.
+
+    With `at` they are those of that moment, since retired or not.
+    """
+    statement = _grids(caller, now, shaped=shaped, at=at).order_by(Grid.code).limit(size + 1)
+    if at is None:
+        statement = statement.where(Grid.retired_at.is_(None))
     if after is not None:
         statement = statement.where(Grid.code > after)
     return [KnownGrid(**row._mapping) for row in await session.execute(statement)]
@@ -145,6 +180,7 @@ class KnownBoundary(NamedTuple):
     area_m2: float
     source: str
     notes: list[dict[str, Any]]
+    change_id: UUID | None
     wkb: bytes
 
 
@@ -155,6 +191,7 @@ _HISTORY = select(
     GridBoundary.area_m2,
     GridBoundary.source,
     GridBoundary.notes,
+    GridBoundary.change_id,
     func.ST_AsBinary(GridBoundary.boundary).label("wkb"),
 ).order_by(GridBoundary.valid_from.desc(), GridBoundary.id.desc())
 
@@ -212,10 +249,13 @@ _MEMBERSHIPS = (
 )
 
 
-async def memberships_of_grid(session: AsyncSession, grid_id: UUID) -> list[KnownMembership]:
+async def memberships_of_grid(
+    session: AsyncSession, grid_id: UUID, *, at: datetime | None = None
+) -> list[KnownMembership]:
     """List who has looked, looks and will look after a grid: primaries first, then by rank.
 
-    Backups stand in the order in which they are asked.
+    Backups stand in the order in which they are asked. With `at` they are those who belonged to it
+    on the local day of that moment.
     """
     statement = _MEMBERSHIPS.where(GridMembership.grid_id == grid_id).order_by(
         GridMembership.kind.desc(),
@@ -223,6 +263,12 @@ async def memberships_of_grid(session: AsyncSession, grid_id: UUID) -> list[Know
         GridMembership.valid_from,
         GridMembership.technician_id,
     )
+    if at is not None:
+        day = cast(func.timezone(OrgUnit.time_zone, bindparam(None, at, TIMESTAMP(True))), Date)
+        statement = statement.join(OrgUnit, OrgUnit.id == Grid.org_unit_id).where(
+            GridMembership.valid_from <= day,
+            or_(GridMembership.valid_to.is_(None), GridMembership.valid_to > day),
+        )
     return [KnownMembership(**row._mapping) for row in await session.execute(statement)]
 
 

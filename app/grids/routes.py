@@ -5,7 +5,6 @@ from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-import numpy as np
 import shapely
 from fastapi import APIRouter, Depends, Query, Request, status
 
@@ -14,12 +13,13 @@ from app.auth.queries import org_unit_coded, technician_works_in
 from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
 from app.core.errors import NotFound, TooLarge
-from app.core.geo import CoordSys, from_wgs84
-from app.core.http import Code, Now
+from app.core.geo import CoordSys
+from app.core.http import Code, Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.grids import directory, importing, layers, service
 from app.grids.directory import KnownBoundary, KnownGrid, MembershipSearch
 from app.grids.layers import Coverage, Layer, Limits
+from app.grids.layers.writing import coordinates
 from app.grids.models import GridMembership
 from app.grids.rules import GridKind
 from app.grids.schemas import (
@@ -31,6 +31,7 @@ from app.grids.schemas import (
     FeatureOut,
     FindingOut,
     Geometry,
+    GridDetailOut,
     GridOut,
     GridPage,
     HoleOut,
@@ -51,6 +52,7 @@ GridSupervisor = Annotated[
 ]
 Declared = Annotated[CoordSys, Query(description="The coordinate system of the file.")]
 Wanted = Annotated[CoordSys, Query(description="The coordinate system of the answer.")]
+AsOf = Annotated[Moment | None, Query(description="As it was at this moment.")]
 Field = Annotated[str, Query(min_length=1, max_length=100)]
 
 
@@ -171,21 +173,7 @@ def _shown(grid: KnownGrid, coordsys: CoordSys) -> GridOut:
 
 
 def _geometry(wkb: bytes, coordsys: CoordSys) -> Geometry:
-    def convert(points: Any) -> Any:
-        return np.column_stack(from_wgs84(points[:, 0], points[:, 1], coordsys))
-
-    shape = shapely.transform(shapely.from_wkb(wkb), convert)
-    return Geometry(
-        type="MultiPolygon",
-        coordinates=[
-            [np.round(shapely.get_coordinates(ring), 7).tolist() for ring in _rings(polygon)]
-            for polygon in shapely.get_parts(shape)
-        ],
-    )
-
-
-def _rings(polygon: Any) -> list[Any]:
-    return [polygon.exterior, *polygon.interiors]
+    return Geometry(type="MultiPolygon", coordinates=coordinates(shapely.from_wkb(wkb), coordsys))
 
 
 @router.get("/grids", operation_id="grids_list")
@@ -194,6 +182,7 @@ async def listed(
     read: Read,
     now: Now,
     boundaries: Annotated[bool, Query(description="Give the shapes too.")] = False,
+    at: AsOf = None,
     coordsys: Wanted = CoordSys.GCJ02,
     size: PageSize = 50,
     token: PageToken = None,
@@ -201,7 +190,7 @@ async def listed(
     """List the grids of the caller's part of the organisation by code."""
     after = key_of(token, str)[0] if token else None
     found = await directory.grid_page(
-        read, reader, now=now, size=size, after=after, shaped=boundaries
+        read, reader, now=now, size=size, after=after, shaped=boundaries, at=at
     )
     rows, last = cut(found, size)
     return GridPage(
@@ -212,10 +201,23 @@ async def listed(
 
 @router.get("/grids/{grid_id}", operation_id="grids_one")
 async def one(
-    grid_id: UUID, reader: Reader, read: Read, now: Now, coordsys: Wanted = CoordSys.GCJ02
-) -> GridOut:
-    """Read a grid with its boundary."""
-    return _shown(await directory.one_grid(read, grid_id, reader, now=now), coordsys)
+    grid_id: UUID,
+    reader: Reader,
+    read: Read,
+    now: Now,
+    at: AsOf = None,
+    coordsys: Wanted = CoordSys.GCJ02,
+) -> GridDetailOut:
+    """Read a grid with its boundary and who looks after it, now or at a moment of the past.
+
+    An order's `grid_id` with `at` its `received_at` says which grid it was, and whose, years later.
+    """
+    known = await directory.one_grid(read, grid_id, reader, now=now, at=at)
+    members = await directory.memberships_of_grid(read, grid_id, at=at or now)
+    return GridDetailOut(
+        **_shown(known, coordsys).__dict__,
+        members=[NamedMembershipOut.model_validate(one) for one in members],
+    )
 
 
 @router.get("/grids/{grid_id}/boundaries", operation_id="grid_boundaries_list")
@@ -228,7 +230,7 @@ async def history(
     token: PageToken = None,
 ) -> BoundaryPage:
     """List the shapes that a grid has and had, newest first."""
-    await directory.must_know(read, grid_id, reader)
+    await directory.must_know(read, grid_id, reader, retired=True)
     after = key_of(token, datetime, UUID) if token else None
     found = await directory.boundary_page(read, grid_id, size=size, after=after)
     rows, last = cut(found, size)
@@ -247,7 +249,7 @@ def _shown_boundary(known: KnownBoundary, coordsys: CoordSys) -> BoundaryOut:
 @router.get("/grids/{grid_id}/memberships", operation_id="grid_memberships_list")
 async def memberships(grid_id: UUID, reader: Reader, read: Read) -> MembershipList:
     """List who looked, looks and will look after a grid."""
-    await directory.must_know(read, grid_id, reader)
+    await directory.must_know(read, grid_id, reader, retired=True)
     rows = await directory.memberships_of_grid(read, grid_id)
     return MembershipList(memberships=[NamedMembershipOut.model_validate(row) for row in rows])
 

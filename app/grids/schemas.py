@@ -81,10 +81,21 @@ class GridOut(Answer):
     code: str
     name: str
     kind: GridKind
-    stage: GridStage = Field(description="What it is today: see the grid's contracts.")
+    version: int = Field(description="Say it when you redraw, so that nobody is overruled.")
+    retired_at: datetime | None
+    stage: GridStage = Field(description="On the day asked about: see the grid's contracts.")
+    shaped_from: datetime | None = Field(description="Since when it has this boundary.")
+    shaped_to: datetime | None
+    change_id: UUID | None = Field(description="The change that gave it this boundary.")
     area_m2: float | None
     coordsys: CoordSys
     boundary: Geometry | None
+
+
+class GridDetailOut(GridOut):
+    """A grid with who belongs to it on the day asked about, primaries first, whatever weekday."""
+
+    members: list["NamedMembershipOut"]
 
 
 class GridPage(Answer):
@@ -103,6 +114,7 @@ class BoundaryOut(Answer):
     area_m2: float
     source: str
     notes: list[FindingOut] = Field(description="What its import repaired, merged or dropped.")
+    change_id: UUID | None = Field(description="The change that brought it.")
     coordsys: CoordSys
     boundary: Geometry
 

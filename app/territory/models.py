@@ -1,5 +1,6 @@
 """Which grid each customer's address belongs to."""
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, Index, text
@@ -33,3 +34,18 @@ class AddressGrid(Base):
     drawn_grid_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid.id"))
     listed: Mapped[bool]
     near_border: Mapped[bool]
+
+
+class GridRelocation(Base):
+    """How far the addresses have followed a change of the map; no row: they have not begun.
+
+    `addresses` are those that were queued or located anew, times are real ones (UTC). A change
+    with few addresses is done when it is made.
+    """
+
+    __tablename__ = "grid_relocation"
+
+    change_id: Mapped[UUID] = mapped_column(ForeignKey("grid_change.id"), primary_key=True)
+    addresses: Mapped[int]
+    queued_at: Mapped[datetime]
+    done_at: Mapped[datetime | None]

@@ -15,6 +15,7 @@ from app.auth.rules import Caller
 from app.core.clock import wall
 from app.core.db import database_of
 from app.core.errors import NotFound
+from app.grids.rules import district_of
 from app.workorders.models import PromiseRule, WorkOrder, WorkOrderEvent
 from app.workorders.rules import CLOSED, Promise, State, UnplacedReason, WorkType
 
@@ -98,6 +99,10 @@ class Units:
     def within(self, org_path: str) -> list[UUID]:
         """List the ids of a subtree, given by the path of its top."""
         return [unit.id for unit in self.by_id.values() if unit.path.startswith(org_path)]
+
+    def may_move(self, order_unit_id: UUID, to_unit_id: UUID) -> bool:
+        """Tell whether an order may go from one unit to another: within its district."""
+        return self.by_id[to_unit_id].path.startswith(district_of(self.by_id[order_unit_id].path))
 
 
 async def org_units(

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select, text
 
 from app.core.files import FileRefused
 from app.customers.loading import (
@@ -12,7 +12,13 @@ from app.customers.loading import (
     load_customers,
     load_subscriptions,
 )
-from app.customers.models import Customer, Interaction, ServiceAddress, Subscription
+from app.customers.models import (
+    AddressToLocate,
+    Customer,
+    Interaction,
+    ServiceAddress,
+    Subscription,
+)
 from tests.make.auth import make_org_unit
 
 CUSTOMERS = "code,as_of,org_unit,name,phone,activated_on,do_not_disturb,arrears_fen\n"
@@ -165,3 +171,60 @@ async def test_a_load_leaves_one_entry_in_the_trail(real_database):
             if entry.changes[0]["table"] == "customer"
         ]
     assert [(change["operation"], change["count"]) for (change,) in changes] == [("load", 2)]
+
+
+# --- whose grid has to be found -------------------------------------------------------------------
+
+
+async def waiting(tx):
+    """The codes of the addresses whose grid has to be found, which then no longer wait."""
+    codes = await tx.scalars(
+        select(ServiceAddress.code)
+        .join(AddressToLocate, AddressToLocate.service_address_id == ServiceAddress.id)
+        .order_by(ServiceAddress.code)
+    )
+    found = list(codes)
+    await tx.execute(delete(AddressToLocate))
+    return found
+
+
+async def told(tx):
+    jobs = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'addresses.loaded'"
+    return await tx.scalar(text(jobs))
+
+
+@pytest.fixture
+async def at_home(tx):
+    await load_customers(tx, [CUSTOMERS, WANG, LI])
+    await load_addresses(tx, [ADDRESSES, HOME])
+    assert (await waiting(tx), await told(tx)) == (["A1"], 1)
+
+
+@pytest.mark.parametrize(
+    ("line", "waits"),
+    [
+        (HOME, []),
+        (HOME.replace("是", "否"), []),
+        (HOME.replace("112.6,", "112.7,"), ["A1"]),
+        (HOME.replace("碧波园,", "湖畔里,"), ["A1"]),
+        (HOME.replace(",3栋,", ",4栋,"), ["A1"]),
+        (HOME.replace("18号", "20号"), ["A1"]),
+        (HOME.replace("C1", "C2"), ["A1"]),
+        (HOME.replace("A1", "A2"), ["A2"]),
+    ],
+)
+async def test_an_address_that_is_new_or_moved_waits_for_its_grid(tx, at_home, line, waits):
+    await load_addresses(tx, [ADDRESSES, line])
+    assert await waiting(tx) == waits
+    assert await told(tx) == 1 + bool(waits)
+
+
+async def test_a_file_without_points_moves_nobody(tx, at_home):
+    await load_addresses(tx, ["code,customer,standard_address,locality\n", HOME[:-22] + "\n"])
+    assert await waiting(tx) == []
+
+
+async def test_a_customer_of_another_branch_takes_the_address_along(tx, at_home):
+    await make_org_unit(tx, code="b02")
+    await load_customers(tx, [CUSTOMERS, WANG.replace("b01", "b02")])
+    assert (await waiting(tx), await told(tx)) == (["A1"], 2)

@@ -5,6 +5,7 @@ import pytest
 from app.auth.rules import Role
 from tests.grids.conftest import boston, geo, import_layer
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
+from tests.make.redraw import Land, make_land
 
 __all__ = ["boston", "branch", "district", "geo", "import_layer", "supervisor"]
 
@@ -26,3 +27,9 @@ async def supervisor(app, tx, branch):
     """The headers of the branch's supervisor."""
     account = await make_account(tx, branch, role=Role.SUPERVISOR)
     return bearer(app, caller_for(Role.SUPERVISOR, branch, account_id=account.id))
+
+
+@pytest.fixture
+async def land(tx, app, http) -> Land:
+    """Two square grids side by side, and their supervisor."""
+    return await make_land(tx, app, http)

@@ -20,11 +20,10 @@ from app.dispatch.service.placing import (
     write_decisions,
 )
 from app.grids import locating
-from app.grids.rules import NEAR_BORDER, district_of
+from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
-from app.workorders.queries import Units
 from app.workorders.rules import WAITING, State, Step, UnplacedReason
 from app.workorders.service import take_step
 from app.workorders.whereabouts import Whereabouts
@@ -117,7 +116,7 @@ async def _find(
     at_home = []
     for order, place in zip(orders, found, strict=True):
         grid = grids.get(place.grid_id) if place.grid_id else None
-        if grid is None or not _may_move(units, order, grid.org_unit_id):
+        if grid is None or not units.may_move(order.org_unit_id, grid.org_unit_id):
             continue
         at_home.append(order.id)
         if order.grid_id is not None:
@@ -128,13 +127,6 @@ async def _find(
         if order.state is not State.LOCATED:
             await take_step(tx, order, Step.LOCATE, now=now, facts=place.facts())
     return at_home
-
-
-def _may_move(units: Units, order: WorkOrder, org_unit_id: UUID) -> bool:
-    """Tell whether an order may go to another unit: within its district, as the path begins."""
-    here = units.by_id[order.org_unit_id].path
-    there = units.by_id[org_unit_id].path
-    return there.startswith(district_of(here))
 
 
 async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> list[Asked]:

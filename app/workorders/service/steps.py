@@ -128,6 +128,43 @@ async def unplace_all(
     return relieved
 
 
+async def lie_in(
+    tx: AsyncSession,
+    order: WorkOrder,
+    grid_id: UUID | None,
+    *,
+    org_unit_id: UUID,
+    near_border: bool,
+    reason: str,
+    facts: dict[str, Any],
+    now: datetime,
+) -> None:
+    """Let a locked, open order lie in another grid, or in none, since the map has changed.
+
+    Its state and its holder stay; the event says from which grid to which. One that waits is told
+    as "workorder.freed", so that dispatch places it anew.
+    """
+    came_from = order.grid_id
+    order.grid_id, order.near_border, order.org_unit_id = grid_id, near_border, org_unit_id
+    tx.add(
+        WorkOrderEvent(
+            work_order_id=order.id,
+            at=now,
+            step=Step.LOCATE,
+            from_state=order.state,
+            to_state=order.state,
+            reason=reason,
+            facts={
+                "from_grid_id": came_from and str(came_from),
+                "grid_id": grid_id and str(grid_id),
+                **facts,
+            },
+        )
+    )
+    if order.state in rules.WAITING:
+        await jobs.tell(tx, "workorder.freed", order_id=order.id)
+
+
 def _promised(order: WorkOrder) -> dict[DayOf, Promised]:
     """Say what the order takes of whose day: nothing unless somebody holds it."""
     if order.state not in rules.HELD or order.holder_id is None or order.planned_day is None:
