@@ -3,16 +3,11 @@
 Pure: bytes in, checked and repaired boundaries and a report out; no database, no clock.
 """
 
+from app.grids.layers.codes import Code
 from app.grids.layers.coverage import Coverage, Hole, Overlap, coverage
-from app.grids.layers.findings import (
-    Code,
-    Finding,
-    LayerRefused,
-    LayerTangled,
-    LayerTooLarge,
-)
+from app.grids.layers.findings import Finding, LayerRefused, LayerTangled, LayerTooLarge
+from app.grids.layers.raw import Limits
 from app.grids.layers.reading import FeatureReport, Layer, LayerFeature, Verdict, read_layer
-from app.grids.layers.rfc7946 import Limits
 
 __all__ = [
     "Code",

@@ -1,4 +1,4 @@
-"""From the bytes of a GeoJSON file to checked, repaired and named boundaries, with a report."""
+"""From the bytes of a file to checked, repaired and named boundaries, with a report."""
 
 import unicodedata
 from collections import Counter
@@ -14,8 +14,11 @@ from shapely.geometry.base import BaseGeometry
 
 from app.core.geo import CoordSys
 from app.grids.layers import shapes
-from app.grids.layers.findings import Code, Finding
-from app.grids.layers.rfc7946 import NO_TEXT, Limits, RawFeature, clean, features, parse
+from app.grids.layers.codes import Code
+from app.grids.layers.files import read_file
+from app.grids.layers.findings import Finding
+from app.grids.layers.raw import NO_TEXT, Limits, RawFeature, clean
+from app.grids.layers.systems import to_degrees
 
 _LONGEST_NAME = 200
 # What the API takes for a code anywhere (core.http.Code).
@@ -38,13 +41,12 @@ class Verdict(StrEnum):
 class LayerFeature:
     """One grid's worth of the file: a valid MultiPolygon in WGS-84 degrees and where it is from.
 
-    `code` tells it from the others, prefix included; `properties` are those of the first of `rows`;
-    `notes` tell what was repaired, merged or dropped.
+    `code` tells it from the others, prefix included; `rows` are the features it is made of; `notes`
+    tell what was repaired, merged or dropped.
     """
 
     name: str
     code: str
-    properties: dict[str, Any]
     geometry: MultiPolygon
     area_m2: float
     rows: tuple[int, ...]
@@ -67,11 +69,18 @@ class Layer:
     """A file read: the grids it gives, and a line of report for every feature it holds.
 
     `coded` is true when the file gave the codes, false when they were made from the names.
+    `format`, `name`, `crs` and `encoding` tell how it was read, None where the format has no such
+    thing; `notes` are for the file as a whole.
     """
 
     features: tuple[LayerFeature, ...]
     report: tuple[FeatureReport, ...]
     coded: bool
+    format: str
+    name: str | None
+    crs: str | None
+    encoding: str | None
+    notes: tuple[Finding, ...]
 
     def boundaries(self) -> dict[str, MultiPolygon]:
         """The boundaries by code, as `coverage` takes them."""
@@ -106,20 +115,25 @@ def read_layer(
     name_field: str,
     code_field: str | None = None,
     prefix: str = "",
+    layer: str | None = None,
+    repair_limit: float | None = None,
     limits: Limits | None = None,
 ) -> Layer:
-    """Read a GeoJSON file given in `coordsys`, naming each grid by a property of its feature.
+    """Read a file given in `coordsys`, naming each grid by a property of its feature.
 
-    A grid's code is `prefix` and the value of the code field, or what `code_of` makes of its name
-    when no code field is chosen; rows of one code and name become one grid. A feature that cannot
-    be taken is refused in the report with every reason found, and the others go on. Raises
+    It may be GeoJSON, a zipped Shapefile or a GeoPackage; `layer` chooses among several. A grid's
+    code is `prefix` and the value of the code field, or what `code_of` makes of its name when no
+    code field is chosen; rows of one code and name become one grid. A feature that cannot be taken
+    is refused in the report with every reason found, and the others go on; so is one whose repair
+    would change its area by more than `repair_limit` percent, unless that is None. Raises
     LayerRefused or LayerTooLarge when the file as a whole cannot be read. It computes for up to
     some seconds, so callers inside an event loop hand it to a thread.
     """
     limits = limits or Limits()
-    rows = [
-        _row(raw, name_field, code_field, prefix) for raw in features(parse(data, limits), limits)
-    ]
+    columns = [name_field] if code_field is None else [name_field, code_field]
+    raw_layer = read_file(data, layer=layer, columns=columns, limits=limits)
+    to_degrees(raw_layer, coordsys, limits)
+    rows = [_row(raw, name_field, code_field, prefix) for raw in raw_layer.features]
     for row in rows:
         raw = row.raw
         if raw.findings or not shapes.believe(raw, coordsys, limits):
@@ -129,10 +143,19 @@ def read_layer(
             raw.find(Code.ALTITUDE_DROPPED, f"{raw.path}/geometry")
         if coordsys is not CoordSys.WGS84 and shapes.abroad(row.shape):
             raw.find(Code.OUTSIDE_CHINA, f"{raw.path}/geometry", coordsys=coordsys.value)
-    _make_valid(_taken(rows), coordsys, limits)
+    _make_valid(_taken(rows), coordsys, repair_limit, limits)
     _measure(_taken(rows), limits)
     grids = _merge(_taken(rows))
-    return Layer(tuple(grids), tuple(map(_report, rows)), coded=code_field is not None)
+    return Layer(
+        features=tuple(grids),
+        report=tuple(map(_report, rows)),
+        coded=code_field is not None,
+        format=raw_layer.format,
+        name=raw_layer.name,
+        crs=raw_layer.crs,
+        encoding=raw_layer.encoding,
+        notes=tuple(raw_layer.notes),
+    )
 
 
 def _in_codes(sign: str) -> bool:
@@ -194,7 +217,9 @@ def _label(raw: RawFeature, field: str) -> str | None:
     return text
 
 
-def _make_valid(rows: list[_Row], coordsys: CoordSys, limits: Limits) -> None:
+def _make_valid(
+    rows: list[_Row], coordsys: CoordSys, repair_limit: float | None, limits: Limits
+) -> None:
     """Repair what is invalid and bring every shape to WGS-84.
 
     Repair comes first, in the coordinates as drawn: there, rings that touch do so exactly, and the
@@ -207,7 +232,7 @@ def _make_valid(rows: list[_Row], coordsys: CoordSys, limits: Limits) -> None:
     rows = _taken(rows)
     for row, valid in zip(rows, shapely.is_valid(_shapes(rows)).tolist(), strict=True):
         if not valid:
-            _repair(row)
+            _repair(row, repair_limit)
     rows = _taken(rows)
     kept = shapes.in_wgs84(_shapes(rows), coordsys, limits)
     # Bending the edges can make a near touch a touch; that needs no words, only mending.
@@ -217,7 +242,7 @@ def _make_valid(rows: list[_Row], coordsys: CoordSys, limits: Limits) -> None:
         row.shape, row.area_m2 = shape, area
 
 
-def _repair(row: _Row) -> None:
+def _repair(row: _Row, limit: float | None) -> None:
     crossings = shapes.past_repair(row.shape)
     if crossings is not None:
         row.refuse(Code.TANGLED, meetings=crossings)
@@ -226,18 +251,21 @@ def _repair(row: _Row) -> None:
     mended = shapes.mend(row.shape)
     before, after = shapes.area_m2(shapes.shapes_of([row.shape, mended])).tolist()
     row.shape = mended
-    if after >= shapes.LEAST_M2:  # Else nothing is left, and it will be refused for that.
-        row.raw.find(
-            Code.REPAIRED,
-            f"{row.raw.path}/geometry",
-            why_zh=why.zh,
-            why_en=why.en,
-            lon=lon,
-            lat=lat,
-            area_before_m2=round(before, 2),
-            area_after_m2=round(after, 2),
-            change=_change(before, after),
-        )
+    if after < shapes.LEAST_M2:  # Nothing is left, and it will be refused for that.
+        return
+    facts: dict[str, Any] = {
+        "why_zh": why.zh,
+        "why_en": why.en,
+        "lon": lon,
+        "lat": lat,
+        "area_before_m2": round(before, 2),
+        "area_after_m2": round(after, 2),
+        "change": _change(before, after),
+    }
+    if limit is not None and abs(facts["change"]) * 100 > limit:
+        row.refuse(Code.REPAIR_TOO_GREAT, **facts, limit_percent=limit)
+    else:
+        row.raw.find(Code.REPAIRED, f"{row.raw.path}/geometry", **facts)
 
 
 def _change(before: float, after: float) -> float:
@@ -289,7 +317,6 @@ def _grid(group: list[_Row]) -> LayerFeature | None:
     return LayerFeature(
         name=first.name or "",
         code=first.code or "",
-        properties=first.raw.properties or {},
         geometry=whole,
         area_m2=area,
         rows=tuple(row.raw.index for row in group),

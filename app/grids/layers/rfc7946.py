@@ -6,49 +6,16 @@ geojson-pydantic was weighed and is too lax for input by hand ("39.9" as a numbe
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from app.core.geo import Floats
-from app.grids.layers.findings import Code, Finding, LayerRefused, LayerTooLarge
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a layer may be; the defaults hold a province's 5,000 grids with 60 vertices each."""
-
-    bytes: int = 16 * 1024 * 1024
-    features: int = 10_000
-    vertices: int = 300_000
-    depth: int = 24
-    # Degrees of latitude between which grids may lie; outside, the axes are taken for swapped.
-    latitudes: tuple[float, float] = (-60.0, 72.0)
-    area_km2: float = 250_000.0
-
-
-@dataclass(slots=True)
-class RawFeature:
-    """One feature as written: `polygons` are lists of rings, each (n, 2) degrees as in the file."""
-
-    index: int
-    path: str
-    id: str | int | float | None = None
-    # None when it is already said that there are none to read a name from.
-    properties: dict[str, Any] | None = field(default_factory=dict)
-    polygons: list[list[Floats]] = field(default_factory=list)
-    altitudes: bool = False
-    findings: list[Finding] = field(default_factory=list)
-
-    def find(self, code: Code, path: str, /, **facts: Any) -> None:
-        """Note a finding; ten of a feature are enough to mend it by."""
-        if len(self.findings) < 10:
-            self.findings.append(Finding(code, path, facts))
-
+from app.grids.layers.codes import Code
+from app.grids.layers.findings import Finding, LayerRefused, LayerTooLarge
+from app.grids.layers.raw import Limits, RawFeature, clean
 
 GEOMETRIES = (
     "Point",
@@ -65,10 +32,9 @@ _FOREIGN = {
     "Feature": ("coordinates", "geometries", "features"),
     "geometry": ("geometry", "properties", "features"),
 }
-# The systems of degrees that `crs`, which GeoJSON had before RFC 7946, may name. CGCS2000 (4490)
-# differs from WGS-84 by centimetres.
-_DEGREES = re.compile(r"(CRS:?84h?|EPSG:[\d.]*:?(4326|4979|4490))$", re.IGNORECASE)
-
+# The forms in which `crs` names degrees as GeoJSON has them, and systems of the EPSG register.
+_CRS84 = re.compile(r"(urn:ogc:def:crs:OGC:[\d.]*:)?CRS:?84h?", re.IGNORECASE)
+_EPSG = re.compile(r"(urn:(?:x-)?ogc:def:crs:)?EPSG:(?:[\d.]*:)?(?P<number>\d{4,6})", re.IGNORECASE)
 
 # Bytes counted at a time.
 _PIECE = 1 << 20
@@ -103,26 +69,12 @@ def shown(value: Any) -> str:
     return clean(value if isinstance(value, str) else json.dumps(value))
 
 
-# Unicode's categories of control characters and of half characters (lone surrogates).
-NO_TEXT = ("Cc", "Cs")
-
-
-def clean(text: str, longest: int = 40) -> str:
-    """Shorten text from a file and take out what cannot be stored or printed, to be shown."""
-    text = text if len(text) <= longest else text[: longest - 1] + "…"
-    return "".join("\ufffd" if unicodedata.category(sign) in NO_TEXT else sign for sign in text)
-
-
 def parse(data: bytes, limits: Limits) -> Any:
     """Read the JSON text of a layer, having counted first what reading it would cost.
 
-    Raises LayerTooLarge for bytes, vertices or depth beyond the limits, and LayerRefused for what
-    is not UTF-8 or not JSON.
+    Raises LayerTooLarge for values or depth beyond the limits, and LayerRefused for what is not
+    UTF-8 or not JSON.
     """
-    if len(data) > limits.bytes:
-        raise LayerTooLarge(
-            Finding(Code.TOO_MANY_BYTES, "", {"found": len(data), "limit": limits.bytes})
-        )
     try:
         text = data.decode("utf-8-sig")  # Windows editors put a byte order mark; it may be ignored.
     except UnicodeDecodeError as error:
@@ -186,7 +138,6 @@ def features(document: Any, limits: Limits) -> Iterator[RawFeature]:
         yield root
         return
     _check_object(root, document, "", ("FeatureCollection", "Feature"), "FeatureCollection")
-    _check_crs(document)
     rows = document.get("features")
     if not isinstance(rows, list):
         root.find(Code.FEATURES_WRONG, "/features", found=shown(rows))
@@ -226,14 +177,21 @@ def _check_object(
         feature.find(Code.BBOX_WRONG, f"{path}/bbox")
 
 
-def _check_crs(document: dict[str, Any]) -> None:
-    crs = document.get("crs")
+def declared_crs(document: Any) -> str | None:
+    """Return the system a document's `crs` names: a member of GeoJSON before RFC 7946.
+
+    Degrees are None; anything else is given as `EPSG:` and its number. Raises LayerRefused where
+    that is not what it says: a link, a name of another authority, or something broken.
+    """
+    crs = document.get("crs") if isinstance(document, dict) else None
     if crs is None:
-        return
+        return None
     properties = crs.get("properties") if isinstance(crs, dict) else None
     name = properties.get("name") if isinstance(properties, dict) else None
-    if not isinstance(name, str) or not _DEGREES.search(name):
-        raise LayerRefused(Finding(Code.NOT_DEGREES, "/crs", {"crs": shown(name or crs)}))
+    named = _EPSG.fullmatch(name) if isinstance(name, str) else None
+    if named is None and not (isinstance(name, str) and _CRS84.fullmatch(name)):
+        raise LayerRefused(Finding(Code.CRS_UNKNOWN, "/crs", {"crs": shown(name or crs)}))
+    return f"EPSG:{named['number']}" if named else None
 
 
 def _read_bare(feature: RawFeature, geometry: dict[str, Any]) -> int:

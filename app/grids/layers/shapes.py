@@ -13,8 +13,9 @@ from shapely.geometry.base import BaseGeometry
 
 from app.core.geo import EAST, NORTH, SOUTH, WEST, CoordSys, Floats, edge_area_m2, to_wgs84
 from app.core.i18n import Words
-from app.grids.layers.findings import Code, Finding, LayerTooLarge
-from app.grids.layers.rfc7946 import Limits, RawFeature
+from app.grids.layers.codes import Code
+from app.grids.layers.findings import Finding, LayerTooLarge
+from app.grids.layers.raw import Limits, RawFeature
 
 Shapes = NDArray[np.object_]
 
