@@ -14,7 +14,7 @@ from app.core.cluster import ClusterFailed, PostgresMissing
 from app.core.errors import Problem
 from app.core.geo import CoordSys
 from app.core.settings import Settings
-from app.grids.rules import GridKind
+from app.grids.rules import GridKind, ImportMode
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,7 +22,7 @@ cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
 
-grids = typer.Typer(no_args_is_help=True, help="Grids: import layers, let addresses follow.")
+grids = typer.Typer(no_args_is_help=True, help="Grids: layers in and out, addresses that follow.")
 cli.add_typer(grids, name="grids")
 
 
@@ -208,31 +208,46 @@ def demo(
 
 @grids.command("import")
 def import_grids(
-    file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A GeoJSON layer.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, help="GeoJSON, a zipped Shapefile or a GeoPackage."
+        ),
+    ],
     coordsys: Annotated[CoordSys, typer.Option(help="The coordinate system of the file.")],
     name_field: Annotated[str, typer.Option(help="The property that names a grid.")],
     org_unit: Annotated[str, typer.Option(help="The code of the org unit that gets the grids.")],
     code_field: Annotated[str | None, typer.Option(help="The property that is its code.")] = None,
     prefix: Annotated[str, typer.Option(help="Put before each code.")] = "",
+    layer: Annotated[str | None, typer.Option(help="Which of several layers in the file.")] = None,
     kind: GridKind = GridKind.COMPOUND,
+    mode: Annotated[
+        ImportMode, typer.Option(help="Replace retires the unit's grids not in the file.")
+    ] = ImportMode.MERGE,
+    accept_repair: Annotated[
+        bool, typer.Option("--accept-repair", help="Repair whatever it does to an area.")
+    ] = False,
     skip_refused: Annotated[bool, typer.Option(help="Leave out what must be refused.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only report what it would do.")] = False,
 ) -> None:
     """Import a layer of grids and report on each feature, on overlaps and on gaps."""
-    from app.grids.command import import_file
+    import app.tables  # noqa: F401 - a change's foreign keys reach into rooms above
+    from app.grids.command import Options, import_file
 
-    import_file(
-        Settings(),
-        file,
+    options = Options(
         coordsys=coordsys,
         name_field=name_field,
         code_field=code_field,
         org_unit_code=org_unit,
         prefix=prefix,
+        layer=layer,
         kind=kind,
+        mode=mode,
+        accept_repair=accept_repair,
         skip_refused=skip_refused,
         dry_run=dry_run,
     )
+    import_file(Settings(), file, options)
 
 
 @grids.command("relocate")

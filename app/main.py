@@ -18,6 +18,7 @@ from app.core.settings import Settings
 from app.customers.routes import router as customers_router
 from app.dispatch.routes import router as dispatch_router
 from app.grids.address_routes import router as grid_addresses_router
+from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
 from app.ordering.routes import router as ordering_router
 from app.sales.routes import router as sales_router
@@ -38,6 +39,7 @@ ROUTERS = (
     catalog_router,
     terminals_router,
     territory_router,
+    layers_router,  # before the grids: `export` is not the id of one
     grids_router,
     grid_addresses_router,
     workorders_router,

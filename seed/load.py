@@ -160,8 +160,7 @@ async def _organisation(tx: AsyncSession, city: City) -> Report:
 async def _grids(tx: AsyncSession, city: City) -> Report:
     created = reshaped = unchanged = 0
     for branch in BRANCHES:
-        unit_id = await tx.scalar(select(OrgUnit.id).where(OrgUnit.code == branch))
-        assert unit_id is not None
+        unit = (await tx.scalars(select(OrgUnit).where(OrgUnit.code == branch))).one()
         imported = await importing.write_layer(
             tx,
             read_layer(
@@ -170,9 +169,12 @@ async def _grids(tx: AsyncSession, city: City) -> Report:
                 name_field="name",
                 code_field="code",
             ),
-            org_unit_id=unit_id,
-            kind=GridKind.COMPOUND,
-            source="seed",
+            importing.Wanted(
+                org_unit=unit,
+                coordsys=CoordSys.GCJ02,
+                kind=GridKind.COMPOUND,
+                file=f"{branch}.geojson",
+            ),
             now=datetime.combine(city.founded, time.min, ZONE),
         )
         created += len(imported.created)

@@ -1,7 +1,9 @@
-"""`yingwei grids import`: the same import as over HTTP, with its report as tables."""
+"""`yingwei grids import` and `export`: the same as over HTTP, with the report as tables."""
 
 import asyncio
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -13,76 +15,119 @@ from app.core.clock import clock_from
 from app.core.db import open_database
 from app.core.errors import NotFound
 from app.core.geo import CoordSys
+from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
 from app.grids import importing
 from app.grids.layers import Coverage, Layer, Verdict, coverage, read_layer
-from app.grids.rules import GridKind
+from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode
 
 MOST_LINES = 40
 
 
-def import_file(
-    settings: Settings,
-    file: Path,
-    *,
-    coordsys: CoordSys,
-    name_field: str,
-    code_field: str | None,
-    org_unit_code: str,
-    prefix: str,
-    kind: GridKind,
-    skip_refused: bool,
-    dry_run: bool,
-) -> None:
-    """Import a GeoJSON file into the settings' database and print what became of each feature.
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a file is to be read and imported; see `layers.read_layer` and `importing.Wanted`."""
+
+    coordsys: CoordSys
+    name_field: str
+    code_field: str | None
+    org_unit_code: str
+    prefix: str
+    layer: str | None
+    kind: GridKind
+    mode: ImportMode
+    accept_repair: bool
+    skip_refused: bool
+    dry_run: bool
+
+    def reading(self) -> dict[str, Any]:
+        """What the change remembers of how the file was read."""
+        fields = ("name_field", "code_field", "prefix", "layer", "accept_repair")
+        return {name: getattr(self, name) for name in fields}
+
+
+def import_file(settings: Settings, file: Path, options: Options) -> None:
+    """Import a file into the settings' database and print what became of each feature.
 
     A dry run prints the same and writes nothing. Raises what `layers.read_layer` and
     `importing.write_layer` raise, and NotFound for an unknown org unit; then nothing is imported.
     """
-    console = Console()
-    with console.status("reading and comparing the boundaries"):
-        layer = read_layer(
-            file.read_bytes(),
-            coordsys=coordsys,
-            name_field=name_field,
-            code_field=code_field,
-            prefix=prefix,
-        )
-        compared = coverage(layer.boundaries())
-    _tell(console, layer, compared)
+    asyncio.run(_import(settings, file.name, file.read_bytes(), options))
 
-    async def write() -> importing.Imported:
-        database = open_database(settings)
-        database.before_commit = audit.record
-        try:
-            async with database.begin() as tx:
-                audit.acting(tx, "command_line_grids_import")
-                unit = await tx.scalar(select(OrgUnit.id).where(OrgUnit.code == org_unit_code))
-                if unit is None:
-                    raise NotFound(org_unit_code=org_unit_code)
-                return await importing.write_layer(
-                    tx,
-                    layer,
-                    org_unit_id=unit,
-                    kind=kind,
-                    source=f"import:{file.name}:{coordsys.value}",
-                    now=clock_from(settings.clock).now(),
-                    skip_refused=skip_refused,
-                    dry_run=dry_run,
-                )
-        finally:
-            await database.close()
 
-    done = asyncio.run(write())
+async def _import(settings: Settings, file: str, data: bytes, options: Options) -> None:
+    console, now = Console(), clock_from(settings.clock).now()
+    database = open_database(settings)
+    database.before_commit = audit.record
+    try:
+        async with database.read() as read:
+            unit = await read.scalar(select(OrgUnit).where(OrgUnit.code == options.org_unit_code))
+            parameters = await parameters_in_force(read)
+        if unit is None:
+            raise NotFound(org_unit_code=options.org_unit_code)
+        limit = parameters.number(REPAIR_LIMIT, now, unit.path)
+        with console.status("reading and comparing the boundaries"):
+            layer = read_layer(
+                data,
+                coordsys=options.coordsys,
+                name_field=options.name_field,
+                code_field=options.code_field,
+                prefix=options.prefix,
+                layer=options.layer,
+                repair_limit=None if options.accept_repair else limit,
+            )
+            compared = coverage(layer.boundaries())
+        _tell(console, layer, compared)
+        async with database.begin() as tx:
+            audit.acting(tx, "command_line_grids_import")
+            done = await importing.write_layer(
+                tx,
+                layer,
+                importing.Wanted(
+                    org_unit=unit,
+                    coordsys=options.coordsys,
+                    kind=options.kind,
+                    mode=options.mode,
+                    file=file,
+                    skip_refused=options.skip_refused,
+                    dry_run=options.dry_run,
+                    reading=options.reading(),
+                ),
+                now=now,
+            )
+    finally:
+        await database.close()
+    _tell_done(console, done, dry_run=options.dry_run)
+
+
+def _tell_done(console: Console, done: importing.Imported, *, dry_run: bool) -> None:
+    for note in done.notes:
+        console.print(f"[yellow]{note['en']}[/yellow]")
     console.print(
         f"{len(done.created)} grids created, {len(done.reshaped)} reshaped,"
-        f" {len(done.unchanged)} unchanged, {len(done.renamed)} renamed"
-        + (" (dry run: nothing was written)" if dry_run else "")
+        f" {len(done.unchanged)} unchanged, {len(done.renamed)} renamed,"
+        f" {len(done.retired)} retired" + (" (dry run: nothing was written)" if dry_run else "")
     )
+    if done.retired:
+        shown = ", ".join(done.retired[:MOST_LINES])
+        console.print(
+            f"retired, with {done.memberships_ended} memberships: {shown}"
+            + (" ..." if len(done.retired) > MOST_LINES else "")
+        )
+    if done.change_id is not None:
+        console.print(
+            f"change {done.change_id}: orders and addresses on the ground that changed are located"
+            " anew by the worker"
+        )
 
 
 def _tell(console: Console, layer: Layer, compared: Coverage) -> None:
-    """Print every feature there is something to say about, then overlaps and holes."""
+    """Print how the file was read, every feature there is something to say about, then overlaps
+    and holes."""
+    read = (layer.format, layer.name, layer.crs and layer.crs[:60], layer.encoding)
+    console.print(", ".join(filter(None, read)))
+    for note in layer.notes:
+        console.print(f"[yellow]{note.say('en')}[/yellow]")
     counts = ", ".join(f"{count} {verdict.value}" for verdict, count in layer.counts().items())
     console.print(f"{len(layer.report)} features give {len(layer.features)} grids: {counts}")
     said = [line for line in layer.report if line.findings]

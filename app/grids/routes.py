@@ -6,36 +6,32 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import shapely
-from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi import APIRouter, Depends, Query, status
 
 from app.auth.callers import Caller, caller
-from app.auth.queries import org_unit_coded, technician_works_in
+from app.auth.queries import technician_works_in
 from app.auth.rules import Role
-from app.core.db import Database, Read, Tx
-from app.core.errors import NotFound, TooLarge
+from app.core.db import Read, Tx
+from app.core.errors import NotFound
 from app.core.geo import CoordSys
-from app.core.http import Code, Moment, Now
+from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
-from app.grids import directory, importing, layers, service
+from app.grids import directory, layers, service
 from app.grids.directory import KnownBoundary, KnownGrid, MembershipSearch
-from app.grids.layers import Coverage, Layer, Limits
+from app.grids.layers import Coverage
 from app.grids.layers.writing import coordinates
 from app.grids.models import GridMembership
-from app.grids.rules import GridKind
 from app.grids.schemas import (
     BackupsIn,
     BoundaryOut,
     BoundaryPage,
     CoverageOut,
     EndIn,
-    FeatureOut,
-    FindingOut,
     Geometry,
     GridDetailOut,
     GridOut,
     GridPage,
     HoleOut,
-    ImportOut,
     MembershipIn,
     MembershipList,
     MembershipOut,
@@ -50,103 +46,12 @@ Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="gr
 GridSupervisor = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:assign"))
 ]
-Declared = Annotated[CoordSys, Query(description="The coordinate system of the file.")]
 Wanted = Annotated[CoordSys, Query(description="The coordinate system of the answer.")]
 AsOf = Annotated[Moment | None, Query(description="As it was at this moment.")]
-Field = Annotated[str, Query(min_length=1, max_length=100)]
 
 
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > limit:
-            raise TooLarge(limit=f"{limit} bytes")
-    return bytes(body)
-
-
-@router.post(
-    "/grids/import",
-    operation_id="grids_import",
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/geo+json": {"schema": {"type": "object"}}},
-        }
-    },
-)
-async def import_layer(
-    request: Request,
-    supervisor: GridSupervisor,
-    now: Now,
-    coordsys: Declared,
-    name_field: Field,
-    code_field: Annotated[str | None, Query(min_length=1, max_length=100)] = None,
-    prefix: Annotated[str, Query(max_length=32, pattern=r"^[\w.\-:/]*$")] = "",
-    org_unit_code: Annotated[Code | None, Query()] = None,
-    kind: GridKind = GridKind.COMPOUND,
-    skip_refused: bool = False,
-    dry_run: bool = False,
-) -> ImportOut:
-    """Import a GeoJSON layer of grids; with `dry_run` only report what it would do.
-
-    Nothing is imported when a feature must be refused, unless `skip_refused` leaves those out; a
-    dry run reports the refused ones beside what the others would do. Without a `code_field` the
-    codes are made from the names, with a hyphen for what a code cannot hold.
-    """
-    limits = Limits()
-    data = await _body(request, limits.bytes)
-    layer = await asyncio.to_thread(
-        layers.read_layer,
-        data,
-        coordsys=coordsys,
-        name_field=name_field,
-        code_field=code_field,
-        prefix=prefix,
-        limits=limits,
-    )
-    coverage = await asyncio.to_thread(layers.coverage, layer.boundaries())
-    # Reading and checking are done; only now does the transaction begin, and it is short.
-    database: Database = request.app.state.database
-    async with database.begin(request) as tx:
-        org_unit = await org_unit_coded(tx, org_unit_code, supervisor)
-        done = await importing.write_layer(
-            tx,
-            layer,
-            org_unit_id=org_unit.id,
-            kind=kind,
-            source=f"import:{coordsys.value}",
-            now=now,
-            skip_refused=skip_refused,
-            dry_run=dry_run,
-        )
-    return _report(layer, coverage, done, dry_run=dry_run)
-
-
-def _report(
-    layer: Layer, coverage: Coverage, done: importing.Imported, *, dry_run: bool
-) -> ImportOut:
-    return ImportOut(
-        dry_run=dry_run,
-        counts={verdict.value: count for verdict, count in layer.counts().items()},
-        created=list(done.created),
-        reshaped=list(done.reshaped),
-        unchanged=list(done.unchanged),
-        renamed=list(done.renamed),
-        features=[
-            FeatureOut(
-                index=line.index,
-                name=line.name,
-                verdict=line.verdict,
-                findings=[FindingOut(**finding.plain()) for finding in line.findings],
-            )
-            for line in layer.report
-        ],
-        coverage=_coverage(coverage),
-    )
-
-
-def _coverage(found: Coverage) -> CoverageOut:
+def coverage_out(found: Coverage) -> CoverageOut:
+    """Shape overlaps and holes for the wire."""
     return CoverageOut(
         overlaps=[OverlapOut.model_validate(overlap) for overlap in found.overlaps],
         holes=[HoleOut(beside=list(hole.beside), area_m2=hole.area_m2) for hole in found.holes],
@@ -162,7 +67,7 @@ async def coverage_now(reader: Reader, read: Read) -> CoverageOut:
         shapes: dict[str, Any] = {code: shapely.from_wkb(wkb) for code, wkb in wkbs.items()}
         return layers.coverage(shapes)
 
-    return _coverage(await asyncio.to_thread(compare))
+    return coverage_out(await asyncio.to_thread(compare))
 
 
 def _shown(grid: KnownGrid, coordsys: CoordSys) -> GridOut:

@@ -27,6 +27,7 @@ class FeatureOut(Answer):
 
     index: int
     name: str | None
+    code: str | None = Field(description="The code of the grid it is or would be.")
     verdict: Verdict
     findings: list[FindingOut]
 
@@ -53,15 +54,29 @@ class CoverageOut(Answer):
     holes: list[HoleOut]
 
 
+class FileOut(Answer):
+    """How the file was read; null where its format has no such thing."""
+
+    format: str
+    layer: str | None
+    crs: str | None = Field(description="The system it names: an EPSG code, or WKT.")
+    encoding: str | None = Field(description="The encoding of its text.")
+    findings: list[FindingOut] = Field(description="What there is to say of it as a whole.")
+
+
 class ImportOut(Answer):
     """What an import did, or would do, feature by feature."""
 
+    change_id: UUID | None = Field(description="The change it made; null when it made none.")
     dry_run: bool
+    file: FileOut
     counts: dict[str, int]
     created: list[str]
     reshaped: list[str]
     unchanged: list[str]
     renamed: list[str] = Field(description="Codes of known grids that have a new name.")
+    retired: list[str] = Field(description="Codes of grids that left the map, by `replace`.")
+    memberships_ended: int = Field(description="Of people who looked after the retired ones.")
     features: list[FeatureOut]
     coverage: CoverageOut
 

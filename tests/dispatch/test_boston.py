@@ -15,7 +15,7 @@ from app.core.geo import CoordSys
 from app.core.settings import Settings
 from app.dispatch import command
 from app.dispatch.models import SharedPoint
-from app.grids.importing import write_layer
+from app.grids.importing import Wanted, write_layer
 from app.grids.layers import read_layer
 from app.grids.models import Grid, GridMembership
 from app.grids.rules import GridKind, MembershipKind
@@ -57,9 +57,7 @@ async def test_every_request_is_taken_in_and_lands_where_the_city_says(real_data
         await write_layer(
             tx,
             layer,
-            org_unit_id=unit.id,
-            kind=GridKind.STREET,
-            source="test",
+            Wanted(org_unit=unit, coordsys=CoordSys.WGS84, kind=GridKind.STREET),
             now=datetime(2015, 1, 1, tzinfo=UTC),
         )
         grids = (await tx.scalars(select(Grid))).all()

@@ -60,7 +60,7 @@ async def test_boston_by_command_line_twice(geo, real_database, yingwei):
     trail = "SELECT changes FROM audit_entry WHERE action = 'command_line_grids_import'"
     (entry,) = await rows(real_database, trail)
     counts = {change["table"]: change["count"] for change in entry.changes}
-    assert counts == {"grid": 253, "grid_boundary": 253}
+    assert counts == {"grid": 253, "grid_boundary": 253, "grid_change": 1}
 
 
 async def test_a_dry_run_writes_nothing(real_database, yingwei):

@@ -17,7 +17,7 @@ from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.grids import make_grid
 from tests.make.races import until_waiting
 
-TABLES = ("grid", "grid_boundary", "grid_neighbour", "audit_entry")
+TABLES = ("grid", "grid_boundary", "grid_neighbour", "grid_change", "audit_entry")
 
 
 async def written(session):
@@ -257,7 +257,7 @@ async def test_the_same_shape_drawn_otherwise_is_no_change(import_layer):
 
 async def test_what_was_repaired_is_kept_with_the_shape(http, supervisor, import_layer):
     bow = [[116.4, 39.9], [116.41, 39.91], [116.41, 39.9], [116.4, 39.91], [116.4, 39.9]]
-    answer = (await import_layer(layer(feature("蝶", bow)))).json()
+    answer = (await import_layer(layer(feature("蝶", bow)), accept_repair=True)).json()
     assert answer["counts"]["repaired"] == 1
     grid_id = (await listed(http, supervisor))[0]["id"]
     history = (await http.get(f"/v1/grids/{grid_id}/boundaries", headers=supervisor)).json()

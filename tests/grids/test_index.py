@@ -100,7 +100,10 @@ async def test_postgis_says_the_same_of_every_point(tx, clock, geo, file, coords
     unit = await make_org_unit(tx)
     layer = read_layer((geo / file).read_bytes(), coordsys=coordsys, name_field=field)
     await importing.write_layer(
-        tx, layer, org_unit_id=unit.id, kind=GridKind.STREET, source="test", now=clock.now()
+        tx,
+        layer,
+        importing.Wanted(org_unit=unit, coordsys=CoordSys.WGS84, kind=GridKind.STREET),
+        now=clock.now(),
     )
     shapes = np.array(list(layer.boundaries().values()), dtype=object)
     draw = np.random.default_rng(7)

@@ -94,9 +94,7 @@ async def test_a_hole_is_not_in_the_grid(tx, clock):
     await importing.write_layer(
         tx,
         around,
-        org_unit_id=unit.id,
-        kind=GridKind.VILLAGE,
-        source="test",
+        importing.Wanted(org_unit=unit, coordsys=CoordSys.WGS84, kind=GridKind.VILLAGE),
         now=clock.now(),
     )
     assert await codes_at(tx, [(116.404, 39.904), (116.4075, 39.904)]) == [
@@ -156,7 +154,10 @@ async def boston_at(tx, precincts, clock):
     """Boston in the database; gives a function that says in which precinct each point lies."""
     unit = await make_org_unit(tx)
     await importing.write_layer(
-        tx, precincts, org_unit_id=unit.id, kind=GridKind.STREET, source="test", now=clock.now()
+        tx,
+        precincts,
+        importing.Wanted(org_unit=unit, coordsys=CoordSys.WGS84, kind=GridKind.STREET),
+        now=clock.now(),
     )
     return lambda points: codes_at(tx, points)
 

@@ -3,6 +3,7 @@
 Pure: bytes in, checked and repaired boundaries and a report out; no database, no clock.
 """
 
+from app.grids.layers import shapes
 from app.grids.layers.codes import Code
 from app.grids.layers.coverage import Coverage, Hole, Overlap, coverage
 from app.grids.layers.findings import Finding, LayerRefused, LayerTangled, LayerTooLarge
@@ -25,4 +26,5 @@ __all__ = [
     "Verdict",
     "coverage",
     "read_layer",
+    "shapes",
 ]

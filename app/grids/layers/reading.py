@@ -1,5 +1,6 @@
 """From the bytes of a file to checked, repaired and named boundaries, with a report."""
 
+import hashlib
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -55,11 +56,15 @@ class LayerFeature:
 
 @dataclass(frozen=True, slots=True)
 class FeatureReport:
-    """What became of the feature at `index` (from 0) and why; `findings` has reasons and notes."""
+    """What became of the feature at `index` (from 0) and why; `findings` has reasons and notes.
+
+    `code` is of the grid it would be, None where it has no name to make one of.
+    """
 
     index: int
     id: str | int | float | None
     name: str | None
+    code: str | None
     verdict: Verdict
     findings: tuple[Finding, ...]
 
@@ -70,7 +75,7 @@ class Layer:
 
     `coded` is true when the file gave the codes, false when they were made from the names.
     `format`, `name`, `crs` and `encoding` tell how it was read, None where the format has no such
-    thing; `notes` are for the file as a whole.
+    thing; `sha256` is of the file's bytes, `notes` are for it as a whole.
     """
 
     features: tuple[LayerFeature, ...]
@@ -80,11 +85,16 @@ class Layer:
     name: str | None
     crs: str | None
     encoding: str | None
+    sha256: str
     notes: tuple[Finding, ...]
 
     def boundaries(self) -> dict[str, MultiPolygon]:
         """The boundaries by code, as `coverage` takes them."""
         return {feature.code: feature.geometry for feature in self.features}
+
+    def codes(self) -> set[str]:
+        """The codes that any feature names, those that are refused among them."""
+        return {line.code for line in self.report if line.code is not None}
 
     def counts(self) -> dict[Verdict, int]:
         """How many features met each verdict, every verdict named."""
@@ -154,6 +164,7 @@ def read_layer(
         name=raw_layer.name,
         crs=raw_layer.crs,
         encoding=raw_layer.encoding,
+        sha256=hashlib.sha256(data).hexdigest(),
         notes=tuple(raw_layer.notes),
     )
 
@@ -334,4 +345,6 @@ def _report(row: _Row) -> FeatureReport:
         verdict = Verdict.REPAIRED
     else:
         verdict = Verdict.IMPORTED
-    return FeatureReport(row.raw.index, row.raw.id, row.name, verdict, tuple(row.raw.findings))
+    return FeatureReport(
+        row.raw.index, row.raw.id, row.name, row.code, verdict, tuple(row.raw.findings)
+    )

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
-from app.core.geo import EAST, NORTH, SOUTH, WEST, CoordSys, Floats, edge_area_m2, to_wgs84
+from app.core.geo import (
+    EAST,
+    NORTH,
+    SOUTH,
+    WEST,
+    CoordSys,
+    Floats,
+    edge_area_m2,
+    from_wgs84,
+    to_wgs84,
+)
 from app.core.i18n import Words
 from app.grids.layers.codes import Code
 from app.grids.layers.findings import Finding, LayerTooLarge
@@ -92,6 +102,52 @@ def in_wgs84(shapes: Shapes, coordsys: CoordSys, limits: Limits) -> Shapes:
         return np.column_stack(to_wgs84(points[:, 0], points[:, 1], coordsys))
 
     return np.asarray(shapely.transform(shapely.segmentize(shapes, _LONGEST_EDGE), convert))
+
+
+# What an export rounds, and a way to GCJ-02 and back, moves a vertex by less: about a centimetre.
+_HAIR = 1e-7
+
+
+def alike(shapes: Shapes, others: Shapes) -> NDArray[np.bool_]:
+    """Tell pair by pair whether two valid shapes are the same ground, to about a centimetre.
+
+    Where rings begin, which way round they go, and vertices along an edge make no difference; no
+    point of one border may lie farther than 1e-7 degrees from the other border.
+    """
+    bounds, theirs = shapely.bounds(shapes), shapely.bounds(others)
+    near = (np.abs(bounds - theirs) <= _HAIR).all(axis=1)
+    same = np.zeros(len(shapes), dtype=bool)
+    at = np.flatnonzero(near)
+    one, other = shapely.normalize(shapes[at]), shapely.normalize(others[at])
+    same[at] = shapely.equals_exact(one, other, tolerance=_HAIR)
+    at = at[~same[at]]
+    borders, others_borders = shapely.boundary(shapes[at]), shapely.boundary(others[at])
+    # The distance is measured at vertices; what they leave open, the ground between must settle.
+    at = at[shapely.hausdorff_distance(borders, others_borders) <= _HAIR]
+    between = shapely.area(shapely.symmetric_difference(shapes[at], others[at]))
+    same[at] = between <= _HAIR * shapely.length(shapes[at])
+    return same
+
+
+def read_as(shapes: Shapes, declared: CoordSys, other: CoordSys) -> Shapes:
+    """Give WGS-84 shapes that were read as `declared` the place they would have as `other`."""
+
+    def convert(points: Floats) -> Floats:
+        drawn = from_wgs84(points[:, 0], points[:, 1], declared)
+        return np.column_stack(to_wgs84(*drawn, other))
+
+    moved = np.asarray(shapely.transform(shapes, convert))
+    return np.asarray(shapely.make_valid(moved))
+
+
+def encroached_m2(
+    shapes: Shapes, owners: Sequence[str], known: Shapes, names: Sequence[str]
+) -> float:
+    """Area in m2 that shapes share with known ones of other names than their owners'."""
+    at, near = shapely.STRtree(known).query(shapes, predicate="intersects")
+    others = np.array([owners[one] != names[two] for one, two in zip(at, near, strict=True)], bool)
+    shared = shapely.intersection(shapes[at[others]], known[near[others]])
+    return float(area_m2(shared).sum())
 
 
 def _edges(shapes: Shapes) -> tuple[Floats, NDArray[np.intp]]:

@@ -24,6 +24,25 @@ NEAR_BORDER = Parameter(
 )
 
 
+REPAIR_LIMIT = Parameter(
+    name="grids.repair_limit_percent",
+    default=0.1,
+    unit="%",
+    words=Words(
+        zh="导入时自动修复最多可改变的网格面积；超过须确认接受修复",
+        en="How much of its area an import's repair may change before it has to be accepted",
+    ),
+    most=100,
+)
+
+
+class ImportMode(StrEnum):
+    """What an import does with grids of the org unit that are not in the file."""
+
+    MERGE = "merge"
+    REPLACE = "replace"
+
+
 class GridKind(StrEnum):
     """What a grid mostly consists of."""
 
