@@ -27,7 +27,6 @@ from app.visits import jobs as visits
 HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
     "point.trusted": [dispatch.place_trusted],
-    "map.changed": [],
     "sale.confirmed": [ordering.send_sale],
     "map.changed": [territory.map_changed],
     "addresses.loaded": [territory.addresses_loaded],
