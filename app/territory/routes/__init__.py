@@ -3,9 +3,10 @@
 from fastapi import APIRouter
 
 from app.territory.routes.contracts import router as contracts
+from app.territory.routes.growth import router as growth
 from app.territory.routes.memberships import router as memberships
 from app.territory.routes.redraw import router as redraw
 
 router = APIRouter(prefix="/v1", tags=["territory"])
-for topic in (contracts, memberships, redraw):
+for topic in (contracts, growth, memberships, redraw):
     router.include_router(topic)

@@ -1,117 +1,193 @@
-"""Contiguous blocks of covered grids, and which empty neighbours would join or add the most.
+"""How far an org unit's territory has grown: grids by stage, whom they cover, in which blocks."""
 
-Grids are numbers here, whatever they stand for: 5,000 of them have some 20,000 shared borders.
-"""
-
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
 from app.core.i18n import Words
-from app.core.parameters import Parameter
-
-# Grids are drawn along walls and kerbs, so a street often lies between two of them: up to a
-# six-lane one they count as sharing a border. Neighbours are kept up to 50 m apart.
-SHARED_BORDER = Parameter(
-    name="grids.shared_border_m",
-    default=30,
-    unit="m",
-    words=Words(
-        zh="相距多少米以内的网格视为相邻（连片）",
-        en="How far apart grids may lie and still count as sharing a border",
-    ),
-    most=50,
-)
+from app.grids.rules import GridStage
+from app.territory.rules.blocks import Candidate, RankBy, blocks, candidates, ranked
+from app.territory.rules.stages import COVERED
 
 
 class CoveredBy(StrEnum):
-    """What makes a grid count as covered: its stage, or that it has a primary."""
+    """What makes a grid count as covered in a block: its stage, or that it has a primary."""
 
     STAGE = "stage"
     PRIMARY = "primary"
 
 
-class RankBy(StrEnum):
-    """What the next grid is chosen for: the most blocks joined, or the most customers added."""
+class Exclusion(StrEnum):
+    """What a figure leaves out, or does not know of the day it is asked for."""
 
-    JOINS = "joins"
-    CUSTOMERS = "customers"
+    NOT_LOCATED = "not_located"
+    AS_OF_TODAY = "as_of_today"
 
 
-def blocks(covered: Collection[int], borders: Iterable[tuple[int, int]]) -> list[list[int]]:
-    """Gather covered grids into blocks that hang together over borders between two of them.
-
-    Every covered grid is in exactly one block; blocks and the grids in them come in the order in
-    which `covered` names them.
-    """
-    parent = {grid: grid for grid in covered}
-
-    def root(grid: int) -> int:
-        while parent[grid] != grid:
-            parent[grid] = parent[parent[grid]]
-            grid = parent[grid]
-        return grid
-
-    for one, other in borders:
-        if one in parent and other in parent:
-            parent[root(one)] = root(other)
-    found: dict[int, list[int]] = {}
-    for grid in covered:
-        found.setdefault(root(grid), []).append(grid)
-    return list(found.values())
+EXCLUSION_WORDS: Mapping[Exclusion, Words] = {
+    Exclusion.NOT_LOCATED: Words(
+        zh="尚未归入网格的地址（待定位），不计入分母",
+        en="addresses whose grid has still to be found; not in the denominator",
+    ),
+    Exclusion.AS_OF_TODAY: Words(
+        zh="网格与客户按当前地图和地址计，只有阶段和主责按当日计",
+        en="grids and customers are today's; only stages and primaries are of that day",
+    ),
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An empty grid beside at least one block, and what covering it would make.
+class Plot:
+    """A grid on a local day: its org unit's path, and the customers it has today."""
 
-    `joins` are the places of the blocks it borders, in the list they were given in; `customers`
-    are its own, which are added; `grids_after` and `customers_after` are of the block it would be
-    in.
-    """
-
-    grid: int
-    joins: tuple[int, ...]
+    id: UUID
+    code: str
+    name: str
+    path: str
+    stage: GridStage
+    has_primary: bool
     customers: int
-    grids_after: int
-    customers_after: int
+
+    def covered(self, by: CoveredBy) -> bool:
+        """Tell whether it counts as covered."""
+        return self.has_primary if by is CoveredBy.PRIMARY else self.stage in COVERED
 
 
-def candidates(
-    found: Sequence[Sequence[int]],
-    borders: Iterable[tuple[int, int]],
-    customers: Mapping[int, int],
-) -> list[Candidate]:
-    """List the grids in no block that border one, in the order of their numbers.
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """The plots of an org unit's subtree by code, and which share a border, by their places.
 
-    `customers` is by grid, and names every grid there is.
+    `outside` and `waiting` are customers in no grid, and those whose grid is not found yet, by
+    the path of their own org unit.
     """
-    block_of = {grid: place for place, block in enumerate(found) for grid in block}
-    bordered: dict[int, set[int]] = {}
-    for pair in borders:
-        for empty, covered in (pair, pair[::-1]):
-            if empty not in block_of and covered in block_of:
-                bordered.setdefault(empty, set()).add(block_of[covered])
-    sizes = [len(block) for block in found]
-    served = [sum(customers[grid] for grid in block) for block in found]
-    return [
-        Candidate(
-            grid=grid,
-            joins=tuple(sorted(places)),
-            customers=customers[grid],
-            grids_after=1 + sum(sizes[place] for place in places),
-            customers_after=customers[grid] + sum(served[place] for place in places),
+
+    plots: Sequence[Plot]
+    borders: Sequence[tuple[int, int]]
+    outside: Mapping[str, int]
+    waiting: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many of how many."""
+
+    numerator: int
+    denominator: int
+
+    @property
+    def value(self) -> float | None:
+        """The share, 0 to 1; None of nothing."""
+        return self.numerator / self.denominator if self.denominator else None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The figures of one org unit with all under it, by its path.
+
+    `grid_coverage` are the customers in grids with a primary, `covered_share` those in covered or
+    contracted grids, `in_grids` those in any, each of all customers; `waiting` are left out.
+    """
+
+    path: str
+    stages: Mapping[GridStage, int]
+    grids: int
+    grid_coverage: Share
+    covered_share: Share
+    in_grids: Share
+    blocks: int
+    largest_block: int
+    waiting: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Covered grids that hang together, by their places among the plots."""
+
+    grids: Sequence[int]
+    customers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """Parts (the org unit first, then those right under it), its blocks, and what to cover next."""
+
+    parts: Sequence[Part]
+    blocks: Sequence[Block]
+    candidates: Sequence[Candidate]
+
+
+def grow(
+    ground: Ground, paths: Sequence[str], *, by: CoveredBy, rank_by: RankBy, top: int
+) -> Growth:
+    """Work out the figures of an org unit and of those right under it, given by their paths.
+
+    Blocks come by customers, then grids, then the first code; a part's blocks end at its own
+    border. Of the candidates the best `top` are given.
+    """
+    whole, *parts = paths
+    plots = ground.plots
+    covered = [place for place, plot in enumerate(plots) if plot.covered(by)]
+    found = _blocks(plots, covered, ground.borders)
+    homes = [_home(plot.path, whole) for plot in plots]
+    inner = _blocks(
+        plots, covered, [pair for pair in ground.borders if homes[pair[0]] == homes[pair[1]]]
+    )
+    figures = [_part(whole, plots, found, ground.outside, ground.waiting)]
+    figures += [
+        _part(
+            path,
+            [plot for plot, home in zip(plots, homes, strict=True) if home == path],
+            [block for block in inner if homes[block.grids[0]] == path],
+            {unit: count for unit, count in ground.outside.items() if unit.startswith(path)},
+            {unit: count for unit, count in ground.waiting.items() if unit.startswith(path)},
         )
-        for grid, places in sorted(bordered.items())
+        for path in parts
     ]
+    beside = candidates(
+        [block.grids for block in found],
+        ground.borders,
+        {place: plot.customers for place, plot in enumerate(plots)},
+    )
+    return Growth(figures, found, ranked(beside, rank_by, top))
 
 
-def ranked(found: Iterable[Candidate], by: RankBy, top: int) -> list[Candidate]:
-    """Rank candidates by the one figure and then the other, then by the number of the grid."""
+def _home(path: str, whole: str) -> str:
+    """Give the path of the unit right under `whole` that a path lies in, or `whole` itself."""
+    return path[: path.find(".", len(whole)) + 1] or whole
 
-    def key(one: Candidate) -> tuple[int, int, int]:
-        joins, customers = -len(one.joins), -one.customers
-        first, second = (joins, customers) if by is RankBy.JOINS else (customers, joins)
-        return first, second, one.grid
 
-    return sorted(found, key=key)[:top]
+def _blocks(
+    plots: Sequence[Plot], covered: Sequence[int], borders: Iterable[tuple[int, int]]
+) -> list[Block]:
+    found = [
+        Block(grids, sum(plots[place].customers for place in grids))
+        for grids in blocks(covered, borders)
+    ]
+    return sorted(found, key=lambda block: (-block.customers, -len(block.grids), block.grids[0]))
+
+
+def _part(
+    path: str,
+    plots: Sequence[Plot],
+    found: Sequence[Block],
+    outside: Mapping[str, int],
+    waiting: Mapping[str, int],
+) -> Part:
+    in_grids = sum(plot.customers for plot in plots)
+    everybody = in_grids + sum(outside.values())
+    with_primary = sum(plot.customers for plot in plots if plot.has_primary)
+    covered = sum(plot.customers for plot in plots if plot.stage in COVERED)
+    counted = Counter(plot.stage for plot in plots)
+    return Part(
+        path=path,
+        stages={stage: counted[stage] for stage in GridStage},
+        grids=len(plots),
+        grid_coverage=Share(with_primary, everybody),
+        covered_share=Share(covered, everybody),
+        in_grids=Share(in_grids, everybody),
+        blocks=len(found),
+        largest_block=max((block.customers for block in found), default=0),
+        waiting=sum(waiting.values()),
+    )
