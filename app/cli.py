@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -248,6 +249,22 @@ def import_grids(
         dry_run=dry_run,
     )
     import_file(Settings(), file, options)
+
+
+@grids.command("export")
+def export_grids(
+    file: Annotated[Path, typer.Argument(dir_okay=False, help="Where to write GeoJSON.")],
+    coordsys: Annotated[CoordSys, typer.Option(help="The coordinate system of the file.")],
+    org_unit: Annotated[str, typer.Option(help="The code of the org unit; all under it too.")],
+    at: Annotated[
+        datetime | None, typer.Option(help="As the map was then, in UTC, instead of now.")
+    ] = None,
+) -> None:
+    """Write the grids of an org unit to a file that an import reads again."""
+    from app.grids.command import export_file
+
+    at = at and at.replace(tzinfo=UTC)
+    export_file(Settings(), file, coordsys=coordsys, org_unit_code=org_unit, at=at)
 
 
 @grids.command("relocate")

@@ -2,8 +2,9 @@
 
 import asyncio
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from rich.console import Console
 from rich.table import Table
@@ -17,7 +18,7 @@ from app.core.errors import NotFound
 from app.core.geo import CoordSys
 from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
-from app.grids import importing
+from app.grids import exporting, importing
 from app.grids.layers import Coverage, Layer, Verdict, coverage, read_layer
 from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode
 
@@ -98,6 +99,40 @@ async def _import(settings: Settings, file: str, data: bytes, options: Options) 
     finally:
         await database.close()
     _tell_done(console, done, dry_run=options.dry_run)
+
+
+def export_file(
+    settings: Settings, file: Path, *, coordsys: CoordSys, org_unit_code: str, at: datetime | None
+) -> None:
+    """Write the grids of an org unit and all under it to a file; a file that is there is replaced
+    only once the new one is whole. Raises NotFound for an unknown org unit."""
+    console = Console()
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("wb") as out:
+            written = asyncio.run(_export(settings, out, coordsys, org_unit_code, at))
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    console.print(f"{written:,} bytes written to {file}")
+
+
+async def _export(
+    settings: Settings, out: BinaryIO, coordsys: CoordSys, org_unit_code: str, at: datetime | None
+) -> int:
+    database, written = open_database(settings), 0
+    try:
+        async with database.read() as read:
+            unit = await read.scalar(select(OrgUnit).where(OrgUnit.code == org_unit_code))
+            if unit is None:
+                raise NotFound(org_unit_code=org_unit_code)
+            now = clock_from(settings.clock).now()
+            asked = await exporting.prepare(read, path=unit.path, coordsys=coordsys, at=at, now=now)
+        async for piece in exporting.document(database, asked):
+            written += out.write(piece)
+    finally:
+        await database.close()
+    return written
 
 
 def _tell_done(console: Console, done: importing.Imported, *, dry_run: bool) -> None:

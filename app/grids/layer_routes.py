@@ -2,19 +2,23 @@
 
 import asyncio
 from typing import Annotated, Any
+from urllib.parse import quote
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
 
 from app.auth.queries import org_unit_coded
-from app.core.db import Database
+from app.core.db import Database, Read
 from app.core.errors import TooLarge
 from app.core.geo import CoordSys
 from app.core.http import Code, Now
 from app.core.parameter_values import parameters_in_force
+from app.grids import exporting
 from app.grids.importing import Imported, Wanted, write_layer
 from app.grids.layers import Coverage, Layer, Limits, coverage, read_layer
-from app.grids.routes import GridSupervisor, coverage_out
+from app.grids.routes import AsOf, GridSupervisor, Reader, coverage_out
 from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode
 from app.grids.schemas import FeatureOut, FileOut, FindingOut, ImportOut
 
@@ -173,3 +177,48 @@ def _report(layer: Layer, compared: Coverage, done: Imported, *, dry_run: bool) 
         ],
         coverage=coverage_out(compared),
     )
+
+
+class GeoJson(StreamingResponse):
+    """A GeoJSON document, sent as it is written."""
+
+    media_type = "application/geo+json"
+
+
+@router.get(
+    "/grids/export",
+    operation_id="grids_export",
+    response_class=GeoJson,
+    responses={
+        200: {
+            "description": "A GeoJSON FeatureCollection, one feature a line.",
+            "content": {"application/geo+json": {"schema": {"type": "object"}}},
+        },
+        304: {"description": "The document is the one of If-None-Match."},
+    },
+)
+async def export(
+    request: Request,
+    reader: Reader,
+    read: Read,
+    now: Now,
+    coordsys: Annotated[CoordSys, Query(description="The coordinate system of the file.")],
+    org_unit_code: Annotated[Code | None, Query()] = None,
+    at: AsOf = None,
+    if_none_match: Annotated[str | None, Header(max_length=500)] = None,
+) -> Response:
+    """Export the grids of an org unit and all under it, as GeoJSON that an import reads again.
+
+    Each feature has its grid's code, name, kind, stage, org unit, area and primary on that local
+    day. The ETag is another whenever the document would be.
+    """
+    unit = await org_unit_coded(read, org_unit_code, reader)
+    asked = await exporting.prepare(read, path=unit.path, coordsys=coordsys, at=at, now=now)
+    headers = {"etag": f'"{asked.mark}"', "cache-control": "private, no-cache"}
+    if if_none_match and headers["etag"] in if_none_match.replace("W/", "").split(", "):
+        return Response(status_code=304, headers=headers)
+    day = asked.at.astimezone(ZoneInfo(unit.time_zone)).date()
+    file = quote(f"grids-{unit.code}-{day:%Y%m%d}-{coordsys.value}.geojson")
+    headers["content-disposition"] = f"attachment; filename*=UTF-8''{file}"
+    database: Database = request.app.state.database
+    return GeoJson(exporting.document(database, asked), headers=headers)

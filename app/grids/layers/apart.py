@@ -10,13 +10,15 @@ from threading import BoundedSemaphore
 from typing import Any, NamedTuple
 
 import numpy as np
+import structlog
 
 from app.core.geo import Floats
-from app.core.log import log
 from app.grids.layers.codes import Code
 from app.grids.layers.findings import Finding, LayerRefused, LayerTooLarge
 from app.grids.layers.raw import Limits, RawFeature, RawLayer, clean
 from app.grids.layers.wkb import read_shape
+
+log = structlog.get_logger()
 
 _NAMES = {"shapefile": "Shapefile", "geopackage": "GeoPackage", "degrees": "CRS"}
 _PROGRAM = Path(__file__).with_name("gdal_process.py")
