@@ -9,58 +9,15 @@ from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.parameter_values import ParameterValue
-from app.customers.models import AddressToLocate, Customer, ServiceAddress
 from app.grids.models import Grid, GridContract, GridNeighbour
 from app.grids.rules import GridStage
-from app.territory.models import AddressGrid
 from app.territory.queries import growth
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.customers import AS_OF
 from tests.make.grids import make_contract, make_grid, make_membership, make_neighbours
 from tests.make.technicians import make_technician
-
-
-async def settle(tx, unit, grid, number, *, located=True):
-    """Let customers of a branch have addresses in a grid; None is in no grid."""
-    customers = [
-        {
-            "id": new_id(),
-            "org_unit_id": unit.id,
-            "code": f"C{new_id().hex}",
-            "name": "王小明",
-            "phone": "15400001234",
-            "segment": "household",
-            "as_of": AS_OF,
-        }
-        for _ in range(number)
-    ]
-    addresses = [
-        {
-            "id": new_id(),
-            "customer_id": one["id"],
-            "code": f"A{new_id().hex}",
-            "standard_address": "碧波园3栋",
-            "locality": "碧波园",
-        }
-        for one in customers
-    ]
-    await tx.execute(insert(Customer), customers)
-    await tx.execute(insert(ServiceAddress), addresses)
-    if located:
-        rows = [
-            {
-                "service_address_id": one["id"],
-                "grid_id": grid and grid.id,
-                "listed": False,
-                "near_border": False,
-            }
-            for one in addresses
-        ]
-        await tx.execute(insert(AddressGrid), rows)
-    else:
-        queue = [{"service_address_id": one["id"]} for one in addresses]
-        await tx.execute(insert(AddressToLocate), queue)
+from tests.make.territory import settle
 
 
 @pytest.fixture

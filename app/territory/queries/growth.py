@@ -6,6 +6,7 @@ borders and the customers whom no grid has. Their number does not depend on how 
 
 from datetime import date, datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import OrgUnit
 from app.core.clock import wall
 from app.core.db import database_of
+from app.grids.models import GridExpansion
 from app.grids.rules import GridStage
 from app.territory.rules.growth import Ground, Plot
+from app.territory.rules.roadmap import Held, Target
 
 # A primary's weekdays do not count: a grid has its primary on Sundays, too. What is counted and
 # gathered for each grid runs along an index, whatever the planner believes of the rest; neighbours
@@ -140,3 +143,33 @@ async def _outside(session: AsyncSession) -> dict[str, int]:
     counts: dict[str, int] = {row.path: row.customers for row in await session.execute(_OUTSIDE)}
     cache["customers outside"] = _Kept(now, number, counts)
     return counts
+
+
+_HELD = text(
+    """
+    SELECT c.grid_id::text AS grid, c.stage, c.valid_from, c.valid_to
+    FROM grid_contract c
+    JOIN grid g ON g.id = c.grid_id AND g.retired_at IS NULL
+    JOIN org_unit u ON u.id = g.org_unit_id AND starts_with(u.path, :path)
+    WHERE c.valid_to IS DISTINCT FROM c.valid_from
+    """
+)
+
+
+async def held(session: AsyncSession, path: str, ground: Ground) -> list[Held]:
+    """Read all stages that the grids of a ground have and had, and will have."""
+    places = {str(plot.id): place for place, plot in enumerate(ground.plots)}
+    return [
+        Held(places[row.grid], GridStage(row.stage), row.valid_from, row.valid_to)
+        for row in await session.execute(_HELD, {"path": path})
+        if row.grid in places
+    ]
+
+
+async def targets(session: AsyncSession, org_unit_id: UUID) -> list[Target]:
+    """Read an org unit's road map, by figure and day."""
+    columns = (GridExpansion.figure, GridExpansion.due_on, GridExpansion.target)
+    found = await session.execute(
+        select(*columns).where(GridExpansion.org_unit_id == org_unit_id).order_by(*columns)
+    )
+    return [Target(*row) for row in found]
