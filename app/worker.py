@@ -19,6 +19,7 @@ from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
+from app.grids import jobs as grids
 from app.ordering import jobs as ordering
 from app.territory import jobs as territory
 from app.visits import jobs as visits
@@ -38,6 +39,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (20.0, dispatch.place_waiting),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
+    (60.0, grids.draw_shapes),
     (600.0, auth.forget_sign_ins),
 ]
 

@@ -216,6 +216,28 @@ def edge_area_m2(lon1: Floats, lat1: Floats, lon2: Floats, lat2: Floats) -> Floa
     return np.asarray(_WGS_A * np.radians(lon2 - lon1) * (y1 + 4 * middle + y2) / 6)
 
 
+# The Earth as web Mercator has it: a sphere of the semi-major axis; and where its square ends.
+_MERCATOR_R = 6378137.0
+MERCATOR_EDGE_M = math.pi * _MERCATOR_R
+_MERCATOR_LAT = math.degrees(math.atan(math.sinh(math.pi)))
+
+
+def to_mercator(lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
+    """Project degrees to metres of web Mercator (EPSG:3857); beyond its square, to its edge."""
+    x, y = _copies(lon, lat)
+    phi = np.radians(np.clip(y, -_MERCATOR_LAT, _MERCATOR_LAT))
+    return np.radians(x) * _MERCATOR_R, np.arcsinh(np.tan(phi)) * _MERCATOR_R
+
+
+def from_mercator(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Bring metres of web Mercator (EPSG:3857) back to degrees."""
+    east, north = _copies(x, y)
+    return (
+        np.degrees(east / _MERCATOR_R),
+        np.degrees(np.arctan(np.sinh(north / _MERCATOR_R))),
+    )
+
+
 class PointIn(BaseModel):
     """A place as a client sends it; a point that does not declare its system is refused."""
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.core.db import database_of, new_id
+from app.grids import tile_shapes
 
 # Whoever locates something for keeps shares this lock until the end of its transaction, and whoever
 # changes the map holds it alone: nothing is ever written with a grid of yesterday's map.
@@ -137,6 +138,7 @@ async def reshape(
     audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
     await tx.execute(_FORGET_NEIGHBOURS, {"ids": grid_ids})
     await tx.execute(_FIND_NEIGHBOURS, {"ids": grid_ids})
+    await tile_shapes.draw(tx, grid_ids)
     await new_edition(tx)
 
 
@@ -145,4 +147,5 @@ async def end(tx: AsyncSession, grid_ids: Collection[UUID], *, now: datetime) ->
     ids = list(grid_ids)
     await tx.execute(_CLOSE, {"ids": ids, "now": now})
     await tx.execute(_FORGET_NEIGHBOURS, {"ids": ids})
+    await tile_shapes.erase(tx, ids)
     await new_edition(tx)

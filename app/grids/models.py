@@ -115,23 +115,21 @@ class GridBoundary(Row, Base):
 class GridTileShape(Base):
     """The shape in force of a grid as map tiles draw it, in web Mercator (EPSG:3857) metres.
 
-    There is a row for each coordinate system a map may have under it; `coarse` is for zooms at
-    which a grid is a few pixels wide.
+    There is a row for each coordinate system a map may have under it. A vertex's M is the zoom from
+    which on it is drawn: the shape at a zoom is what `ST_FilterByM` leaves of it, and neighbours
+    leave out the same vertices of a border they share.
     """
 
     __tablename__ = "grid_tile_shape"
     __table_args__ = (
-        Index("ix_grid_tile_shape_coarse", "coordsys", "coarse", postgresql_using="gist"),
+        Index("ix_grid_tile_shape_shape", "coordsys", "shape", postgresql_using="gist"),
     )
 
     grid_id: Mapped[UUID] = mapped_column(ForeignKey("grid.id"), primary_key=True)
     coordsys: Mapped[CoordSys] = mapped_column(text_enum(CoordSys), primary_key=True)
     boundary_id: Mapped[UUID] = mapped_column(ForeignKey("grid_boundary.id"))
-    fine: Mapped[WKBElement] = mapped_column(
-        Geometry("MULTIPOLYGON", srid=3857, spatial_index=False)
-    )
-    coarse: Mapped[WKBElement] = mapped_column(
-        Geometry("MULTIPOLYGON", srid=3857, spatial_index=False)
+    shape: Mapped[WKBElement] = mapped_column(
+        Geometry("MULTIPOLYGONM", srid=3857, dimension=3, spatial_index=False)
     )
 
 
