@@ -20,6 +20,7 @@ from app.dispatch.routes import router as dispatch_router
 from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
+from app.maps.routes import router as maps_router
 from app.ordering.routes import router as ordering_router
 from app.sales.routes import router as sales_router
 from app.suggestions.routes import router as suggestions_router
@@ -47,6 +48,7 @@ ROUTERS = (
     suggestions_router,
     sales_router,
     ordering_router,
+    maps_router,
 )
 
 

@@ -1,0 +1,1 @@
+"""Maps: what map clients read, as vector tiles and as OGC API - Features."""

@@ -1,0 +1,1 @@
+"""Reads of maps: tiles, and features as of a moment."""
