@@ -9,8 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import OrgUnit
 from app.core.db import new_id
 from app.grids.boundaries import new_edition
-from app.grids.models import Grid, GridBoundary, GridContract, GridMembership, GridNeighbour
-from app.grids.rules import GridKind, GridStage, MembershipKind, metres_per_degree
+from app.grids.models import (
+    Grid,
+    GridBoundary,
+    GridContract,
+    GridListEntry,
+    GridMembership,
+    GridNeighbour,
+)
+from app.grids.rules import (
+    GridKind,
+    GridStage,
+    ListKind,
+    MembershipKind,
+    district_of,
+    metres_per_degree,
+)
 from app.technicians.models import Technician
 from tests.make.auth import make_org_unit
 
@@ -72,6 +86,31 @@ async def make_boundary(
     await tx.flush()
     await new_edition(tx)
     return boundary
+
+
+async def make_line(
+    tx: AsyncSession,
+    grid: Grid,
+    name: str,
+    *,
+    kind: ListKind = ListKind.COMPOUND,
+    **fields: Any,
+) -> GridListEntry:
+    """Put a compound, or another kind of line, on a grid's list, in force since 2025."""
+    unit = await tx.get_one(OrgUnit, grid.org_unit_id)
+    given: dict[str, Any] = {
+        "grid_id": grid.id,
+        "kind": kind,
+        "district_path": district_of(unit.path),
+        "name": name,
+        "building": "",
+        "valid_from": SINCE,
+    }
+    line = GridListEntry(**{**given, **fields})
+    tx.add(line)
+    await tx.flush()
+    await new_edition(tx)
+    return line
 
 
 async def make_membership(

@@ -1,7 +1,7 @@
 """Grids' words, and the fixed rule that decides between grids that cover the same point."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar, overload
@@ -163,8 +163,8 @@ def metres_per_degree(lat: Any) -> tuple[Any, Any]:
 class Where(NamedTuple):
     """An address as grids' lists see it.
 
-    `district_path` is that of the org unit whose address it is (see `district_of`). Where that
-    lies above the districts, or is empty, the address is of the district of the grid drawn there.
+    `district_path` is that of the org unit whose address it is (see `district_of`). Where that is
+    only known to lie above the districts, the district of the grid that is drawn there stands in.
     """
 
     district_path: str
@@ -173,16 +173,12 @@ class Where(NamedTuple):
     building: str | None
 
 
-# An org unit's path names province, city and district first.
-DISTRICT_PARTS = 3
-
-
 def district_of(org_path: str) -> str:
     """Give the path of the district that an org unit belongs to: `gd.sz.ns.b01.` to `gd.sz.ns.`.
 
     A unit above the districts stands for itself.
     """
-    return "".join(f"{part}." for part in org_path.split(".")[:DISTRICT_PARTS] if part)
+    return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
 
 
 def unspaced(words: str | None) -> str:
@@ -213,35 +209,48 @@ class Lists:
     def speak_within(self, org_path: str) -> bool:
         """Tell whether any line may speak for addresses of an org unit or of those beneath it."""
         own = district_of(org_path)
-        return any(district.startswith(own) for district in self._lines)
+        return any(district.startswith(own) or own.startswith(district) for district in self._lines)
 
     def grid_of(self, address: Where, drawn_district: str) -> int | None:
         """Find the grid that lists an address; the narrowest line speaks.
 
-        `drawn_district` is the district of the grid that is drawn there, or empty. The longest
-        prefix comes first, then a building, then a compound. A prefix does not end inside a
-        number: "幸福路3" does not speak for "幸福路30号".
+        The longest prefix comes first, then a building, then a compound; those of the district
+        come before those of units above it. `drawn_district` is the district of the grid that is
+        drawn there, or empty.
         """
         district = address.district_path
-        if district not in self._lines and district.count(".") < DISTRICT_PARTS:
+        if drawn_district.startswith(district):
             district = drawn_district
-        lines = self._lines.get(district)
-        if lines is None:
-            return None
-        standard = unspaced(address.standard_address)
-        for length in self._lengths.get(district, ()):
-            if len(standard) < length or _cuts_a_number(standard, length):
-                continue
-            grid = lines.get((ListKind.PREFIX, standard[:length], ""))
-            if grid is not None:
-                return grid
-        compound, building = unspaced(address.locality), unspaced(address.building)
-        if building:
-            grid = lines.get((ListKind.BUILDING, compound, building))
-            if grid is not None:
-                return grid
-        return lines.get((ListKind.COMPOUND, compound, ""))
+        while district:
+            lines = self._lines.get(district)
+            if lines is not None:
+                grid = _speaks(lines, self._lengths.get(district, ()), address)
+                if grid is not None:
+                    return grid
+            district = district[: district.rfind(".", 0, -1) + 1]
+        return None
 
 
-def _cuts_a_number(words: str, at: int) -> bool:
-    return words[at - 1 : at].isdigit() and words[at : at + 1].isdigit()
+def _speaks(
+    lines: Mapping[tuple[ListKind, str, str], int], lengths: Iterable[int], address: Where
+) -> int | None:
+    standard = unspaced(address.standard_address)
+    for length in lengths:
+        if not _ends_at(standard, length):
+            continue
+        grid = lines.get((ListKind.PREFIX, standard[:length], ""))
+        if grid is not None:
+            return grid
+    compound, building = unspaced(address.locality), unspaced(address.building)
+    if building:
+        grid = lines.get((ListKind.BUILDING, compound, building))
+        if grid is not None:
+            return grid
+    return lines.get((ListKind.COMPOUND, compound, ""))
+
+
+def _ends_at(words: str, length: int) -> bool:
+    """Tell whether so much of an address can be a prefix: "幸福路3" is none of "幸福路30号"."""
+    if len(words) < length:
+        return False
+    return not (words[length - 1 : length].isdigit() and words[length : length + 1].isdigit())

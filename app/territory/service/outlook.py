@@ -28,11 +28,12 @@ from app.territory.queries.orders import Box
 from app.territory.queries.redraw import KnownGrid
 from app.territory.queries.relocation import Addresses, addresses_around
 from app.territory.rules import refusals
-from app.territory.rules.commands import Asked, Reshape, Seen
+from app.territory.rules.commands import Asked, Reshape
 from app.territory.rules.following import Fate, follow
 from app.territory.rules.plan import NO_GROUND, Outcome, Plan, ground_of, outcome, plan
 from app.territory.rules.redraw import GAP_WARNED, OVERLAP_REFUSED, SLIVER
 from app.territory.rules.telling import Named, Numbers, tell
+from app.territory.service.as_seen import must_be_as_seen
 from app.territory.service.relocation import Misplaced, located, misplaced, near_metres
 
 
@@ -121,9 +122,10 @@ async def _grids(
         raise refusals.SameGridTwice(errors=[])
     grids = await queries.grids(session, [one.id for one in seen], caller, lock=lock)
     for one in seen:
-        await _check(
-            session, grids[one.id], one, needs_ground=not isinstance(asked.command, Reshape)
-        )
+        grid = grids[one.id]
+        await must_be_as_seen(session, grid, one.version)
+        if grid.wkb is None and not isinstance(asked.command, Reshape):
+            raise refusals.GridWithoutGround(code=grid.code)
     if parts:
         known = await queries.taken(
             session, [part.id for part in parts], [part.code for part in parts]
@@ -131,38 +133,6 @@ async def _grids(
         if known:
             raise refusals.GridCodeTaken(codes=sorted({row.code for row in known}))
     return grids
-
-
-async def _check(session: AsyncSession, grid: KnownGrid, seen: Seen, *, needs_ground: bool) -> None:
-    if grid.retired_at is None and grid.version == seen.version:
-        if needs_ground and grid.wkb is None:
-            raise refusals.GridWithoutGround(code=grid.code)
-        return
-    latest = await queries.latest_change(session, grid.id)
-    what_zh, what_en = "改动未记录", "it is not written down how"
-    facts: dict[str, Any] = {}
-    if latest is not None:
-        who = latest.username or "—"
-        what_zh = f"{who} 于 {latest.at:%Y-%m-%d %H:%M} UTC 执行 {latest.kind}：{latest.reason}"
-        what_en = f"{latest.kind} by {who} at {latest.at:%Y-%m-%d %H:%M} UTC: {latest.reason}"
-        facts = {"kind": latest.kind, "by": who, "at": latest.at, "reason": latest.reason}
-    if grid.retired_at is not None:
-        raise refusals.GridRetired(
-            grid_id=grid.id,
-            code=grid.code,
-            retired_at=grid.retired_at,
-            what_zh=what_zh,
-            what_en=what_en,
-            **facts,
-        )
-    raise refusals.GridChangedMeanwhile(
-        grid_id=grid.id,
-        code=grid.code,
-        version=grid.version,
-        what_zh=what_zh,
-        what_en=what_en,
-        **facts,
-    )
 
 
 def _shape(grid: KnownGrid) -> MultiPolygon:
