@@ -30,7 +30,8 @@ from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
 from app.workorders.routes import router as workorders_router
 
-# A request is held against these from first to last: what every phone asks all day comes first.
+# A request is held against these from first to last: what every phone asks all day comes first, and
+# the territory's lists of grids before what the grids take for one grid's id.
 ROUTERS = (
     visits_router,
     health_router,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
 from app.core.cells import NotReadable
@@ -110,6 +110,37 @@ def working_time(
 def minutes_in(pieces: Iterable[Piece]) -> float:
     """Add up how many minutes some pieces of time have."""
     return sum((ends - begins).total_seconds() for begins, ends in pieces) / 60
+
+
+class Works(Protocol):
+    """What tells when somebody works: `technicians.queries.Working` is one."""
+
+    @property
+    def active(self) -> bool: ...
+    @property
+    def daily_minutes(self) -> int: ...
+    @property
+    def zone(self) -> ZoneInfo: ...
+    @property
+    def shifts(self) -> Sequence[tuple[int, time, time]]: ...
+    @property
+    def leave(self) -> Sequence[Piece]: ...
+
+
+def presence(
+    who: Works, day: date, *, not_before: datetime | None = None
+) -> tuple[float, Away | None]:
+    """Say how many minutes of a local day somebody has for work; when none, say why.
+
+    From a moment on where one is given, else of the whole day; no more than their daily minutes.
+    """
+    if not who.active:
+        return 0.0, Away.INACTIVE
+    midnight = datetime.combine(day, time.min, who.zone)
+    pieces, away = working_time(
+        who.shifts, who.leave, who.zone, day, max(midnight, not_before or midnight)
+    )
+    return min(minutes_in(pieces), float(who.daily_minutes)), away
 
 
 _SKILL = re.compile(r"([a-z][a-z0-9_]{0,39})(?::([1-9]))?")

@@ -11,13 +11,12 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.grids.models import Grid, GridMembership
 from app.grids.rules import MembershipKind
-from app.territory.models import AddressGrid
 from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.counting import counted
-from tests.make.customers import make_address, make_customer
 from tests.make.grids import make_grid, make_membership
 from tests.make.races import until_waiting
+from tests.make.residents import make_residents
 from tests.make.technicians import make_technician
 from tests.make.workorders import make_work_order
 
@@ -205,27 +204,11 @@ async def test_a_command_has_rows_and_not_too_many(send, grids, wang):
 # --- looked at first ------------------------------------------------------------------------------
 
 
-async def settled(tx, branch, grid, customers):
-    """Let so many customers live in a grid."""
-    for _ in range(customers):
-        address = await make_address(tx, await make_customer(tx, org_unit=branch))
-        tx.add(
-            AddressGrid(
-                service_address_id=address.id,
-                grid_id=grid.id,
-                drawn_grid_id=grid.id,
-                listed=False,
-                near_border=False,
-            )
-        )
-    await tx.flush()
-
-
 async def test_a_preview_gives_every_row_its_verdict_and_counts_what_is_moved(
     tx, send, branch, grids, li, wang, clock
 ):
     for grid, customers in zip(grids, (3, 2, 1), strict=True):
-        await settled(tx, branch, grid, customers)
+        await make_residents(tx, branch, grid, customers)
     for state in (State.LOCATED, State.COMPLETED):
         await make_work_order(
             tx, now=clock.now(), org_unit=branch, grid_id=grids[0].id, state=state
