@@ -38,13 +38,18 @@ def _write(
         pyogrio.raw.write(
             path,
             geometry=np.array(wkbs, dtype=object),
-            field_data=[np.array(values, dtype=object) for values in columns.values()],
+            field_data=[_column(values) for values in columns.values()],
             fields=list(columns),
             geometry_type=kind,
             crs=crs,
             promote_to_multi=kind == "MultiPolygon",
             **options,
         )
+
+
+def _column(values: list[Any]) -> Any:
+    plain = all(isinstance(value, float) for value in values)
+    return np.array(values, dtype=float if plain else object)
 
 
 def geopackage(

@@ -101,14 +101,18 @@ def _weigh(data: bytes, limits: Limits) -> None:
     # A vertex with altitude is a bracket and three commas; a feature may have 200 values besides.
     # Vertices are counted exactly when they are read.
     room = 4 * limits.vertices + 200 * limits.features
-    depth = deepest = values = 0
+    # Each vertex is an array, and each ring and polygon, of four vertices at least, another.
+    room_for_arrays = 3 * limits.vertices // 2 + 10 * limits.features
+    depth = deepest = values = arrays = 0
     quoted = False
     for start in range(0, len(data), _PIECE):
         signs = np.frombuffer(data[start : start + _PIECE], dtype=np.uint8)
         within = np.logical_xor.accumulate(signs == ord('"')) ^ quoted
         quoted = bool(within[-1])
         signs = signs[~within]
-        opening = (signs == ord("[")) | (signs == ord("{"))
+        squares = signs == ord("[")
+        opening = squares | (signs == ord("{"))
+        arrays += int(np.count_nonzero(squares))
         closing = (signs == ord("]")) | (signs == ord("}"))
         depths = depth + np.cumsum(opening.astype(np.int8) - closing, dtype=np.int64)
         deepest = max(deepest, int(depths.max(initial=0)))
@@ -117,6 +121,8 @@ def _weigh(data: bytes, limits: Limits) -> None:
         if deepest > limits.depth:
             facts = {"found": deepest, "limit": limits.depth}
             raise LayerTooLarge(Finding(Code.TOO_DEEP, "", facts))
+        if arrays > room_for_arrays:
+            raise LayerTooLarge(Finding(Code.TOO_MANY_VERTICES, "", {"limit": limits.vertices}))
         if values > room:
             raise LayerTooLarge(Finding(Code.TOO_MANY_VALUES, "", {"limit": room}))
 
