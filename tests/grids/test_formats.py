@@ -25,7 +25,9 @@ def read(data: bytes, coordsys: CoordSys = CoordSys.WGS84, **more) -> Layer:
     return read_layer(data, coordsys=coordsys, **({"name_field": "name"} | more))
 
 
-def refusal(data: bytes, coordsys: CoordSys = CoordSys.WGS84, **more) -> tuple[Code, dict[str, Any]]:
+def refusal(
+    data: bytes, coordsys: CoordSys = CoordSys.WGS84, **more
+) -> tuple[Code, dict[str, Any]]:
     with pytest.raises(LayerRefused) as refused:
         read(data, coordsys, **more)
     finding = refused.value.finding
