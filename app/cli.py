@@ -326,6 +326,7 @@ class Kind(StrEnum):
     CATALOGUE = "catalogue"
     PROMISE_RULES = "promise-rules"
     PARAMETERS = "parameters"
+    ROAD_MAP = "road-map"
 
 
 @cli.command()

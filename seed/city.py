@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from app.auth.rules import OrgLevel, Role
 from app.terminals.rules import TerminalKind
 from seed import households, people, terrain
+from seed.contracts import Contract, contracts
 from seed.dice import Dice
 from seed.households import MODELS, Household
 from seed.people import ZONE, Leave, Membership, Technician
@@ -71,6 +72,7 @@ class City:
     compounds: Sequence[Compound]
     technicians: Sequence[Technician]
     memberships: Sequence[Membership]
+    contracts: Sequence[Contract]
     leaves: Sequence[Leave]
     households: Sequence[Household]
 
@@ -121,6 +123,7 @@ class City:
         for name, content in sorted(self.files.items()):
             digest.update(f"{name} {len(content)} ".encode() + content)
         rows: list[tuple[object, ...]] = [*map(astuple, self.memberships), *self.accounts]
+        rows += map(astuple, self.contracts)
         rows += map(astuple, self.leaves)
         for row in rows:
             digest.update("|".join(map(str, row)).encode())
@@ -132,13 +135,15 @@ def build(seed: int = SEED, today: date = DAY) -> City:
     grids = terrain.grids(seed)
     compounds = terrain.compounds(seed, grids, HOUSEHOLDS)
     crew = people.technicians(seed)
+    members = people.memberships(seed, grids, crew)
     return City(
         seed=seed,
         today=today,
         grids=grids,
         compounds=compounds,
         technicians=crew,
-        memberships=people.memberships(seed, grids, crew),
+        memberships=members,
+        contracts=contracts(seed, grids, crew, members, compounds, today),
         leaves=people.leaves(seed, crew, today),
         households=households.households(seed, compounds, today),
     )

@@ -1,4 +1,4 @@
-"""Loading promise rules and parameters from YAML: dated rows, of which the past stays as it was."""
+"""Loading promise rules, parameters and the road map from YAML: rows that have dates."""
 
 from datetime import date, time
 from typing import Annotated, Any, Literal, TypeVar
@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import app.main  # noqa: F401 - the roof imports every room, and with it every declared parameter
+from app.auth.models import OrgUnit
 from app.core.errors import Invalid
 from app.core.files import Faults, entries_of
 from app.core.http import Code, Input, Moment
@@ -15,6 +16,10 @@ from app.core.i18n import Words
 from app.core.loading import Report
 from app.core.parameter_values import ParameterValue
 from app.core.parameters import Parameter
+from app.grids.models import GridExpansion
+from app.territory.rules import roadmap
+from app.territory.rules.roadmap import Target
+from app.territory.schemas.roadmap import TargetIn
 from app.workorders.models import PromiseRule
 from app.workorders.rules import WorkType
 
@@ -53,6 +58,12 @@ class ParameterIn(Input):
         if name not in Parameter.known:
             raise ValueError("no such parameter")
         return name
+
+
+class RoadMapEntry(TargetIn):
+    """One target of a file, of an org unit by its code."""
+
+    org_unit: Code
 
 
 def _read(
@@ -145,6 +156,49 @@ async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool
         row.value = value
     await tx.flush()
     return _report("parameters", good, faults, len(new), len(changed))
+
+
+async def load_road_map(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load targets from YAML: `road_map`, each a `RoadMapEntry`, by org unit, figure and day.
+
+    What the file does not name stays. Raises FileRefused when an org unit is not known or a
+    target out of bounds, unless `skip_refused`.
+    """
+    faults = Faults()
+    good = _read("road-map", "road_map", RoadMapEntry, document, faults)
+    units = {unit.code: unit.id for unit in await tx.execute(select(OrgUnit.code, OrgUnit.id))}
+    held = {
+        (row.org_unit_id, row.figure, row.due_on): row
+        for row in await tx.scalars(select(GridExpansion))
+    }
+    new: list[GridExpansion] = []
+    changed: list[tuple[GridExpansion, float]] = []
+    for line, entry in good:
+        if entry.org_unit not in units:
+            words = Words(zh="没有这个组织", en="there is no such org unit")
+            faults.note(line, "org_unit", entry.org_unit, words)
+            continue
+        target = Target(entry.figure, entry.due_on, entry.target)
+        try:
+            roadmap.check([target])
+        except Invalid as wrong:
+            message = wrong.facts["errors"][0]["message"]
+            faults.note(line, "target", entry.target, Words(f"超出范围：{message}", message))
+            continue
+        place = (units[entry.org_unit], *target[:2])
+        row = held.get(place)
+        if row is None:
+            held[place] = GridExpansion(org_unit_id=place[0], **target._asdict())
+            new.append(held[place])
+        elif row.target != entry.target:
+            changed.append((row, entry.target))
+    if not skip_refused:
+        faults.refuse("road-map")
+    tx.add_all(new)
+    for row, value in changed:
+        row.target = value
+    await tx.flush()
+    return _report("road-map", good, faults, len(new), len(changed))
 
 
 def _report(what: str, good: list[Any], faults: Faults, inserted: int, updated: int) -> Report:

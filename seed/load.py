@@ -1,7 +1,7 @@
 """Loading: files by their kind, and the whole demo city through the same loaders and services."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, time
 from typing import Any
 from uuid import UUID
@@ -27,15 +27,17 @@ from app.customers.loading import (
 from app.grids import importing
 from app.grids import service as grids_service
 from app.grids.layers import read_layer
-from app.grids.models import Grid, GridMembership
+from app.grids.models import Grid, GridContract, GridMembership
 from app.grids.rules import GridKind
 from app.technicians import service as technicians_service
 from app.technicians.loading import load_technicians
 from app.technicians.models import Leave, Technician
 from app.terminals.loading import load_terminals
 from app.terminals.models import Terminal
+from app.territory.rules.stages import Terms
+from app.territory.service.contracts import begin_many
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
-from seed.dated import load_parameters, load_promise_rules
+from seed.dated import load_parameters, load_promise_rules, load_road_map
 from seed.dice import id_of
 from seed.people import ZONE
 from seed.terrain import BRANCHES
@@ -55,6 +57,7 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "catalogue": load_catalogue,
     "promise-rules": load_promise_rules,
     "parameters": load_parameters,
+    "road-map": load_road_map,
 }
 
 # Told before each step: what is being loaded, the number of the step, and how many there are.
@@ -80,10 +83,12 @@ async def load_city(
         "technicians": _file("technicians"),
         "grids": _grids,
         "memberships": _memberships,
+        "stages": _stages,
         "leave": _leave,
         "catalogue": _text("catalogue", "catalog.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
         "parameters": _text("parameters", "parameters.yaml"),
+        "road map": _text("road-map", "road_map.yaml"),
         "customers": _file("customers"),
         "addresses": _file("addresses"),
         "subscriptions": _file("subscriptions"),
@@ -204,6 +209,23 @@ async def _memberships(tx: AsyncSession, city: City) -> Report:
                 caller=admin,
             )
     return _counted("memberships", (one.id for one in city.memberships), known)
+
+
+async def _stages(tx: AsyncSession, city: City) -> Report:
+    admin = await caller_by_username(tx, "admin")
+    known = set(await tx.scalars(select(GridContract.id)))
+    grids = {grid.code: grid.id for grid in await tx.execute(select(Grid.code, Grid.id))}
+    people = await _people(tx)
+    wanted = []
+    for one in city.contracts:
+        if one.id not in known:
+            fields = asdict(one)
+            holder = fields.pop("technician")
+            fields["technician_id"] = people[holder] if holder else None
+            wanted.append(Terms(grid_id=grids[fields.pop("grid")], **fields))
+    if wanted:
+        await begin_many(tx, wanted, retroactive=True, caller=admin, now=city.as_of)
+    return _counted("stages", (one.id for one in city.contracts), known)
 
 
 async def _leave(tx: AsyncSession, city: City) -> Report:

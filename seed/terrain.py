@@ -83,7 +83,7 @@ def grids(seed: int) -> list[Grid]:
                 edges[(i, j), other] = _edge(dice, nodes[i, j], nodes[other])
     names = words.compound_names(Dice(seed, "grid names"))
     found: list[Grid] = []
-    for i, j in _cells():
+    for i, j in cells():
         corners = [(i, j), (i + 1, j), (i + 1, j + 1), (i, j + 1), (i, j)]
         ring: list[Place] = [nodes[i, j]]
         for start, end in pairwise(corners):
@@ -101,7 +101,8 @@ def grids(seed: int) -> list[Grid]:
     return found
 
 
-def _cells() -> Iterator[Node]:
+def cells() -> Iterator[Node]:
+    """Give the cells of the lattice in the order of the grids: eastward, row by row northward."""
     return ((i, j) for j in range(SIDE) for i in range(SIDE) if (i, j) not in CORNERS)
 
 

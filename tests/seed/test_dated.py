@@ -7,8 +7,10 @@ from sqlalchemy import select
 
 from app.core.files import FileRefused
 from app.core.parameter_values import ParameterValue
+from app.grids.models import GridExpansion
 from app.workorders.models import PromiseRule
-from seed.dated import load_parameters, load_promise_rules
+from seed.dated import load_parameters, load_promise_rules, load_road_map
+from tests.make.auth import make_org_unit
 
 PROMISE = """
 promise_rules:
@@ -101,3 +103,35 @@ async def test_bad_parameters_are_named(tx, was, becomes, field):
     with pytest.raises(FileRefused) as refused:
         await load_parameters(tx, PARAMETER.replace(was, becomes))
     assert [fault["field"] for fault in refused.value.facts["lines"]] == [field]
+
+
+ROAD_MAP = """
+road_map:
+- {org_unit: np, figure: covered_share, due_on: 2026-12-31, target: 0.65}
+- {org_unit: np, figure: blocks, due_on: 2026-12-31, target: 2}
+"""
+
+
+async def test_a_road_map_is_loaded_by_unit_figure_and_day(tx):
+    await make_org_unit(tx, code="np")
+    assert counts(await load_road_map(tx, ROAD_MAP)) == (2, 0, 0, 0)
+    assert counts(await load_road_map(tx, ROAD_MAP)) == (0, 0, 2, 0)
+    assert counts(await load_road_map(tx, ROAD_MAP.replace("0.65", "0.7"))) == (0, 1, 1, 0)
+    targets = await tx.scalars(select(GridExpansion.target).order_by(GridExpansion.target))
+    assert targets.all() == [0.7, 2]
+
+
+@pytest.mark.parametrize(
+    "wrong, right, field",
+    [
+        ("target: 65", "target: 0.65", "target"),
+        ("figure: sales", "figure: blocks", "figure"),
+        ("org_unit: nowhere", "org_unit: np", "org_unit"),
+    ],
+)
+async def test_a_road_map_with_a_fault_is_refused_by_line(tx, wrong, right, field):
+    await make_org_unit(tx, code="np")
+    with pytest.raises(FileRefused) as refused:
+        await load_road_map(tx, ROAD_MAP.replace(right, wrong, 1))
+    (line,) = refused.value.facts["lines"]
+    assert line["field"] == field

@@ -15,6 +15,9 @@ from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
 from app.terminals.models import Terminal
 from app.terminals.rules import Pool, TerminalKind
+from app.territory.queries import growth
+from app.territory.rules.blocks import RankBy
+from app.territory.rules.growth import CoveredBy, grow
 from app.visits.rules import FAR_METRES
 from seed.city import DEMO_PASSWORD, HERE, build
 from seed.load import load_city
@@ -67,6 +70,25 @@ async def test_everything_is_there(loaded, city):
     assert all(report.inserted and not report.refused for report in reports)
     assert [step for _, step, _ in told] == list(range(1, len(reports) + 1))
     assert await counted(database, "SELECT count(*) FROM account") == len(city.accounts)
+
+
+async def test_the_city_has_grown_and_knows_where_to_go(loaded, city):
+    """Four islands, one in each branch; a few pilots between them would join two."""
+    database, _, _ = loaded
+    async with database.read() as read:
+        day = await growth.ground(read, "yj.ch.np.", city.today, shared_border_m=30)
+        targets = await read.scalar(text("SELECT count(*) FROM grid_expansion"))
+    grown = grow(day, ["yj.ch.np."], by=CoveredBy.STAGE, rank_by=RankBy.JOINS, top=60)
+    (whole,) = grown.parts
+    assert {stage.value: number for stage, number in whole.stages.items()} == {
+        "none": 17,
+        "pilot": 9,
+        "covered": 23,
+        "contracted": 11,
+    }
+    assert whole.blocks == 4
+    assert len(grown.candidates[0].joins) == 2
+    assert targets == 12
 
 
 async def test_a_second_load_changes_nothing(loaded, city):
