@@ -16,6 +16,8 @@ from app.core.errors import Problem
 from app.core.geo import CoordSys
 from app.core.settings import Settings
 from app.grids.rules import GridKind, ImportMode
+from app.territory.rules.blocks import RankBy
+from app.territory.rules.growth import CoveredBy
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -23,7 +25,9 @@ cli = typer.Typer(
     no_args_is_help=True, add_completion=False, help=__doc__, pretty_exceptions_enable=False
 )
 
-grids = typer.Typer(no_args_is_help=True, help="Grids: layers in and out, addresses that follow.")
+grids = typer.Typer(
+    no_args_is_help=True, help="Grids: layers in and out, addresses that follow, growth."
+)
 cli.add_typer(grids, name="grids")
 
 
@@ -277,6 +281,33 @@ def relocate_addresses() -> None:
     from app.territory.command import relocate
 
     relocate(Settings())
+
+
+@grids.command("growth")
+def grids_growth(
+    org_unit: Annotated[str, typer.Option(help="The code of the org unit.")],
+    on: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A local day; today without.")
+    ] = None,
+    covered_by: Annotated[
+        CoveredBy, typer.Option(help="What makes a grid a part of a block.")
+    ] = CoveredBy.STAGE,
+    rank_by: Annotated[
+        RankBy, typer.Option(help="What the next grids are chosen for.")
+    ] = RankBy.JOINS,
+    top: Annotated[int, typer.Option(min=1, max=200, help="How many are listed.")] = 10,
+) -> None:
+    """Print how far an org unit's grids have grown: stages, blocks, next best, road map."""
+    from app.territory.picture import show_growth
+
+    show_growth(
+        Settings(),
+        org_unit_code=org_unit,
+        on=on.date() if on else None,
+        covered_by=covered_by,
+        rank_by=rank_by,
+        top=top,
+    )
 
 
 @cli.command("import-orders")
