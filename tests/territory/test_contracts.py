@@ -1,7 +1,7 @@
 """Grids enter stages through the API, alone and many at once; the history tells it."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -14,6 +14,7 @@ from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.grids import make_contract, make_grid
 from tests.make.races import until_waiting
+from tests.make.redraw import ACROSS, command, part
 from tests.make.technicians import make_technician
 
 
@@ -289,6 +290,37 @@ async def test_one_grid_may_be_given_its_next_years_at_once(bulk, history, grid)
         ("covered", "2027-07-01", None),
         ("covered", "2026-07-01", "2027-07-01"),
         ("pilot", "2026-03-02", "2026-07-01"),
+    ]
+
+
+# --- redrawn ------------------------------------------------------------------------------------
+
+
+async def test_the_new_parts_of_a_split_grid_keep_its_stage_and_holder(land):
+    """Targets stay with the grid that keeps its code; what is past stays there, too."""
+    first, day = date(2025, 1, 1), date(2026, 5, 1)
+    await make_contract(land.tx, land.a, GridStage.PILOT, valid_from=first, valid_to=first)
+    await make_contract(
+        land.tx,
+        land.a,
+        GridStage.CONTRACTED,
+        valid_to=day,
+        contractor="通达",
+        target_customers=90,
+        target_on=day,
+    )
+    await make_contract(land.tx, land.a, valid_from=day)
+    await land.supervisor.make(command("split", land.a, line=ACROSS, parts=[part("A2")]))
+    columns = (GridContract.stage, GridContract.valid_from, GridContract.valid_to)
+    rows = await land.tx.execute(
+        select(*columns, GridContract.contractor, GridContract.target_customers)
+        .join(Grid, Grid.id == GridContract.grid_id)
+        .where(Grid.code == "A2")
+        .order_by(GridContract.valid_from)
+    )
+    assert [tuple(row) for row in rows] == [
+        ("contracted", date(2026, 3, 2), day, "通达", None),
+        ("covered", day, None, None, None),
     ]
 
 

@@ -1,13 +1,15 @@
 """Grids enter a stage, alone or many at once, and leave it again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.auth.callers import Caller
 from app.core.db import is_broken
 from app.core.errors import NotFound, Problem, SameIdOtherContent
@@ -204,3 +206,29 @@ async def end(
     stages.end(span, last_excluded, today=today, retroactive=retroactive)
     row.valid_to, row.end_reason = last_excluded, reason
     return row
+
+
+_FOLLOW_SPLIT = text(
+    """
+    INSERT INTO grid_contract
+        (id, grid_id, stage, valid_from, valid_to, technician_id, contractor, note)
+    SELECT gen_random_uuid(), part.id, c.stage, greatest(c.valid_from, part.day), c.valid_to,
+        c.technician_id, c.contractor, c.note
+    FROM grid_contract c
+    CROSS JOIN unnest(CAST(:ids AS uuid[]), CAST(:days AS date[])) AS part (id, day)
+    WHERE c.grid_id = :of AND (c.valid_to IS NULL OR c.valid_to > greatest(c.valid_from, part.day))
+    RETURNING id
+    """
+)
+
+
+async def follow_split(tx: AsyncSession, *, of: UUID, parts: Mapping[UUID, date]) -> None:
+    """Let the new parts of a split grid have its stage, from the local day of each on.
+
+    So have they its holder, and what is planned. Targets were set for the whole, and stay with
+    the grid that keeps its code. The caller holds the grid.
+    """
+    given = {"of": of, "ids": list(parts), "days": list(parts.values())}
+    ids = (await tx.scalars(_FOLLOW_SPLIT, given)).all()
+    if ids:
+        audit.note(tx, table="grid_contract", operation="insert", ids=ids)

@@ -19,6 +19,7 @@ from app.grids.models import Grid, GridChange, GridMembership
 from app.territory.queries import relocation as relocation_queries
 from app.territory.rules.commands import Asked, Reshape
 from app.territory.rules.following import Becomes, Fate
+from app.territory.service import contracts
 from app.territory.service.outlook import Outlook, look_ahead
 from app.territory.service.relocation import batch_size, move_orders
 from app.workorders import queries as workorders
@@ -68,6 +69,10 @@ async def carry_out(tx: AsyncSession, asked: Asked, caller: Caller, *, now: date
     await _redraw(tx, change, ahead, asked, now=now)
     await _hand_over(tx, change, ahead, now=now)
     await _let_members_follow(tx, ahead.fates)
+    if ahead.plan.new:
+        (split,) = ahead.plan.before
+        days = {part: ahead.days[part] for part in ahead.plan.new}
+        await contracts.follow_split(tx, of=split, parts=days)
     await move_orders(
         tx,
         ahead.index,
