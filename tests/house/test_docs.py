@@ -27,7 +27,7 @@ from app.core.settings import Settings
 from app.customers import loading as customers
 from app.dispatch.importing import read_map
 from app.dispatch.rules import PassedOver, Verdict
-from app.grids.rules import MembershipKind
+from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
 from app.sales.rules import ConsentKind
@@ -265,7 +265,7 @@ def test_the_table_of_dials_equals_the_code():
     "name, codes",
     [
         ("upstream-orders.md", [*State, *UnplacedReason, *Verdict]),
-        ("supervisor-tools.md", [*PassedOver, *MembershipKind]),
+        ("supervisor-tools.md", [*PassedOver, *MembershipKind, *GridStage, *ExpansionFigure]),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
         ("ordering-system.md", list(RemoteState)),
     ],
