@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.geo import Floats
 from app.grids.index import Found
 from app.grids.rules import Where, district_of
 
@@ -25,11 +28,19 @@ _BY_GROUND = f"""
     SELECT service_address_id FROM address_grid WHERE grid_id IN (SELECT id FROM concerned)
 """  # noqa: S608 - text of our own
 
-_ADDRESS = """
-    a.id, ST_X(a.point) AS lon, ST_Y(a.point) AS lat, g.service_address_id IS NOT NULL AS known,
-    g.grid_id, g.drawn_grid_id, g.listed, g.near_border
+# Ids are kept as PostgreSQL writes them, `{…,…}`: they only go back to where they came from, and
+# a million of them are not taken apart here. What is not known of a point is NaN.
+_POINTS = """
+    count(*) AS number, array_agg(a.id ORDER BY a.id)::text AS ids,
+    (array_agg(a.id ORDER BY a.id DESC))[1] AS last,
+    array_agg(coalesce(ST_X(a.point), 'NaN') ORDER BY a.id) AS lons,
+    array_agg(coalesce(ST_Y(a.point), 'NaN') ORDER BY a.id) AS lats
 """
-_TOLD = ", o.path, a.standard_address, a.locality, a.building"
+_TOLD = """,
+    array_agg(o.path ORDER BY a.id) AS paths, array_agg(a.locality ORDER BY a.id) AS localities,
+    array_agg(a.standard_address ORDER BY a.id) AS standards,
+    array_agg(a.building ORDER BY a.id) AS buildings
+"""
 _OF_WHOM = "JOIN customer c ON c.id = a.customer_id JOIN org_unit o ON o.id = c.org_unit_id"
 
 _AROUND = text(
@@ -38,46 +49,34 @@ _AROUND = text(
         SELECT ST_GeomFromWKB(wkb, 4326) AS shape FROM unnest(CAST(:wkbs AS bytea[])) AS wkb
     ), concerned AS (SELECT unnest(CAST(:grid_ids AS uuid[])) AS id),
     ids AS ({_BY_GROUND})
-    SELECT {_ADDRESS} {_TOLD}
-    FROM ids JOIN service_address a USING (id) {_OF_WHOM}
-    LEFT JOIN address_grid g ON g.service_address_id = a.id
-    ORDER BY a.id
+    SELECT {_POINTS} {_TOLD} FROM ids JOIN service_address a USING (id) {_OF_WHOM}
     """  # noqa: S608
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Addresses as an index of the map takes them; what is not known of a point is NaN.
+    """Some addresses in the order of their ids, as an index of the map takes them.
 
-    `where` is None when no list speaks and nothing but the points was read.
+    `ids` are in PostgreSQL's own writing, points in WGS-84 degrees; `where` is None when nothing
+    but the points was read, since no list speaks.
     """
 
-    rows: Sequence[Row[Any]]
+    number: int
+    ids: str
+    last: UUID | None
+    lons: Floats
+    lats: Floats
     where: list[Where | None] | None
 
-    @property
-    def lons(self) -> list[float]:
-        """Longitudes in WGS-84 degrees."""
-        return [_NOWHERE if row.lon is None else row.lon for row in self.rows]
 
-    @property
-    def lats(self) -> list[float]:
-        """Latitudes in WGS-84 degrees."""
-        return [_NOWHERE if row.lat is None else row.lat for row in self.rows]
-
-
-_NOWHERE = float("nan")
-
-
-def _told(rows: Sequence[Row[Any]]) -> Addresses:
-    return Addresses(
-        rows,
-        [
-            Where(district_of(row.path), row.standard_address, row.locality, row.building)
-            for row in rows
-        ],
-    )
+def _addresses(row: Row[Any], *, told: bool) -> Addresses:
+    where: list[Where | None] | None = None
+    if told and row.number:
+        columns = (map(district_of, row.paths), row.standards, row.localities, row.buildings)
+        where = list(map(Where._make, zip(*columns, strict=True)))
+    lons, lats = (np.array(some or (), dtype=float) for some in (row.lons, row.lats))
+    return Addresses(row.number, row.ids or "{}", row.last, lons, lats, where)
 
 
 async def addresses_around(
@@ -85,7 +84,7 @@ async def addresses_around(
 ) -> Addresses:
     """Read all addresses within `near_m` metres of shapes, or that belong to grids."""
     given = {"wkbs": list(wkbs), "grid_ids": list(grid_ids), "near_m": near_m}
-    return _told((await session.execute(_AROUND, given)).all())
+    return _addresses((await session.execute(_AROUND, given)).one(), told=True)
 
 
 # --- the queue ------------------------------------------------------------------------------------
@@ -156,13 +155,10 @@ _TAKE = """
         )
         RETURNING service_address_id AS id
     )
-    SELECT {columns}
-    FROM taken JOIN service_address a USING (id) {joins}
-    LEFT JOIN address_grid g ON g.service_address_id = a.id
-    ORDER BY a.id
+    SELECT {columns} FROM taken JOIN service_address a USING (id) {joins}
 """
-_TAKE_POINTS = text(_TAKE.format(columns=_ADDRESS, joins=""))
-_TAKE_ALL = text(_TAKE.format(columns=_ADDRESS + _TOLD, joins=_OF_WHOM))
+_TAKE_POINTS = text(_TAKE.format(columns=_POINTS, joins=""))
+_TAKE_ALL = text(_TAKE.format(columns=_POINTS + _TOLD, joins=_OF_WHOM))
 
 
 async def take(tx: AsyncSession, *, after: UUID, size: int, told: bool) -> Addresses:
@@ -171,23 +167,34 @@ async def take(tx: AsyncSession, *, after: UUID, size: int, told: bool) -> Addre
     `told` reads what lists need, too. What is taken is gone from the queue with the commit.
     """
     statement = _TAKE_ALL if told else _TAKE_POINTS
-    rows = (await tx.execute(statement, {"after": after, "size": size})).all()
-    return _told(rows) if told else Addresses(rows, None)
+    return _addresses(
+        (await tx.execute(statement, {"after": after, "size": size})).one(), told=told
+    )
 
 
 _FORGET = text("DELETE FROM address_to_locate WHERE service_address_id = ANY(CAST(:ids AS uuid[]))")
 
 
-async def forget(tx: AsyncSession, ids: Collection[UUID]) -> None:
+async def forget(tx: AsyncSession, addresses: Addresses) -> None:
     """Take addresses from the queue that have been located."""
-    await tx.execute(_FORGET, {"ids": list(ids)})
+    await tx.execute(_FORGET, {"ids": addresses.ids})
 
 
+# Grids go by their places in a list: beside a million addresses there are few of them.
 _WRITE = text(
     """
+    WITH found AS (
+        SELECT id, grids[place] AS grid_id, grids[drawn] AS drawn_grid_id, listed, near_border
+        FROM (SELECT CAST(:grids AS uuid[]) AS grids) AS known, unnest(
+            CAST(:ids AS uuid[]), CAST(:places AS int[]), CAST(:drawn AS int[]),
+            CAST(:listed AS boolean[]), CAST(:near AS boolean[])
+        ) AS found (id, place, drawn, listed, near_border)
+    )
     INSERT INTO address_grid (service_address_id, grid_id, drawn_grid_id, listed, near_border)
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:grid_ids AS uuid[]),
-        CAST(:drawn_ids AS uuid[]), CAST(:listed AS boolean[]), CAST(:near AS boolean[]))
+    SELECT found.* FROM found LEFT JOIN address_grid held ON held.service_address_id = found.id
+    WHERE held.service_address_id IS NULL
+        OR (held.grid_id, held.drawn_grid_id, held.listed, held.near_border) IS DISTINCT FROM
+           (found.grid_id, found.drawn_grid_id, found.listed, found.near_border)
     ON CONFLICT (service_address_id) DO UPDATE SET grid_id = excluded.grid_id,
         drawn_grid_id = excluded.drawn_grid_id, listed = excluded.listed,
         near_border = excluded.near_border
@@ -195,32 +202,26 @@ _WRITE = text(
 )
 
 
-async def write(tx: AsyncSession, addresses: Addresses, found: Found) -> int:
+async def write(tx: AsyncSession, addresses: Addresses, found: Found) -> None:
     """Write down where addresses lie; those that lie where they did are left alone.
 
-    Tells how many were written. Whoever calls it holds the rows, by the queue or by the map.
+    Whoever calls it holds them, by the queue or by the map.
     """
-    ids: list[UUID | None] = [*(one.id for one in found.territories), None]  # the last: nowhere
-    now = [
-        (ids[grid], ids[drawn], listed, near)
-        for grid, drawn, listed, near in zip(
-            found.grid.tolist(),
-            found.drawn.tolist(),
-            found.listed.tolist(),
-            found.near_border.tolist(),
-            strict=True,
-        )
-    ]
-    news = [
-        (row.id, *place)
-        for row, place in zip(addresses.rows, now, strict=True)
-        if not row.known or (row.grid_id, row.drawn_grid_id, row.listed, row.near_border) != place
-    ]
-    if news:
-        columns = map(list, zip(*news, strict=True))
-        names = ("ids", "grid_ids", "drawn_ids", "listed", "near")
-        await tx.execute(_WRITE, dict(zip(names, columns, strict=True)))
-    return len(news)
+    given = {
+        "grids": [one.id for one in found.territories],
+        "ids": addresses.ids,
+        # PostgreSQL counts from one, and nothing stands at 0: that is nowhere.
+        "places": _written(found.grid + 1),
+        "drawn": _written(found.drawn + 1),
+        "listed": _written(found.listed.astype(int)),
+        "near": _written(found.near_border.astype(int)),
+    }
+    await tx.execute(_WRITE, given)
+
+
+def _written(numbers: NDArray[Any]) -> str:
+    """Write an array as PostgreSQL reads it."""
+    return "{" + ",".join(map(str, numbers.tolist())) + "}"
 
 
 # --- changes and whether their addresses have followed --------------------------------------------

@@ -80,7 +80,7 @@ def follow(
             for part in new
             for one in living
         ]
-    if kind is ChangeKind.MERGE and heir is not None:
+    if heir is not None:
         return _merged(living, days, heir)
     if kind is ChangeKind.RETIRE:
         return [_ended(one, days[one.grid_id]) for one in living]

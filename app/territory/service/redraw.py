@@ -202,10 +202,9 @@ async def _let_members_follow(tx: AsyncSession, fates: Sequence[Fate]) -> None:
 async def _let_addresses_follow(
     tx: AsyncSession, change: GridChange, ahead: Outlook, *, now: datetime
 ) -> None:
-    rows = ahead.addresses.rows
-    if len(rows) > await batch_size(tx, now):
+    if ahead.addresses.number > await batch_size(tx, now):
         await jobs.tell(tx, "map.changed", change_id=change.id)
         return
     await relocation_queries.write(tx, ahead.addresses, ahead.found)
-    await relocation_queries.forget(tx, [row.id for row in rows])
-    await relocation_queries.begin(tx, change.id, len(rows), at=wall(), done=True)
+    await relocation_queries.forget(tx, ahead.addresses)
+    await relocation_queries.begin(tx, change.id, ahead.addresses.number, at=wall(), done=True)

@@ -43,7 +43,7 @@ RELOCATION_BATCH = Parameter(
         zh="每批重新定位的地址数；不超过一批的变更当场完成",
         en="Addresses located anew at a time; a change with no more is done at once",
     ),
-    least=100,
+    least=1,
     most=200_000,
 )
 # Transactions at work side by side: while one computes, the database works for the other.
@@ -74,18 +74,18 @@ async def batch_size(session: AsyncSession, now: datetime) -> int:
     return (await parameters_in_force(session)).whole(RELOCATION_BATCH, now)
 
 
-async def locate_batch(tx: AsyncSession, *, after: UUID, now: datetime) -> Sequence[UUID]:
-    """Find the grids of a batch of the queue, by id behind `after`; return which they were.
+async def locate_batch(tx: AsyncSession, *, after: UUID, now: datetime) -> Addresses:
+    """Find the grids of a batch of the queue, by id behind `after`; return what was located.
 
     Nobody changes the map until the transaction ends.
     """
     index = await locating.for_keeps(tx)
     size = await batch_size(tx, now)
     addresses = await queries.take(tx, after=after, size=size, told=bool(index.lists))
-    if addresses.rows:
+    if addresses.number:
         found = await located(index, addresses, near_m=await near_metres(tx, now))
         await queries.write(tx, addresses, found)
-    return [row.id for row in addresses.rows]
+    return addresses
 
 
 async def queue_addresses(tx: AsyncSession, change_id: UUID, *, now: datetime) -> int:
@@ -143,10 +143,10 @@ class Relocation:
         while True:
             async with self.database.begin() as tx:
                 audit.acting(tx, self.action)
-                ids = await locate_batch(tx, after=after, now=self.clock.now())
-            if ids:
-                total, after = total + len(ids), max(ids)
-                self.done(len(ids))
+                batch = await locate_batch(tx, after=after, now=self.clock.now())
+            if batch.last is not None:
+                total, after = total + batch.number, batch.last
+                self.done(batch.number)
             elif after == FIRST:
                 return total
             else:  # once more from the beginning: new ones may have come
