@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.core.db import database_of, new_id
-from app.grids import tile_shapes
+from app.grids import neighbours, tile_shapes
 
 # Whoever locates something for keeps shares this lock until the end of its transaction, and whoever
 # changes the map holds it alone: nothing is ever written with a grid of yesterday's map.
@@ -75,35 +75,6 @@ _INSERT_BOUNDARIES = text(
         AS given (id, grid_id, wkb, area_m2, notes)
     """
 )
-_FORGET_NEIGHBOURS = text(
-    """
-    DELETE FROM grid_neighbour
-    WHERE grid_id = ANY(CAST(:ids AS uuid[])) OR neighbour_id = ANY(CAST(:ids AS uuid[]))
-    """
-)
-# Grids count as neighbours up to 50 m apart, since a street lies between many of them. A degree of
-# latitude is at least 110,574 m; the box in degrees finds candidates by the index, the
-# distance on the ellipsoid decides.
-_FIND_NEIGHBOURS = text(
-    """
-    WITH pair AS (
-        SELECT a.grid_id AS one, b.grid_id AS other,
-            ST_Distance(a.boundary::geography, b.boundary::geography) AS metres
-        FROM grid_boundary a
-        JOIN grid_boundary b ON b.valid_to IS NULL AND b.grid_id <> a.grid_id
-            AND b.boundary && ST_Expand(a.boundary, 50.0 / (110574 *
-                greatest(cos(radians(greatest(abs(ST_YMin(a.boundary)),
-                                              abs(ST_YMax(a.boundary))))), 0.01)))
-            AND ST_DWithin(a.boundary::geography, b.boundary::geography, 50.0)
-        WHERE a.valid_to IS NULL AND a.grid_id = ANY(CAST(:ids AS uuid[]))
-    )
-    INSERT INTO grid_neighbour (grid_id, neighbour_id, distance_m)
-    SELECT one, other, metres FROM pair
-    UNION
-    SELECT other, one, metres FROM pair
-    ON CONFLICT DO NOTHING
-    """
-)
 
 
 async def reshape(
@@ -136,8 +107,7 @@ async def reshape(
         },
     )
     audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
-    await tx.execute(_FORGET_NEIGHBOURS, {"ids": grid_ids})
-    await tx.execute(_FIND_NEIGHBOURS, {"ids": grid_ids})
+    await neighbours.find(tx, {grid_id: shape.boundary for grid_id, shape in shaped.items()})
     await tile_shapes.draw(tx, grid_ids)
     await new_edition(tx)
 
@@ -146,6 +116,6 @@ async def end(tx: AsyncSession, grid_ids: Collection[UUID], *, now: datetime) ->
     """Let grids have no shape from `now` (UTC) on. The caller holds the map `alone`."""
     ids = list(grid_ids)
     await tx.execute(_CLOSE, {"ids": ids, "now": now})
-    await tx.execute(_FORGET_NEIGHBOURS, {"ids": ids})
+    await neighbours.forget(tx, ids)
     await tile_shapes.erase(tx, ids)
     await new_edition(tx)
