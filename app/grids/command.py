@@ -20,7 +20,7 @@ from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
 from app.grids import exporting, importing
 from app.grids.layers import Coverage, Layer, Verdict, coverage, read_layer
-from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode
+from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode, reported
 
 MOST_LINES = 40
 
@@ -77,7 +77,7 @@ async def _import(settings: Settings, file: str, data: bytes, options: Options) 
                 layer=options.layer,
                 repair_limit=None if options.accept_repair else limit,
             )
-            compared = coverage(layer.boundaries())
+            compared = coverage(layer.boundaries(), **reported(parameters, now, unit.path))
         _tell(console, layer, compared)
         async with database.begin() as tx:
             audit.acting(tx, "command_line_grids_import")

@@ -19,7 +19,7 @@ from app.grids import exporting
 from app.grids.importing import Imported, Wanted, write_layer
 from app.grids.layers import Coverage, Layer, Limits, coverage, read_layer
 from app.grids.routes import AsOf, GridSupervisor, Reader, coverage_out
-from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode
+from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode, reported
 from app.grids.schemas import FeatureOut, FileOut, FindingOut, ImportOut
 
 router = APIRouter(prefix="/v1", tags=["grids"])
@@ -114,7 +114,8 @@ async def import_layer(
         repair_limit=limit,
         limits=limits,
     )
-    compared = await asyncio.to_thread(coverage, read_file.boundaries())
+    sizes = reported(parameters, now, org_unit.path)
+    compared = await asyncio.to_thread(coverage, read_file.boundaries(), **sizes)
     # Reading and checking are done; only now does the transaction begin, and it is short.
     async with database.begin(request) as tx:
         done = await write_layer(

@@ -16,11 +16,13 @@ from app.core.errors import NotFound
 from app.core.geo import CoordSys
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.parameter_values import parameters_in_force
 from app.grids import directory, layers, service
 from app.grids.directory import KnownBoundary, KnownGrid, MembershipSearch
 from app.grids.layers import Coverage
 from app.grids.layers.writing import coordinates
 from app.grids.models import GridMembership
+from app.grids.rules import reported
 from app.grids.schemas import (
     BackupsIn,
     BoundaryOut,
@@ -59,13 +61,17 @@ def coverage_out(found: Coverage) -> CoverageOut:
 
 
 @router.get("/grids/coverage", operation_id="grids_coverage")
-async def coverage_now(reader: Reader, read: Read) -> CoverageOut:
-    """Report where the grids of the caller's part of the organisation overlap or leave gaps."""
+async def coverage_now(reader: Reader, read: Read, now: Now) -> CoverageOut:
+    """Report where the grids of the caller's part of the organisation overlap or leave gaps.
+
+    From which size on is set by `grids.overlap_reported_m2` and `grids.gap_reported_m2`.
+    """
     wkbs = await directory.all_boundaries(read, reader)
+    sizes = reported((await parameters_in_force(read)), now, reader.org_path)
 
     def compare() -> Coverage:
         shapes: dict[str, Any] = {code: shapely.from_wkb(wkb) for code, wkb in wkbs.items()}
-        return layers.coverage(shapes)
+        return layers.coverage(shapes, **sizes)
 
     return coverage_out(await asyncio.to_thread(compare))
 

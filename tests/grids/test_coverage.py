@@ -1,12 +1,15 @@
 """Overlaps and gaps between grids."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from shapely import MultiPolygon
+from sqlalchemy import text
 
 from app.grids.layers import coverage
 from tests.grids.geojson import feature, layer, read, square
+from tests.make.grids import make_grid
 
 
 def grids(**rings: Any) -> dict[str, MultiPolygon]:
@@ -58,4 +61,30 @@ def test_the_threshold_is_in_square_metres():
     # An overlap 1e-7 degree (8.5 mm) wide and 1,110 m long has 9.5 m2.
     pair = grids(西=[square()], 东=[square(lon=116.4099999)])
     assert len(coverage(pair).overlaps) == 1
-    assert coverage(pair, above_m2=10.0).overlaps == ()
+    assert coverage(pair, overlap_m2=10.0).overlaps == ()
+    assert len(coverage(pair, gap_m2=10.0).overlaps) == 1
+    ring = grids(环=[square(), square(116.403, 39.903, 0.002)])  # 171 m by 222 m
+    assert len(coverage(ring, gap_m2=30_000.0, overlap_m2=1e9).holes) == 1
+    assert coverage(ring, gap_m2=40_000.0).holes == ()
+
+
+async def test_from_which_size_on_is_told_is_a_setting(
+    http, tx, database, branch, supervisor, clock
+):
+    await make_grid(tx, org_unit=branch, code="A")
+    await make_grid(tx, org_unit=branch, code="B", lon=112.6099)  # 9.8 m by 1.1 km over A
+
+    async def overlaps():
+        answer = await http.get("/v1/grids/coverage", headers=supervisor)
+        return len(answer.json()["overlaps"])
+
+    assert await overlaps() == 1
+    database.cache.clear()
+    await tx.execute(
+        text(
+            "INSERT INTO parameter_value (id, name, org_path, valid_from, value)"
+            " VALUES (gen_random_uuid(), 'grids.overlap_reported_m2', :path, :since, '20000')"
+        ),
+        {"path": branch.path, "since": clock.now() - timedelta(days=1)},
+    )
+    assert await overlaps() == 0

@@ -43,8 +43,11 @@ class Coverage:
     holes: tuple[Hole, ...]
 
 
-def coverage(grids: Mapping[str, MultiPolygon], *, above_m2: float = LEAST_M2) -> Coverage:
-    """Compare named boundaries (valid, WGS-84 degrees) and report what is above `above_m2`.
+def coverage(
+    grids: Mapping[str, MultiPolygon], *, overlap_m2: float = LEAST_M2, gap_m2: float = LEAST_M2
+) -> Coverage:
+    """Compare named boundaries (valid, WGS-84 degrees) and report overlaps and holes that are
+    larger than `overlap_m2` and `gap_m2`.
 
     Overlaps are by pair; holes are gaps fully enclosed in the union of all, an enclave left out of
     a single grid among them. Raises LayerTangled when comparing would not end in reasonable time.
@@ -64,7 +67,7 @@ def coverage(grids: Mapping[str, MultiPolygon], *, above_m2: float = LEAST_M2) -
     shared = shapely.intersection(shapes[left], shapes[right])
     areas = area_m2(shared)
     overlaps = []
-    for at in np.flatnonzero(areas > above_m2):
+    for at in np.flatnonzero(areas > overlap_m2):
         pair = sorted((names[left[at]], names[right[at]]))
         overlaps.append(Overlap(pair[0], pair[1], float(areas[at]), multipolygon(shared[at])))
 
@@ -72,7 +75,7 @@ def coverage(grids: Mapping[str, MultiPolygon], *, above_m2: float = LEAST_M2) -
     gaps = shapes_of([shapely.Polygon(ring) for part in parts for ring in part.interiors])
     holes = []
     for gap, area in zip(gaps, area_m2(gaps), strict=True):
-        if area > above_m2:
+        if area > gap_m2:
             around = tree.query(gap, predicate="dwithin", distance=_BESIDE)
             beside = tuple(sorted(names[at] for at in around))
             holes.append(Hole(beside, float(area), multipolygon(gap)))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from app.core.geo import Floats
 from app.core.i18n import Words
-from app.core.parameters import Parameter
+from app.core.parameters import Parameter, Parameters
 
 NEAR_BORDER = Parameter(
     name="grids.near_border_m",
@@ -34,6 +35,33 @@ REPAIR_LIMIT = Parameter(
     ),
     most=100,
 )
+# Slivers are normal in published layers; an office may have them told only from some size on.
+OVERLAP_REPORTED = Parameter(
+    name="grids.overlap_reported_m2",
+    default=1,
+    unit="m2",
+    words=Words(
+        zh="两个网格重叠面积超过多少才列入覆盖检查",
+        en="Overlaps of grids are reported when they are larger",
+    ),
+)
+GAP_REPORTED = Parameter(
+    name="grids.gap_reported_m2",
+    default=1,
+    unit="m2",
+    words=Words(
+        zh="网格之间空白面积超过多少才列入覆盖检查",
+        en="Gaps between grids are reported when they are larger",
+    ),
+)
+
+
+def reported(parameters: Parameters, at: datetime, org_path: str) -> dict[str, float]:
+    """Give the sizes from which on `layers.coverage` reports, for an org unit at a moment."""
+    return {
+        "overlap_m2": parameters.number(OVERLAP_REPORTED, at, org_path),
+        "gap_m2": parameters.number(GAP_REPORTED, at, org_path),
+    }
 
 
 class ImportMode(StrEnum):
