@@ -12,13 +12,14 @@ import uvloop
 from rich.console import Console
 
 from app.core.cluster import ClusterFailed, PostgresMissing
-from benchmarks import day, intake, machine, relocation, report, sale
+from benchmarks import day, intake, locate, machine, relocation, report, sale
 from benchmarks.load import Unexpected
 from benchmarks.report import Figure
 from benchmarks.stand import Stand, stand
 
 PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any]] = {
     "intake": (intake.measure, intake.FULL, intake.QUICK),
+    "locate": (locate.measure, locate.FULL, locate.QUICK),
     "day": (day.measure, day.FULL, day.QUICK),
     "sale": (sale.measure, sale.FULL, sale.QUICK),
     "relocation": (relocation.measure, relocation.FULL, relocation.QUICK),

@@ -14,6 +14,7 @@ from app.core.http import Now, RawJson
 from app.core.parameter_values import parameters_in_force
 from app.grids import locating
 from app.grids.address_schemas import LocateIn, LocateOut, PlaceIn
+from app.grids.index import NOWHERE
 from app.grids.locating import GridIndex
 from app.grids.routes import Reader
 from app.grids.rules import NEAR_BORDER, Where, district_of
@@ -40,18 +41,31 @@ def _places(
     lons, lats = _in_wgs84(points)
     where = _where(points, district_of(reader.org_path)) if index.lists else None
     found = index.locate(lons, lats, near_m=near_m, where=where)
-    theirs = {"grid_id": None, "grid_code": None, "near_border": False, "listed": False}
-    return [
-        {
-            "grid_id": grid.id,
-            "grid_code": grid.code,
-            "near_border": place.near_border,
-            "listed": place.listed,
-        }
-        if place.grid_id and (grid := index.territory(place.grid_id)).within(reader.org_path)
-        else theirs
-        for place in found.places()
-    ]
+    # Thousands of points lie in some dozens of grids; each of these is shaped once.
+    shown: dict[tuple[int, bool, bool], dict[str, Any]] = {}
+    places = []
+    for key in zip(
+        found.grid.tolist(), found.near_border.tolist(), found.listed.tolist(), strict=True
+    ):
+        place = shown.get(key)
+        if place is None:
+            place = shown[key] = _shown(index, reader, *key)
+        places.append(place)
+    return places
+
+
+def _shown(
+    index: GridIndex, reader: Caller, place: int, near_border: bool, listed: bool
+) -> dict[str, Any]:
+    grid = None if place == NOWHERE else index.territories[place]
+    if grid is None or not grid.within(reader.org_path):
+        return {"grid_id": None, "grid_code": None, "near_border": False, "listed": False}
+    return {
+        "grid_id": grid.id,
+        "grid_code": grid.code,
+        "near_border": near_border,
+        "listed": listed,
+    }
 
 
 def _where(points: Sequence[PlaceIn], district: str) -> list[Where]:

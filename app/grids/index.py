@@ -22,6 +22,8 @@ Whole = NDArray[np.int64]
 Truths = NDArray[np.bool_]
 
 NOWHERE = -1
+# Distances that count as near, of which an index keeps the tree.
+MOST_TREES = 8
 
 
 class Territory(NamedTuple):
@@ -95,6 +97,7 @@ class Found:
     """Where points lie, as arrays in their order; grids are places in `territories`, or NOWHERE."""
 
     territories: Sequence[Territory]
+    ids: Sequence[UUID | None]  # of the territories, and None at the end, where NOWHERE points
     grid: Whole
     drawn: Whole
     near_border: Truths
@@ -102,7 +105,7 @@ class Found:
 
     def places(self) -> list[Located]:
         """Tell it point by point."""
-        ids: list[UUID | None] = [*(one.id for one in self.territories), None]  # the last: NOWHERE
+        ids = self.ids
         return [
             Located(ids[grid], near, listed, ids[by_polygon])
             for grid, near, listed, by_polygon in zip(
@@ -134,6 +137,7 @@ class GridIndex:
         self.territories = tuple(territories)
         self.shapes = shapes
         self.lines = lines
+        self._ids = (*(one.id for one in self.territories), None)
         self._place = {one.id: place for place, one in enumerate(self.territories)}
         self._district = [district_of(one.org_path) for one in self.territories]
         self._areas = np.array([one.area for one in shapes.values()], dtype=object)
@@ -141,7 +145,7 @@ class GridIndex:
         self._owner = np.array(
             [self._place[one.grid_id] for one in shapes.values()], dtype=np.int64
         )
-        self._boxes = shapely.STRtree(self._areas)
+        self._trees: dict[float, shapely.STRtree] = {}
         self.lists = Lists(
             (
                 ListKind(line.kind),
@@ -178,7 +182,10 @@ class GridIndex:
         somewhere = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         if len(somewhere) and len(self._areas):
             points = _Points.at(x[somewhere], y[somewhere], near_m)
-            met, boundary = self._boxes.query(points.boxes())
+            met, boundary = self._tree(near_m).query(points.places)
+            # Boundary by boundary, so that each is at hand for all its points.
+            order = np.argsort(boundary, kind="stable")
+            met, boundary = met[order], boundary[order]
             self._cover(points, met, boundary, somewhere, by_polygon)
             near[somewhere[self._near(points, met, boundary)]] = True
         grid, listed = by_polygon, np.zeros(len(x), dtype=bool)
@@ -186,7 +193,24 @@ class GridIndex:
             grid = by_polygon.copy()
             for n, place in self._listed(where, by_polygon):
                 grid[n], listed[n], near[n] = place, True, False
-        return Found(self.territories, grid, by_polygon, near, listed)
+        return Found(self.territories, self._ids, grid, by_polygon, near, listed)
+
+    def _tree(self, near_m: float) -> shapely.STRtree:
+        """Give the tree of the boxes within which a boundary has, or is near, a point."""
+        tree = self._trees.get(near_m)
+        if tree is None:
+            west, south, east, north = shapely.bounds(self._areas).T
+            # "Near" in degrees, as seen from where they are the shortest, and a hair more.
+            far = near_m * 1.000001
+            dy = far / metres_per_degree(0.0)[1]
+            polar = np.minimum(np.maximum(abs(south), abs(north)) + dy, 90.0)
+            dx = far / metres_per_degree(polar)[0]
+            tree = shapely.STRtree(shapely.box(west - dx, south - dy, east + dx, north + dy))
+            tree.query(_HERE)  # what GEOS puts off is done now, see `drawn`
+            if len(self._trees) >= MOST_TREES:
+                self._trees = {}
+            self._trees[near_m] = tree
+        return tree
 
     def _cover(
         self, points: "_Points", met: Whole, boundary: Whole, somewhere: Whole, into: Whole
@@ -195,9 +219,10 @@ class GridIndex:
         covers = shapely.intersects_xy(self._areas[boundary], points.lons[met], points.lats[met])
         met, boundary = met[covers], boundary[covers]
         into[somewhere[met]] = self._owner[boundary]
-        contested = np.bincount(met)[met] > 1 if len(met) else covers[:0]
-        if not contested.any():
+        contested = np.flatnonzero(np.bincount(met)[met] > 1 if len(met) else covers[:0])
+        if not len(contested):
             return
+        contested = contested[np.argsort(met[contested], kind="stable")]
         met, boundary = met[contested], boundary[contested]
         depths = points.metres_to(self._borders, met, boundary).tolist()
         owners = self._owner[boundary].tolist()
@@ -205,7 +230,7 @@ class GridIndex:
             (n, _Claim(self.territories[place].code, False, depth, place))
             for n, place, depth in zip(met.tolist(), owners, depths, strict=True)
         )
-        for n, rivals in groupby(claims, key=itemgetter(0)):  # what is met comes in order
+        for n, rivals in groupby(claims, key=itemgetter(0)):
             chosen = settle(claim for _, claim in rivals)
             if chosen is not None:
                 into[somewhere[n]] = chosen.place
@@ -216,7 +241,7 @@ class GridIndex:
         Plain degrees bound a distance from both sides; the exact one in metres is worked out only
         where the bounds disagree.
         """
-        places, borders = points.places(), self._borders
+        places, borders = points.places, self._borders
         may = _dwithin(borders[boundary], places[met], points.most_degrees[met])
         met, boundary = met[may], boundary[may]
         sure = _dwithin(borders[boundary], places[met], points.least_degrees[met])
@@ -245,12 +270,13 @@ class _Points:
     lons: Floats
     lats: Floats
     near_m: float
+    places: Any
     east: Floats
     north: Floats
 
     @classmethod
     def at(cls, lons: Floats, lats: Floats, near_m: float) -> "_Points":
-        return cls(lons, lats, near_m, *metres_per_degree(lats))
+        return cls(lons, lats, near_m, shapely.points(lons, lats), *metres_per_degree(lats))
 
     @property
     def most_degrees(self) -> Floats:
@@ -259,14 +285,6 @@ class _Points:
     @property
     def least_degrees(self) -> Floats:
         return np.asarray(self.near_m / np.maximum(self.east, self.north))
-
-    def boxes(self) -> Any:
-        """Make the boxes that reach as far as "near" does."""
-        dx, dy = self.near_m / self.east, self.near_m / self.north
-        return shapely.box(self.lons - dx, self.lats - dy, self.lons + dx, self.lats + dy)
-
-    def places(self) -> Any:
-        return shapely.points(self.lons, self.lats)
 
     def metres_to(self, borders: Any, met: Whole, boundary: Whole) -> Floats:
         """Measure from each point to a border, in the plane of the point's metres per degree."""

@@ -172,9 +172,13 @@ async def test_minutes_that_were_not_sent_come_from_the_work_type(land, crm, tx)
     ("east", "near"),
     [(0.5, False), (0.0001, True), (0.014, True), (0.018, False)],  # 0.01 is 9.8 m
 )
-async def test_a_point_near_a_border_is_marked(land, crm, east, near):
+async def test_a_point_near_a_border_is_marked_wherever_the_order_is_shown(
+    land, crm, get, east, near
+):
     placed = (await crm(order(point=land.point_in(land.grids[0], east=east)))).json()
-    assert placed["near_border"] is near
+    one = (await get(f"/work-orders/{placed['id']}")).json()
+    (listed,) = (await get("/work-orders")).json()["orders"]
+    assert [shown["near_border"] for shown in (placed, one, listed)] == [near] * 3
 
 
 # --- unplaced -----------------------------------------------------------------------------------

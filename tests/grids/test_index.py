@@ -111,9 +111,10 @@ async def test_postgis_says_the_same_of_every_point(tx, clock, geo, file, coords
     along = shapely.line_interpolate_point(borders, draw.random(300), normalized=True)
     on_borders = shapely.get_coordinates(along)
     west, south, east, north = shapely.total_bounds(shapes)
+    corners = shapely.get_coordinates(shapes)
     points = [
         *known(geo),
-        *shapely.get_coordinates(shapes)[::4].tolist(),
+        *corners[:: len(corners) // 600].tolist(),
         *on_borders.tolist(),
         *(on_borders + draw.uniform(-3e-4, 3e-4, on_borders.shape)).tolist(),
         *zip(draw.uniform(west, east, 500), draw.uniform(south, north, 500), strict=True),
