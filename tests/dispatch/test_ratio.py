@@ -4,8 +4,10 @@ import asyncio
 from datetime import date
 
 import pytest
+from sqlalchemy import text
 
 from app.auth.rules import Role
+from app.dispatch import queries as dispatch
 from app.grids.rules import MembershipKind
 from app.technicians import availability
 from app.technicians.availability import Promised
@@ -176,3 +178,31 @@ async def test_two_at_once_do_not_take_more_than_the_share(real_app, real_http, 
     async with real_database.read() as read:
         assert await availability.promised(read, lent.id, TODAY) == Promised(120, 2)
         assert await availability.promised(read, primary.id, TODAY) == Promised(60, 1)
+
+
+async def test_a_share_is_found_by_indexes_however_long_the_history_is(tx, land):
+    """Years of closed orders beside the few that somebody still has to do."""
+    await tx.execute(
+        text(
+            "INSERT INTO work_order (id, org_unit_id, source, external_id, content_hash, work_type,"
+            " state, address, summary, estimated_minutes, reported_at, received_at, grid_id,"
+            " holder_id, planned_day) SELECT gen_random_uuid(), :unit, 'x', n, '', 'repair',"
+            " 'archived', '', '', 60, now(), now(), :grid, :holder, DATE '2026-03-02' - n"
+            " FROM generate_series(1, 20000) AS n"
+        ),
+        {
+            "unit": land.org_unit.id,
+            "grid": land.grids[0].id,
+            "holder": land.people[1].id,
+        },
+    )
+    await tx.execute(text("ANALYZE work_order"))
+    asked = {
+        "technician_ids": [land.people[1].id],
+        "grid_ids": [land.grids[0].id],
+        "first_day": date(2026, 3, 1),
+    }
+    explain = text(f"EXPLAIN {dispatch._HELD_FOR_GRIDS.text}")
+    plan = "\n".join(row[0] for row in await tx.execute(explain, asked))
+    assert "ix_work_order_held" in plan and "ix_work_order_day" in plan, plan
+    assert "Seq Scan on work_order" not in plan, plan

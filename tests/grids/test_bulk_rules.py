@@ -206,14 +206,15 @@ def test_the_same_order_again_changes_nothing():
 @pytest.mark.parametrize(
     ("named", "missing", "unknown"),
     [
-        ([LI], ["T2"], "—"),
-        ([LI, WANG, ZHAO], "—", [str(ZHAO)]),
+        ([LI], ["T2"], []),
+        ([LI, WANG, ZHAO], [], [str(ZHAO)]),
         ([LI, ZHAO], ["T2"], [str(ZHAO)]),
-        ([LI, WANG, WANG], "—", "—"),
+        ([LI, WANG, WANG], [], []),
     ],
 )
 def test_each_backup_is_named_once(named, missing, unknown):
     with pytest.raises(BackupsNotNamed) as refused:
         order([backup(1, LI, 1), backup(2, WANG, 2)], *named)
+    assert refused.value.facts["backups"] == ["T1", "T2"]
     assert refused.value.facts["missing"] == missing
     assert refused.value.facts["unknown"] == unknown

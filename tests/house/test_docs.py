@@ -33,7 +33,9 @@ from app.ordering.simulator import BASE_PATH, Dials
 from app.sales.rules import ConsentKind
 from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
+from app.technicians.rules import Away
 from app.terminals import loading as terminals
+from app.territory.rules.vacancies import WarningKind
 from app.visits.rules import OutcomeCode
 from app.workorders.rules import State, UnplacedReason
 from tests.house.pages import (
@@ -265,7 +267,17 @@ def test_the_table_of_dials_equals_the_code():
     "name, codes",
     [
         ("upstream-orders.md", [*State, *UnplacedReason, *Verdict]),
-        ("supervisor-tools.md", [*PassedOver, *MembershipKind, *GridStage, *ExpansionFigure]),
+        (
+            "supervisor-tools.md",
+            [
+                *PassedOver,
+                *MembershipKind,
+                *GridStage,
+                *ExpansionFigure,
+                *Away,
+                *WarningKind,
+            ],
+        ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
         ("ordering-system.md", list(RemoteState)),
     ],

@@ -86,9 +86,8 @@ class BackupsNotNamed(Conflict):
     slug = "backups-not-named"
     title = Words(zh="备岗名单与实际不符", en="These are not the grid's backups")
     advice = Words(
-        zh="请把该网格自 {day} 起的每位备岗各列一次；缺少：{missing}；不是备岗：{unknown}。",
-        en="Name each of the grid's backups from {day} on once; left out: {missing}; no backup: "
-        "{unknown}.",
+        zh="该网格自 {day} 起的备岗为：{backups}；请每位各列一次。",
+        en="From {day} on its backups are {backups}; name each of them once.",
     )
 
 
@@ -120,8 +119,9 @@ def reordered(
     if missing or unknown or len(set(technician_ids)) != len(technician_ids):
         raise BackupsNotNamed(
             day=day,
-            missing=sorted(names.get(one, (str(one), ""))[0] for one in missing) or "—",
-            unknown=sorted(str(one) for one in unknown) or "—",
+            backups=sorted(names[one][0] for one in held) or ["—"],
+            missing=sorted(names[one][0] for one in missing),
+            unknown=sorted(str(one) for one in unknown),
         )
     wanted = {technician_id: rank for rank, technician_id in enumerate(technician_ids, 1)}
     change = Reordered({}, {}, [])

@@ -1,5 +1,6 @@
 """Who serves a grid on the coming days, and which grids nobody does."""
 
+import asyncio
 from collections.abc import Collection, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import NamedTuple
@@ -78,7 +79,9 @@ async def vacancies(
         dates[0],
         dates[-1],
     )
-    found = [(grid, one) for grid, one in _warned(known, dates, people) if one.kind in kinds]
+    # Of a whole province that is half a second of thinking, in which others get their turns.
+    warned = await asyncio.to_thread(_warned, known, dates, people)
+    found = [(grid, one) for grid, one in warned if one.kind in kinds]
     customers = await counts.customers_in(session, {grid.id for grid, _ in found})
     told = [
         Told(
