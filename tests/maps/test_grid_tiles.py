@@ -206,7 +206,7 @@ async def test_what_a_tile_shows_changes_its_tag(tile, tx, database, cells, bran
     place = tile_at(*MIDDLE, 9)
 
     async def tag():
-        database.cache.pop("maps.grids_mark", None)  # as some seconds later
+        database.cache.pop("maps.mark", None)  # as some seconds later
         return (await tile("grids", place)).headers["etag"]
 
     grid_id = await tx.scalar(text("SELECT id FROM grid WHERE code = 'G05'"))
@@ -300,13 +300,13 @@ async def test_the_description_of_a_layer_is_true(http, tile, supervisor, cells,
 # --- what it costs --------------------------------------------------------------------------------
 
 
-async def test_a_tile_is_two_statements_along_the_index(tile, tx, database, branch, clock):
+async def test_a_tile_is_three_statements_along_the_index(tile, tx, database, branch, clock):
     await draw_cells(tx, branch, clock.now(), side=20, pieces=1)
     await tx.execute(text("ANALYZE grid_tile_shape, grid"))
     place = tile_at(*MIDDLE, 13)
     with counted(database) as statements:
         await tile("grids", place)
-    assert len(statements) == 2
+    assert len(statements) == 3
     given = {**place._asdict(), "coordsys": "wgs84", "path": branch.path, "now": clock.now()}
     explain = text(f"EXPLAIN {queries._GRIDS.text}")
     plan = "\n".join(row[0] for row in await tx.execute(explain, given))

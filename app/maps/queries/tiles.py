@@ -1,5 +1,6 @@
 """Tiles as PostgreSQL makes them, each layer with one statement built once."""
 
+import asyncio
 from dataclasses import asdict
 from datetime import datetime
 from typing import NamedTuple
@@ -84,16 +85,18 @@ async def grids_mark(session: AsyncSession, now: datetime) -> str:
     is read after it is at least as new.
     """
     cache = database_of(session).cache
-    held: _Mark | None = cache.get("maps.grids_mark")
-    if (
-        held is not None
-        and (wall() - held.read_at).total_seconds() < STALE_AFTER_SECONDS
-        and await session.scalar(_EDITION) == held.edition
-    ):
-        return f"{held.edition}.{held.mark}"
-    row = (await session.execute(_MARK, {"now": now})).one()
-    cache["maps.grids_mark"] = _Mark(row.edition, row.mark, wall())
-    return f"{row.edition}.{row.mark}"
+    edition = await session.scalar(_EDITION)
+    # A map asks for a dozen tiles at once; one of them works the mark out, the others wait.
+    async with cache.setdefault("maps.marking", asyncio.Lock()):
+        held: _Mark | None = cache.get("maps.mark")
+        if (
+            held is None
+            or held.edition != edition
+            or (wall() - held.read_at).total_seconds() >= STALE_AFTER_SECONDS
+        ):
+            row = (await session.execute(_MARK, {"now": now})).one()
+            cache["maps.mark"] = held = _Mark(row.edition, row.mark, wall())
+    return f"{held.edition}.{held.mark}"
 
 
 async def grids(session: AsyncSession, caller: Caller, asked: Tile, now: datetime) -> bytes:
