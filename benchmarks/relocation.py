@@ -19,6 +19,7 @@ import orjson
 import psycopg
 import shapely
 from shapely import affinity
+from sqlalchemy import text
 
 from app.auth.rules import Role
 from app.core.clock import CompressedClock, wall
@@ -158,6 +159,8 @@ async def _draw(url: str, shapes: dict[UUID, shapely.MultiPolygon], unit: UUID) 
     }
     try:
         async with database.begin() as tx:
+            # Every map tile's shapes are worked out while the transaction waits.
+            await tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
             await boundaries.alone(tx)
             tx.add(change)
             await tx.flush()

@@ -10,6 +10,7 @@ from app.auth.models import Account
 from app.auth.rules import Role
 from app.catalog import queries as catalogue
 from app.catalog.rules import BusinessType
+from app.core.clock import SystemClock
 from app.core.db import open_database
 from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
@@ -18,6 +19,7 @@ from app.terminals.rules import Pool, TerminalKind
 from app.territory.queries import growth
 from app.territory.rules.blocks import RankBy
 from app.territory.rules.growth import CoveredBy, grow
+from app.territory.service.relocation import Relocation
 from app.visits.rules import FAR_METRES
 from seed.city import DEMO_PASSWORD, HERE, build
 from seed.load import load_city
@@ -180,3 +182,13 @@ def test_every_offering_says_something_in_both_languages():
         for words in (entry["name"], entry["talk_track"]):
             assert any("\u4e00" <= letter <= "\u9fff" for letter in words["zh"])
             assert words["en"].isascii()
+
+
+async def test_the_worker_finds_the_grid_of_every_customer(loaded, city):
+    database, _, _ = loaded
+    told = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'addresses.loaded'"
+    assert await counted(database, told) == 1
+    await Relocation(database, SystemClock(), "test").run()
+    found = "SELECT count(*) FROM address_grid WHERE grid_id IS NOT NULL"
+    assert await counted(database, found) == len(city.households)
+    assert await counted(database, "SELECT count(*) FROM address_to_locate") == 0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from shapely import LineString, MultiPolygon, Point, box
 
@@ -163,6 +163,7 @@ def located(known, *shapes):
     return index_of(*shapes).locate(lons, lats, near_m=0).grid, np.sum(covers, axis=0)
 
 
+@settings(max_examples=60, deadline=None)
 @given(grid=st.sampled_from([WHOLE, HORSESHOE]), line=lines, known=st.lists(points, min_size=1))
 def test_locate_is_stable_under_a_split_by_a_line_and_a_merge(grid, line, known):
     try:
@@ -172,6 +173,7 @@ def test_locate_is_stable_under_a_split_by_a_line_and_a_merge(grid, line, known)
     stable(grid, parts, known)
 
 
+@settings(max_examples=60, deadline=None)
 @given(shapes=st.lists(blobs, min_size=1, max_size=3), known=st.lists(points, min_size=1))
 def test_locate_is_stable_under_a_split_along_shapes_and_a_merge(shapes, known):
     stable(WHOLE, redraw.split_by_shapes(WHOLE, shapes, sliver_m2=100), known)
@@ -191,6 +193,7 @@ def stable(grid, parts, known):
     assert area(*parts) == pytest.approx(area(grid), abs=0.05)
 
 
+@settings(max_examples=60, deadline=None)
 @given(area_drawn=blobs, known=st.lists(points, min_size=1))
 def test_a_border_that_moves_loses_nothing_between_two_grids(area_drawn, known):
     try:
