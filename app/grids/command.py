@@ -151,8 +151,8 @@ def _tell_done(console: Console, done: importing.Imported, *, dry_run: bool) -> 
         )
     if done.change_id is not None:
         console.print(
-            f"change {done.change_id}: orders and addresses on the ground that changed are located"
-            " anew by the worker"
+            f"change {done.change_id}\norders and addresses on the ground that changed are located"
+            " anew by a worker; yingwei grids relocate does it now, with a bar"
         )
 
 

@@ -1,14 +1,17 @@
 """`yingwei grids import` as an office runs it: a process of its own on a database of its own."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 
 import pytest
+import shapely
 from sqlalchemy import text
 
 from tests.grids.geojson import feature, layer, square
+from tests.grids.packed import geopackage, shapefile
 from tests.make.auth import make_org_unit
 
 
@@ -23,15 +26,16 @@ async def east(real_database):
 def yingwei(real_database, east, tmp_path):
     """Run `yingwei grids import` and give what it said and how it ended."""
 
-    async def run(data, *options):
+    async def run(data, *options, does="import"):
         file = tmp_path / "layer.geojson"
-        file.write_bytes(data)
+        if data is not None:
+            file.write_bytes(data)
         url = real_database.engine.url.set(drivername="postgresql")
         environment = os.environ | {
             "DATABASE_URL": url.render_as_string(hide_password=False),
             "COLUMNS": "120",
         }
-        command = [sys.executable, "-m", "app.cli", "grids", "import", str(file), *options]
+        command = [sys.executable, "-m", "app.cli", "grids", does, str(file), *options]
         return await asyncio.to_thread(
             subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120
         )
@@ -82,6 +86,45 @@ async def test_what_is_refused_is_named_and_can_be_left_out(real_database, yingw
     done = await yingwei(data, *OPTIONS, "--skip-refused", "--prefix", "E.")
     assert done.returncode == 0, done.stderr
     assert await rows(real_database, "SELECT code, name FROM grid") == [("E.甲", "甲")]
+
+
+async def test_a_zipped_shapefile_replaces_and_an_export_brings_it_back(
+    real_database, yingwei, tmp_path
+):
+    metres = [shapely.box(448_000 + n * 2_000, 4_417_000, 449_000 + n * 2_000, 4_418_000)
+              for n in range(3)]  # fmt: skip
+    columns = {"name": ["甲", "乙", "丙"]}
+    # Whatever the file is called, its content says what it is.
+    done = await yingwei(shapefile(metres, columns, crs="EPSG:4548", encoding="GBK"), *OPTIONS)
+    assert done.returncode == 0, done.stderr
+    assert "Shapefile, grids, EPSG:4548, gb18030" in done.stdout
+    assert "transformed from EPSG:4548" in done.stdout
+    assert "3 grids created" in done.stdout and "grids relocate" in done.stdout
+    done = await yingwei(geopackage(metres[:2], {"name": ["甲", "乙"]}, crs="EPSG:4548"), *OPTIONS,
+                         "--mode", "replace")  # fmt: skip
+    assert "2 unchanged, 0 renamed, 1 retired" in done.stdout
+    assert "retired, with 0 memberships: 丙" in done.stdout
+
+    options = ("--coordsys", "gcj02", "--org-unit", "east")
+    done = await yingwei(None, *options, does="export")
+    assert done.returncode == 0, done.stderr
+    exported = (tmp_path / "layer.geojson").read_bytes()
+    assert [row["properties"]["code"] for row in json.loads(exported)["features"]] == ["乙", "甲"]
+    assert [path.name for path in tmp_path.iterdir() if "part" in path.name] == []
+    again = ("--coordsys", "gcj02", "--name-field", "name", "--org-unit", "east", "--dry-run")
+    assert "0 reshaped, 2 unchanged" in (await yingwei(exported, *again)).stdout
+    # It says its system itself.
+    wrong = await yingwei(exported, *OPTIONS)
+    assert wrong.returncode == 1 and "contradicts the declared wgs84" in wrong.stderr
+
+
+async def test_a_great_repair_has_to_be_accepted(real_database, yingwei):
+    bow = [[116.4, 39.9], [116.41, 39.91], [116.41, 39.9], [116.4, 39.91], [116.4, 39.9]]
+    done = await yingwei(layer(feature("蝶", bow)), *OPTIONS)
+    assert done.returncode == 1 and "0 repaired, 1 refused" in done.stdout
+    done = await yingwei(layer(feature("蝶", bow)), *OPTIONS, "--accept-repair")
+    assert done.returncode == 0, done.stderr
+    assert await rows(real_database, "SELECT code FROM grid") == [("蝶",)]
 
 
 @pytest.mark.parametrize(
