@@ -5,6 +5,7 @@ from sqlalchemy import select
 
 from app.core import parameter_values
 from app.grids import locating
+from app.grids.boundaries import LOOKED
 from app.grids.models import Grid, GridBoundary
 from app.workorders import queries as workorders
 from tests.make.auth import make_org_unit
@@ -261,6 +262,16 @@ async def test_a_boundary_knows_the_change_that_made_it(land):
         select(GridBoundary.change_id).where(GridBoundary.grid_id == land.a.id)
     )
     assert set(map(str, ids)) == {made["id"], "None"}
+
+
+async def test_a_grid_made_a_moment_ago_can_be_previewed(land, database):
+    """What is only shown may go by a map that is a second old, which does not know the grid."""
+    await land.supervisor.preview(command("retire", land.a))
+    held = database.cache.get(LOOKED)
+    fresh = await make_grid(land.tx, org_unit=land.branch, code="C", lon=EAST, lat=NORTH)
+    database.cache[LOOKED] = held
+    told = await land.supervisor.preview(command("merge", land.b, others=[seen(fresh)]))
+    assert [one["code"] for one in told["grids"]] == ["B", "C"]
 
 
 # --- what it costs --------------------------------------------------------------------------------

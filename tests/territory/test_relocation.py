@@ -189,6 +189,13 @@ async def test_a_change_with_more_than_a_batch_is_followed_by_the_worker(
     assert [await land.grid_of(one) for one in addresses] == ["A", "A", "A", "A2", "A2", "A2"]
 
 
+async def test_a_change_that_concerns_no_address_is_done_too(land, worker, clock):
+    change = await shift(land, clock)
+    await jobs.map_changed(worker, change_id=str(change.id))
+    progress = (await land.supervisor.read(f"/grid-changes/{change.id}"))["relocation"]
+    assert (progress["state"], progress["addresses"]) == ("done", 0)
+
+
 async def test_a_change_whose_job_was_lost_is_followed_all_the_same(land, worker, clock):
     address = await land.address(EAST - 0.001)
     change = await shift(land, clock)

@@ -131,12 +131,15 @@ async def queue_for(tx: AsyncSession, change_id: UUID, *, near_m: float) -> int:
     return int(done.rowcount)  # type: ignore[attr-defined]
 
 
-_ANY = text("SELECT EXISTS (SELECT FROM address_to_locate)")
+_ANY = text(
+    "SELECT EXISTS (SELECT FROM address_to_locate)"
+    " OR EXISTS (SELECT FROM grid_relocation WHERE done_at IS NULL)"
+)
 _LEFT = text("SELECT count(*) FROM address_to_locate")
 
 
 async def any_left(session: AsyncSession) -> bool:
-    """Tell whether any address waits for its grid."""
+    """Tell whether any address waits for its grid, or a change to be told that none does."""
     return bool(await session.scalar(_ANY))
 
 

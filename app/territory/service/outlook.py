@@ -93,7 +93,7 @@ async def look_ahead(
     days = _days(made, grids, now)
     fates = follow(asked.kind, members, days=days, new=list(made.new), heir=made.heir)
 
-    named = _named(index, made, caller)
+    named = _named(then, caller)
     told = tell(
         made,
         ground,
@@ -161,7 +161,13 @@ def redrawn(index: GridIndex, made: Plan, grids: Mapping[UUID, KnownGrid]) -> Gr
     # No boundary has these ids; an index only wants them different.
     shapes.update(zip(ids, after, strict=True))
     first = next(iter(grids.values()))
+    # An index that is only read may be a moment older than the grids.
+    known = {one.id for one in index.territories}
     new = [
+        Territory(grid.id, grid.code, grid.org_unit_id, grid.org_path)
+        for grid in grids.values()
+        if grid.id not in known
+    ] + [
         Territory(part.id, part.code, first.org_unit_id, first.org_path)
         for part in made.new.values()
     ]
@@ -195,12 +201,11 @@ def _box(made: Plan, near_m: float) -> Box:
     return Box(west - dx, south - dy, east + dx, north + dy)
 
 
-def _named(index: GridIndex, made: Plan, caller: Caller) -> Named:
+def _named(index: GridIndex, caller: Caller) -> Named:
     """Name the grids of the caller's part of the organisation; the others are only counted."""
-    ours = {
-        one.id: one.code for one in index.territories if one.org_path.startswith(caller.org_path)
-    }
-    return Named({**ours, **{part.id: part.code for part in made.new.values()}})
+    return Named(
+        {one.id: one.code for one in index.territories if one.org_path.startswith(caller.org_path)}
+    )
 
 
 def _overlaps(ground: Outcome, named: Named, numbers: Numbers) -> Problem | None:
