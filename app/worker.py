@@ -36,6 +36,7 @@ HANDLERS: dict[str, list[Handler]] = {
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (15.0, dispatch.end_holds),
     (20.0, dispatch.place_waiting),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),

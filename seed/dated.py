@@ -1,9 +1,9 @@
-"""Loading promise rules, parameters and the road map from YAML: rows that have dates."""
+"""Loading promises, slots, parameters and the road map from YAML: rows that have dates."""
 
 from datetime import date, time
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +16,10 @@ from app.core.i18n import Words
 from app.core.loading import Report
 from app.core.parameter_values import ParameterValue
 from app.core.parameters import Parameter
+from app.dispatch.models import SlotTemplate
+from app.dispatch.rules import NOW_SLOT
 from app.grids.models import GridExpansion
+from app.grids.rules.asking import EVERY_DAY
 from app.territory.rules import roadmap
 from app.territory.rules.roadmap import Target
 from app.territory.schemas.roadmap import TargetIn
@@ -42,6 +45,31 @@ class PromiseIn(Input):
     compensation_fen: Fen
     compensation_per: Literal["order", "day"]
     compensation_cap_fen: Fen
+
+
+class SlotIn(Input):
+    """One slot of a file: see `dispatch.models.SlotTemplate`; times are local."""
+
+    code: Code
+    org_path: OrgPath = ""
+    category: Code
+    work_types: Annotated[list[WorkType], Field(min_length=1, max_length=10)]
+    weekdays: Annotated[int, Field(ge=1, le=127)] = EVERY_DAY
+    starts_at: time
+    ends_at: time
+    closes_at: time | None = None
+    valid_from: date
+    valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.ends_at <= self.starts_at:
+            raise ValueError("ends_at must follow starts_at")
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to must follow valid_from")
+        if self.code == NOW_SLOT:
+            raise ValueError("this code is kept for the slot that begins at once")
+        return self
 
 
 class ParameterIn(Input):
@@ -92,34 +120,60 @@ async def load_promise_rules(
     What was promised stays promised: of a known rule only `valid_to` may change, anything else
     needs a new code. Raises FileRefused when an entry is wrong, unless `skip_refused`.
     """
+    return await _load_dated(
+        tx, "promise-rules", "promise_rules", PromiseIn, PromiseRule, document, skip_refused
+    )
+
+
+async def load_slots(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load templates of slots from YAML: `slots`, each a `SlotIn`, by code.
+
+    Like a promise, a template is not rewritten but ended. Raises FileRefused like
+    `load_promise_rules`.
+    """
+    return await _load_dated(tx, "slots", "slots", SlotIn, SlotTemplate, document, skip_refused)
+
+
+Dated = TypeVar("Dated", PromiseRule, SlotTemplate)
+
+
+async def _load_dated(
+    tx: AsyncSession,
+    what: str,
+    key: str,
+    kind: type[PromiseIn] | type[SlotIn],
+    table: type[Dated],
+    document: str,
+    skip_refused: bool,
+) -> Report:
     faults = Faults()
-    good = _read("promise-rules", "promise_rules", PromiseIn, document, faults)
-    held = {rule.code: rule for rule in await tx.scalars(select(PromiseRule))}
-    new: list[PromiseRule] = []
-    ended: list[tuple[PromiseRule, date | None]] = []
+    good = _read(what, key, kind, document, faults)
+    held = {row.code: row for row in await tx.scalars(select(table))}
+    new: list[Dated] = []
+    ended: list[tuple[Dated, date | None]] = []
     for line, entry in good:
         given = entry.model_dump()
-        rule = held.get(entry.code)
-        if rule is None:
-            held[entry.code] = PromiseRule(**given)
+        row = held.get(entry.code)
+        if row is None:
+            held[entry.code] = table(**given)
             new.append(held[entry.code])
             continue
-        differs = [name for name, value in given.items() if getattr(rule, name) != value]
-        if differs == ["valid_to"] and rule not in new:
-            ended.append((rule, entry.valid_to))
-        elif differs or rule in new:
+        differs = [name for name, value in given.items() if getattr(row, name) != value]
+        if differs == ["valid_to"] and row not in new:
+            ended.append((row, entry.valid_to))
+        elif differs or row in new:
             words = Words(
-                zh="已生效的承诺不改写：请用新的编码",
-                en="a promise is not rewritten: use a new code",
+                zh="已生效的内容不改写：请用新的编码",
+                en="what is in force is not rewritten: use a new code",
             )
             faults.note(line, differs[0] if differs else "code", entry.code, words)
     if not skip_refused:
-        faults.refuse("promise-rules")
+        faults.refuse(what)
     tx.add_all(new)
-    for rule, valid_to in ended:
-        rule.valid_to = valid_to
+    for row, valid_to in ended:
+        row.valid_to = valid_to
     await tx.flush()
-    return _report("promise-rules", good, faults, len(new), len(ended))
+    return _report(what, good, faults, len(new), len(ended))
 
 
 async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:

@@ -37,7 +37,7 @@ from app.terminals.models import Terminal
 from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
-from seed.dated import load_parameters, load_promise_rules, load_road_map
+from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
 from seed.dice import id_of
 from seed.people import ZONE
 from seed.terrain import BRANCHES
@@ -56,6 +56,7 @@ CSV_LOADERS: Mapping[str, CsvLoader] = {
 YAML_LOADERS: Mapping[str, CsvLoader] = {
     "catalogue": load_catalogue,
     "promise-rules": load_promise_rules,
+    "slots": load_slots,
     "parameters": load_parameters,
     "road-map": load_road_map,
 }
@@ -87,6 +88,7 @@ async def load_city(
         "leave": _leave,
         "catalogue": _text("catalogue", "catalog.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
+        "slots": _text("slots", "slots.yaml"),
         "parameters": _text("parameters", "parameters.yaml"),
         "road map": _text("road-map", "road_map.yaml"),
         "customers": _file("customers"),

@@ -29,6 +29,7 @@ LOGS = frozenset(
         "refresh_token",
         "login_guard",
         "work_order_event",
+        "appointment_change",
         "dispatch_decision",
         "suggestion_decision",
         "suggestion",

@@ -9,6 +9,7 @@ from app.auth import audit
 from app.core.jobs import Worker
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
+from app.dispatch.service import holds
 from app.dispatch.service.again import place_again
 from app.grids import locating
 from app.workorders import queries as workorders
@@ -55,6 +56,15 @@ async def place_waiting(worker: Worker) -> None:
                 _among(ids[first : first + BATCH]),
                 skip_locked=True,  # whoever has it locked is at work on it
             )
+
+
+async def end_holds(worker: Worker) -> None:
+    """End the holds whose time is over, so that their rows say so and their days are free."""
+    ended = 1
+    while ended:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "dispatch.end_holds")
+            ended = await holds.end_holds(tx, now=worker.clock.now(), size=BATCH)
 
 
 def _among(ids: Sequence[UUID]) -> Any:

@@ -1,13 +1,15 @@
-"""Stored decisions of placing, and points that many unrelated orders share."""
+"""Stored decisions of placing, points that unrelated orders share, and appointments."""
 
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Base, Row
+from app.core.db import Base, Row, text_enum
+from app.dispatch.rules import Cause, HoldState
+from app.workorders.rules import WorkType
 
 
 class DispatchDecision(Row, Base):
@@ -55,3 +57,115 @@ class SharedPoint(Base):
     lat_e6: Mapped[int] = mapped_column(primary_key=True)
     flagged_at: Mapped[datetime] = mapped_column(server_default=text("now()"))
     trusted_at: Mapped[datetime | None]
+
+
+class SlotTemplate(Row, Base):
+    """A slot that an org unit's customers may choose on some weekdays, from one day to another.
+
+    Local times; `org_path` empty is for everybody; Monday's bit of `weekdays` is 1. `closes_at` is
+    a time of the evening before.
+    """
+
+    __tablename__ = "slot_template"
+    __table_args__ = (
+        CheckConstraint("ends_at > starts_at", name="times_in_order"),
+        CheckConstraint("weekdays BETWEEN 1 AND 127", name="weekdays"),
+        CheckConstraint("valid_to > valid_from", name="days_in_order"),
+    )
+
+    code: Mapped[str] = mapped_column(unique=True)
+    org_path: Mapped[str] = mapped_column(server_default=text("''"))
+    category: Mapped[str]
+    work_types: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    weekdays: Mapped[int] = mapped_column(server_default=text("127"))
+    starts_at: Mapped[time]
+    ends_at: Mapped[time]
+    closes_at: Mapped[time | None]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]
+
+
+class SlotLimit(Row, Base):
+    """At most so many appointments of an org unit on a local day, beside what people can do.
+
+    `category` and `slot` (a template's code) empty are all of them; `most` 0 for all is a holiday.
+    """
+
+    __tablename__ = "slot_limit"
+    __table_args__ = (
+        Index("uq_slot_limit_day", "org_unit_id", "day", "category", "slot", unique=True),
+        CheckConstraint("most >= 0", name="not_negative"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    day: Mapped[date] = mapped_column(index=True)
+    category: Mapped[str] = mapped_column(server_default=text("''"))
+    slot: Mapped[str] = mapped_column(server_default=text("''"))
+    most: Mapped[int]
+    note: Mapped[str]
+
+
+class AppointmentHold(Row, Base):
+    """A slot kept for a customer for a while, by somebody who can keep it; the id is the client's.
+
+    The person's day counts its minutes as promised (`reserved_*`, which are less than the order's
+    when the order itself is on that day already) until it is confirmed, released or expired.
+    """
+
+    __tablename__ = "appointment_hold"
+    __table_args__ = (
+        # The few that count, or did until a moment ago, beside all that ever were.
+        Index(
+            "ix_appointment_hold_open",
+            "technician_id",
+            "day",
+            postgresql_where=text("state = 'held'"),
+        ),
+        Index(
+            "ix_appointment_hold_order",
+            "work_order_id",
+            postgresql_where=text("work_order_id IS NOT NULL"),
+        ),
+        CheckConstraint("ends_at > begins_at", name="times_in_order"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    grid_id: Mapped[UUID] = mapped_column(ForeignKey("grid.id"))
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    work_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
+    state: Mapped[HoldState] = mapped_column(text_enum(HoldState))
+    content_hash: Mapped[str]
+    work_type: Mapped[WorkType] = mapped_column(text_enum(WorkType))
+    urgent: Mapped[bool]
+    minutes: Mapped[int]
+    skills: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    slot: Mapped[str]
+    day: Mapped[date]
+    begins_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    reserved_minutes: Mapped[int]
+    reserved_orders: Mapped[int]
+    held_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    account_id: Mapped[UUID | None]
+
+
+class AppointmentChange(Row, Base):
+    """An appointment that was moved: from when to when, why, and who said so. Append-only."""
+
+    __tablename__ = "appointment_change"
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
+    at: Mapped[datetime]
+    account_id: Mapped[UUID | None]
+    hold_id: Mapped[UUID]
+    cause: Mapped[Cause] = mapped_column(text_enum(Cause))
+    note: Mapped[str]
+    overridden: Mapped[bool]
+    before_from: Mapped[datetime]
+    before_until: Mapped[datetime]
+    after_from: Mapped[datetime]
+    after_until: Mapped[datetime]
+    technician_before_id: Mapped[UUID | None]
+    technician_id: Mapped[UUID | None]

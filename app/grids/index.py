@@ -157,6 +157,11 @@ class GridIndex:
             for line in lines.values()
         )
 
+    def find(self, grid_id: UUID) -> Territory | None:
+        """Give a grid by its id; None for one that is not on this map."""
+        place = self._place.get(grid_id)
+        return None if place is None else self.territories[place]
+
     def territory(self, grid_id: UUID) -> Territory:
         """Give a grid that points were found in. Raises KeyError for one not on this map."""
         return self.territories[self._place[grid_id]]

@@ -121,6 +121,7 @@ class Draft:
     """An order as a source sends it; the point is in WGS-84 degrees, moments are aware.
 
     `content_hash` stands for everything in it but the id: the same order sent again has the same.
+    `hold_id` names the slot that is held for it.
     """
 
     source: str
@@ -144,6 +145,7 @@ class Draft:
     estimated_minutes: int | None = None
     appointment_from: datetime | None = None
     appointment_until: datetime | None = None
+    hold_id: UUID | None = None
 
 
 class StepRefused(Conflict):

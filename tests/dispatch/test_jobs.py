@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from app.core.jobs import Worker
 from app.dispatch import jobs, queries
 from app.dispatch.models import DispatchDecision
-from app.dispatch.service import again
+from app.dispatch.service import placing
 from app.dispatch.service.placing import FilledMeanwhile, choose_all
 from app.grids.rules import MembershipKind
 from app.technicians import availability
@@ -250,7 +250,7 @@ async def test_when_others_were_faster_placing_begins_again_with_the_days_locked
             raise FilledMeanwhile
         return choices
 
-    monkeypatch.setattr(again, "choose_all", late)
+    monkeypatch.setattr(placing, "choose_all", late)
     await jobs.place_anew(worker, order_id=str(row.id))
     assert await availability.promised(tx, technician.id, TODAY) == Promised(60, 1)
     assert await events_of(tx, row) == ["assign"]

@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from app.auth.rules import Role
-from app.dispatch import queries as dispatch
+from app.dispatch.queries import placing as dispatch
 from app.grids.rules import MembershipKind
 from app.technicians import availability
 from app.technicians.availability import Promised

@@ -26,7 +26,7 @@ from app.core.parameters import Parameter
 from app.core.settings import Settings
 from app.customers import loading as customers
 from app.dispatch.importing import read_map
-from app.dispatch.rules import PassedOver, Verdict
+from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, Verdict
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
@@ -266,7 +266,7 @@ def test_the_table_of_dials_equals_the_code():
 @pytest.mark.parametrize(
     "name, codes",
     [
-        ("upstream-orders.md", [*State, *UnplacedReason, *Verdict]),
+        ("upstream-orders.md", [*State, *UnplacedReason, *Verdict, *NotOffered, *HoldState]),
         (
             "supervisor-tools.md",
             [
@@ -276,6 +276,8 @@ def test_the_table_of_dials_equals_the_code():
                 *ExpansionFigure,
                 *Away,
                 *WarningKind,
+                *Cause,
+                *Fault,
             ],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),

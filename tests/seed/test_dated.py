@@ -9,7 +9,7 @@ from app.core.files import FileRefused
 from app.core.parameter_values import ParameterValue
 from app.grids.models import GridExpansion
 from app.workorders.models import PromiseRule
-from seed.dated import load_parameters, load_promise_rules, load_road_map
+from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
 from tests.make.auth import make_org_unit
 
 PROMISE = """
@@ -135,3 +135,38 @@ async def test_a_road_map_with_a_fault_is_refused_by_line(tx, wrong, right, fiel
         await load_road_map(tx, ROAD_MAP.replace(right, wrong, 1))
     (line,) = refused.value.facts["lines"]
     assert line["field"] == field
+
+
+SLOT = """
+slots:
+- code: morning
+  category: install
+  work_types: [install, relocate]
+  starts_at: "08:00"
+  ends_at: "10:00"
+  valid_from: 2025-01-01
+"""
+
+
+async def test_a_slot_is_loaded_once_ended_and_not_rewritten(tx):
+    assert counts(await load_slots(tx, SLOT)) == (1, 0, 0, 0)
+    assert counts(await load_slots(tx, SLOT)) == (0, 0, 1, 0)
+    ended = SLOT + "  valid_to: 2026-04-01\n"
+    assert counts(await load_slots(tx, ended)) == (0, 1, 0, 0)
+    with pytest.raises(FileRefused):
+        await load_slots(tx, ended.replace("10:00", "11:00"))
+
+
+@pytest.mark.parametrize(
+    "was, becomes",
+    [
+        ("10:00", "08:00"),
+        ("morning", "now"),
+        ("[install, relocate]", "[]"),
+        ("valid_from: 2025-01-01", "valid_from: 2025-01-01\n  valid_to: 2025-01-01"),
+        ("install, relocate", "instal"),
+    ],
+)
+async def test_bad_slots_are_named(tx, was, becomes):
+    with pytest.raises(FileRefused):
+        await load_slots(tx, SLOT.replace(was, becomes))

@@ -4,7 +4,7 @@ Pure: the diaries are values in memory, read and kept by the service. A chunk of
 against the same diaries one after the other, each taking its minutes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.dispatch.rules.windows import Booked, kept_together, reachable
 from app.grids.rules.asking import Candidate
 from app.technicians.rules import Away, minutes_in, working_time
 from app.workorders.rules import UnplacedReason
@@ -27,6 +28,7 @@ class PassedOver(StrEnum):
     ON_LEAVE = "on_leave"
     WINDOW_UNREACHABLE = "window_unreachable"
     NO_MINUTES_LEFT = "no_minutes_left"
+    WINDOW_TAKEN = "window_taken"
     RATIO_USED_UP = "ratio_used_up"
 
 
@@ -40,6 +42,7 @@ _UNPLACED = {
     PassedOver.NOT_ON_SHIFT: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.ON_LEAVE: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.WINDOW_UNREACHABLE: UnplacedReason.WINDOW_UNREACHABLE,
+    PassedOver.WINDOW_TAKEN: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
     PassedOver.RATIO_USED_UP: UnplacedReason.NO_MINUTES_LEFT,
 }
@@ -75,7 +78,10 @@ class Day:
 
 @dataclass(slots=True)
 class Diary:
-    """One technician as placing sees them; `day` works a day out when it is first asked about."""
+    """One technician as placing sees them; `day` works a day out when it is first asked about.
+
+    `windows` are the appointments of each day, read only where an appointment is asked for.
+    """
 
     technician_id: UUID
     active: bool
@@ -91,6 +97,7 @@ class Diary:
     today: date = field(init=False)
     days: dict[date, Day] = field(default_factory=dict)
     whole_days: dict[date, float] = field(default_factory=dict)
+    windows: dict[date, list[Booked]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.today = self.now.astimezone(self.zone).date()
@@ -110,6 +117,11 @@ class Diary:
                 left -= promised_minutes + orders * self.allowance
         known = self.days[day] = Day(at_work, left, left, _AWAY[away] if away else None)
         return known
+
+    def relieve(self, day: date, minutes: int, orders: int) -> None:
+        """Count so much less (below nothing) as promised of a day, before it is asked about."""
+        held = self.promised.get(day, (0, 0))
+        self.promised[day] = (held[0] + minutes, held[1] + orders)
 
     def whole_day(self, day: date) -> float:
         """Work out the minutes of a local day from its first shift to its last, less leave."""
@@ -221,8 +233,8 @@ class Seat:
 
 # Members are looked up here and not in their class: Python 3.11 takes a microsecond for that, and
 # this is asked a million times for a large file.
-_WINDOW, _MINUTES = PassedOver.WINDOW_UNREACHABLE, PassedOver.NO_MINUTES_LEFT
-_RATIO = PassedOver.RATIO_USED_UP
+_WINDOW, _TAKEN = PassedOver.WINDOW_UNREACHABLE, PassedOver.WINDOW_TAKEN
+_MINUTES, _RATIO = PassedOver.NO_MINUTES_LEFT, PassedOver.RATIO_USED_UP
 
 
 def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
@@ -239,7 +251,8 @@ def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
 def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     """Say what keeps somebody from an order on a local day; None when nothing does.
 
-    An appointment is kept when work can begin within its window and end before the shift does.
+    An appointment is kept when work can begin within its window and end before the shift does, and
+    all others of the day are kept as well.
     """
     plan = seat.plans.get(day) or seat.plan(day)
     if plan.away is not None:
@@ -248,20 +261,21 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
         return _WINDOW
     if plan.left < ask.minutes + seat.diary.allowance:
         return _MINUTES
+    if ask.window is not None:
+        booked = seat.diary.windows.get(day)
+        if booked:
+            together = [*booked, Booked(*ask.window, ask.minutes)]
+            if not kept_together(together, plan.at_work, seat.diary.allowance):
+                return _TAKEN
     if seat.share is not None and seat.share_left(day) < ask.minutes + seat.diary.allowance:
         return _RATIO
     return None
 
 
-def reachable(
-    window: tuple[datetime, datetime], minutes: int, at_work: Iterable[tuple[datetime, datetime]]
-) -> bool:
-    """Tell whether work of so many minutes can begin within a window and end within a shift."""
-    work = timedelta(minutes=minutes)
-    return any(
-        max(begins, window[0]) <= window[1] and max(begins, window[0]) + work <= ends
-        for begins, ends in at_work
-    )
+def preferring(seats: Sequence[Seat], first: Sequence[UUID]) -> list[Seat]:
+    """Put some people before all others who may be asked, in the order given."""
+    places = {technician_id: place for place, technician_id in enumerate(first)}
+    return sorted(seats, key=lambda one: places.get(one.candidate.technician_id, len(places)))
 
 
 def choose(ask: Ask, seats: Sequence[Seat], days: Sequence[date]) -> Choice:
@@ -304,6 +318,8 @@ def _chosen(
 def take(ask: Ask, diary: Diary, day: date) -> None:
     """Take an order's minutes, and the way to it, from a day of somebody's diary."""
     diary.day(day).left -= ask.minutes + diary.allowance
+    if ask.window is not None:
+        diary.windows.setdefault(day, []).append(Booked(*ask.window, ask.minutes))
 
 
 def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:

@@ -14,6 +14,9 @@ REASON_WORDS: dict[PassedOver, Words] = {
     PassedOver.WINDOW_UNREACHABLE: Words(
         zh="赶不上预约时段", en="cannot be there within the appointment window"
     ),
+    PassedOver.WINDOW_TAKEN: Words(
+        zh="预约时段与其他预约冲突", en="other appointments leave no room in that window"
+    ),
     PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
     PassedOver.RATIO_USED_UP: Words(
         zh="给本网格的工时份额已用完", en="the share of the day for this grid is used up"

@@ -65,6 +65,10 @@ class OrderIn(Input):
     estimated_minutes: Annotated[int, Field(ge=5, le=960)] | None = None
     appointment_from: Dated | None = None
     appointment_until: Dated | None = None
+    appointment_hold_id: Annotated[
+        UUID | None,
+        Field(description="A slot held for it, in place of appointment_from and _until."),
+    ] = None
     reported_at: Annotated[
         Dated | None, Field(description="When the customer asked for it; left out means now.")
     ] = None
@@ -77,6 +81,8 @@ class OrderIn(Input):
             raise ValueError("appointment_from and appointment_until belong together")
         if begins and ends and not begins < ends <= begins + LONGEST_WINDOW:
             raise ValueError("appointment_until must follow appointment_from within 7 days")
+        if begins and self.appointment_hold_id:
+            raise ValueError("a hold brings its own window: leave appointment_from and _until out")
         return self
 
     def draft(self, now: datetime) -> Draft:
@@ -105,6 +111,7 @@ class OrderIn(Input):
             estimated_minutes=self.estimated_minutes,
             appointment_from=self.appointment_from,
             appointment_until=self.appointment_until,
+            hold_id=self.appointment_hold_id,
         )
 
 

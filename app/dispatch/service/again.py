@@ -7,18 +7,12 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.rules import Ask, Choice
 from app.dispatch.service import standins
-from app.dispatch.service.placing import (
-    Asked,
-    Decided,
-    FilledMeanwhile,
-    choose_all,
-    write_decisions,
-)
+from app.dispatch.service.decisions import Decided, write_decisions
+from app.dispatch.service.placing import Asked, choose_within
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
@@ -48,7 +42,9 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     reasons = await _locate(tx, waiting, now=now)
     located = [order for order in waiting if order.id not in reasons]
     asked = await _asked(tx, located, now=now)
-    choices = dict(zip([order.id for order in located], await _chosen(tx, asked, now), strict=True))
+    choices = dict(
+        zip([order.id for order in located], await choose_within(tx, asked, now=now), strict=True)
+    )
     decided = []
     for order in waiting:
         choice = choices.get(order.id)
@@ -152,15 +148,6 @@ async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime
         )
         asked.append(Asked(ask, order.grid_id, units.by_id[order.org_unit_id]))
     return asked
-
-
-async def _chosen(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> list[Choice]:
-    try:
-        async with tx.begin_nested():
-            return await choose_all(tx, asked, now=now)
-    except FilledMeanwhile:
-        log.info("placing begins again", orders=len(asked))
-        return await choose_all(tx, asked, now=now, locking=True)
 
 
 async def _step(

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
-from app.dispatch import rules
+from app.dispatch import queries, rules
 from app.dispatch.rules import (
     BY_HAND,
     REASON_WORDS,
@@ -18,7 +18,8 @@ from app.dispatch.rules import (
     PassedOver,
     Tried,
 )
-from app.dispatch.service.placing import Decided, diaries_of, write_decisions
+from app.dispatch.service.decisions import Decided, write_decisions
+from app.dispatch.service.placing import diaries_of
 from app.technicians import availability
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
@@ -61,6 +62,8 @@ async def assign(
         raise rules.DayOutOfRange(first=diary.today, last=last.date(), errors=[])
     diary.promised = _without(diary.promised, order, technician_id)
     candidate = Candidate(technician_id, Kind.OTHER, 1, 0.0)
+    booked = await queries.windows(tx, [technician_id], [day], now=now, without=[order.id])
+    diary.windows[day] = booked.get((technician_id, day), [])
     why = _why_not(order, candidate, diary, day)
     if why is not None and (why is PassedOver.INACTIVE or not override):
         raise _cannot(day, why)

@@ -11,16 +11,13 @@ from app.core.parameter_values import parameters_in_force
 from app.dispatch import rules
 from app.dispatch.rules import Ask, Outcome, Verdict
 from app.dispatch.service import standins
-from app.dispatch.service.placing import (
-    Asked,
-    Decided,
-    FilledMeanwhile,
-    choose_all,
-    write_decisions,
-)
+from app.dispatch.service.appointments import Held, all_reserved, use_holds, with_holds
+from app.dispatch.service.decisions import Decided, write_decisions
+from app.dispatch.service.placing import Asked, FilledMeanwhile, choose_all
 from app.grids import locating
 from app.grids.locating import GridIndex
 from app.grids.rules import NEAR_BORDER
+from app.technicians import availability
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
@@ -41,6 +38,7 @@ async def take_in(
     place, locking = True, False
     for attempt in range(1, ATTEMPTS + 1):
         fates = await sort_out(tx, drafts, sender, now=now)
+        held = await with_holds(tx, fates, sender, now=now)
         orders = [fate.incoming for fate in fates if fate.incoming is not None]
         if not orders:
             break
@@ -48,11 +46,16 @@ async def take_in(
         try:
             async with tx.begin_nested():
                 decided = (
-                    await _place(tx, orders, sender, now=now, locking=locking) if place else []
+                    await _place(tx, orders, sender, held, now=now, locking=locking)
+                    if place
+                    else []
                 )
                 placed = True
                 await settle(tx, [order for order in orders if not order.minutes])
                 await write(tx, orders, sender)
+                await use_holds(tx, held, now=now)
+                if not place:
+                    await availability.change(tx, all_reserved(held.values()))
                 await write_decisions(tx, decided, at=now, account_id=sender.account_id)
             break
         except (FilledMeanwhile, psycopg.errors.UniqueViolation) as error:
@@ -89,6 +92,7 @@ async def _place(
     tx: AsyncSession,
     orders: Sequence[Incoming],
     sender: Sender,
+    held: Held,
     *,
     now: datetime,
     locking: bool,
@@ -119,8 +123,16 @@ async def _place(
         else:
             decided.append(_unplaced(order, UnplacedReason.NO_GRID))
     await settle(tx, orders)
-    asked = [_asked(order) for order in located]
-    choices = await choose_all(tx, asked, now=now, relieved=relieved, locking=locking)
+    asked = [_asked(order, held) for order in located]
+    choices = await choose_all(
+        tx,
+        asked,
+        now=now,
+        relieved=relieved,
+        freed=all_reserved(held.values()),
+        without=[one.id for one in held.values()],
+        locking=locking,
+    )
     for order, choice in zip(located, choices, strict=True):
         if choice.candidate is None:
             decided.append(_unplaced(order, choice.unplaced, choice))
@@ -186,7 +198,7 @@ async def _locate(
         order.step(Step.LOCATE, facts=place.facts())
 
 
-def _asked(order: Incoming) -> Asked:
+def _asked(order: Incoming, held: Held) -> Asked:
     draft = order.draft
     assert order.grid_id is not None
     window = (
@@ -195,7 +207,8 @@ def _asked(order: Incoming) -> Asked:
         else None
     )
     ask = Ask(order.minutes, frozenset(draft.skills), window, order.due_at)
-    return Asked(ask, order.grid_id, order.unit)
+    prefer = (held[order.id].technician_id,) if order.id in held else ()
+    return Asked(ask, order.grid_id, order.unit, prefer=prefer)
 
 
 def _unplaced(

@@ -6,17 +6,15 @@ One order is placed like a thousand: every look into the database is made once f
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import driver_connection, new_id
+from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.queries import PersonOfGrid
-from app.dispatch.rules import Ask, Candidate, Choice, Diary, Kind, Seat, Share
+from app.dispatch.rules import Ask, Booked, Candidate, Choice, Diary, Kind, Seat, Share
 from app.grids import queries as grids
 from app.technicians import availability
 from app.technicians import queries as technicians
@@ -30,11 +28,37 @@ class FilledMeanwhile(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An order to place: what it asks for, in which grid, and that grid's org unit."""
+    """An order to place: what it asks for, in which grid, and that grid's org unit.
+
+    `prefer` are asked before all others, and the order is placed before those that prefer nobody:
+    something is held for it. `only` is the one person to ask, if any.
+    """
 
     ask: Ask
     grid_id: UUID
     unit: Unit
+    prefer: tuple[UUID, ...] = ()
+    only: UUID | None = None
+
+
+Changes = Mapping[DayOf, Promised]
+
+
+async def choose_within(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    *,
+    now: datetime,
+    freed: Changes | None = None,
+    without: Collection[UUID] = (),
+) -> list[Choice]:
+    """Choose like `choose_all`, and begin again by itself when somebody was quicker."""
+    try:
+        async with tx.begin_nested():
+            return await choose_all(tx, asked, now=now, freed=freed, without=without)
+    except FilledMeanwhile:
+        log.info("placing begins again", orders=len(asked))
+        return await choose_all(tx, asked, now=now, freed=freed, without=without, locking=True)
 
 
 async def choose_all(
@@ -42,7 +66,9 @@ async def choose_all(
     asked: Sequence[Asked],
     *,
     now: datetime,
-    relieved: Mapping[DayOf, Promised] | None = None,
+    relieved: Changes | None = None,
+    freed: Changes | None = None,
+    without: Collection[UUID] = (),
     locking: bool = False,
 ) -> list[Choice]:
     """Choose who gets each order, one after the other, and promise the minutes of their days.
@@ -51,24 +77,38 @@ async def choose_all(
     the promise itself locks each day it fills, in a fixed order, and tells what the day holds then.
     Raises FilledMeanwhile when somebody else has filled one since: the caller rolls back to its
     savepoint, which gives the days free, and begins again `locking` every day that may be asked
-    for, which cannot fail. So no day is ever overbooked, and no grid gets more of a day than its
-    share. `relieved` is what else the transaction does to days.
+    for, which cannot fail. So no day is ever overbooked, no grid gets more of a day than its share,
+    and of several appointments that somebody has on a day each can be kept.
+
+    `relieved` is what else the transaction does to days. `freed` is the same, but may be promised
+    again at once; the appointments it stood for are left out by the ids `without` (of orders and
+    of holds).
     """
-    if not asked and not relieved:
+    freed = freed or {}
+    if not asked and not relieved and not freed:
         return []
-    seats, diaries = await _people(tx, asked, now)
+    seats, diaries = await people_of(tx, asked, now)
     horizons = await _horizons(tx, asked, now)
     days = [
         rules.days_to_try(one.ask, now, one.unit.zone, horizons[one.unit.path]) for one in asked
     ]
     if locking:
-        await _lock(tx, [seats[one.grid_id] for one in asked], days)
-    shares = await _shares(tx, seats, now)
-    choices = []
+        await _lock(tx, [seats[one.grid_id] for one in asked], days, freed)
+    if asked:
+        freed = together(freed, await _ended(tx, diaries, days, now))
+    for (technician_id, day), less in freed.items():
+        if technician_id in diaries:
+            diaries[technician_id].relieve(day, *less)
+    booked = await _booked(tx, asked, seats, days, now, without)
+    for (technician_id, day), appointments in booked.items():
+        diaries[technician_id].windows[day] = list(appointments)
+    shares = await shares_of(tx, seats, now)
+    choices: dict[int, Choice] = {}
     taken: dict[DayOf, Promised] = {}
-    for one, to_try in zip(asked, days, strict=True):
-        choice = rules.choose(one.ask, seats[one.grid_id], to_try)
-        choices.append(choice)
+    windowed: set[DayOf] = set()
+    for place in sorted(range(len(asked)), key=lambda place: not asked[place].prefer):
+        one = asked[place]
+        choice = choices[place] = rules.choose(one.ask, _seats_for(one, seats), days[place])
         if choice.candidate is not None and choice.day is not None:
             technician_id = choice.candidate.technician_id
             rules.take(one.ask, diaries[technician_id], choice.day)
@@ -79,21 +119,84 @@ async def choose_all(
             taken[technician_id, choice.day] = Promised(
                 known.minutes + one.ask.minutes, known.orders + 1
             )
-    changes = dict(taken)
-    for key, less in (relieved or {}).items():
-        more = changes.get(key, NOTHING)
-        changes[key] = Promised(more.minutes + less.minutes, more.orders + less.orders)
-    held = await availability.change(tx, changes)
+            if one.ask.window is not None:
+                windowed.add((technician_id, choice.day))
+    held = await availability.change(tx, together(taken, relieved or {}, freed))
     for technician_id, day in taken:
         now_held = held.get((technician_id, day))
         if now_held is not None and rules.overbooked(diaries[technician_id], day, now_held):
             raise FilledMeanwhile
     if not locking:
         await _unchanged(tx, shares, now)
-    return choices
+        await _appointments_unchanged(tx, windowed, booked, now, without)
+    return [choices[place] for place in range(len(asked))]
 
 
-async def _shares(
+def _seats_for(one: Asked, seats: Mapping[UUID, Sequence[Seat]]) -> Sequence[Seat]:
+    ours = seats[one.grid_id]
+    if one.only is not None:
+        return [seat for seat in ours if seat.candidate.technician_id == one.only]
+    return rules.preferring(ours, one.prefer) if one.prefer else ours
+
+
+def together(*changes: Changes) -> dict[DayOf, Promised]:
+    """Add changes of days up."""
+    added: dict[DayOf, Promised] = {}
+    for change in changes:
+        for key, by in change.items():
+            known = added.get(key, NOTHING)
+            added[key] = Promised(known.minutes + by.minutes, known.orders + by.orders)
+    return added
+
+
+async def _ended(
+    tx: AsyncSession, diaries: Collection[UUID], days: Sequence[Sequence[date]], now: datetime
+) -> dict[DayOf, Promised]:
+    """End the holds on these people's days whose time is over, so that they never count."""
+    tried = {day for to_try in days for day in to_try}
+    return await queries.end_expired(tx, now=now, technician_ids=diaries, days=tried)
+
+
+async def _booked(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    seats: Mapping[UUID, Sequence[Seat]],
+    days: Sequence[Sequence[date]],
+    now: datetime,
+    without: Collection[UUID],
+) -> dict[DayOf, list[Booked]]:
+    """Read the appointments of whoever is asked for one more; mostly nobody is."""
+    people: set[UUID] = set()
+    tried: set[date] = set()
+    for one, to_try in zip(asked, days, strict=True):
+        if one.ask.window is not None:
+            people.update(seat.candidate.technician_id for seat in seats[one.grid_id])
+            tried.update(to_try)
+    if not people or not tried:
+        return {}
+    return await queries.windows(tx, people, tried, now=now, without=without)
+
+
+async def _appointments_unchanged(
+    tx: AsyncSession,
+    windowed: Collection[DayOf],
+    booked: Mapping[DayOf, Sequence[Booked]],
+    now: datetime,
+    without: Collection[UUID],
+) -> None:
+    """Look again, now that the days are locked, at the appointments beside which one was given.
+
+    Raises FilledMeanwhile.
+    """
+    if not windowed:
+        return
+    people, days = zip(*windowed, strict=True)
+    again = await queries.windows(tx, set(people), set(days), now=now, without=without)
+    if any(again.get(key, []) != booked.get(key, []) for key in windowed):
+        raise FilledMeanwhile
+
+
+async def shares_of(
     tx: AsyncSession, seats: Mapping[UUID, Sequence[Seat]], now: datetime
 ) -> dict[PersonOfGrid, Share]:
     """Read what grids hold of people's days where a membership gives them a part of the day.
@@ -137,16 +240,22 @@ def _yesterday(now: datetime) -> date:
 
 
 async def _lock(
-    tx: AsyncSession, seats: Sequence[Sequence[Seat]], days: Sequence[Sequence[date]]
+    tx: AsyncSession,
+    seats: Sequence[Sequence[Seat]],
+    days: Sequence[Sequence[date]],
+    also: Collection[DayOf],
 ) -> None:
-    """Lock every day that may be asked for, and correct the diaries by what the days hold now."""
+    """Lock every day that may be asked for, and correct the diaries by what the days hold now.
+
+    `also` are days that the transaction will change besides.
+    """
     diaries = {
         (seat.diary.technician_id, day): seat.diary
         for ours, to_try in zip(seats, days, strict=True)
         for seat in ours
         for day in to_try
     }
-    held = await availability.lock(tx, diaries.keys())
+    held = await availability.lock(tx, {*diaries, *also})
     for key, diary in diaries.items():
         diary.promised[key[1]] = held[key]
 
@@ -157,7 +266,7 @@ async def _horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> 
     return {path: parameters.whole(rules.HORIZON, now, path) for path in paths}
 
 
-async def _people(
+async def people_of(
     tx: AsyncSession, asked: Sequence[Asked], now: datetime
 ) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
     """Read whom the orders' grids may ask, in the order of asking, and those people's diaries."""
@@ -217,79 +326,3 @@ async def diaries_of(
         )
         for one in working.values()
     }
-
-
-# A decision names so many of those passed over; a crowd would only hide the reason.
-NAMED = 12
-
-
-def written(choice: Choice) -> list[dict[str, Any]]:
-    """Write who was considered in the short form in which decisions are kept."""
-    entries: list[dict[str, Any]] = []
-    more = choice.more
-    for candidate, why in choice.tried:
-        if why is not None and len(entries) >= NAMED:
-            more += 1
-            continue
-        entry: dict[str, Any] = {"t": candidate.technician_id, "k": candidate.kind}
-        if candidate.distance_m:
-            entry["m"] = round(candidate.distance_m)
-        else:
-            entry["r"] = candidate.rank
-        if why is not None:
-            entry["w"] = why
-        entries.append(entry)
-    if more:
-        entries.append({"n": more})
-    return entries
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """A decision to be written down."""
-
-    order_id: UUID
-    grid_id: UUID | None
-    choice: Choice | None
-    reason: str
-    note: str | None = None
-
-
-_DECISION = (
-    "id, work_order_id, at, grid_id, technician_id, planned_day, reason, note, account_id,"
-    " candidates"
-)
-
-
-async def write_decisions(
-    tx: AsyncSession,
-    decided: Sequence[Decided],
-    *,
-    at: datetime,
-    account_id: UUID | None = None,
-) -> None:
-    """Write decisions down; the newest of an order is the one in force."""
-    if not decided:
-        return
-    connection = await driver_connection(tx)
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY dispatch_decision ({_DECISION}) FROM STDIN") as copy,
-    ):
-        for one in decided:
-            choice = one.choice
-            candidate = choice.candidate if choice else None
-            await copy.write_row(
-                (
-                    new_id(),
-                    one.order_id,
-                    at,
-                    one.grid_id,
-                    candidate.technician_id if candidate else None,
-                    choice.day if choice else None,
-                    one.reason,
-                    one.note,
-                    account_id,
-                    orjson.dumps(written(choice) if choice else []).decode(),
-                )
-            )

@@ -6,7 +6,7 @@ One order goes the same way as a thousand: each look into the database is made o
 
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -61,6 +61,15 @@ class Incoming:
             draft.service_number,
             draft.address,
             draft.locality,
+        )
+
+    def keep_appointment(self, begins: datetime, until: datetime, minutes: int) -> None:
+        """Take over the window and minutes that were held for the order. Aware moments."""
+        self.draft = replace(
+            self.draft,
+            appointment_from=begins,
+            appointment_until=until,
+            estimated_minutes=minutes,
         )
 
     def step(

@@ -33,19 +33,21 @@ async def take_step(
     planned_day: date | None = None,
     unplaced_reason: UnplacedReason | None = None,
     minutes_promised: bool = False,
+    minutes_released: bool = False,
 ) -> WorkOrder:
     """Take one step with an order that the transaction holds locked, and write down who and why.
 
     `account_id` and `technician_id` say who acts; `holder_id` and `planned_day` (a local day) say
     who gets the order, for ASSIGN alone; `unplaced_reason` belongs to UNPLACE alone. The minutes
     promised of the technicians' days follow, unless the caller says that it has promised the new
-    holder's already. An order that comes back from its holder is told as "workorder.freed", so
-    that dispatch places it anew. Other fields the caller has set are written with the step.
+    holder's already, or given the old one's free. An order that comes back from its holder is told
+    as "workorder.freed", so that dispatch places it anew. Other fields the caller has set are
+    written with the step.
 
     Raises StepRefused when the step is not allowed in the order's state, and OneAtATime when the
     holder has another order under way.
     """
-    came_from, before = order.state, _promised(order)
+    came_from, before = order.state, {} if minutes_released else promised_of(order)
     order.state = rules.move(came_from, step)
     order.unplaced_reason = unplaced_reason
     if step is Step.ASSIGN:
@@ -76,7 +78,9 @@ async def take_step(
         if is_broken("uq_work_order_one_under_way", error):
             raise rules.OneAtATime() from error
         raise
-    await availability.change(tx, _difference(before, {} if minutes_promised else _promised(order)))
+    await availability.change(
+        tx, _difference(before, {} if minutes_promised else promised_of(order))
+    )
     if step in (Step.DECLINE, Step.HAND_BACK):
         await jobs.tell(tx, "workorder.freed", order_id=order.id, declined_by=technician_id)
     return order
@@ -107,7 +111,7 @@ async def unplace_all(
     """
     relieved: dict[DayOf, Promised] = {}
     for order in orders:
-        came_from, before = order.state, _promised(order)
+        came_from, before = order.state, promised_of(order)
         order.state = rules.move(came_from, Step.UNPLACE)
         order.unplaced_reason, order.tried_at = reason, now
         order.holder_id = order.planned_day = None
@@ -165,7 +169,7 @@ async def lie_in(
         await jobs.tell(tx, "workorder.freed", order_id=order.id)
 
 
-def _promised(order: WorkOrder) -> dict[DayOf, Promised]:
+def promised_of(order: WorkOrder) -> dict[DayOf, Promised]:
     """Say what the order takes of whose day: nothing unless somebody holds it."""
     if order.state not in rules.HELD or order.holder_id is None or order.planned_day is None:
         return {}

@@ -1,0 +1,88 @@
+"""Decisions of placing, as they are written down."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import driver_connection, new_id
+from app.dispatch.rules import Choice
+
+# A decision names so many of those passed over; a crowd would only hide the reason.
+NAMED = 12
+
+
+def written(choice: Choice) -> list[dict[str, Any]]:
+    """Write who was considered in the short form in which decisions are kept."""
+    entries: list[dict[str, Any]] = []
+    more = choice.more
+    for candidate, why in choice.tried:
+        if why is not None and len(entries) >= NAMED:
+            more += 1
+            continue
+        entry: dict[str, Any] = {"t": candidate.technician_id, "k": candidate.kind}
+        if candidate.distance_m:
+            entry["m"] = round(candidate.distance_m)
+        else:
+            entry["r"] = candidate.rank
+        if why is not None:
+            entry["w"] = why
+        entries.append(entry)
+    if more:
+        entries.append({"n": more})
+    return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A decision to be written down."""
+
+    order_id: UUID
+    grid_id: UUID | None
+    choice: Choice | None
+    reason: str
+    note: str | None = None
+
+
+_DECISION = (
+    "id, work_order_id, at, grid_id, technician_id, planned_day, reason, note, account_id,"
+    " candidates"
+)
+
+
+async def write_decisions(
+    tx: AsyncSession,
+    decided: Sequence[Decided],
+    *,
+    at: datetime,
+    account_id: UUID | None = None,
+) -> None:
+    """Write decisions down; the newest of an order is the one in force."""
+    if not decided:
+        return
+    connection = await driver_connection(tx)
+    async with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY dispatch_decision ({_DECISION}) FROM STDIN") as copy,
+    ):
+        for one in decided:
+            choice = one.choice
+            candidate = choice.candidate if choice else None
+            await copy.write_row(
+                (
+                    new_id(),
+                    one.order_id,
+                    at,
+                    one.grid_id,
+                    candidate.technician_id if candidate else None,
+                    choice.day if choice else None,
+                    one.reason,
+                    one.note,
+                    account_id,
+                    orjson.dumps(written(choice) if choice else []).decode(),
+                )
+            )

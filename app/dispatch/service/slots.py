@@ -1,0 +1,347 @@
+"""Searching for slots: which a customer may have, how good each is, and why not the others.
+
+Nothing is locked and nothing is written; what is offered here is looked at again when it is held.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.rules import Caller
+from app.core.errors import Invalid, NotFound
+from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameters
+from app.dispatch import queries, rules
+from app.dispatch.models import AppointmentHold
+from app.dispatch.rules import (
+    NOT_OFFERED_WORDS,
+    NOW_SLOT,
+    Ask,
+    Booked,
+    Diary,
+    Grade,
+    Grading,
+    Limit,
+    NotOffered,
+    Offer,
+    Seat,
+    Slot,
+    Taken,
+    Terms,
+    Wish,
+)
+from app.dispatch.service.placing import Asked, diaries_of, people_of, shares_of, together
+from app.grids import locating
+from app.grids.rules import NEAR_BORDER
+from app.technicians.availability import DayOf, Promised
+from app.workorders import queries as workorders
+from app.workorders import whereabouts
+from app.workorders.queries import Unit
+from app.workorders.rules import MINUTES, WorkType, due_at, promise_for
+from app.workorders.service.steps import promised_of
+from app.workorders.whereabouts import Whereabouts
+
+# A search looks at so many local days at most.
+MOST_DAYS = 31
+
+
+def reserved_by(hold: AppointmentHold) -> dict[DayOf, Promised]:
+    """Say what a hold has promised of whose day."""
+    promised = Promised(hold.reserved_minutes, hold.reserved_orders)
+    return {(hold.technician_id, hold.day): promised}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A wish with all that is known of it.
+
+    `own` is what its order takes of somebody's day, `held` what is held for the order, and
+    `without` are the ids of them: a new appointment takes their place.
+    """
+
+    grid_id: UUID
+    unit: Unit
+    work_type: WorkType
+    minutes: int
+    skills: frozenset[str]
+    urgent: bool
+    terms: Terms
+    activation: bool
+    order_id: UUID | None
+    holder_id: UUID | None
+    own: Mapping[DayOf, Promised]
+    held: Mapping[DayOf, Promised]
+    without: Sequence[UUID]
+
+
+async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: datetime) -> Question:
+    """Find out what a wish needs to know. Raises NotFound, Invalid or PlaceNotCovered."""
+    parameters = await parameters_in_force(session)
+    # An order's columns, as the caller may see them.
+    order: Any = await workorders.one(session, wish.order_id, caller) if wish.order_id else None
+    work_type = order.work_type if order else wish.work_type
+    if work_type is None:
+        raise Invalid(errors=[{"field": "work_type", "message": "say what is to be done"}])
+    grid_id, unit = await _place(session, wish, order, caller, parameters, now)
+    minutes = (
+        order.estimated_minutes
+        if order
+        else wish.minutes or parameters.whole(MINUTES[work_type], now, unit.path)
+    )
+    due = order.due_at if order else None
+    holds = await queries.open_holds_of(session, order.id, now=now) if order else []
+    if order is None:
+        reported_at = wish.reported_at or now
+        day = reported_at.astimezone(unit.zone).date()
+        promise = promise_for(await workorders.promises(session), work_type, unit.path, day)
+        due = due_at(reported_at, unit.zone, promise) if promise else None
+    return Question(
+        grid_id=grid_id,
+        unit=unit,
+        work_type=work_type,
+        minutes=minutes,
+        skills=frozenset(order.skills) if order else wish.skills,
+        urgent=rules.is_urgent(order.priority if order else wish.priority, work_type),
+        terms=Terms(now, wish.earliest, due, wish.later_agreed),
+        activation=wish.activation,
+        order_id=order.id if order else None,
+        holder_id=order.holder_id if order else None,
+        own=promised_of(order) if order else {},
+        held=together(*(reserved_by(one) for one in holds)),
+        without=[order.id, *(one.id for one in holds)] if order else [],
+    )
+
+
+async def _place(
+    session: AsyncSession,
+    wish: Wish,
+    order: Any,
+    caller: Caller,
+    parameters: Parameters,
+    now: datetime,
+) -> tuple[UUID, Unit]:
+    """Find the grid that a wish is about, and its unit. Raises PlaceNotCovered or NotFound."""
+    index = await locating.for_reading(session)
+    grid_id = order.grid_id if order else wish.grid_id
+    if grid_id is None:
+        near_m = parameters.number(NEAR_BORDER, now, caller.org_path)
+        place, address = await _whereabouts(session, wish, order, caller)
+        where = None
+        if index.lists and address is not None:
+            where = await whereabouts.as_listed(session, index.lists, [address])
+        [found] = index.locate([place[0]], [place[1]], near_m=near_m, where=where).places()
+        grid_id = found.grid_id
+    known = None if grid_id is None else index.find(grid_id)
+    if known is None or not known.within(caller.org_path):
+        # A grid named outright is not there for others; any other place is merely not covered.
+        raise NotFound() if wish.grid_id else rules.PlaceNotCovered()
+    units = await workorders.org_units(session, ids=[known.org_unit_id])
+    return known.id, units.by_id[known.org_unit_id]
+
+
+async def _whereabouts(
+    session: AsyncSession, wish: Wish, order: Any, caller: Caller
+) -> tuple[tuple[float | None, float | None], Whereabouts | None]:
+    if order is not None:
+        address = (await whereabouts.of_orders(session, [order.id]))[order.id]
+    elif wish.customer_code is not None:
+        address = await queries.customer_place(session, caller, wish.customer_code)
+    else:
+        return wish.point or (None, None), None
+    return (address.lon, address.lat), address
+
+
+async def look(
+    session: AsyncSession,
+    asked: Question,
+    *,
+    first_day: date,
+    last_day: date,
+    only: str | None = None,
+) -> list[Offer]:
+    """Look at the slots of some local days, or at one by its code: grades, or reasons why not.
+
+    Raises NoSlotsDefined when the unit has none for such work, and Invalid for too many days.
+    """
+    now, unit = asked.terms.now, asked.unit
+    first_day = max(first_day, now.astimezone(unit.zone).date())
+    if (last_day - first_day).days >= MOST_DAYS:
+        message = f"must lie within {MOST_DAYS} days of the first"
+        raise Invalid(errors=[{"field": "last_day", "message": message}])
+    parameters = await parameters_in_force(session)
+    slots = await _slots(session, asked, parameters, first_day, last_day, only)
+    if not slots:
+        return []
+    scene = await _scene(session, asked, slots)
+    grading = Grading(
+        parameters.number(rules.GREEN_SHARE, now, unit.path) / 100,
+        parameters.number(rules.YELLOW_SHARE, now, unit.path) / 100,
+    )
+    reserve = parameters.number(rules.URGENT_RESERVE, now, unit.path) / 100
+    held_until = now + timedelta(minutes=parameters.number(rules.HOLD_MINUTES, now, unit.path))
+    return [_offer(asked, slot, scene, grading, reserve, held_until) for slot in slots]
+
+
+async def _slots(
+    session: AsyncSession,
+    asked: Question,
+    parameters: Parameters,
+    first_day: date,
+    last_day: date,
+    only: str | None,
+) -> list[Slot]:
+    now, unit = asked.terms.now, asked.unit
+    templates = await queries.slot_templates(session)
+    days = [first_day + timedelta(days=n) for n in range((last_day - first_day).days + 1)]
+    close_minutes = parameters.number(rules.CLOSE_MINUTES, now, unit.path)
+    slots = rules.slots_of(templates, asked.work_type, unit.path, unit.zone, days, close_minutes)
+    if asked.activation and now.astimezone(unit.zone).date() in days:
+        within = parameters.number(rules.ACTIVATION_MINUTES, now, unit.path)
+        slots.insert(0, rules.slot_of_now(asked.work_type, now, unit.zone, asked.minutes, within))
+    if not slots and not any(
+        asked.work_type in one.work_types and unit.path.startswith(one.org_path)
+        for one in templates
+    ):
+        raise rules.NoSlotsDefined(org_path=unit.path, work_type=asked.work_type)
+    return [slot for slot in slots if only is None or slot.code == only]
+
+
+@dataclass(slots=True)
+class _Scene:
+    """Who may come, who else works in the unit, and what all their days hold."""
+
+    seats: Sequence[Seat]
+    staff: Sequence[Diary]
+    taken: Mapping[DayOf, Sequence[Taken]]
+    limits: Sequence[Limit]
+
+    def of(self, diary: Diary, day: date) -> Sequence[Taken]:
+        return self.taken.get((diary.technician_id, day), ())
+
+
+async def _scene(session: AsyncSession, asked: Question, slots: Sequence[Slot]) -> _Scene:
+    now, unit, last_day = asked.terms.now, asked.unit, slots[-1].day
+    until = max(slot.ends for slot in slots)
+    whole = Ask(asked.minutes, asked.skills, (min(slot.begins for slot in slots), until))
+    seats, diaries = await people_of(session, [Asked(whole, asked.grid_id, unit)], now)
+    staff = set(await queries.staff_of(session, unit.path))
+    others = await diaries_of(
+        session, staff - diaries.keys(), now=now, until=until + timedelta(days=1)
+    )
+    everybody = {**diaries, **others}
+    taken: dict[DayOf, list[Taken]] = {}
+    for load in await queries.loads(
+        session,
+        everybody,
+        grid_id=asked.grid_id,
+        last_day=last_day,
+        now=now,
+        without=asked.without,
+    ):
+        diary = everybody[load.technician_id]
+        # What days gone by still hold is today's.
+        day = max(load.day, diary.today)
+        taken.setdefault((load.technician_id, day), []).append(load.taken)
+        diary.relieve(load.day, -load.over.minutes, -load.over.orders)
+        if load.taken.window is not None:
+            diary.windows.setdefault(day, []).extend(
+                Booked(*load.taken.window, minutes) for minutes in load.taken.minutes
+            )
+    for (technician_id, day), own in together(asked.own, asked.held).items():
+        if technician_id in everybody:
+            everybody[technician_id].relieve(day, -own.minutes, -own.orders)
+    await shares_of(session, seats, now)
+    limits = await queries.limits(session, unit.path, first_day=slots[0].day, last_day=last_day)
+    working = [diary for technician_id, diary in everybody.items() if technician_id in staff]
+    return _Scene(seats[asked.grid_id], working, taken, limits)
+
+
+def _offer(
+    asked: Question,
+    slot: Slot,
+    scene: _Scene,
+    grading: Grading,
+    reserve: float,
+    held_until: datetime,
+) -> Offer:
+    """Grade one slot, or say why it is not offered."""
+    due = asked.terms.due_at
+    able = [seat for seat in scene.seats if asked.skills <= seat.diary.skills]
+    room = rules.room_of(able, slot)
+    close_by = any(rules.on_the_way(scene.of(seat.diary, slot.day), slot) for seat in able)
+    why = rules.why_not_then(slot, asked.terms) or _no_room(asked, slot, scene, reserve)
+    return Offer(
+        slot,
+        None if why else rules.grade(room, slot, close_by=close_by, due_at=due, grading=grading),
+        why,
+        room.minutes,
+        room.free,
+        close_by,
+        rules.beyond(slot, due),
+        None if why else min(slot.closes, held_until),
+    )
+
+
+def _no_room(asked: Question, slot: Slot, scene: _Scene, reserve: float) -> NotOffered | None:
+    staff = [(diary, scene.of(diary, slot.day)) for diary in scene.staff]
+    ours = [one for _, taken in staff for one in taken]
+    why = rules.limit_reached(scene.limits, ours, slot, asked.unit.path)
+    if why is not None:
+        return why
+    ask = Ask(asked.minutes, asked.skills, (slot.begins, slot.ends))
+    choice = rules.choose(ask, scene.seats, [slot.day])
+    if choice.candidate is None:
+        return rules.nobody(tried.why for tried in choice.tried if tried.why is not None)
+    if not asked.urgent and slot.code != NOW_SLOT and rules.reserve_reached(staff, slot, reserve):
+        return NotOffered.RESERVE_ONLY
+    return None
+
+
+# --- when one cannot be had -----------------------------------------------------------------------
+
+# A refusal names so many others, looked for on so many local days.
+ALTERNATIVES, ALTERNATIVE_DAYS = 3, 7
+_GRADES = {grade: place for place, grade in enumerate(Grade)}
+
+
+async def not_offered(
+    session: AsyncSession, asked: Question, *, day: date, slot: str, why: NotOffered
+) -> rules.SlotNotOffered:
+    """Make the refusal of a slot, with the next best ones of the days from then on."""
+    offers = await look(
+        session, asked, first_day=day, last_day=day + timedelta(days=ALTERNATIVE_DAYS - 1)
+    )
+    best = sorted(
+        (
+            one
+            for one in offers
+            if one.grade is not None and (one.slot.day, one.slot.code) != (day, slot)
+        ),
+        key=lambda one: (_GRADES[one.grade or Grade.RED], one.slot.begins),
+    )
+    words = NOT_OFFERED_WORDS[why]
+    return rules.SlotNotOffered(
+        day=day,
+        slot=slot,
+        why=why,
+        why_zh=words.zh,
+        why_en=words.en,
+        alternatives=_named(best[:ALTERNATIVES]),
+    )
+
+
+def _named(offers: Collection[Offer]) -> list[dict[str, Any]]:
+    return [
+        {
+            "day": one.slot.day,
+            "slot": one.slot.code,
+            "begins_at": one.slot.begins,
+            "ends_at": one.slot.ends,
+            "grade": one.grade,
+        }
+        for one in offers
+    ]
