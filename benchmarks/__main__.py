@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 
 from app.core.cluster import ClusterFailed, PostgresMissing
-from benchmarks import day, intake, locate, machine, maps, relocation, report, sale
+from benchmarks import day, growth, intake, locate, machine, maps, relocation, report, sale
 from benchmarks.load import Unexpected
 from benchmarks.report import Figure
 from benchmarks.stand import Stand, stand
@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "sale": (sale.measure, sale.FULL, sale.QUICK),
     "relocation": (relocation.measure, relocation.FULL, relocation.QUICK),
     "maps": (maps.measure, maps.FULL, maps.QUICK),
+    "growth": (growth.measure, growth.FULL, growth.QUICK),
 }
 
 
