@@ -19,9 +19,9 @@ from app.grids.rules import GridStage
 from app.territory.rules.growth import Ground, Plot
 from app.territory.rules.roadmap import Held, Target
 
-# A primary's weekdays do not count: a grid has its primary on Sundays, too. Stages and primaries are
-# gathered whole and met by a hash: the plan is made once for any org unit, and looking 5,000 of them
-# up in their indexes costs three times the whole. What is counted for each grid runs along an
+# A primary's weekdays do not count: a grid has its primary on Sundays, too. Stages and primaries
+# are gathered whole and met by a hash: the plan is made once for any org unit, and looking 5,000 of
+# them up in their indexes costs three times the whole. What is counted for each grid runs along an
 # index; neighbours come as one text, since 20,000 ids one by one would cost more than all else.
 _PLOTS = text(
     """
