@@ -2,6 +2,7 @@
 boundary where the shape changed, and the neighbours worked out anew. One transaction, all or
 nothing; the orders and addresses that lie there are located anew by the job it tells."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -223,6 +224,7 @@ async def write_layer(tx: AsyncSession, layer: Layer, wanted: Wanted, *, now: da
     features = {feature.code: feature for feature in layer.features}
     index = await locating.for_keeps(tx)
     known = await _known(tx, layer, features, wanted, index)
+    doubted = await asyncio.to_thread(doubts, layer, wanted.coordsys, index, within=wanted.within)
     left_out = await _left_out(tx, layer, wanted)
     day = now.astimezone(ZoneInfo(wanted.org_unit.time_zone)).date()
     done = Imported(
@@ -232,9 +234,7 @@ async def write_layer(tx: AsyncSession, layer: Layer, wanted: Wanted, *, now: da
         renamed=[code for code, row in known.items() if row.name != features[code].name],
         retired=list(left_out),
         memberships_ended=await memberships_to_end(tx, list(left_out.values()), day=day),
-        notes=[
-            note.plain() for note in doubts(layer, wanted.coordsys, index, within=wanted.within)
-        ],
+        notes=[doubt.plain() for doubt in doubted],
         change_id=None if wanted.dry_run else wanted.change_id or new_id(),
     )
     changed = [*done.created, *done.reshaped, *done.renamed, *done.retired]
@@ -333,7 +333,8 @@ async def _known(
         raise CodeOfAnother(clashes=", ".join(clashes[:20]))
     shaped = {one.grid_id: one.area for one in index.shapes.values()}
     drawn = [code for code in features if code in rows and rows[code].id in shaped]
-    alike = shapes.alike(
+    alike = await asyncio.to_thread(
+        shapes.alike,
         shapes.shapes_of([features[code].geometry for code in drawn]),
         shapes.shapes_of([shaped[rows[code].id] for code in drawn]),
     )
