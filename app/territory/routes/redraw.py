@@ -19,12 +19,12 @@ from app.grids.layers.writing import coordinates
 from app.grids.models import GridChange
 from app.territory.queries import redraw as queries
 from app.territory.rules.commands import Asked
+from app.territory.schemas.commands import CommandIn
 from app.territory.schemas.redraw import (
     AreaOut,
     ChangeDetailOut,
     ChangeOut,
     ChangePage,
-    CommandIn,
     PreviewOut,
     RedrawnOut,
     RelocationOut,
