@@ -11,10 +11,10 @@ $(shell rm -f $(READY))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench openapi fmt lock clean
+.PHONY: help setup run demo test check bench bench-dispatch openapi fmt lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv from the pinned lock (every target below does this by itself)
 
@@ -43,6 +43,11 @@ check: $(READY)  ## Format, lint, types, import contracts, house rules, migratio
 bench: $(READY)  ## Speed, as ratios to a hand-written endpoint
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+BENCH_LOCK := benchmarks/dispatch/requirements.lock
+bench-dispatch: $(READY)  ## Day plans beside PyVRP, VROOM and OR-Tools (installs them into .venv)
+	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $(BENCH_LOCK)
+	@$(BIN)/python -m benchmarks.dispatch $(ARGS)
+
 openapi: $(READY)  ## Write api_docs/openapi.json and api_docs/problems.md from the code
 	@$(BIN)/yingwei openapi
 	@$(BIN)/yingwei problems
@@ -55,6 +60,10 @@ lock:  ## Pin the newest packages that pyproject.toml allows (needs uv)
 	uv pip compile --quiet --upgrade --universal --generate-hashes --no-emit-index-url \
 	    --no-emit-find-links --extra dev --python-version 3.11 \
 	    --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']\
+	['optional-dependencies']['bench'], sep='\n')" | uv pip compile --quiet --upgrade --universal \
+	    --generate-hashes --no-emit-index-url --no-emit-find-links --constraints requirements.lock \
+	    --python-version 3.11 --custom-compile-command "make lock" - -o $(BENCH_LOCK)
 
 clean:  ## Remove .venv and caches (the demo's data in .local stay)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -11,8 +11,9 @@ from app.dispatch.solver.evaluate import follow
 from app.dispatch.solver.model import FAR, Plan, Problem, Unfit, binding, bounds
 from app.dispatch.solver.prepare import lay, read, rooms_for, terms_of
 
-HOT, COLD = 1.0, 0.01
-"""Temperature at the start and at the end, by the mean travel to a visit in the first plan."""
+HOT, HOT_FLEET, COLD = 0.3, 1.5, 0.01
+"""Temperature at the start and at the end, by the mean travel to a visit in the first plan; where
+all technicians are alike the first plan is far off, and it begins hotter."""
 HOT_WHEN_WARM = 0.1
 """At the start of a search that begins with a plan: what is good in it shall not melt."""
 
@@ -83,7 +84,9 @@ def solve(
     first_cost = int(kernel.begin(terms, routes, scratch, best, totals))
     told = first_cost
     per_visit = max(1.0, float(routes.tours[:, layout.TRAVEL].sum()) / max(1, terms.n))
-    hot = per_visit * (HOT if warm is None else HOT_WHEN_WARM)
+    hot = per_visit * (HOT if terms.by_choice else HOT_FLEET)
+    if warm is not None:
+        hot = per_visit * HOT_WHEN_WARM
     cold = per_visit * COLD
     cooling = budget.cooling or budget.iterations
     steps, used, stopped = 50, clock() - began, False

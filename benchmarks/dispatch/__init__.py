@@ -1,0 +1,1 @@
+"""How well the planning kernel plans, beside PyVRP, VROOM and OR-Tools (`make bench-dispatch`)."""
