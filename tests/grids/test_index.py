@@ -141,8 +141,8 @@ CORNERS = st.tuples(LATTICE, LATTICE, st.booleans()).filter(
 )
 
 
-# The same examples each time: on a slanted border PostGIS and GEOS round the last digit differently,
-# and only whether a border is near within nothing at all could tell.
+# The same examples each time: on a slanted border PostGIS and GEOS round the last digit
+# differently, and only whether a border is near within nothing at all could tell.
 @settings(
     derandomize=True,
     max_examples=60,
