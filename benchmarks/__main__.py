@@ -12,7 +12,18 @@ import uvloop
 from rich.console import Console
 
 from app.core.cluster import ClusterFailed, PostgresMissing
-from benchmarks import day, growth, intake, locate, machine, maps, relocation, report, sale
+from benchmarks import (
+    day,
+    growth,
+    intake,
+    locate,
+    machine,
+    maps,
+    relocation,
+    report,
+    sale,
+    slots,
+)
 from benchmarks.load import Unexpected
 from benchmarks.report import Figure
 from benchmarks.stand import Stand, stand
@@ -25,6 +36,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "relocation": (relocation.measure, relocation.FULL, relocation.QUICK),
     "maps": (maps.measure, maps.FULL, maps.QUICK),
     "growth": (growth.measure, growth.FULL, growth.QUICK),
+    "slots": (slots.measure, slots.FULL, slots.QUICK),
 }
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from app.dispatch import rules
 from app.dispatch.rules import (
+    Absence,
     Booked,
     Cause,
-    Diary,
     Grade,
     Grading,
     HoldState,
@@ -19,14 +19,16 @@ from app.dispatch.rules import (
     NotOffered,
     PassedOver,
     Room,
+    Roster,
     Slot,
-    Taken,
     Template,
     Terms,
+    Unit,
+    UnitTaken,
 )
 from app.workorders.rules import WorkType
 from tests.dispatch.appointing import at
-from tests.dispatch.test_rules import diary, seat, who
+from tests.dispatch.test_rules import seat, who
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 TUESDAY = date(2026, 3, 3)
@@ -145,29 +147,56 @@ def test_room_is_bounded_by_slot_and_day(booked, promised, free):
     assert rules.room_of([one], slot()) == (120, free)
 
 
-def taken(minutes=(60,), *, urgent=False, window=("3 10:00", "3 12:00"), work_type="install"):
+def taken(*minutes, urgent=False, window=("3 10:00", "3 12:00"), work_type="install"):
+    """Orders of a unit with the way of a quarter of an hour to each."""
     lies = None if window is None else (at(window[0]), at(window[1]))
-    return Taken(work_type, urgent, False, lies, minutes)
+    needed = [one + 15 for one in minutes]
+    in_window = sum(min(one, 120) for one in needed) if lies else 0
+    return UnitTaken(TUESDAY, work_type, urgent, lies, len(needed), sum(needed), in_window)
 
 
-def staff(*lists) -> list[tuple[Diary, list[Taken]]]:
-    return [(diary(number), list(given)) for number, given in enumerate(lists)]
+def unit(*given, people=1, absences=(), limits=(), now=NOW):
+    roster = Roster(1, [(time(8), time(12)), (time(13), time(18))], 480, people)
+    monday = Roster(0, [(time(8), time(18))], 480, 50)
+    taken_of = {TUESDAY: list(given)}
+    return Unit("gd.sz.", SHANGHAI, now, [roster, monday], absences, taken_of, limits)
 
 
 @pytest.mark.parametrize(
-    ("people", "reached"),
+    ("people", "leave", "now", "minutes"),
     [
-        (staff([]), False),
-        (staff([taken()]), False),  # 75 of 96 minutes
-        (staff([taken((60, 60))]), True),
-        (staff([taken((60, 60), urgent=True)]), False),
-        (staff([taken((60, 60))], []), False),  # 150 of 192
-        (staff([taken((300,), window=None)]), False),  # 315 of the day's 384
-        (staff([taken((200, 200), window=None)]), True),
+        (1, None, NOW, (120, 480)),
+        (3, None, NOW, (360, 1440)),
+        (1, None, at("3 11:00"), (60, 360)),
+        (2, ("3 11:00", "3 14:00"), NOW, (180, 960 - 120)),
+        (2, ("3 12:00", "3 13:00"), NOW, (240, 960)),  # at lunch
+        (2, ("2 00:00", "3 00:00"), NOW, (240, 960)),
     ],
 )
-def test_the_reserve_for_urgent_work(people, reached):
-    assert rules.reserve_reached(people, slot(), 0.2) is reached
+def test_who_works_when(people, leave, now, minutes):
+    absences = []
+    if leave:
+        shifts = [(1, time(8), time(12)), (1, time(13), time(18))]
+        absences = [Absence(at(leave[0]), at(leave[1]), shifts)]
+    assert rules.staffed(unit(people=people, absences=absences, now=now), slot()) == minutes
+
+
+@pytest.mark.parametrize(
+    ("given", "people", "reached"),
+    [
+        ([], 1, False),
+        ([taken(60)], 1, False),  # 75 of 96 minutes
+        ([taken(60, 60)], 1, True),
+        ([taken(60, 60, urgent=True)], 1, False),
+        ([taken(60, 60)], 2, False),  # 150 of 192
+        ([taken(300)], 1, True),  # all of its window
+        ([taken(300)], 2, False),
+        ([taken(300, window=None)], 1, False),  # 315 of the day's 384
+        ([taken(200, 200, window=None)], 1, True),
+    ],
+)
+def test_the_reserve_for_urgent_work(given, people, reached):
+    assert rules.reserve_reached(unit(*given, people=people), slot(), 0.2) is reached
 
 
 @pytest.mark.parametrize(
@@ -188,8 +217,8 @@ def test_the_reserve_for_urgent_work(people, reached):
     ],
 )
 def test_limits(limit, why):
-    day = [taken(), taken(window=("3 14:00", "3 16:00")), taken(window=None)]
-    assert rules.limit_reached([limit], day, slot(), "gd.sz.") is why
+    day = [taken(60), taken(60, window=("3 14:00", "3 16:00")), taken(60, window=None)]
+    assert rules.limit_reached(unit(*day, limits=[limit]), slot()) is why
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from app.dispatch.queries.appointments import (
     Load,
+    absences,
     appointment_changes,
     customer_place,
     end_expired,
@@ -12,8 +13,9 @@ from app.dispatch.queries.appointments import (
     loads,
     one_at_a_time,
     open_holds_of,
+    rosters,
     slot_templates,
-    staff_of,
+    taken_of,
     windows,
 )
 from app.dispatch.queries.placing import (
@@ -32,6 +34,7 @@ from app.dispatch.queries.placing import (
 __all__ = [
     "Load",
     "PersonOfGrid",
+    "absences",
     "appointment_changes",
     "at_points",
     "customer_place",
@@ -47,10 +50,11 @@ __all__ = [
     "one_at_a_time",
     "open_holds_of",
     "people_in",
+    "rosters",
     "shared_points",
     "slot_templates",
-    "staff_of",
     "taken_in_only",
+    "taken_of",
     "to_try_again",
     "waits_at",
     "windows",

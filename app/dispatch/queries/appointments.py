@@ -1,7 +1,7 @@
 """Reads and locks of appointments: slots, limits, holds, and what people's days hold."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -16,7 +16,16 @@ from app.core.db import database_of
 from app.core.errors import NotFound
 from app.customers.models import Customer, ServiceAddress
 from app.dispatch.models import AppointmentChange, AppointmentHold, SlotLimit, SlotTemplate
-from app.dispatch.rules import Booked, HoldState, Limit, Taken, Template
+from app.dispatch.rules import (
+    Absence,
+    Booked,
+    HoldState,
+    Limit,
+    Roster,
+    Taken,
+    Template,
+    UnitTaken,
+)
 from app.technicians.availability import DayOf, Promised
 from app.workorders.whereabouts import Whereabouts
 
@@ -79,20 +88,6 @@ async def limits_between(
     return rows.all()
 
 
-async def staff_of(session: AsyncSession, org_path: str) -> Sequence[UUID]:
-    """List who works in a unit and all under it."""
-    return (await session.scalars(_STAFF, {"org_path": org_path})).all()
-
-
-_STAFF = text(
-    """
-    SELECT t.id FROM technician t
-    WHERE t.active
-        AND t.org_unit_id IN (SELECT id FROM org_unit WHERE starts_with(path, :org_path))
-    """
-)
-
-
 async def customer_place(session: AsyncSession, caller: Caller, customer_code: str) -> Whereabouts:
     """Read where a customer of the caller's subtree is served, at the first address by code.
 
@@ -121,25 +116,146 @@ async def customer_place(session: AsyncSession, caller: Caller, customer_code: s
     return Whereabouts(row.lon, row.lat, row.path, row.id, None, row.address, row.locality)
 
 
+# --- a whole unit --------------------------------------------------------------------------------
+
+_ROSTERS = text(
+    """
+    SELECT weekday, pieces, daily_minutes, count(*) AS people FROM (
+        SELECT s.weekday, t.daily_minutes,
+            array_agg(s.starts_at::text || ' ' || s.ends_at ORDER BY s.starts_at) AS pieces
+        FROM technician t JOIN shift s ON s.technician_id = t.id
+        WHERE t.active
+            AND t.org_unit_id IN (SELECT id FROM org_unit WHERE starts_with(path, :org_path))
+        GROUP BY t.id, s.weekday
+    ) AS days
+    GROUP BY 1, 2, 3
+    """
+)
+
+
+async def rosters(session: AsyncSession, org_path: str) -> list[Roster]:
+    """Read who works when in a unit and all under it: mostly very many work alike."""
+    rows = await session.execute(_ROSTERS, {"org_path": org_path})
+    return [
+        Roster(row.weekday, [_times(one) for one in row.pieces], row.daily_minutes, row.people)
+        for row in rows
+    ]
+
+
+def _times(piece: str) -> tuple[time, time]:
+    begins, ends = piece.split()
+    return time.fromisoformat(begins), time.fromisoformat(ends)
+
+
+_ABSENCES = text(
+    """
+    SELECT l.starts_at, l.ends_at,
+        ARRAY(SELECT s.weekday || ' ' || s.starts_at || ' ' || s.ends_at
+              FROM shift s WHERE s.technician_id = t.id) AS shifts
+    FROM technician t JOIN leave l ON l.technician_id = t.id
+    WHERE t.active AND l.ends_at > :from_moment AND l.starts_at < :until_moment
+        AND t.org_unit_id IN (SELECT id FROM org_unit WHERE starts_with(path, :org_path))
+    """
+)
+
+
+async def absences(
+    session: AsyncSession, org_path: str, *, from_moment: datetime, until_moment: datetime
+) -> list[Absence]:
+    """Read the leave of a unit's people between two moments, with the shifts it may fall into."""
+    rows = await session.execute(
+        _ABSENCES,
+        {"org_path": org_path, "from_moment": from_moment, "until_moment": until_moment},
+    )
+    return [
+        Absence(
+            row.starts_at,
+            row.ends_at,
+            [(int(one[0]), *_times(one[2:])) for one in row.shifts],
+        )
+        for row in rows
+    ]
+
+
+_OF_UNIT = text(
+    """
+    WITH staff AS MATERIALIZED (
+        SELECT id FROM technician
+        WHERE org_unit_id IN (SELECT id FROM org_unit WHERE starts_with(path, :org_path))
+    ), given AS (
+        SELECT o.planned_day AS day, o.work_type,
+            (o.priority <= 2 OR o.work_type = 'repair') AS urgent,
+            CASE WHEN o.state IN ('assigned', 'acknowledged') THEN o.appointment_from END AS begins,
+            CASE WHEN o.state IN ('assigned', 'acknowledged') THEN o.appointment_until END AS until,
+            o.estimated_minutes AS minutes
+        FROM staff JOIN work_order o ON o.holder_id = staff.id
+        WHERE o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+            AND o.planned_day <= :last_day AND o.id <> ALL(CAST(:without AS uuid[]))
+        UNION ALL
+        SELECT h.day, h.work_type, h.urgent, h.begins_at, h.ends_at, h.minutes
+        FROM staff JOIN appointment_hold h ON h.technician_id = staff.id
+        WHERE h.state = 'held' AND h.expires_at > :now AND h.day <= :last_day
+            AND h.id <> ALL(CAST(:without AS uuid[]))
+    )
+    SELECT greatest(day, :today) AS day, work_type, urgent, begins, until, count(*) AS orders,
+        sum(minutes + :allowance)::float8 AS minutes,
+        sum(least(minutes + :allowance, extract(epoch FROM until - begins) / 60))::float8
+            AS in_window
+    FROM given GROUP BY 1, 2, 3, 4, 5
+    """
+)
+
+
+async def taken_of(
+    session: AsyncSession,
+    org_path: str,
+    *,
+    today: date,
+    last_day: date,
+    now: datetime,
+    allowance: float,
+    without: Collection[UUID] = (),
+) -> dict[date, list[UnitTaken]]:
+    """Add up what the people of a unit have on each local day; days gone by count as today.
+
+    Some orders or holds are left out by their ids.
+    """
+    rows = await session.execute(
+        _OF_UNIT,
+        {
+            "org_path": org_path,
+            "today": today,
+            "last_day": last_day,
+            "now": now,
+            "allowance": allowance,
+            "without": list(without),
+        },
+    )
+    found: dict[date, list[UnitTaken]] = {}
+    for row in rows:
+        window = (row.begins, row.until) if row.begins is not None else None
+        one = UnitTaken(
+            row.day, row.work_type, row.urgent, window, row.orders, row.minutes, row.in_window or 0
+        )
+        found.setdefault(row.day, []).append(one)
+    return found
+
+
 # --- what days hold -------------------------------------------------------------------------------
 
-# Orders that somebody holds, alike ones together, and holds. What was begun keeps its minutes and
-# no window: it is being done.
+# What was begun keeps its minutes and no window: it is being done.
 _LOADS = text(
     """
-    SELECT o.holder_id AS technician_id, o.planned_day AS day, o.work_type,
-        (o.priority <= 2 OR o.work_type = 'repair') AS urgent, o.grid_id = :grid_id AS here,
-        CASE WHEN o.state IN ('assigned', 'acknowledged') THEN o.appointment_from END AS begins,
-        CASE WHEN o.state IN ('assigned', 'acknowledged') THEN o.appointment_until END AS until,
+    SELECT o.holder_id AS technician_id, o.planned_day AS day, o.grid_id = :grid_id AS here,
+        o.appointment_from AS begins, o.appointment_until AS until,
         array_agg(o.estimated_minutes) AS minutes, 0 AS over_minutes, 0 AS over_orders
     FROM work_order o
     WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[]))
-        AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+        AND o.state IN ('assigned', 'acknowledged') AND o.appointment_from IS NOT NULL
         AND o.planned_day <= :last_day AND o.id <> ALL(CAST(:without AS uuid[]))
-    GROUP BY 1, 2, 3, 4, 5, 6, 7
+    GROUP BY 1, 2, 3, 4, 5
     UNION ALL
-    SELECT h.technician_id, h.day, h.work_type, h.urgent, h.grid_id = :grid_id,
-        h.begins_at, h.ends_at,
+    SELECT h.technician_id, h.day, h.grid_id = :grid_id, h.begins_at, h.ends_at,
         CASE WHEN h.expires_at > :now THEN ARRAY[h.minutes] ELSE '{}' END,
         CASE WHEN h.expires_at > :now THEN 0 ELSE h.reserved_minutes END,
         CASE WHEN h.expires_at > :now THEN 0 ELSE h.reserved_orders END
@@ -151,7 +267,7 @@ _LOADS = text(
 
 
 class Load(NamedTuple):
-    """What lies on one person's local day; `over` is still promised there by holds that expired."""
+    """Appointments of one person's day; `over` is still promised there by holds that expired."""
 
     technician_id: UUID
     day: date
@@ -168,7 +284,7 @@ async def loads(
     now: datetime,
     without: Collection[UUID] = (),
 ) -> list[Load]:
-    """Read what people's days hold up to a local day, leaving out some orders or holds by id."""
+    """Read people's appointments up to a local day, leaving out some orders or holds by id."""
     rows = await session.execute(
         _LOADS,
         {
@@ -183,13 +299,7 @@ async def loads(
         Load(
             row.technician_id,
             row.day,
-            Taken(
-                row.work_type,
-                row.urgent,
-                bool(row.here),
-                (row.begins, row.until) if row.begins is not None else None,
-                row.minutes,
-            ),
+            Taken(bool(row.here), (row.begins, row.until), row.minutes),
             Promised(row.over_minutes, row.over_orders),
         )
         for row in rows

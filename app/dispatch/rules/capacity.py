@@ -4,15 +4,16 @@ Two bounds always hold together: what is taken within the slot and what is taken
 somebody can keep one more appointment is `placing.why_not_on`'s to say; here it is added up.
 """
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, time
 from enum import StrEnum
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from app.dispatch.rules.placing import Diary, Seat
 from app.dispatch.rules.slots import Limit, NotOffered, Slot, beyond
 from app.dispatch.rules.windows import Booked, Piece
-from app.technicians.rules import minutes_in
+from app.technicians.rules import minutes_in, working_time
 from app.workorders.rules import WorkType
 
 
@@ -25,16 +26,13 @@ class Grade(StrEnum):
 
 
 class Taken(NamedTuple):
-    """What orders or holds take of one person's day, as far as nobody has begun with them.
+    """Alike appointments of one person's day that nobody has begun with.
 
-    Without a window they may be done at any time of the day. `here` says that they lie in the grid
-    asked about.
+    `here` says that they lie in the grid asked about.
     """
 
-    work_type: str
-    urgent: bool
     here: bool
-    window: Piece | None
+    window: Piece
     minutes: Sequence[int]
 
 
@@ -53,12 +51,9 @@ def within(pieces: Iterable[Piece], begins: datetime, ends: datetime) -> float:
 
 
 def spread(window: Piece, needed: float, slot: Slot) -> float:
-    """Say how many of an appointment's minutes count in a slot: by the share of its window.
-
-    Work that is longer than its window takes all of it and no more; the rest is the day's.
-    """
+    """Say how many of an appointment's minutes count in a slot: by the share of its window."""
     whole = minutes_in([window])
-    return min(needed, whole) * within([window], slot.begins, slot.ends) / whole if whole else 0.0
+    return needed * within([window], slot.begins, slot.ends) / whole if whole else 0.0
 
 
 class Room(NamedTuple):
@@ -89,65 +84,123 @@ def room_of(seats: Iterable[Seat], slot: Slot) -> Room:
 
 
 def _part(one: Booked, diary: Diary, slot: Slot) -> float:
-    return spread((one.begins, one.until), one.minutes + diary.allowance, slot)
+    # Work that is longer than its window takes all of it and no more; the rest is the day's.
+    window = (one.begins, one.until)
+    return spread(window, min(one.minutes + diary.allowance, minutes_in([window])), slot)
 
 
 def on_the_way(taken: Iterable[Taken], slot: Slot) -> bool:
     """Tell whether somebody is in the grid within the slot anyway."""
-    return any(
-        one.here and one.window and within([one.window], slot.begins, slot.ends) for one in taken
-    )
+    return any(one.here and within([one.window], slot.begins, slot.ends) for one in taken)
 
 
-def reserve_reached(
-    staff: Iterable[tuple[Diary, Sequence[Taken]]], slot: Slot, reserve: float
-) -> bool:
+class Roster(NamedTuple):
+    """So many people of a unit who work alike on a weekday (Monday is 0), in local times."""
+
+    weekday: int
+    pieces: Sequence[tuple[time, time]]
+    daily_minutes: int
+    people: int
+
+
+class Absence(NamedTuple):
+    """Somebody's leave, and the shifts of their week (weekday, from, until) it falls into."""
+
+    starts_at: datetime
+    ends_at: datetime
+    shifts: Sequence[tuple[int, time, time]]
+
+
+class UnitTaken(NamedTuple):
+    """Alike orders and holds of a unit's people on one local day, as far as nobody has begun.
+
+    `minutes` is all they need with the way; `in_window` the same, but of each at most its window.
+    """
+
+    day: date
+    work_type: str
+    urgent: bool
+    window: Piece | None
+    orders: int
+    minutes: float
+    in_window: float
+
+
+class Unit(NamedTuple):
+    """What is known of a whole org unit: its zone, who works when, what is taken, what is bounded.
+
+    `now` is when the day asked about begins at the earliest: what is over gives no minutes.
+    """
+
+    org_path: str
+    zone: ZoneInfo
+    now: datetime
+    rosters: Sequence[Roster]
+    absences: Sequence[Absence]
+    taken: Mapping[date, Sequence[UnitTaken]]
+    limits: Sequence[Limit]
+
+
+def staffed(unit: Unit, slot: Slot) -> tuple[float, float]:
+    """Add up the minutes that a unit's people work within a slot, and on its day."""
+    in_slot = of_day = 0.0
+    for roster in unit.rosters:
+        if roster.weekday == slot.day.weekday():
+            shifts = [(roster.weekday, *piece) for piece in roster.pieces]
+            at_work, _ = working_time(shifts, (), unit.zone, slot.day, unit.now)
+            in_slot += roster.people * within(at_work, slot.begins, slot.ends)
+            of_day += roster.people * min(minutes_in(at_work), roster.daily_minutes)
+    for absence in unit.absences:
+        at_work, _ = working_time(absence.shifts, (), unit.zone, slot.day, unit.now)
+        away = [
+            (max(begins, absence.starts_at), min(ends, absence.ends_at))
+            for begins, ends in at_work
+            if begins < absence.ends_at and absence.starts_at < ends
+        ]
+        in_slot -= within(away, slot.begins, slot.ends)
+        of_day -= minutes_in(away)
+    return in_slot, of_day
+
+
+def reserve_reached(unit: Unit, slot: Slot, reserve: float) -> bool:
     """Tell whether work that is not urgent has used up what is open to it, of slot or day.
 
-    `staff` are a unit's people with what is taken of the slot's day; `reserve` is the share of
-    their minutes, from 0 to 1, that is kept for urgent work. The order that crosses the line is
-    still taken: in a unit of one or two people nothing else would ever fit.
+    `reserve` is the share of a unit's minutes, from 0 to 1, that is kept for urgent work. The order
+    that crosses the line is still taken: in a unit of one or two nothing else would ever fit.
     """
-    in_slot = of_day = slot_taken = day_taken = 0.0
-    for diary, taken in staff:
-        at_work = diary.day(slot.day).at_work
-        in_slot += within(at_work, slot.begins, slot.ends)
-        of_day += min(minutes_in(at_work), diary.daily_minutes)
-        for one in taken:
-            if one.urgent:
-                continue
-            for minutes in one.minutes:
-                day_taken += minutes + diary.allowance
-                if one.window is not None:
-                    slot_taken += spread(one.window, minutes + diary.allowance, slot)
+    in_slot, of_day = staffed(unit, slot)
+    slot_taken = day_taken = 0.0
+    for one in unit.taken.get(slot.day, ()):
+        if not one.urgent:
+            day_taken += one.minutes
+            if one.window is not None:
+                slot_taken += spread(one.window, one.in_window, slot)
     open_part = 1 - reserve
     return slot_taken >= open_part * in_slot or day_taken >= open_part * of_day
 
 
-def limit_reached(
-    limits: Iterable[Limit], taken: Sequence[Taken], slot: Slot, org_path: str
-) -> NotOffered | None:
+def limit_reached(unit: Unit, slot: Slot) -> NotOffered | None:
     """Say whether a limit of the operator's forbids one more appointment in a slot.
 
-    `taken` is what the unit's people have of the slot's day. A day for which nothing at all may be
-    taken is a holiday.
+    A day for which nothing at all may be taken is a holiday.
     """
-    ours = [limit for limit in limits if limit.bounds(slot, org_path)]
+    ours = [limit for limit in unit.limits if limit.bounds(slot, unit.org_path)]
     if any(limit.most == 0 and not limit.category and not limit.slot for limit in ours):
         return NotOffered.HOLIDAY
+    taken = unit.taken.get(slot.day, ())
     if any(sum(_counts(one, limit, slot) for one in taken) >= limit.most for limit in ours):
         return NotOffered.LIMIT_REACHED
     return None
 
 
-def _counts(one: Taken, limit: Limit, slot: Slot) -> int:
+def _counts(one: UnitTaken, limit: Limit, slot: Slot) -> int:
     if one.window is None:
         return 0
     if (limit.category or limit.slot) and one.work_type not in slot.work_types:
         return 0
     if limit.slot and not slot.begins <= one.window[0] < slot.ends:
         return 0
-    return len(one.minutes)
+    return one.orders
 
 
 class Grading(NamedTuple):

@@ -22,10 +22,8 @@ from app.dispatch.rules import (
     NOW_SLOT,
     Ask,
     Booked,
-    Diary,
     Grade,
     Grading,
-    Limit,
     NotOffered,
     Offer,
     Seat,
@@ -34,7 +32,7 @@ from app.dispatch.rules import (
     Terms,
     Wish,
 )
-from app.dispatch.service.placing import Asked, diaries_of, people_of, shares_of, together
+from app.dispatch.service.placing import Asked, people_of, shares_of, together
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
 from app.technicians.availability import DayOf, Promised
@@ -176,12 +174,12 @@ async def look(
     slots = await _slots(session, asked, parameters, first_day, last_day, only)
     if not slots:
         return []
-    scene = await _scene(session, asked, slots)
     grading = Grading(
         parameters.number(rules.GREEN_SHARE, now, unit.path) / 100,
         parameters.number(rules.YELLOW_SHARE, now, unit.path) / 100,
     )
     reserve = parameters.number(rules.URGENT_RESERVE, now, unit.path) / 100
+    scene = await _scene(session, asked, slots, reserve=reserve > 0 and not asked.urgent)
     held_until = now + timedelta(minutes=parameters.number(rules.HOLD_MINUTES, now, unit.path))
     return [_offer(asked, slot, scene, grading, reserve, held_until) for slot in slots]
 
@@ -212,52 +210,79 @@ async def _slots(
 
 @dataclass(slots=True)
 class _Scene:
-    """Who may come, who else works in the unit, and what all their days hold."""
+    """Who may come and their appointments by day, and the unit as far as it may say no."""
 
     seats: Sequence[Seat]
-    staff: Sequence[Diary]
     taken: Mapping[DayOf, Sequence[Taken]]
-    limits: Sequence[Limit]
-
-    def of(self, diary: Diary, day: date) -> Sequence[Taken]:
-        return self.taken.get((diary.technician_id, day), ())
+    unit: rules.Unit
 
 
-async def _scene(session: AsyncSession, asked: Question, slots: Sequence[Slot]) -> _Scene:
+async def _scene(
+    session: AsyncSession, asked: Question, slots: Sequence[Slot], *, reserve: bool
+) -> _Scene:
     now, unit, last_day = asked.terms.now, asked.unit, slots[-1].day
-    until = max(slot.ends for slot in slots)
-    whole = Ask(asked.minutes, asked.skills, (min(slot.begins for slot in slots), until))
-    seats, diaries = await people_of(session, [Asked(whole, asked.grid_id, unit)], now)
-    staff = set(await queries.staff_of(session, unit.path))
-    others = await diaries_of(
-        session, staff - diaries.keys(), now=now, until=until + timedelta(days=1)
+    whole = Ask(
+        asked.minutes,
+        asked.skills,
+        (min(slot.begins for slot in slots), max(slot.ends for slot in slots)),
     )
-    everybody = {**diaries, **others}
+    seats, diaries = await people_of(session, [Asked(whole, asked.grid_id, unit)], now)
     taken: dict[DayOf, list[Taken]] = {}
     for load in await queries.loads(
         session,
-        everybody,
+        diaries,
         grid_id=asked.grid_id,
         last_day=last_day,
         now=now,
         without=asked.without,
     ):
-        diary = everybody[load.technician_id]
+        diary = diaries[load.technician_id]
         # What days gone by still hold is today's.
         day = max(load.day, diary.today)
         taken.setdefault((load.technician_id, day), []).append(load.taken)
         diary.relieve(load.day, -load.over.minutes, -load.over.orders)
-        if load.taken.window is not None:
-            diary.windows.setdefault(day, []).extend(
-                Booked(*load.taken.window, minutes) for minutes in load.taken.minutes
-            )
+        diary.windows.setdefault(day, []).extend(
+            Booked(*load.taken.window, minutes) for minutes in load.taken.minutes
+        )
     for (technician_id, day), own in together(asked.own, asked.held).items():
-        if technician_id in everybody:
-            everybody[technician_id].relieve(day, -own.minutes, -own.orders)
+        if technician_id in diaries:
+            diaries[technician_id].relieve(day, -own.minutes, -own.orders)
     await shares_of(session, seats, now)
+    whole_unit = await _whole_unit(session, asked, slots, reserve=reserve)
+    return _Scene(seats[asked.grid_id], taken, whole_unit)
+
+
+async def _whole_unit(
+    session: AsyncSession, asked: Question, slots: Sequence[Slot], *, reserve: bool
+) -> rules.Unit:
+    """Read of the unit what the limits need, where there are any, and the reserve."""
+    now, unit, last_day = asked.terms.now, asked.unit, slots[-1].day
     limits = await queries.limits(session, unit.path, first_day=slots[0].day, last_day=last_day)
-    working = [diary for technician_id, diary in everybody.items() if technician_id in staff]
-    return _Scene(seats[asked.grid_id], working, taken, limits)
+    whole = rules.Unit(unit.path, unit.zone, now, (), (), {}, limits)
+    if not limits and not reserve:
+        return whole
+    allowance = (await parameters_in_force(session)).number(rules.TRAVEL_ALLOWANCE, now, unit.path)
+    taken = await queries.taken_of(
+        session,
+        unit.path,
+        today=now.astimezone(unit.zone).date(),
+        last_day=last_day,
+        now=now,
+        allowance=allowance,
+        without=asked.without,
+    )
+    if not reserve:
+        return whole._replace(taken=taken)
+    return whole._replace(
+        taken=taken,
+        rosters=await queries.rosters(session, unit.path),
+        absences=await queries.absences(
+            session,
+            unit.path,
+            from_moment=now,
+            until_moment=max(slot.ends for slot in slots) + timedelta(days=1),
+        ),
+    )
 
 
 def _offer(
@@ -272,11 +297,15 @@ def _offer(
     due = asked.terms.due_at
     able = [seat for seat in scene.seats if asked.skills <= seat.diary.skills]
     room = rules.room_of(able, slot)
-    close_by = any(rules.on_the_way(scene.of(seat.diary, slot.day), slot) for seat in able)
+    close_by = any(
+        rules.on_the_way(scene.taken.get((seat.diary.technician_id, slot.day), ()), slot)
+        for seat in able
+    )
     why = rules.why_not_then(slot, asked.terms) or _no_room(asked, slot, scene, reserve)
+    grade = rules.grade(room, slot, close_by=close_by, due_at=due, grading=grading)
     return Offer(
         slot,
-        None if why else rules.grade(room, slot, close_by=close_by, due_at=due, grading=grading),
+        None if why else grade,
         why,
         room.minutes,
         room.free,
@@ -287,16 +316,15 @@ def _offer(
 
 
 def _no_room(asked: Question, slot: Slot, scene: _Scene, reserve: float) -> NotOffered | None:
-    staff = [(diary, scene.of(diary, slot.day)) for diary in scene.staff]
-    ours = [one for _, taken in staff for one in taken]
-    why = rules.limit_reached(scene.limits, ours, slot, asked.unit.path)
+    why = rules.limit_reached(scene.unit, slot)
     if why is not None:
         return why
     ask = Ask(asked.minutes, asked.skills, (slot.begins, slot.ends))
     choice = rules.choose(ask, scene.seats, [slot.day])
     if choice.candidate is None:
         return rules.nobody(tried.why for tried in choice.tried if tried.why is not None)
-    if not asked.urgent and slot.code != NOW_SLOT and rules.reserve_reached(staff, slot, reserve):
+    spared = asked.urgent or slot.code == NOW_SLOT
+    if not spared and rules.reserve_reached(scene.unit, slot, reserve):
         return NotOffered.RESERVE_ONLY
     return None
 
