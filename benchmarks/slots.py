@@ -67,7 +67,8 @@ INSERT INTO work_order (id, org_unit_id, source, external_id, content_hash, work
     reported_at, received_at, holder_id, planned_day)
 SELECT gen_random_uuid(), t.org_unit_id, 'made', 'N-' || t.code || '-' || day || '-' || k, '',
     CASE WHEN k % 2 = 0 THEN 'install' ELSE 'repair' END, 'assigned', '幸福路1号', '', NULL,
-    g.grid_id, 45, CASE WHEN k < 2 THEN begins END, CASE WHEN k < 2 THEN begins + interval '2 hours' END,
+    g.grid_id, 45, CASE WHEN k < 2 THEN begins END,
+    CASE WHEN k < 2 THEN begins + interval '2 hours' END,
     now(), now(), t.id, date '2026-03-02' + day
 FROM technician t
 JOIN LATERAL (SELECT grid_id FROM grid_membership m WHERE m.technician_id = t.id LIMIT 1) AS g
