@@ -1,6 +1,6 @@
 """Grids leave the map: their ground is nobody's from now on, and what is dated with them ends."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -48,22 +48,27 @@ async def memberships_to_end(
     return int((await session.execute(_COUNT_MEMBERSHIPS, given)).scalar_one())
 
 
-async def retire(tx: AsyncSession, grid_ids: Collection[UUID], *, day: date, now: datetime) -> None:
+async def retire(
+    tx: AsyncSession, grid_ids: Collection[UUID], *, day: date, now: datetime
+) -> Sequence[UUID]:
     """Retire grids at `now` (UTC): boundaries and lists end then, the rest on the local `day`.
 
-    Memberships and contracts no longer hold on that day; those to come are taken back. The caller
-    holds the map `alone`.
+    Memberships and contracts no longer hold on that day; those to come are taken back. Returns the
+    lines of lists that have ended, for an heir to go on with. The caller holds the map `alone`.
     """
     ids = list(grid_ids)
     given = {"ids": ids, "day": day, "now": now}
     await boundaries.end(tx, ids, now=now)
     await tx.execute(_RETIRE, {"ids": ids, "now": now})
     audit.note(tx, table="grid", operation="retire", ids=ids)
+    ended: dict[str, Sequence[UUID]] = {}
     for table, statement, names in (
         ("grid_list_entry", _END_LISTS, ("ids", "now")),
         ("grid_contract", _END_CONTRACTS, ("ids", "day")),
         ("grid_membership", _END_MEMBERSHIPS, ("ids", "day")),
     ):
-        ended = (await tx.scalars(statement, {name: given[name] for name in names})).all()
-        if ended:
-            audit.note(tx, table=table, operation="update", ids=ended, columns=["valid_to"])
+        rows = (await tx.scalars(statement, {name: given[name] for name in names})).all()
+        if rows:
+            audit.note(tx, table=table, operation="update", ids=rows, columns=["valid_to"])
+        ended[table] = rows
+    return ended["grid_list_entry"]

@@ -16,6 +16,7 @@ from app.grids import boundaries, locating
 from app.grids.boundaries import Shape
 from app.grids.layers.shapes import area_m2, shapes_of
 from app.grids.models import Grid, GridChange, GridMembership
+from app.grids.retiring import retire
 from app.territory.queries import relocation as relocation_queries
 from app.territory.rules.commands import Asked, Reshape
 from app.territory.rules.following import Becomes, Fate
@@ -67,7 +68,6 @@ async def carry_out(tx: AsyncSession, asked: Asked, caller: Caller, *, now: date
     tx.add(change)
     await tx.flush()
     await _redraw(tx, change, ahead, asked, now=now)
-    await _hand_over(tx, change, ahead, now=now)
     await _let_members_follow(tx, ahead.fates)
     if ahead.plan.new:
         (split,) = ahead.plan.before
@@ -96,7 +96,6 @@ async def _unit_above(tx: AsyncSession, ahead: Outlook) -> UUID:
 
 
 _BUMP = text("UPDATE grid SET version = version + 1 WHERE id = ANY(CAST(:ids AS uuid[]))")
-_RETIRE = text("UPDATE grid SET retired_at = :now WHERE id = ANY(CAST(:ids AS uuid[]))")
 
 
 async def _redraw(
@@ -114,11 +113,10 @@ async def _redraw(
         for part in made.new.values()
     )
     await tx.flush()
-    if made.retired:
-        await boundaries.end(tx, made.retired, now=now)
-        await tx.execute(_RETIRE, {"ids": list(made.retired), "now": now})
-    await tx.execute(_BUMP, {"ids": list(made.before)})
-    audit.note(tx, table="grid", operation=asked.kind.value, ids=list(made.before))
+    await _retire(tx, change, ahead, now=now)
+    kept = [grid_id for grid_id in made.before if grid_id not in made.retired]
+    await tx.execute(_BUMP, {"ids": kept})
+    audit.note(tx, table="grid", operation=asked.kind.value, ids=kept)
     if made.after:
         sizes = area_m2(shapes_of(list(made.after.values()))).tolist()
         notes = asked.notes if isinstance(asked.command, Reshape) else ()
@@ -129,14 +127,7 @@ async def _redraw(
         await boundaries.reshape(tx, shapes, source=asked.kind.value, now=now, change_id=change.id)
 
 
-# A line of a list ends with its grid, or goes on with the heir from that very moment.
-_END_LISTS = text(
-    """
-    UPDATE grid_list_entry SET valid_to = greatest(:now, valid_from)
-    WHERE grid_id = ANY(CAST(:ids AS uuid[])) AND valid_to IS NULL
-    RETURNING id, kind, district_path, name, building, valid_to
-    """
-)
+# A line of a retired grid's list goes on with the heir from the very moment it ended.
 _CONTINUE_LISTS = text(
     """
     INSERT INTO grid_list_entry
@@ -145,29 +136,18 @@ _CONTINUE_LISTS = text(
     FROM grid_list_entry WHERE id = ANY(CAST(:ids AS uuid[]))
     """
 )
-_END_CONTRACTS = text(
-    """
-    UPDATE grid_contract SET valid_to = greatest(CAST(:day AS date), valid_from)
-    WHERE grid_id = :grid_id AND (valid_to IS NULL OR valid_to > :day)
-    """
-)
 
 
-async def _hand_over(
-    tx: AsyncSession, change: GridChange, ahead: Outlook, *, now: datetime
-) -> None:
-    """Let the lists of retired grids go on with the heir, or end; their contracts end."""
+async def _retire(tx: AsyncSession, change: GridChange, ahead: Outlook, *, now: datetime) -> None:
+    """Retire the grids that the plan gives up; their lists go on with the heir, if there is one."""
     made = ahead.plan
-    if not made.retired:
-        return
-    ended = (await tx.execute(_END_LISTS, {"ids": list(made.retired), "now": now})).all()
-    if ended and made.heir is not None:
-        given = {"ids": [line.id for line in ended], "heir": made.heir, "change_id": change.id}
-        await tx.execute(_CONTINUE_LISTS, given)
-    if ended:
-        audit.note(tx, table="grid_list_entry", operation="update", ids=[one.id for one in ended])
-    for grid_id in made.retired:
-        await tx.execute(_END_CONTRACTS, {"grid_id": grid_id, "day": ahead.days[grid_id]})
+    days = sorted({ahead.days[grid_id] for grid_id in made.retired})
+    for day in days:
+        gone = [grid_id for grid_id in made.retired if ahead.days[grid_id] == day]
+        lines = await retire(tx, gone, day=day, now=now)
+        if lines and made.heir is not None:
+            given = {"ids": list(lines), "heir": made.heir, "change_id": change.id}
+            await tx.execute(_CONTINUE_LISTS, given)
 
 
 async def _let_members_follow(tx: AsyncSession, fates: Sequence[Fate]) -> None:
