@@ -30,6 +30,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
     "map.changed": [territory.map_changed],
+    "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
 }
 

@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
+from app.core import jobs
 from app.core.db import database_of, new_id
 from app.grids import neighbours, tile_shapes
 
@@ -56,6 +57,9 @@ class Shape:
     notes: Sequence[Mapping[str, Any]] = ()
 
 
+# Grids whose shapes for tiles are drawn in the transaction that holds the map: some 80 ms.
+DRAWN_AT_ONCE = 100
+
 # Business time may be a demo's, and so behind the one a boundary began at; a time never ends before
 # it began, and the next begins where it ended.
 _CLOSE = text(
@@ -87,7 +91,8 @@ async def reshape(
 ) -> None:
     """Give grids, by their ids, new shapes from `now` (UTC) on.
 
-    The caller holds the map `alone` and has checked the shapes.
+    The caller holds the map `alone` and has checked the shapes. Of more than DRAWN_AT_ONCE the
+    worker draws what tiles show, soon after the commit: everybody waits while the map is held.
     """
     grid_ids = list(shaped)
     shapes = list(shaped.values())
@@ -108,7 +113,10 @@ async def reshape(
     )
     audit.note(tx, table="grid_boundary", operation="insert", ids=boundary_ids)
     await neighbours.find(tx, {grid_id: shape.boundary for grid_id, shape in shaped.items()})
-    await tile_shapes.draw(tx, grid_ids)
+    if len(grid_ids) <= DRAWN_AT_ONCE:
+        await tile_shapes.draw(tx, grid_ids)
+    else:
+        await jobs.tell(tx, "shapes.not_drawn", lock="grids.draw_shapes")
     await new_edition(tx)
 
 

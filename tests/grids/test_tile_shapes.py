@@ -6,6 +6,8 @@ import shapely
 from sqlalchemy import text
 
 from app.core.geo import CoordSys, from_wgs84, to_mercator
+from app.core.jobs import Worker
+from app.grids import jobs
 from app.grids.tile_shapes import pixel_m
 
 SHAPES = text(
@@ -17,6 +19,13 @@ SHAPES = text(
 )
 
 
+@pytest.fixture
+async def drawn(boston, settings, clock, database):
+    """Boston's precincts, imported, and drawn by the worker, since they are many."""
+    assert boston.status_code == 200
+    await jobs.draw_shapes(Worker(settings, clock, database))
+
+
 def on_the_map(coordsys):
     def project(points):
         lon, lat = from_wgs84(points[:, 0], points[:, 1], CoordSys(coordsys))
@@ -25,8 +34,7 @@ def on_the_map(coordsys):
     return project
 
 
-async def test_every_precinct_of_boston_is_drawn_on_every_map(tx, boston):
-    assert boston.status_code == 200
+async def test_every_precinct_of_boston_is_drawn_on_every_map(tx, drawn):
     rows = (await tx.execute(SHAPES)).all()
     assert len(rows) == 253 * 3
     off: dict[int, list[float]] = {7: [], 10: [], 13: []}
@@ -51,7 +59,7 @@ async def test_every_precinct_of_boston_is_drawn_on_every_map(tx, boston):
     assert vertices == sorted(vertices) and vertices[0] < vertices[-1] / 5
 
 
-async def test_what_is_left_of_a_shape_is_closed_and_valid_nearly_everywhere(tx, boston):
+async def test_what_is_left_of_a_shape_is_closed_and_valid_nearly_everywhere(tx, drawn):
     zooms = ", ".join(
         f"ST_IsValid(ST_FilterByM(shape, 0, {zoom}))::int AS z{zoom}" for zoom in (7, 10, 13)
     )

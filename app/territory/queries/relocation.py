@@ -148,15 +148,17 @@ async def left(session: AsyncSession) -> int:
     return int((await session.execute(_LEFT)).scalar_one())
 
 
-# The keyset keeps each batch from going again over what the one before has deleted.
+# The keyset keeps each batch from going again over what the one before has deleted. The batch is
+# materialized: a plan may run a subquery once for each row of the queue, and each run locks and
+# finds as many again.
 _TAKE = """
-    WITH taken AS (
-        DELETE FROM address_to_locate WHERE service_address_id IN (
-            SELECT service_address_id FROM address_to_locate
-            WHERE service_address_id > :after
-            ORDER BY service_address_id LIMIT :size FOR UPDATE SKIP LOCKED
-        )
-        RETURNING service_address_id AS id
+    WITH batch AS MATERIALIZED (
+        SELECT service_address_id AS id FROM address_to_locate
+        WHERE service_address_id > :after
+        ORDER BY service_address_id LIMIT :size FOR UPDATE SKIP LOCKED
+    ), taken AS (
+        DELETE FROM address_to_locate q USING batch WHERE q.service_address_id = batch.id
+        RETURNING batch.id
     )
     SELECT {columns} FROM taken JOIN service_address a USING (id) {joins}
 """
