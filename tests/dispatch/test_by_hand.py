@@ -13,7 +13,8 @@ from app.technicians.models import Leave
 from app.technicians.rules import LeaveCause
 from app.workorders import queries
 from app.workorders.models import WorkOrder
-from app.workorders.rules import State
+from app.workorders.rules import State, Step
+from app.workorders.service import take_step
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.dispatch import Territory, make_territory, order
 from tests.make.workorders import make_work_order
@@ -167,9 +168,27 @@ async def window_unreachable(land):
     return await land.add_technician(None, skills={"fibre": 1}, starts_at=time(8), ends_at=time(10))
 
 
+async def window_taken(land):
+    """Somebody who has long work to begin at two, and then no way to begin another by four."""
+    technician = await land.add_technician(None, skills={"fibre": 1})
+    other = await make_work_order(
+        land.tx,
+        now=datetime(2026, 3, 2, 1, tzinfo=UTC),
+        org_unit=land.org_unit,
+        estimated_minutes=150,
+        appointment_from=datetime(2026, 3, 2, 6, tzinfo=UTC),
+        appointment_until=datetime(2026, 3, 2, 6, 10, tzinfo=UTC),
+    )
+    assigned = {"holder_id": technician.id, "planned_day": date(2026, 3, 2)}
+    await take_step(
+        land.tx, other, Step.ASSIGN, now=datetime(2026, 3, 2, 1, tzinfo=UTC), **assigned
+    )
+    return technician
+
+
 @pytest.mark.parametrize(
     "arranged",
-    [inactive, no_skill, not_on_shift, on_leave, no_minutes_left, window_unreachable],
+    [inactive, no_skill, not_on_shift, on_leave, no_minutes_left, window_unreachable, window_taken],
     ids=lambda arranged: arranged.__name__,
 )
 async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, arranged):
@@ -183,7 +202,7 @@ async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, ar
         now=clock.now(),
         org_unit=land.org_unit,
         skills=["fibre"],
-        **(window if arranged is window_unreachable else {}),
+        **(window if arranged in (window_unreachable, window_taken) else {}),
     )
     refused = await assign(row, technician)
     assert refused.status_code == 409
@@ -194,7 +213,8 @@ async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, ar
         assert insisted.status_code == 409
     else:
         assert insisted.status_code == 200
-        assert await availability.promised(tx, technician.id, TODAY) == Promised(60, 1)
+        has = Promised(210, 2) if arranged is window_taken else Promised(60, 1)
+        assert await availability.promised(tx, technician.id, TODAY) == has
 
 
 # --- refused --------------------------------------------------------------------------------------

@@ -147,6 +147,20 @@ async def test_an_appointment_fixes_the_day(land, crm):
     assert placed["planned_day"] == "2026-03-12"
 
 
+async def test_appointments_that_overlap_go_to_two_people_or_to_nobody(land, crm):
+    """There are minutes enough; but nobody can begin three times within half an hour."""
+    primary = await land.add_technician(land.grids[0])
+    backup = await land.add_technician(land.grids[0], MembershipKind.BACKUP)
+    window = {
+        "appointment_from": "2026-03-03T14:00:00+08:00",
+        "appointment_until": "2026-03-03T14:30:00+08:00",
+    }
+    point = land.point_in(land.grids[0])
+    placed = [(await crm(order(f"F-{n}", point=point, **window))).json() for n in range(3)]
+    assert [one["holder_id"] for one in placed] == [str(primary.id), str(backup.id), None]
+    assert placed[2]["unplaced_reason"] == "window_unreachable"
+
+
 async def test_the_promise_of_the_grids_own_unit_counts(land, crm, tx):
     await land.add_technician(land.grids[0])
     district = await make_org_unit(tx, parent=land.org_unit)

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.auth.callers import subtree
 from app.auth.models import OrgUnit
 from app.auth.rules import Caller
@@ -395,7 +396,10 @@ async def end_expired(
         },
     )
     relieved: dict[DayOf, Promised] = {}
-    for row in rows:
+    ended = rows.all()
+    if ended:
+        audit.note(tx, table="appointment_hold", operation="expired", count=len(ended))
+    for row in ended:
         known = relieved.get((row.technician_id, row.day), Promised(0, 0))
         relieved[row.technician_id, row.day] = Promised(
             known.minutes - row.reserved_minutes, known.orders - row.reserved_orders

@@ -113,7 +113,7 @@ class SlotOut(Answer):
     category: str = Field(max_length=64)
     day: date
     begins_at: datetime
-    ends_at: datetime = Field(description="The work begins at the latest now.")
+    ends_at: datetime = Field(description="The work begins by then at the latest.")
     closes_at: datetime = Field(description="Until when it may be taken.")
     grade: Grade | None = Field(description="Null when it is not offered.")
     not_offered: NotOffered | None = Field(description="Why not; null when it is offered.")

@@ -12,6 +12,7 @@ from app.dispatch.rules import (
     BY_HAND,
     REASON_WORDS,
     Ask,
+    Booked,
     Candidate,
     Choice,
     Kind,
@@ -62,8 +63,7 @@ async def assign(
         raise rules.DayOutOfRange(first=diary.today, last=last.date(), errors=[])
     diary.promised = _without(diary.promised, order, technician_id)
     candidate = Candidate(technician_id, Kind.OTHER, 1, 0.0)
-    booked = await queries.windows(tx, [technician_id], [day], now=now, without=[order.id])
-    diary.windows[day] = booked.get((technician_id, day), [])
+    diary.windows[day] = await _appointments_beside(tx, order, technician_id, day, now)
     why = _why_not(order, candidate, diary, day)
     if why is not None and (why is PassedOver.INACTIVE or not override):
         raise _cannot(day, why)
@@ -83,6 +83,11 @@ async def assign(
     held = await availability.promised(tx, technician_id, day)
     if not override and rules.overbooked(diary, day, held):
         raise _cannot(day, PassedOver.NO_MINUTES_LEFT)
+    beside = await _appointments_beside(tx, order, technician_id, day, now)
+    if not override and beside != diary.windows[day]:
+        diary.windows[day] = beside
+        if _why_not(order, candidate, diary, day) is PassedOver.WINDOW_TAKEN:
+            raise _cannot(day, PassedOver.WINDOW_TAKEN)
     choice = Choice(candidate, day, None, [Tried(candidate, why)], 0)
     await write_decisions(
         tx,
@@ -91,6 +96,16 @@ async def assign(
         account_id=caller.account_id,
     )
     return order
+
+
+async def _appointments_beside(
+    tx: AsyncSession, order: WorkOrder, technician_id: UUID, day: date, now: datetime
+) -> list[Booked]:
+    """Read the other appointments of the day, for an order that has one."""
+    if order.appointment_from is None:
+        return []
+    found = await queries.windows(tx, [technician_id], [day], now=now, without=[order.id])
+    return found.get((technician_id, day), [])
 
 
 def _why_not(
