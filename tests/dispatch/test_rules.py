@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.dispatch import rules
-from app.dispatch.rules import Ask, Candidate, Diary, Kind, PassedOver, Seat, Share
+from app.dispatch.rules import Ask, Booked, Candidate, Diary, Kind, PassedOver, Seat, Share
 from app.workorders.rules import UnplacedReason
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -172,6 +172,12 @@ ALONE = [
         Ask(90, window=(at("mon 17:00"), at("mon 19:00"))),
         {},
         PassedOver.WINDOW_UNREACHABLE,
+        UnplacedReason.WINDOW_UNREACHABLE,
+    ),
+    (  # there are minutes enough, but two cannot begin within the same half hour
+        Ask(60, window=(at("mon 14:00"), at("mon 14:30"))),
+        {"windows": {MONDAY: [Booked(at("mon 14:00"), at("mon 14:30"), 60)]}},
+        PassedOver.WINDOW_TAKEN,
         UnplacedReason.WINDOW_UNREACHABLE,
     ),
     # 15 % of 480 minutes are 72, and 75 are needed.

@@ -2,20 +2,13 @@
 
 from app.dispatch.queries.appointments import (
     Load,
-    absences,
     appointment_changes,
-    customer_place,
     end_expired,
     hold,
     hold_for_change,
-    limits,
-    limits_between,
     loads,
     one_at_a_time,
     open_holds_of,
-    rosters,
-    slot_templates,
-    taken_of,
     windows,
 )
 from app.dispatch.queries.placing import (
@@ -29,6 +22,15 @@ from app.dispatch.queries.placing import (
     taken_in_only,
     to_try_again,
     waits_at,
+)
+from app.dispatch.queries.slots import (
+    absences,
+    customer_place,
+    limits,
+    limits_between,
+    rosters,
+    slot_templates,
+    taken_of,
 )
 
 __all__ = [

@@ -26,7 +26,8 @@ from app.dispatch.schemas.appointments import (
     SlotsOut,
 )
 from app.dispatch.service import appointments, holds, limits
-from app.dispatch.service.slots import look, question
+from app.dispatch.service.questions import question
+from app.dispatch.service.slots import look
 from app.workorders import queries as workorders
 
 router = APIRouter(prefix="/v1", tags=["appointments"])

@@ -17,7 +17,8 @@ from app.dispatch.rules import Ask, Cause, HoldState, Needs, Wish
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.holds import less
 from app.dispatch.service.placing import Asked, choose_within, together
-from app.dispatch.service.slots import not_offered, question, reserved_by
+from app.dispatch.service.questions import question, reserved_by
+from app.dispatch.service.slots import not_offered
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder

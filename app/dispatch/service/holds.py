@@ -16,7 +16,8 @@ from app.dispatch.models import AppointmentHold
 from app.dispatch.queries import end_expired
 from app.dispatch.rules import Ask, Choice, HoldState, Slot, Wish
 from app.dispatch.service.placing import Asked, choose_within, together
-from app.dispatch.service.slots import Question, look, not_offered, question, reserved_by
+from app.dispatch.service.questions import Question, question, reserved_by
+from app.dispatch.service.slots import look, not_offered
 from app.technicians import availability
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
