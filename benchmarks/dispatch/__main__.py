@@ -140,6 +140,7 @@ def instances(console: Console, pool: Pool, folder: Path, each: int, seed: int) 
                 for outcome, (_, best) in zip(outcomes, chosen, strict=True)
             ]
         means = {engine: statistics.fmean(values) for engine, values in gaps.items()}
+        console.print(f"{size} customers: {means}", style="dim", highlight=False)
         rows += [
             [
                 f"{size}, {engine}",

@@ -52,9 +52,9 @@ from app.dispatch.solver.timing import has_room, link, price, squeeze, uneven
 
 BLINKS = 0.01
 """Share of places overlooked, so that the same visits do not always go to the same places."""
-TORN = 10
-"""How many visits are torn out on average."""
-LONGEST_STRING = 10
+TORN = 15
+"""How many visits are torn out on average; this and the next are 10 in the paper."""
+LONGEST_STRING = 15
 SPLITS = 0.5
 """Share of strings of which a part in the middle stays."""
 MOST_ABSENT = 12
