@@ -164,9 +164,13 @@ class RawServer:
         finally:
             writer.close()
 
-    def events(self) -> list[dict[str, Any]]:
-        """Read what came as JSON bodies, in the order in which it came."""
-        return [json.loads(body) for _, _, body in self.received]
+    def events(self, of: str | None = None) -> list[dict[str, Any]]:
+        """Read what came as JSON bodies, in the order in which it came.
+
+        `of` is the id of a product order: those of earlier tests go on, and are told of too.
+        """
+        came = [json.loads(body) for _, _, body in self.received]
+        return [one for one in came if of is None or one["event"]["productOrder"]["id"] == of]
 
 
 @pytest.fixture

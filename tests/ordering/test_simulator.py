@@ -273,11 +273,17 @@ def states_of(events: list[dict[str, Any]]) -> list[str]:
     return [event["event"]["productOrder"]["state"] for event in events]
 
 
+async def placed(http: httpx.AsyncClient, external_id: str | None = None) -> str:
+    """Place an order and return its id."""
+    answer = await http.post("/productOrder", json=body(external_id or new_id()))
+    return str(answer.json()["id"])
+
+
 async def test_a_listener_hears_of_each_change_in_order(simulator, http, listener, tmf622_v4):
     simulator.dial(held=1, seconds_to_start=0.05, seconds_to_complete=0.35)
-    await http.post("/productOrder", json=body())
-    await until(lambda: len(listener.received) >= 5, "the fifth event")
-    events = listener.events()
+    mine = await placed(http)
+    await until(lambda: len(listener.events(mine)) >= 5, "the fifth event")
+    events = listener.events(mine)
     states = ["acknowledged", "inProgress", "held", "inProgress", "completed"]
     assert states_of(events) == states
     kinds = [event["eventType"] for event in events]
@@ -289,7 +295,7 @@ async def test_a_listener_hears_of_each_change_in_order(simulator, http, listene
     for kind, event in zip(kinds, events, strict=True):
         schema = {"$ref": f"#/definitions/{kind}", "definitions": definitions}
         Draft4Validator(schema).validate(event)
-    line, headers, _ = listener.received[0]
+    line, headers, _ = listener.received[-1]
     assert line == "POST /events HTTP/1.1"
     assert headers["user-agent"] == "Yingwei ordering simulator"
 
@@ -317,48 +323,48 @@ async def test_a_listener_may_ask_for_some_kinds_of_event_only(simulator, http, 
     simulator.dial(seconds_to_start=0, seconds_to_complete=0)
     wish = {"callback": raw_server.url, "query": "eventType=ProductOrderStateChangeEvent"}
     hub = await http.post("/hub", json=wish)
-    await http.post("/productOrder", json=body())
-    await until(lambda: len(raw_server.received) >= 2)
+    mine = await placed(http)
+    await until(lambda: len(raw_server.events(mine)) >= 2)
     await http.delete(f"/hub/{hub.json()['id']}")
-    assert states_of(raw_server.events()) == ["inProgress", "completed"]
+    assert states_of(raw_server.events(mine)) == ["inProgress", "completed"]
 
 
 async def test_duplicates_carry_the_same_event_id(simulator, http, listener):
     simulator.dial(callback_duplicate=1, seconds_to_start=0, seconds_to_complete=0)
-    await http.post("/productOrder", json=body())
-    await until(lambda: len(listener.received) >= 6, "the sixth event")
-    assert set(Counter(event["eventId"] for event in listener.events()).values()) == {2}
+    mine = await placed(http)
+    await until(lambda: len(listener.events(mine)) >= 6, "the sixth event")
+    assert set(Counter(event["eventId"] for event in listener.events(mine)).values()) == {2}
 
 
 async def test_lost_callbacks_never_come_though_the_order_moves(simulator, http, listener):
     simulator.dial(callback_lost=1, seconds_to_start=0, seconds_to_complete=0)
     external_id = new_id()
-    await http.post("/productOrder", json=body(external_id))
+    mine = await placed(http, external_id)
     await until(lambda: simulator.orders(external_id)[0]["state"] == "completed")
     await asyncio.sleep(0.2)
-    assert listener.received == []
+    assert listener.events(mine) == []
 
 
 async def test_late_callbacks_come_late_and_say_when_it_happened(simulator, http, listener):
     simulator.dial(
         callback_late=1, callback_late_seconds=0.6, seconds_to_start=0, seconds_to_complete=0
     )
-    await http.post("/productOrder", json=body())
-    await until(lambda: len(listener.received) >= 3)
-    first = read_event(listener.events()[0]).at
+    mine = await placed(http)
+    await until(lambda: len(listener.events(mine)) >= 3)
+    first = read_event(listener.events(mine)[0]).at
     assert first is not None
     assert datetime.now(UTC) - first >= timedelta(seconds=0.6)
 
 
 async def test_callbacks_out_of_order_end_right_when_judged_by_our_rules(simulator, http, listener):
     simulator.dial(callback_out_of_order=1, held=1, seconds_to_start=0.05, seconds_to_complete=0.65)
-    await http.post("/productOrder", json=body())
-    await until(lambda: len(listener.received) >= 5, "the fifth event")
-    came = states_of(listener.events())
+    mine = await placed(http)
+    await until(lambda: len(listener.events(mine)) >= 5, "the fifth event")
+    came = states_of(listener.events(mine))
     assert came != ["acknowledged", "inProgress", "held", "inProgress", "completed"]
     state: RemoteState | None = None
     at: datetime | None = None
-    for event in map(read_event, listener.events()):
+    for event in map(read_event, listener.events(mine)):
         assert event.order.state
         if follow(state, at, event.order.state, event.at, Source.EVENT) is Verdict.MOVE:
             state, at = event.order.state, event.at
@@ -381,6 +387,25 @@ async def test_a_refused_callback_is_tried_again_a_limited_number_of_times(
         "ProductOrderStateChangeEvent": 3,
     }
     assert simulator.counts()["callbacks_waiting"] == 0
+
+
+async def test_behind_a_refused_callback_the_later_ones_of_its_order_wait(
+    simulator, http, listener
+):
+    simulator.dial(
+        seconds_to_start=0, seconds_to_complete=0, callback_tries=9, callback_retry_seconds=0.05
+    )
+    listener.answer = bare_answer(503)
+    external_id = new_id()
+    mine = await placed(http, external_id)
+    await until(lambda: simulator.orders(external_id)[0]["state"] == "completed")
+    await until(lambda: len(listener.events(mine)) >= 2, "the first event once more")
+    listener.answer = bare_answer(204)
+    await until(lambda: simulator.counts()["callbacks_waiting"] == 0, "the last event")
+    came = states_of(listener.events(mine))
+    in_order = [state for state, _ in itertools.groupby(came)]
+    assert in_order == ["acknowledged", "inProgress", "completed"]
+    assert came.count("acknowledged") >= 2
 
 
 async def test_a_callback_address_given_at_the_start_gets_events_with_a_token(

@@ -183,13 +183,15 @@ class Life:
         return list(groups.values())
 
     async def _send(self, http: httpx.AsyncClient, letters: Sequence[Callback]) -> None:
-        """Send the callbacks of one order to one listener, one after the other."""
+        """Send the callbacks of one order to one listener, one after the other, until one fails."""
         try:
             for letter in letters:
                 async with self._slots:
                     delivered = await _post(http, letter)
                 with self.store.transaction():
                     self._settle(letter, delivered)
+                if not delivered:
+                    break
         finally:
             self._flying.discard(_to_whom(letters[0]))
             self._woken.set()

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS callbacks (
     number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL, url TEXT NOT NULL,
     body TEXT NOT NULL, due REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due);
+CREATE INDEX IF NOT EXISTS callbacks_order ON callbacks (order_number, url);
 """
 
 
@@ -174,9 +175,15 @@ class Store:
         )
 
     def due_callbacks(self, now: float, limit: int) -> list[Callback]:
-        """Return callbacks that are due, in the order in which they are to be sent."""
+        """Return callbacks that are due, in the order in which they are to be sent.
+
+        Behind one that failed, the later ones of its order wait until it is delivered or given up.
+        """
         rows = self._db.execute(
-            "SELECT number, order_number, url, body, tries FROM callbacks WHERE due <= ?"
+            "SELECT number, order_number, url, body, tries FROM callbacks AS waiting WHERE due <= ?"
+            " AND NOT EXISTS (SELECT 1 FROM callbacks AS failed"
+            "   WHERE failed.order_number = waiting.order_number AND failed.url = waiting.url"
+            "   AND failed.number < waiting.number AND failed.tries > 0)"
             " ORDER BY due, number LIMIT ?",
             (now, limit),
         )
