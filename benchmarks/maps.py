@@ -236,7 +236,7 @@ def _print(
     )
     whole, alone = drawing
     stand.console.print(
-        f"Bringing the grids into force took {whole:.1f} s of CPU, drawing them {alone:.1f} of it.",
+        f"Bringing the grids into force took {whole:.1f} s of CPU, drawing them {alone:.1f} more.",
         highlight=False,
     )
 
