@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -21,11 +21,22 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.clock import Clock
 from app.core.db import new_id, unavailable
-from app.core.errors import Conflict, Invalid, Malformed, MethodNotAllowed, NotFound, Problem
+from app.core.errors import (
+    Conflict,
+    Invalid,
+    Malformed,
+    MethodNotAllowed,
+    NotFound,
+    Problem,
+    TooLarge,
+)
 from app.core.i18n import Lang, pick
 from app.core.log import log
 
 PROBLEM_JSON = "application/problem+json"
+
+# What a body that is read as a whole may weigh; 10,000 points with their addresses weigh 4 MB.
+MOST_BYTES = 16 * 1024 * 1024
 
 _SECONDS = Histogram(
     "yingwei_http_request_seconds",
@@ -167,6 +178,9 @@ def install_errors(app: FastAPI) -> None:
             return render(request, NotFound())
         if error.status_code == 405:
             return render(request, MethodNotAllowed(allow=_methods(app, request)))
+        # FastAPI tells of whatever goes wrong while it reads a body as of a bad request.
+        if isinstance(error.__cause__, Problem):
+            return render(request, error.__cause__)
         return render(request, Malformed(reason=str(error.detail)))
 
     @app.exception_handler(StaleDataError)
@@ -197,8 +211,18 @@ _REQUEST_ID = re.compile(r"^[A-Za-z0-9\-]{8,64}$")
 _UNEXPECTED = Problem()
 
 
+_STREAMED = "yingwei.streamed"
+
+
+def streamed(request: Request) -> AsyncIterator[bytes]:
+    """Read a request's body piece by piece; whoever does so weighs it by a limit of their own."""
+    request.scope[_STREAMED] = True
+    return request.stream()
+
+
 class Surroundings:
-    """ASGI middleware: request id, log line, metrics, and a last resort for what nobody foresaw."""
+    """ASGI middleware: request id, log line, metrics, how much a body may weigh, and a last resort
+    for what nobody foresaw."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -211,8 +235,16 @@ class Surroundings:
         request_id = _request_id(scope)
         scope["request_id"] = request_id
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        status = 0
+        status, taken = 0, 0
         began = time.perf_counter()
+
+        async def receiving() -> Message:
+            nonlocal taken
+            message = await receive()
+            taken += len(message.get("body", b""))
+            if taken > MOST_BYTES and _STREAMED not in scope:
+                raise TooLarge(limit=f"{MOST_BYTES} bytes")
+            return message
 
         async def sending(message: Message) -> None:
             nonlocal status
@@ -225,7 +257,7 @@ class Surroundings:
             await send(message)
 
         try:
-            await self.app(scope, receive, sending)
+            await self.app(scope, receiving, sending)
         except Exception:
             log.exception("unexpected", path=scope["path"])
             if status == 0:

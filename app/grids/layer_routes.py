@@ -13,7 +13,7 @@ from app.auth.queries import org_unit_coded
 from app.core.db import Database, Read
 from app.core.errors import TooLarge
 from app.core.geo import CoordSys
-from app.core.http import Code, Now
+from app.core.http import Code, Now, streamed
 from app.core.parameter_values import parameters_in_force
 from app.grids import exporting
 from app.grids.importing import Imported, Wanted, write_layer
@@ -32,7 +32,7 @@ _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
 
 async def _body(request: Request, limit: int) -> bytes:
     body = bytearray()
-    async for part in request.stream():
+    async for part in streamed(request):
         body += part
         if len(body) > limit:
             raise TooLarge(limit=f"{limit} bytes")

@@ -13,7 +13,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
 from app.core.errors import Malformed, TooLarge, Unauthorized
-from app.core.http import Now
+from app.core.http import Now, streamed
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.settings import Settings
 from app.ordering import codec_v4, queries, service
@@ -69,7 +69,7 @@ async def called_back(request: Request, now: Now) -> Response:
 
 async def _event(request: Request) -> dict[str, Any]:
     body = bytearray()
-    async for part in request.stream():
+    async for part in streamed(request):
         body += part
         if len(body) > LARGEST_EVENT:
             raise TooLarge(limit=f"{LARGEST_EVENT} bytes")

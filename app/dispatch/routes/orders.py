@@ -10,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.errors import NotFound, TooLarge
-from app.core.http import JsonLines, Language, Now
+from app.core.http import JsonLines, Language, Now, streamed
 from app.core.paging import PageSize
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
@@ -94,7 +94,7 @@ async def take_in_bulk(request: Request, upstream: Upstream, lang: Language) -> 
         parameters = await parameters_in_force(read)
     longest = parameters.whole(rules.LONGEST_LINE, now)
     most = parameters.whole(rules.MOST_LINES, now)
-    lines = LineStream(request.stream(), longest=longest, most=most)
+    lines = LineStream(streamed(request), longest=longest, most=most)
 
     async def orders() -> AsyncIterator[ReadLine]:
         async for line in lines:
