@@ -220,6 +220,16 @@ def streamed(request: Request) -> AsyncIterator[bytes]:
     return request.stream()
 
 
+async def body_up_to(request: Request, most: int) -> bytes:
+    """Read a body that may weigh so many bytes, and no farther. Raises TooLarge."""
+    body = bytearray()
+    async for part in streamed(request):
+        body += part
+        if len(body) > most:
+            raise TooLarge(limit=f"{most} bytes")
+    return bytes(body)
+
+
 class Surroundings:
     """ASGI middleware: request id, log line, metrics, how much a body may weigh, and a last resort
     for what nobody foresaw."""

@@ -11,9 +11,8 @@ from fastapi.responses import StreamingResponse
 
 from app.auth.queries import org_unit_coded
 from app.core.db import Database, Read
-from app.core.errors import TooLarge
 from app.core.geo import CoordSys
-from app.core.http import Code, Now, streamed
+from app.core.http import Code, Now, body_up_to
 from app.core.parameter_values import parameters_in_force
 from app.grids import exporting
 from app.grids.importing import Imported, Wanted, write_layer
@@ -28,15 +27,6 @@ Declared = Annotated[CoordSys, Query(description="The coordinate system of the f
 Field = Annotated[str, Query(min_length=1, max_length=100)]
 
 _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
-
-
-async def _body(request: Request, limit: int) -> bytes:
-    body = bytearray()
-    async for part in streamed(request):
-        body += part
-        if len(body) > limit:
-            raise TooLarge(limit=f"{limit} bytes")
-    return bytes(body)
 
 
 @router.post(
@@ -97,7 +87,7 @@ async def import_layer(
     afterwards.
     """
     limits = Limits()
-    data = await _body(request, limits.bytes)
+    data = await body_up_to(request, limits.bytes)
     database: Database = request.app.state.database
     async with database.read() as read:
         org_unit = await org_unit_coded(read, org_unit_code, supervisor)

@@ -12,8 +12,8 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
-from app.core.errors import Malformed, TooLarge, Unauthorized
-from app.core.http import Now, streamed
+from app.core.errors import Malformed, Unauthorized
+from app.core.http import Now, body_up_to
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.settings import Settings
 from app.ordering import codec_v4, queries, service
@@ -68,11 +68,7 @@ async def called_back(request: Request, now: Now) -> Response:
 
 
 async def _event(request: Request) -> dict[str, Any]:
-    body = bytearray()
-    async for part in streamed(request):
-        body += part
-        if len(body) > LARGEST_EVENT:
-            raise TooLarge(limit=f"{LARGEST_EVENT} bytes")
+    body = await body_up_to(request, LARGEST_EVENT)
     # PostgreSQL's JSON has no NUL, and no honest event does.
     if b"\\u0000" in body:
         raise Malformed(reason="the character NUL is not text")

@@ -5,7 +5,6 @@ whole seconds of travel or what is thought worth as much. There are n visits, v 
 places, G grids and S kinds of stock (models of terminals).
 """
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -294,11 +293,6 @@ def travel_by_speed(
     seconds = np.ceil(line * (detour / metres_per_second)).astype(np.int32)
     seconds[line > 0] += least
     return np.ascontiguousarray(seconds)
-
-
-def as_plan(routes: Iterable[Sequence[int]]) -> Plan:
-    """Make a plan of any sequences of numbers."""
-    return tuple(tuple(int(visit) for visit in route) for route in routes)
 
 
 def _columns(shape: tuple[int, ...]) -> "_Column":
