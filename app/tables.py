@@ -8,11 +8,13 @@ from app.customers import models as customers_models
 from app.dispatch import models as dispatch_models
 from app.grids import models as grids_models
 from app.ordering import models as ordering_models
+from app.planning import models as planning_models
 from app.sales import models as sales_models
 from app.suggestions import models as suggestions_models
 from app.technicians import models as technicians_models
 from app.terminals import models as terminals_models
 from app.territory import models as territory_models
+from app.travel import models as travel_models
 from app.visits import models as visits_models
 from app.workorders import models as workorders_models
 
@@ -27,7 +29,9 @@ ROOMS = (
     workorders_models,
     territory_models,
     suggestions_models,
+    travel_models,
     dispatch_models,
+    planning_models,
     visits_models,
     sales_models,
     ordering_models,

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.dispatch.rules import Cause, HoldState
+from app.dispatch.rules import BulkKind, Cause, HoldState
 from app.workorders.rules import WorkType
 
 
@@ -169,3 +169,37 @@ class AppointmentChange(Row, Base):
     after_until: Mapped[datetime]
     technician_before_id: Mapped[UUID | None]
     technician_id: Mapped[UUID | None]
+
+
+class DispatchPin(Base):
+    """An order that a person gave to somebody: later plans keep it there until it is released."""
+
+    __tablename__ = "dispatch_pin"
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    day: Mapped[date]
+    at: Mapped[datetime]
+    account_id: Mapped[UUID | None]
+    reason: Mapped[str]
+
+
+class BulkMove(Row, Base):
+    """Orders that one command moved, gave or took back together; the id is the client's.
+
+    `before` and `after` say of each order who held it on which day, and in which state it was; so
+    it can be undone as long as nobody has touched them since. `undoes` names the one it undoes.
+    """
+
+    __tablename__ = "bulk_move"
+    __table_args__ = (Index("ix_bulk_move_account", "account_id", "at"),)
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    account_id: Mapped[UUID | None]
+    at: Mapped[datetime]
+    kind: Mapped[BulkKind] = mapped_column(text_enum(BulkKind))
+    reason: Mapped[str]
+    content_hash: Mapped[str]
+    before: Mapped[list[dict[str, Any]]]
+    after: Mapped[list[dict[str, Any]]]
+    undoes: Mapped[UUID | None] = mapped_column(ForeignKey("bulk_move.id"), unique=True)

@@ -5,11 +5,12 @@ rows names them in one call: they are taken in one fixed order, so that two tran
 wait for each other.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
+import orjson
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -102,6 +103,33 @@ async def lock(tx: AsyncSession, days: Collection[DayOf]) -> dict[DayOf, Promise
     return {
         (row.technician_id, row.day): Promised(row.committed_minutes, row.orders) for row in rows
     }
+
+
+_ROUTES = text(
+    """
+    INSERT INTO technician_day AS held (technician_id, day, route)
+    SELECT technician_id, day, ARRAY(SELECT jsonb_array_elements_text(route)::uuid)
+    FROM jsonb_to_recordset(CAST(:routes AS jsonb))
+        AS given (technician_id uuid, day date, route jsonb)
+    ORDER BY technician_id, day
+    ON CONFLICT (technician_id, day) DO UPDATE SET route = excluded.route
+    """
+)
+
+
+async def write_routes(tx: AsyncSession, routes: Mapping[DayOf, Sequence[UUID]]) -> None:
+    """Write down in which order the orders of days are to be done, by their ids.
+
+    The rows are locked in the order of `change`; whoever changes what days hold as well does so
+    first, so that all rows are locked in one go.
+    """
+    if not routes:
+        return
+    given = [
+        {"technician_id": str(technician_id), "day": str(day), "route": [str(one) for one in route]}
+        for (technician_id, day), route in sorted(routes.items())
+    ]
+    await tx.execute(_ROUTES, {"routes": orjson.dumps(given).decode()})
 
 
 async def promised(session: AsyncSession, technician_id: UUID, day: date) -> Promised:

@@ -1,11 +1,12 @@
-"""Technicians, their skills, weekly shifts, leave and the minutes promised of each day."""
+"""Technicians, their skills, weekly shifts, leave, loans, and what is promised of each day."""
 
 from datetime import date, datetime, time
 from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Uuid, func, literal_column, text
+from sqlalchemy.dialects.postgresql import ARRAY, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
@@ -76,8 +77,9 @@ class Leave(Row, Base):
 class TechnicianDay(Base):
     """The minutes and orders promised of one technician's day; its row is the lock for placing.
 
-    Only `technicians.service.commit_minutes` and `release_minutes` change it, always in the
-    transaction that moves the order.
+    `route` is the order in which the day's orders are to be done, by their ids; which orders a day
+    has is told by the orders themselves, so one in neither list is only without a place yet. Only
+    `technicians.availability` changes a row, always in the transaction that moves the order.
     """
 
     __tablename__ = "technician_day"
@@ -89,3 +91,38 @@ class TechnicianDay(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     committed_minutes: Mapped[int] = mapped_column(server_default=text("0"))
     orders: Mapped[int] = mapped_column(server_default=text("0"))
+    route: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
+
+
+class TechnicianLoan(Row, Base):
+    """Somebody who works for another org unit on some local days, `valid_to` excluded.
+
+    Who covers the technician lends; who only covers the borrowing unit asks, and it is `agreed_at`
+    later or `ended_at` without it. While it runs, the unit plans with this person and their own
+    does not.
+    """
+
+    __tablename__ = "technician_loan"
+    __table_args__ = (
+        ExcludeConstraint(
+            ("technician_id", "="),
+            (func.daterange(literal_column("valid_from"), literal_column("valid_to")), "&&"),
+            name="ex_technician_loan_one_at_a_time",
+            using="gist",
+            where=text("agreed_at IS NOT NULL AND ended_at IS NULL"),
+        ),
+        Index("ix_technician_loan_unit", "org_unit_id", "valid_to"),
+        CheckConstraint("valid_to > valid_from", name="days_in_order"),
+    )
+
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    valid_from: Mapped[date]
+    valid_to: Mapped[date]
+    reason: Mapped[str]
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[UUID | None]
+    agreed_at: Mapped[datetime | None]
+    agreed_by: Mapped[UUID | None]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[UUID | None]

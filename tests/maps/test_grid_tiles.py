@@ -313,5 +313,5 @@ async def test_a_tile_is_three_statements_along_the_index(tile, tx, database, br
     given = {**place._asdict(), "coordsys": "wgs84", "path": branch.path, "now": clock.now()}
     explain = text(f"EXPLAIN {queries._GRIDS.text}")
     plan = "\n".join(row[0] for row in await tx.execute(explain, given))
-    assert "ix_grid_tile_shape_shape" in plan
-    assert "Seq Scan on grid_tile_shape" not in plan
+    assert "ix_grid_tile_shape_shape" in plan, plan
+    assert "Seq Scan on grid_tile_shape" not in plan, plan

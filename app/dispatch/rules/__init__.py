@@ -94,6 +94,7 @@ from app.dispatch.rules.slots import (
     why_not_then,
 )
 from app.dispatch.rules.verdicts import (
+    BulkKind,
     CannotTake,
     DayOutOfRange,
     Judged,
@@ -143,6 +144,7 @@ __all__ = [
     "AppointmentStands",
     "Ask",
     "Booked",
+    "BulkKind",
     "Candidate",
     "CannotTake",
     "Cause",

@@ -49,6 +49,14 @@ class Judged(NamedTuple):
     outcome: Outcome
 
 
+class BulkKind(StrEnum):
+    """What one command did to many orders."""
+
+    GIVE = "give"  # to somebody, on a day
+    TAKE_BACK = "take_back"  # from whoever holds them
+    UNDO = "undo"  # of one of the others
+
+
 class OrderChanged(Conflict):
     slug = "order-changed-meanwhile"
     title = Words(zh="工单已被他人更改", en="Somebody else has changed this order meanwhile")

@@ -1,0 +1,105 @@
+"""Plans of days, with every visit's time and every route."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+from app.planning.rules import PlanKind, PlanState
+from app.workorders.rules import UnplacedReason
+
+
+class DayPlan(Row, Base):
+    """A version of an org unit's local day; the id is the client's.
+
+    `asked` says how it is to be made (seed, seconds of processor time, what set it off) and
+    `inputs` holds all that it was made from, compressed, so that it can be made again; `progress`
+    changes while it runs and `score` is what the judge says of the result. `base_id` is the plan
+    that it began with.
+    """
+
+    __tablename__ = "day_plan"
+    __table_args__ = (
+        # One planning run an org unit and day; runs of units within each other are refused under
+        # a lock (service).
+        Index(
+            "uq_day_plan_under_way",
+            "org_unit_id",
+            "day",
+            unique=True,
+            postgresql_where=text("state IN ('waiting', 'running')"),
+        ),
+        Index("ix_day_plan_day", "day", "org_unit_id", "asked_at"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    day: Mapped[date]
+    kind: Mapped[PlanKind] = mapped_column(text_enum(PlanKind))
+    state: Mapped[PlanState] = mapped_column(text_enum(PlanState))
+    reason: Mapped[str]
+    content_hash: Mapped[str]
+    asked: Mapped[dict[str, Any]]
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[UUID | None]
+    started_at: Mapped[datetime | None]
+    stop_asked_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    published_at: Mapped[datetime | None]
+    published_by: Mapped[UUID | None]
+    base_id: Mapped[UUID | None] = mapped_column(ForeignKey("day_plan.id"))
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    score: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    inputs: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
+
+
+class PlanRoute(Base):
+    """A technician's day in a plan. Moments are UTC, `travel`, `work` and `wait` seconds.
+
+    `org_unit_id` is the unit in which they were planned, which is not their own on a loan.
+    """
+
+    __tablename__ = "plan_route"
+
+    plan_id: Mapped[UUID] = mapped_column(
+        ForeignKey("day_plan.id", ondelete="CASCADE"), primary_key=True
+    )
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"), primary_key=True)
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    leaves_at: Mapped[datetime]
+    home_at: Mapped[datetime]
+    lunch_at: Mapped[datetime | None]
+    travel: Mapped[int]
+    work: Mapped[int]
+    wait: Mapped[int]
+
+
+class PlanVisit(Base):
+    """An order in a plan: whose it is, the how-many-th of the day, and when; or why it is nobody's.
+
+    `before_id` is who held it when the plan was made. `way`, `wait`, `late` and `slack` (how much
+    later it may begin without anything becoming late) are seconds.
+    """
+
+    __tablename__ = "plan_visit"
+    __table_args__ = (Index("ix_plan_visit_order", "work_order_id"),)
+
+    plan_id: Mapped[UUID] = mapped_column(
+        ForeignKey("day_plan.id", ondelete="CASCADE"), primary_key=True
+    )
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    before_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    place: Mapped[int | None]
+    arrives_at: Mapped[datetime | None]
+    begins_at: Mapped[datetime | None]
+    ends_at: Mapped[datetime | None]
+    way: Mapped[int | None]
+    wait: Mapped[int | None]
+    late: Mapped[int | None]
+    slack: Mapped[int | None]
+    frozen: Mapped[bool] = mapped_column(server_default=text("false"))
+    pinned: Mapped[bool] = mapped_column(server_default=text("false"))
+    unplaced_reason: Mapped[UnplacedReason | None] = mapped_column(text_enum(UnplacedReason))
