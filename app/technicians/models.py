@@ -112,6 +112,12 @@ class TechnicianLoan(Row, Base):
             where=text("agreed_at IS NOT NULL AND ended_at IS NULL"),
         ),
         Index("ix_technician_loan_unit", "org_unit_id", "valid_to"),
+        # Those that run or will run: few, beside all that ever did.
+        Index(
+            "ix_technician_loan_agreed",
+            "valid_to",
+            postgresql_where=text("agreed_at IS NOT NULL AND ended_at IS NULL"),
+        ),
         CheckConstraint("valid_to > valid_from", name="days_in_order"),
     )
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -104,3 +105,66 @@ async def working(
         )
         for row in rows.all()
     }
+
+
+class Loan(NamedTuple):
+    """Somebody who works for another org unit on some local days, `valid_to` excluded.
+
+    `org_path` is the borrowing unit's.
+    """
+
+    technician_id: UUID
+    org_unit_id: UUID
+    org_path: str
+    valid_from: date
+    valid_to: date
+
+    def on(self, day: date) -> bool:
+        """Tell whether they are lent on a local day."""
+        return self.valid_from <= day < self.valid_to
+
+    def serves(self, org_path: str) -> bool:
+        """Tell whether they are lent to this unit, given by its path, or to one above it."""
+        return org_path.startswith(self.org_path)
+
+
+_LOANS = text(
+    """
+    SELECT l.technician_id, l.org_unit_id, o.path, l.valid_from, l.valid_to
+    FROM technician_loan l JOIN org_unit o ON o.id = l.org_unit_id
+    WHERE l.agreed_at IS NOT NULL AND l.ended_at IS NULL
+        AND l.valid_to > :first_day AND l.valid_from <= :last_day
+        AND (
+            l.technician_id = ANY(CAST(:technician_ids AS uuid[]))
+            OR EXISTS (
+                SELECT FROM unnest(CAST(:org_paths AS text[])) AS asked (path)
+                WHERE starts_with(asked.path, o.path) OR starts_with(o.path, asked.path)
+            )
+        )
+    ORDER BY l.technician_id, l.valid_from
+    """
+)
+
+
+async def loans_on(
+    session: AsyncSession,
+    *,
+    technician_ids: Collection[UUID] = (),
+    org_paths: Collection[str] = (),
+    first_day: date,
+    last_day: date,
+) -> list[Loan]:
+    """Read the agreed loans of these people, and those to these units, on any of the local days.
+
+    A loan to a unit above or below one of these, given by their paths, is among them: see `serves`.
+    """
+    rows = await session.execute(
+        _LOANS,
+        {
+            "technician_ids": list(technician_ids),
+            "org_paths": list(org_paths),
+            "first_day": first_day,
+            "last_day": last_day,
+        },
+    )
+    return [Loan(*row) for row in rows]

@@ -84,6 +84,13 @@ def upgrade() -> None:
     op.create_index(
         "ix_technician_loan_unit", "technician_loan", ["org_unit_id", "valid_to"], unique=False
     )
+    op.create_index(
+        "ix_technician_loan_agreed",
+        "technician_loan",
+        ["valid_to"],
+        unique=False,
+        postgresql_where=sa.text("agreed_at IS NOT NULL AND ended_at IS NULL"),
+    )
     op.create_table(
         "dispatch_pin",
         sa.Column("work_order_id", sa.Uuid(), nullable=False),
@@ -112,6 +119,11 @@ def downgrade() -> None:
     """Take the change back."""
     op.drop_column("technician_day", "route")
     op.drop_table("dispatch_pin")
+    op.drop_index(
+        "ix_technician_loan_agreed",
+        table_name="technician_loan",
+        postgresql_where=sa.text("agreed_at IS NOT NULL AND ended_at IS NULL"),
+    )
     op.drop_index("ix_technician_loan_unit", table_name="technician_loan")
     op.drop_table("technician_loan")
     op.drop_index("ix_bulk_move_account", table_name="bulk_move")
