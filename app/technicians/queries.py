@@ -21,7 +21,7 @@ class Working:
     """When one technician works, what they can do, and what is promised of their days.
 
     `shifts` are (weekday, from, until) in local time of `zone`, Monday is 0; `leave` is pairs of
-    aware moments; `promised` is by local day.
+    aware moments; `promised` is by local day; `home` is longitude and latitude in WGS-84.
     """
 
     technician_id: UUID
@@ -35,6 +35,7 @@ class Working:
     shifts: tuple[tuple[int, time, time], ...]
     leave: tuple[tuple[datetime, datetime], ...]
     promised: dict[date, Promised]
+    home: tuple[float, float] | None = None
 
 
 # One statement for all of it: placing one order asks for some ten people, and every further
@@ -42,6 +43,7 @@ class Working:
 _WORKING = text(
     """
     SELECT t.id, t.code, t.name, t.active, t.daily_minutes, o.time_zone, o.path,
+        ST_X(t.home_point) AS lon, ST_Y(t.home_point) AS lat,
         ARRAY(SELECT skill FROM technician_skill s WHERE s.technician_id = t.id) AS skills,
         (SELECT json_agg(json_build_array(s.weekday, s.starts_at, s.ends_at)
                          ORDER BY s.weekday, s.starts_at)
@@ -102,6 +104,7 @@ async def working(
                 date.fromisoformat(day): Promised(minutes, orders)
                 for day, minutes, orders in row.promised or ()
             },
+            home=None if row.lon is None else (row.lon, row.lat),
         )
         for row in rows.all()
     }

@@ -94,6 +94,7 @@ class Diary:
     now: datetime
     allowance: float
     org_path: str = ""
+    home: tuple[float, float] | None = None
     today: date = field(init=False)
     days: dict[date, Day] = field(default_factory=dict)
     whole_days: dict[date, float] = field(default_factory=dict)

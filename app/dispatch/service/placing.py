@@ -323,6 +323,7 @@ async def diaries_of(
             now=now,
             allowance=parameters.number(rules.TRAVEL_ALLOWANCE, now, one.org_path),
             org_path=one.org_path,
+            home=one.home,
         )
         for one in working.values()
     }
