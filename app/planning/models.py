@@ -8,7 +8,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.planning.rules import PlanKind, PlanState
+from app.planning.rules import EventKind, PlanKind, PlanState
 from app.workorders.rules import UnplacedReason
 
 
@@ -79,8 +79,10 @@ class PlanRoute(Base):
 class PlanVisit(Base):
     """An order in a plan: whose it is, the how-many-th of the day, and when; or why it is nobody's.
 
-    `before_id` is who held it when the plan was made. `way`, `wait`, `late` and `slack` (how much
-    later it may begin without anything becoming late) are seconds.
+    `before_id` is who held it when the plan was made, `before_begins_at` and `before_late` when it
+    would have begun and how late as things were: null where it could not be done at all. `way`,
+    `wait`, `late` and `slack` (how much later it may begin without anything becoming late) are
+    seconds.
     """
 
     __tablename__ = "plan_visit"
@@ -92,6 +94,8 @@ class PlanVisit(Base):
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
     technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     before_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    before_begins_at: Mapped[datetime | None]
+    before_late: Mapped[int | None]
     place: Mapped[int | None]
     arrives_at: Mapped[datetime | None]
     begins_at: Mapped[datetime | None]
@@ -103,3 +107,28 @@ class PlanVisit(Base):
     frozen: Mapped[bool] = mapped_column(server_default=text("false"))
     pinned: Mapped[bool] = mapped_column(server_default=text("false"))
     unplaced_reason: Mapped[UnplacedReason | None] = mapped_column(text_enum(UnplacedReason))
+
+
+class PlanEvent(Row, Base):
+    """Something that calls for planning the rest of an org unit's local day anew.
+
+    `key` tells it from others of its kind, so that it is found once; `facts` are what its words
+    need. It waits until `plan_id` names the plan that was made for it.
+    """
+
+    __tablename__ = "plan_event"
+    __table_args__ = (
+        Index("uq_plan_event_key", "org_unit_id", "day", "kind", "key", unique=True),
+        Index("ix_plan_event_waiting", "found_at", postgresql_where=text("plan_id IS NULL")),
+        Index("ix_plan_event_plan", "plan_id", postgresql_where=text("plan_id IS NOT NULL")),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    day: Mapped[date]
+    kind: Mapped[EventKind] = mapped_column(text_enum(EventKind))
+    key: Mapped[str]
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    work_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
+    facts: Mapped[dict[str, Any]]
+    found_at: Mapped[datetime]
+    plan_id: Mapped[UUID | None] = mapped_column(ForeignKey("day_plan.id"))

@@ -65,6 +65,8 @@ class Leave(Row, Base):
     __tablename__ = "leave"
     __table_args__ = (
         Index("ix_leave_technician", "technician_id", "ends_at"),
+        # Leave that is not over, beside years of what is.
+        Index("ix_leave_ends_at", "ends_at"),
         CheckConstraint("ends_at > starts_at", name="times_in_order"),
     )
 

@@ -56,6 +56,8 @@ class WorkOrder(Row, Base):
             "tried_at",
             postgresql_where=text("state IN ('received', 'located')"),
         ),
+        # What nobody has, the most urgent first: few, and looked at every few seconds.
+        Index("ix_work_order_unplaced", "priority", postgresql_where=text("state = 'unplaced'")),
         Index("ix_work_order_grid", "grid_id", "received_at"),
         Index(
             "ix_work_order_customer",

@@ -24,7 +24,8 @@ class Route(NamedTuple):
 
 
 # The states stand in it as words, so that the partial index of what is held will do. What a day
-# gone by still holds is read as well; the caller says on which day it counts.
+# gone by still holds is read as well; the caller says on which day it counts. A step within a
+# visit (the service is restored) is no new arrival.
 _HELD = text(
     """
     SELECT o.holder_id, o.planned_day, o.id, o.state, o.priority, o.estimated_minutes,
@@ -39,7 +40,7 @@ _HELD = text(
     LEFT JOIN LATERAL (
         SELECT extract(epoch FROM e.at)::bigint AS at FROM work_order_event e
         WHERE o.state IN ('en_route', 'on_site') AND e.work_order_id = o.id
-            AND e.to_state = o.state
+            AND e.to_state = o.state AND e.from_state <> e.to_state
         ORDER BY e.id DESC LIMIT 1
     ) AS since ON true
     WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day

@@ -1,5 +1,45 @@
 """Planning's decisions, pure: what a plan is, and what of a day calls for a new one."""
 
+from app.planning.rules.events import (
+    CPU_SECONDS,
+    EVENT_WORDS,
+    POLICY,
+    POLICY_MOST,
+    REPLANS,
+    SETTLE,
+    URGENT,
+    EventKind,
+    Going,
+    Happened,
+    OnSite,
+    is_long,
+    long_key,
+    most_urgent,
+    said,
+    suffering,
+    why_said,
+)
 from app.planning.rules.plans import UNDER_WAY, PlanKind, PlanState
 
-__all__ = ["UNDER_WAY", "PlanKind", "PlanState"]
+__all__ = [
+    "CPU_SECONDS",
+    "EVENT_WORDS",
+    "POLICY",
+    "POLICY_MOST",
+    "REPLANS",
+    "SETTLE",
+    "UNDER_WAY",
+    "URGENT",
+    "EventKind",
+    "Going",
+    "Happened",
+    "OnSite",
+    "PlanKind",
+    "PlanState",
+    "is_long",
+    "long_key",
+    "most_urgent",
+    "said",
+    "suffering",
+    "why_said",
+]

@@ -1,0 +1,1 @@
+"""Verbs of planning: plans asked for, made, compared, published."""
