@@ -5,19 +5,23 @@ Pure; what has been learned is handed in. Hours are local ones of the org unit.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import asin, cos, pi, sin, sqrt
 from typing import NamedTuple
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
-from app.core.geo import distance_m
+from app.core.geo import EARTH_RADIUS_M, distance_m
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 from app.grids.rules import GridKind
 
 ALL_DAY = -1
 """Stands for the hour where a median is of all hours together."""
+
+_DEGREE = pi / 180
+_HALF_DEGREE = pi / 360
 
 DETOUR = Parameter(
     name="travel.detour",
@@ -104,13 +108,20 @@ class Travel:
                 known = self.learned.get((start.grid_id, end.grid_id, ALL_DAY))
             if known is not None and start.grid_id != end.grid_id:
                 return known
-        metres = distance_m(start.lon, start.lat, end.lon, end.lat)
+        # What `distance_m` says, written out: an arriving order asks for dozens of ways.
+        north, east = end.lat - start.lat, end.lon - start.lon
+        chord = sin(north * _HALF_DEGREE) ** 2
+        chord += cos(start.lat * _DEGREE) * cos(end.lat * _DEGREE) * sin(east * _HALF_DEGREE) ** 2
+        metres = 2 * EARTH_RADIUS_M * asin(sqrt(min(1.0, chord)))
         return self.least + int(metres * self.detour / self.speed(start, end))
 
     def speed(self, start: Place, end: Place) -> float:
         """Metres per second between two places."""
-        known = [self.speeds[each.kind] for each in (start, end) if each.kind is not None]
-        return min(known) if known else self.speeds[GridKind.STREET]
+        if start.kind is None or start.kind is end.kind:
+            return self.speeds[end.kind or GridKind.STREET]
+        if end.kind is None:
+            return self.speeds[start.kind]
+        return min(self.speeds[start.kind], self.speeds[end.kind])
 
     def matrix(self, places: Sequence[Place | None]) -> NDArray[np.int32]:
         """Seconds from each place to each other at no particular hour, shape (P, P), row to column.

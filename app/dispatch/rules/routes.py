@@ -8,6 +8,7 @@ means by them (app/dispatch/solver/model.py); a test holds the two against each 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations_with_replacement
 from typing import NamedTuple
 from uuid import UUID
 
@@ -115,64 +116,138 @@ class Drive:
         return not self.broken
 
 
-def follow(frame: Frame, stops: Sequence[Stop], travel: Travel) -> Drive:
+def follow(
+    frame: Frame,
+    stops: Sequence[Stop],
+    travel: Travel,
+    late_weight: Sequence[int] = (4, 2, 1, 1),
+) -> Drive:
     """Follow somebody through a day, each visit as early as can be.
 
-    A break is had on the way on which it lets most hold: before a visit that would else end after
-    the last moment at which the break may begin, or sooner where that costs nothing.
+    Breaks are had on the ways on which they break the fewest rules, let least be late, by priority,
+    and then let home be reached first; of equals, at the time nearest to their own. What is under
+    way is a fact: whoever is at it beyond the time of a break has the break afterwards.
     """
-    time, place = frame.begins, frame.start
-    left = list(frame.breaks)
-    visits: list[Timed] = []
-    breaks: list[int] = []
-    broken: list[Broken] = []
-    driven = 0
-    for stop in stops:
-        leave = time
-        if stop.under_way and stop.since is not None:
-            leave = stop.since
-        if stop.state is State.ON_SITE:
-            way, there = 0, leave
-        else:
-            way = travel.seconds(place, stop.place, ((leave + frame.offset) // 3_600) % 24)
-            there = max(leave + way, frame.begins) if stop.under_way else leave + way
-            while left and not stop.under_way:
-                begin = max(there, stop.opens)
-                pause = left[0]
-                earliest, latest = pause.begins - pause.slack, pause.begins + pause.slack
-                # Waiting for an appointment is a good time for a break that may begin by then.
-                idle = max(there, earliest) + pause.length <= begin
-                if begin + stop.seconds <= latest and not idle:
-                    break
-                began = max(leave, earliest, min(there, latest))
-                if leave > latest:
-                    broken.append(Broken(Rule.BREAK, stop.order_id))
-                breaks.append(began)
-                there = max(there, earliest) + pause.length
-                del left[0]
-        begin = max(there, stop.opens) if stop.state is not State.ON_SITE else there
-        if begin > stop.closes and not stop.under_way:
-            broken.append(Broken(Rule.WINDOW, stop.order_id))
+    walk = _Walk(frame, stops, travel, late_weight)
+    if not frame.breaks or not stops:
+        return walk.drive(())
+    ways = combinations_with_replacement(range(walk.first, len(stops) + 1), len(frame.breaks))
+    return walk.drive(min(ways, key=walk.badness))
+
+
+class _Walk:
+    """A day with its breaks on ways that are tried: way 0 leads to the first visit."""
+
+    def __init__(
+        self, frame: Frame, stops: Sequence[Stop], travel: Travel, late_weight: Sequence[int]
+    ) -> None:
+        self.frame, self.stops, self.travel, self.late_weight = frame, stops, travel, late_weight
+        self.first = sum(stop.under_way for stop in stops)
+        self.known: dict[tuple[int, int], int] = {}
+        self.begun: list[Timed] = []
+        self.time, self.place = frame.begins, frame.start
+        for step, stop in enumerate(stops[: self.first]):
+            self._go_on(step, stop)
+        # Whoever is kept beyond the time of a break has it as soon as they are done.
+        kept = self.time if self.begun else 0
+        self.pauses = [
+            (one.begins - one.slack, max(one.begins + one.slack, kept), one) for one in frame.breaks
+        ]
+
+    def _go_on(self, step: int, stop: Stop) -> None:
+        """Go on with a visit that is under way."""
+        since = self.time if stop.since is None else stop.since
+        way, there, begin = 0, since, since
+        if stop.state is not State.ON_SITE:
+            way = self.way(step, self.place, stop.place, since)
+            there = max(since + way, self.frame.begins)
+            begin = max(there, stop.opens)
         # Work that takes longer than was thought may end at any moment: now is the earliest.
-        end = max(begin + stop.seconds, frame.begins) if stop.under_way else begin + stop.seconds
-        driven += way
-        visits.append(Timed(stop, leave, way, there, begin, end, max(0, end - stop.due)))
-        time, place = end, stop.place
-    way = 0
-    if stops and frame.end is not None:
-        way = travel.seconds(place, frame.end, ((time + frame.offset) // 3_600) % 24)
-    home = time + way
-    if stops:
-        for pause in left:
-            earliest, latest = pause.begins - pause.slack, pause.begins + pause.slack
-            # Who is home before the break begins has it there.
-            if home <= latest and home < pause.begins + pause.length and home <= earliest:
-                continue
-            breaks.append(max(time, earliest, min(home, latest)))
-            home = max(home, earliest) + pause.length
-        if home > frame.ends:
+        end = max(begin + stop.seconds, self.frame.begins)
+        self.begun.append(Timed(stop, since, way, there, begin, end, max(0, end - stop.due)))
+        self.time, self.place = end, stop.place
+
+    def way(self, step: int, start: Place | None, end: Place | None, leave: int) -> int:
+        """Seconds of a way, looked up once an hour."""
+        hour = (leave + self.frame.offset) // 3_600 % 24
+        known = self.known.get((step, hour))
+        if known is None:
+            known = self.known[step, hour] = self.travel.seconds(start, end, hour)
+        return known
+
+    def badness(self, ways: tuple[int, ...]) -> tuple[int, int, int, int]:
+        """Say how bad a day is with its breaks on these ways."""
+        broken = late = astray = taken = 0
+        time, place = self.time, self.place
+        for step in range(self.first, len(self.stops) + 1):
+            stop = self.stops[step] if step < len(self.stops) else None
+            to = self.frame.end if stop is None else stop.place
+            way = 0 if to is None and stop is None else self.way(step, place, to, time)
+            there = time + way
+            while taken < len(ways) and ways[taken] == step:
+                earliest, latest, pause = self.pauses[taken]
+                broken += time > latest
+                began = max(time, earliest, min(there, latest))
+                astray += abs(began - pause.begins)
+                time = max(time, earliest) + pause.length
+                there = max(there, earliest) + pause.length
+                taken += 1
+            if stop is None:
+                return broken + (there > self.frame.ends), late, there, astray
+            begin = max(there, stop.opens)
+            broken += begin > stop.closes
+            time, place = begin + stop.seconds, stop.place
+            if time > stop.due:
+                late += (time - stop.due) * self.late_weight[stop.priority - 1]
+        raise AssertionError("the last way leads home")
+
+    def drive(self, ways: tuple[int, ...]) -> Drive:
+        """Write down the day with its breaks on these ways."""
+        visits, breaks, broken = list(self.begun), list[int](), list[Broken]()
+        time, place, taken = self.time, self.place, 0
+        driven = sum(one.way for one in visits)
+        for step, stop in enumerate(self.stops[self.first :], self.first):
+            way = self.way(step, place, stop.place, time)
+            leave, there = time, time + way
+            while taken < len(ways) and ways[taken] == step:
+                time, there = self._pause(taken, time, there, stop.order_id, breaks, broken)
+                taken += 1
+            begin = max(there, stop.opens)
+            if begin > stop.closes:
+                broken.append(Broken(Rule.WINDOW, stop.order_id))
+            end = begin + stop.seconds
+            driven += way
+            visits.append(Timed(stop, leave, way, there, begin, end, max(0, end - stop.due)))
+            time, place = end, stop.place
+        if not self.stops:
+            return Drive((), (), time, 0, ())
+        way = 0
+        if self.frame.end is not None:
+            way = self.way(len(self.stops), place, self.frame.end, time)
+        home = time + way
+        for rest in range(taken, len(ways)):
+            if home <= self.pauses[rest][0]:
+                break  # whoever is home before a break may begin has it there
+            time, home = self._pause(rest, time, home, None, breaks, broken)
+        if home > self.frame.ends:
             broken.append(Broken(Rule.SHIFT, None))
-    return Drive(tuple(visits), tuple(breaks), home, driven + way, tuple(broken))
+        return Drive(tuple(visits), tuple(breaks), home, driven + way, tuple(broken))
+
+    def _pause(
+        self,
+        number: int,
+        time: int,
+        there: int,
+        order_id: UUID | None,
+        breaks: list[int],
+        broken: list[Broken],
+    ) -> tuple[int, int]:
+        """Have a break on a way left at `time` that would lead `there`; say both afterwards."""
+        earliest, latest, pause = self.pauses[number]
+        if time > latest:
+            broken.append(Broken(Rule.BREAK, order_id))
+        breaks.append(max(time, earliest, min(there, latest)))
+        return max(time, earliest) + pause.length, max(there, earliest) + pause.length
 
 
 def in_order(stops: Iterable[Stop], route: Sequence[UUID]) -> list[Stop]:
