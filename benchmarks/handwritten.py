@@ -60,7 +60,13 @@ _DAY = """
     ORDER BY
         CASE o.state WHEN 'en_route' THEN 0 WHEN 'on_site' THEN 0 WHEN 'suspended' THEN 1
             WHEN 'completed' THEN 3 WHEN 'archived' THEN 3 ELSE 2 END,
-        o.completed_at, o.appointment_from, o.appointment_until, o.priority, o.due_at, o.id
+        o.completed_at,
+        array_position(
+            (SELECT route FROM technician_day AS d
+             WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
+            o.id
+        ),
+        o.appointment_from, o.appointment_until, o.priority, o.due_at, o.id
 """
 
 

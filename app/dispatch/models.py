@@ -172,7 +172,11 @@ class AppointmentChange(Row, Base):
 
 
 class DispatchPin(Base):
-    """An order that a person gave to somebody: later plans keep it there until it is released."""
+    """An order that a person gave to somebody: nothing but a person moves it, until it is released.
+
+    Whatever moves the order to somebody else or to another day, takes it back or closes it ends the
+    pin with it: a trigger of the database sees to that.
+    """
 
     __tablename__ = "dispatch_pin"
 
@@ -187,8 +191,11 @@ class DispatchPin(Base):
 class BulkMove(Row, Base):
     """Orders that one command moved, gave or took back together; the id is the client's.
 
-    `before` and `after` say of each order who held it on which day, and in which state it was; so
-    it can be undone as long as nobody has touched them since. `undoes` names the one it undoes.
+    `before` and `after` say of each order who held it on which day, in which state it was and, from
+    the command on, its version; so it can be undone as long as nobody has touched them since. Of a
+    `reorder` they are the routes of the days. `days` are the effects on the days concerned,
+    `left_out` what was among those asked for and could not be moved. `undoes` names the one it
+    undoes.
     """
 
     __tablename__ = "bulk_move"
@@ -202,4 +209,6 @@ class BulkMove(Row, Base):
     content_hash: Mapped[str]
     before: Mapped[list[dict[str, Any]]]
     after: Mapped[list[dict[str, Any]]]
+    days: Mapped[list[dict[str, Any]]]
+    left_out: Mapped[list[dict[str, Any]]]
     undoes: Mapped[UUID | None] = mapped_column(ForeignKey("bulk_move.id"), unique=True)

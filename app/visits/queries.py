@@ -18,7 +18,7 @@ from app.visits.models import Visit
 from app.visits.rules import Taken
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.queries import org_units
-from app.workorders.rules import State, WorkType
+from app.workorders.rules import State, Step, WorkType
 
 
 async def zone_of_unit(session: AsyncSession, org_unit_id: UUID) -> ZoneInfo:
@@ -27,7 +27,10 @@ async def zone_of_unit(session: AsyncSession, org_unit_id: UUID) -> ZoneInfo:
 
 
 class DayRow(NamedTuple):
-    """An order of a technician's day as PostgreSQL gives it; the point is in WGS-84 degrees."""
+    """An order of a technician's day as PostgreSQL gives it; the point is in WGS-84 degrees.
+
+    `place` is the order's place in the day's route, if it has one.
+    """
 
     id: UUID
     external_id: str
@@ -56,6 +59,7 @@ class DayRow(NamedTuple):
     visit_id: UUID | None
     resume_at: datetime | None
     restored_at: datetime | None
+    place: int | None
 
 
 # The hottest read of all, since every phone asks again and again: it goes straight to the driver,
@@ -66,7 +70,12 @@ DAY = """
         o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
         ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
         o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-        o.version, visit.id, visit.resume_at, visit.restored_at
+        o.version, visit.id, visit.resume_at, visit.restored_at,
+        array_position(
+            (SELECT route FROM technician_day AS d
+             WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
+            o.id
+        )
     FROM work_order AS o
     LEFT JOIN grid ON grid.id = o.grid_id
     LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
@@ -122,7 +131,7 @@ async def steps_taken(tx: AsyncSession, order_id: UUID) -> Sequence[Taken]:
             facts=event.facts or {},
         )
         for event, work_type in rows
-        if event.step is not None
+        if event.step not in (None, Step.PIN, Step.UNPIN)
     ]
 
 

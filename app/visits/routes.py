@@ -64,9 +64,10 @@ async def my_day(
 ) -> Response:
     """List a technician's orders in the order they are to be worked.
 
-    First what is under way, then what is suspended; then appointments by their window, then the
-    rest by priority, promise and id; the day's completed ones stand at the end. What is still
-    open from days before is there, too. Ask again with `If-None-Match`: 304 means no news.
+    First what is under way, then what is suspended; then the day's route, where it has one; then
+    appointments by their window, and the rest by priority, promise and id; the day's completed ones
+    stand at the end. What is still open from days before is there, too. Ask again with
+    `If-None-Match`: 304 means no news.
     """
     orders = await day.my_day(read, technician, day=on, now=now)
     body = day_bytes(

@@ -297,6 +297,7 @@ _NEVER = float("inf")
 def place_in_day(
     state: State,
     *,
+    place: int | None,
     appointment_from: datetime | None,
     appointment_until: datetime | None,
     priority: int,
@@ -306,15 +307,16 @@ def place_in_day(
 ) -> tuple[float | str, ...]:
     """Give the sort key of an order in a technician's day.
 
-    What is under way comes first, then what is suspended; then appointments by their window, then
-    the rest by priority (1 is the most urgent), promise and id; what was completed stands at the
-    end in the order it was done.
+    What is under way comes first, then what is suspended; then those with a `place` in the day's
+    route by that, then appointments by their window, then the rest by priority (1 is the most
+    urgent), promise and id; what was completed stands at the end in the order it was done.
     """
+    routed = _NEVER if place is None else place
     begins = appointment_from.timestamp() if appointment_from else _NEVER
     ends = appointment_until.timestamp() if appointment_until else _NEVER
     due = due_at.timestamp() if due_at else _NEVER
     done = completed_at.timestamp() if completed_at else 0.0
-    return (_PHASE[state], done, begins, ends, priority, due, order_id.hex)
+    return (_PHASE[state], done, routed, begins, ends, priority, due, order_id.hex)
 
 
 _SHOWN_WHILE_HELD = frozenset({State.ACKNOWLEDGED, State.EN_ROUTE, State.ON_SITE, State.SUSPENDED})

@@ -7,7 +7,21 @@ from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Boolean, ColumnElement, Row, func, literal_column, select, text, true, tuple_
+from sqlalchemy import (
+    Boolean,
+    ColumnElement,
+    Row,
+    Uuid,
+    column,
+    exists,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
@@ -226,14 +240,18 @@ async def customers_named(
 
 # --- what is shown ------------------------------------------------------------------------------
 
+# A table of a room above: named by table, as foreign keys are.
+_pin = table("dispatch_pin", column("work_order_id", Uuid()))
+
 _SHOWN = (
     *(
-        column
-        for column in WorkOrder.__table__.columns
-        if column.name not in ("point", "content_hash", "created_at", "tried_at")
+        each
+        for each in WorkOrder.__table__.columns
+        if each.name not in ("point", "content_hash", "created_at", "tried_at")
     ),
     func.ST_X(WorkOrder.point).label("lon"),
     func.ST_Y(WorkOrder.point).label("lat"),
+    exists().where(_pin.c.work_order_id == WorkOrder.id).label("pinned"),
 )
 
 
@@ -247,7 +265,7 @@ async def one(session: AsyncSession, order_id: UUID, caller: Caller) -> Row[Any]
 
 async def history(session: AsyncSession, order_id: UUID) -> Sequence[Row[Any]]:
     """Read an order's events, oldest first."""
-    columns = [column for column in WorkOrderEvent.__table__.columns if column.name != "created_at"]
+    columns = [each for each in WorkOrderEvent.__table__.columns if each.name != "created_at"]
     found = await session.execute(
         select(*columns).where(WorkOrderEvent.work_order_id == order_id).order_by(WorkOrderEvent.id)
     )

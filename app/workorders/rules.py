@@ -57,9 +57,12 @@ class Step(StrEnum):
     HAND_BACK = "hand_back"
     CANCEL = "cancel"
     ARCHIVE = "archive"
+    PIN = "pin"
+    UNPIN = "unpin"
 
 
-# Every legal move. What is not here is refused with the state that was met.
+# Every legal move. What is not here is refused with the state that was met. To pin an order to its
+# holder moves it nowhere; it is a step since the history tells of it.
 MOVES: dict[tuple[State, Step], State] = {
     (State.RECEIVED, Step.LOCATE): State.LOCATED,
     (State.RECEIVED, Step.UNPLACE): State.UNPLACED,  # no point, or no grid around it

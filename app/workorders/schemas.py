@@ -44,6 +44,7 @@ class OrderOut(Answer):
     received_at: datetime
     holder_id: UUID | None = Field(description="The technician who has it.")
     planned_day: date | None = Field(description="A local day of the org unit.")
+    pinned: bool = Field(description="A person gave it to its holder; nothing else moves it.")
     restored_at: datetime | None
     completed_at: datetime | None
     outcome_code: str | None = Field(max_length=64)

@@ -22,13 +22,23 @@ def upgrade() -> None:
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column(
             "kind",
-            sa.Enum("give", "take_back", "undo", name="bulkkind", native_enum=False, length=40),
+            sa.Enum(
+                "give",
+                "take_back",
+                "reorder",
+                "undo",
+                name="bulkkind",
+                native_enum=False,
+                length=40,
+            ),
             nullable=False,
         ),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("content_hash", sa.Text(), nullable=False),
         sa.Column("before", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("after", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("days", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("left_out", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("undoes", sa.Uuid(), nullable=True),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
@@ -107,6 +117,31 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("work_order_id", name=op.f("pk_dispatch_pin")),
     )
+    # A pin says that this person keeps the order on this day; whoever moves or closes the order
+    # ends it, by whatever way that is done.
+    op.execute(
+        """
+        CREATE FUNCTION end_pin() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            DELETE FROM dispatch_pin WHERE work_order_id = NEW.id;
+            RETURN NULL;
+        END $$
+        """
+    )
+    op.execute(
+        """
+        CREATE TRIGGER end_pin AFTER UPDATE OF state, holder_id, planned_day ON work_order
+        FOR EACH ROW WHEN (
+            OLD.holder_id IS NOT NULL AND (
+                NEW.holder_id IS DISTINCT FROM OLD.holder_id
+                OR NEW.planned_day IS DISTINCT FROM OLD.planned_day
+                OR (NEW.state IS DISTINCT FROM OLD.state
+                    AND NEW.state IN ('completed', 'archived', 'cancelled'))
+            )
+        )
+        EXECUTE FUNCTION end_pin()
+        """
+    )
     op.add_column(
         "technician_day",
         sa.Column(
@@ -118,6 +153,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take the change back."""
     op.drop_column("technician_day", "route")
+    op.execute("DROP TRIGGER end_pin ON work_order")
+    op.execute("DROP FUNCTION end_pin()")
     op.drop_table("dispatch_pin")
     op.drop_index(
         "ix_technician_loan_agreed",

@@ -9,6 +9,7 @@ from app.auth.rules import Role
 from app.core.db import driver_connection
 from app.core.geo import CoordSys, from_wgs84
 from app.grids.models import Grid
+from app.technicians import availability
 from app.visits import queries
 from app.visits.schemas.day import DayOrderOut, DayOut
 from app.workorders.models import WorkOrder
@@ -47,6 +48,20 @@ def hours(clock, many):
 
 async def test_an_empty_day(phone):
     assert await day(phone) == {"day": "2026-03-02", "coordsys": "gcj02", "orders": []}
+
+
+async def test_a_day_with_a_route_is_shown_in_its_order(tx, phone, clock):
+    """What the route does not know comes after it, and a visit under way before it."""
+    orders = [
+        await make_assigned_order(tx, phone.technician, now=clock.now(), external_id=name)
+        for name in "ABCD"
+    ]
+    a, _, c, d = orders
+    route = [d.id, a.id, c.id]
+    await availability.write_routes(tx, {(phone.technician.id, TODAY): route})
+    assert [one["external_id"] for one in (await day(phone))["orders"]] == ["D", "A", "C", "B"]
+    await phone.set_out(c)
+    assert [one["external_id"] for one in (await day(phone))["orders"]] == ["C", "D", "A", "B"]
 
 
 async def test_the_day_is_in_the_order_it_is_to_be_worked(tx, phone, clock):

@@ -164,6 +164,7 @@ def placed(state: State, **known: object) -> tuple[float | str, ...]:
         "priority": 3,
         "due_at": None,
         "completed_at": None,
+        "place": None,
         "order_id": UUID(int=5),
     }
     return rules.place_in_day(state, **{**given, **known})  # type: ignore[arg-type]
@@ -173,6 +174,8 @@ def placed(state: State, **known: object) -> tuple[float | str, ...]:
 IN_ORDER = [
     placed(State.ON_SITE, priority=4),
     placed(State.SUSPENDED, priority=4, appointment_from=clock(9)),
+    placed(State.ASSIGNED, priority=4, place=2),
+    placed(State.ACKNOWLEDGED, priority=1, place=7, appointment_from=clock(0)),
     placed(State.ASSIGNED, priority=4, appointment_from=clock(1), appointment_until=clock(2)),
     placed(State.ACKNOWLEDGED, priority=1, appointment_from=clock(1), appointment_until=clock(3)),
     placed(State.ACKNOWLEDGED, priority=1, appointment_from=clock(4), appointment_until=clock(5)),

@@ -11,6 +11,7 @@ from app.dispatch.queries.appointments import (
     open_holds_of,
     windows,
 )
+from app.dispatch.queries.by_hand import pin_of, pins_of
 from app.dispatch.queries.placing import (
     PersonOfGrid,
     at_points,
@@ -52,6 +53,8 @@ __all__ = [
     "one_at_a_time",
     "open_holds_of",
     "people_in",
+    "pin_of",
+    "pins_of",
     "rosters",
     "shared_points",
     "slot_templates",

@@ -1,10 +1,12 @@
-"""Doorways of dispatch: orders taken in and placed, and appointments."""
+"""Doorways of dispatch: orders taken in and placed, moved by hand, and appointments."""
 
 from fastapi import APIRouter
 
 from app.dispatch.routes.appointments import router as appointments
+from app.dispatch.routes.by_hand import router as by_hand
 from app.dispatch.routes.orders import router as orders
 
 router = APIRouter()
 router.include_router(orders)
+router.include_router(by_hand)
 router.include_router(appointments)

@@ -1,4 +1,4 @@
-"""Doorways of dispatch: intake, decisions, orders given by hand, shared points."""
+"""Doorways of dispatch: intake, decisions, shared points."""
 
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
@@ -16,9 +16,9 @@ from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.lines import LineStream
 from app.dispatch.rules import Judged, Outcome, Verdict
-from app.dispatch.schemas.decisions import AssignIn, DecisionOut, SharedPointOut, SharedPointsOut
+from app.dispatch.schemas.decisions import DecisionOut, SharedPointOut, SharedPointsOut
 from app.dispatch.schemas.intake import OrderIn, PlacedOut, VerdictOut, order_from, verdict_line
-from app.dispatch.service import by_hand, standins
+from app.dispatch.service import standins
 from app.dispatch.service.bulk import BulkIntake
 from app.dispatch.service.bulk import Read as ReadLine
 from app.dispatch.service.intake import take_in
@@ -123,16 +123,8 @@ async def decision(order_id: UUID, reader: Reader, read: Read) -> DecisionOut:
     found = await queries.decision(read, order_id)
     if found is None:
         raise NotFound()
-    return DecisionOut.of(found, await queries.people_in(read, found))
-
-
-@router.post("/work-orders/{order_id}/assign", operation_id="work_orders_assign")
-async def assign(
-    order_id: UUID, body: AssignIn, dispatcher: Dispatcher, tx: Tx, now: Now
-) -> PlacedOut:
-    """Give an order to somebody by hand, with a reason; of two who do so at once, one is told."""
-    await by_hand.assign(tx, order_id, dispatcher, now=now, **body.model_dump())
-    return PlacedOut.model_validate(await workorders.one(tx, order_id, dispatcher))
+    people = await queries.people_in(read, found)
+    return DecisionOut.of(found, people, await queries.pin_of(read, order_id))
 
 
 @router.get("/shared-points", operation_id="shared_points_list")

@@ -61,6 +61,7 @@ from app.dispatch.rules.parameters import (
     STAND_IN_LOCALITIES,
     TRAVEL_ALLOWANCE,
 )
+from app.dispatch.rules.pins import NothingToPin, check_may_pin
 from app.dispatch.rules.placing import (
     HEALED_BY_TIME,
     Ask,
@@ -167,6 +168,7 @@ __all__ = [
     "NoSlotsDefined",
     "NotOffered",
     "NotTakenIn",
+    "NothingToPin",
     "Offer",
     "OrderChanged",
     "Outcome",
@@ -193,6 +195,7 @@ __all__ = [
     "beyond",
     "check_fits",
     "check_may_change",
+    "check_may_pin",
     "check_open",
     "choose",
     "days_to_try",

@@ -54,6 +54,7 @@ class BulkKind(StrEnum):
 
     GIVE = "give"  # to somebody, on a day
     TAKE_BACK = "take_back"  # from whoever holds them
+    REORDER = "reorder"  # of one person's day; nothing changes hands
     UNDO = "undo"  # of one of the others
 
 

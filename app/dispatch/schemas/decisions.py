@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from app.core.http import Answer, Input
 from app.core.i18n import Words
-from app.dispatch.models import DispatchDecision
+from app.dispatch.models import DispatchDecision, DispatchPin
 from app.dispatch.rules import KIND_WORDS, REASON_WORDS, Kind, PassedOver, reason_words
 
 
@@ -36,6 +36,17 @@ class CandidateOut(Answer):
     passed_over_words: WordsOut | None
 
 
+class PinOut(Answer):
+    """An order that a person gave to somebody: nothing but a person moves it."""
+
+    work_order_id: UUID
+    technician_id: UUID
+    day: date = Field(description="A local day of the technician's org unit.")
+    at: datetime
+    account_id: UUID | None
+    reason: str = Field(max_length=2000)
+
+
 class DecisionOut(Answer):
     """Why an order went where it went, or why nobody has it."""
 
@@ -55,9 +66,15 @@ class DecisionOut(Answer):
     not_considered: int = Field(
         ge=0, le=100_000, description="Others whom nobody needed to look at."
     )
+    pin: PinOut | None = Field(description="Who pinned the order to its holder; null if nobody.")
 
     @classmethod
-    def of(cls, decision: DispatchDecision, people: Mapping[UUID, tuple[str, str]]) -> Self:
+    def of(
+        cls,
+        decision: DispatchDecision,
+        people: Mapping[UUID, tuple[str, str]],
+        pin: DispatchPin | None,
+    ) -> Self:
         """Write a stored decision out, with the people's codes and names by their ids."""
         entries = [entry for entry in decision.candidates if "t" in entry]
         return cls(
@@ -72,6 +89,7 @@ class DecisionOut(Answer):
             account_id=decision.account_id,
             candidates=[_candidate(entry, people) for entry in entries],
             not_considered=sum(entry.get("n", 0) for entry in decision.candidates),
+            pin=PinOut.model_validate(pin) if pin else None,
         )
 
 
@@ -113,6 +131,16 @@ class AssignIn(Input):
     override: Annotated[
         bool, Field(description="Give it although a rule says no; never to an inactive person.")
     ] = False
+    pin: Annotated[
+        bool,
+        Field(description="Nothing but a person moves it afterwards: no placing and no plan."),
+    ] = True
+
+
+class PinIn(Input):
+    """Why an order has to stay where it is."""
+
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 class SharedPointOut(Answer):

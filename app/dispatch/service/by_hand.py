@@ -20,6 +20,7 @@ from app.dispatch.rules import (
     Tried,
 )
 from app.dispatch.service.decisions import Decided, write_decisions
+from app.dispatch.service.pins import Pinned, pin_all, release
 from app.dispatch.service.placing import diaries_of
 from app.technicians import availability
 from app.workorders import queries as workorders
@@ -40,13 +41,15 @@ async def assign(
     reason: str,
     version: int,
     override: bool,
+    pin: bool,
     now: datetime,
 ) -> WorkOrder:
     """Give an order to somebody of the caller's subtree on a local day, by hand.
 
     `version` is the one the supervisor has seen: of two who decide at once, one wins and the other
     is told. What the order asks for is checked as in placing; `override` lets a supervisor decide
-    otherwise, except for somebody who is no longer active. Raises NotFound, OrderChanged,
+    otherwise, except for somebody who is no longer active. With `pin` nothing but a person moves
+    it afterwards. Raises NotFound, OrderChanged,
     UnknownTechnician, DayOutOfRange, CannotTake or StepRefused.
     """
     order = await workorders.for_change(tx, order_id, caller)
@@ -77,7 +80,7 @@ async def assign(
         holder_id=technician_id,
         planned_day=day,
         reason=reason,
-        facts={"technician_id": str(technician_id), "planned_day": str(day)},
+        facts={"technician_id": str(technician_id), "planned_day": str(day), "pinned": pin},
     )
     # The day's row is locked by now: what it holds is what it will hold.
     held = await availability.promised(tx, technician_id, day)
@@ -95,6 +98,16 @@ async def assign(
         at=now,
         account_id=caller.account_id,
     )
+    if pin:
+        await pin_all(
+            tx,
+            [Pinned(order.id, technician_id, day)],
+            reason=reason,
+            now=now,
+            account_id=caller.account_id,
+        )
+    else:
+        await release(tx, [order.id], reason=reason, now=now, account_id=caller.account_id)
     return order
 
 

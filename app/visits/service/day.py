@@ -40,6 +40,7 @@ async def my_day(read: AsyncSession, caller: Caller, *, day: date | None, now: d
 def _place(row: DayRow) -> tuple[float | str, ...]:
     return rules.place_in_day(
         row.state,
+        place=row.place,
         appointment_from=row.appointment_from,
         appointment_until=row.appointment_until,
         priority=row.priority,

@@ -1,0 +1,56 @@
+"""Doorways of what a supervisor does by hand: orders given and pinned."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, status
+from pydantic import StringConstraints
+
+from app.auth.callers import Caller, caller
+from app.auth.rules import Role
+from app.core.db import Tx
+from app.core.http import Now
+from app.dispatch.schemas.decisions import AssignIn, PinIn, PinOut
+from app.dispatch.schemas.intake import PlacedOut
+from app.dispatch.service import by_hand, pins
+from app.workorders import queries as workorders
+
+router = APIRouter(prefix="/v1", tags=["dispatch"])
+
+Dispatcher = Annotated[
+    Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))
+]
+
+
+@router.post("/work-orders/{order_id}/assign", operation_id="work_orders_assign")
+async def assign(
+    order_id: UUID, body: AssignIn, dispatcher: Dispatcher, tx: Tx, now: Now
+) -> PlacedOut:
+    """Give an order to somebody by hand, with a reason; of two who do so at once, one is told."""
+    await by_hand.assign(tx, order_id, dispatcher, now=now, **body.model_dump())
+    return PlacedOut.model_validate(await workorders.one(tx, order_id, dispatcher))
+
+
+@router.post("/work-orders/{order_id}/pin", operation_id="work_orders_pin")
+async def pin(order_id: UUID, body: PinIn, dispatcher: Dispatcher, tx: Tx, now: Now) -> PinOut:
+    """Pin an order to whoever holds it, on its day: nothing but a person moves it from there."""
+    pinned = await pins.pin(tx, order_id, dispatcher, reason=body.reason, now=now)
+    return PinOut.model_validate(pinned)
+
+
+@router.delete(
+    "/work-orders/{order_id}/pin",
+    operation_id="work_orders_unpin",
+    status_code=status.HTTP_204_NO_CONTENT,
+)
+async def unpin(
+    order_id: UUID,
+    dispatcher: Dispatcher,
+    tx: Tx,
+    now: Now,
+    reason: Annotated[
+        str | None, StringConstraints(max_length=2000), Query(description="Why, for the history.")
+    ] = None,
+) -> None:
+    """Release an order's pin; it stays with its holder. Doing it again changes nothing."""
+    await pins.unpin(tx, order_id, dispatcher, reason=reason, now=now)
