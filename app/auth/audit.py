@@ -37,7 +37,6 @@ LOGS = frozenset(
         "order_callback",
         "technician_day",
         "point_locality",
-        "night",
     }
 )
 
