@@ -2,7 +2,7 @@
 
 from app.auth import models as auth_models
 from app.catalog import models as catalog_models
-from app.core import parameter_values
+from app.core import nights, parameter_values
 from app.core.db import Base
 from app.customers import models as customers_models
 from app.dispatch import models as dispatch_models
@@ -21,6 +21,7 @@ from app.workorders import models as workorders_models
 ROOMS = (
     auth_models,
     parameter_values,
+    nights,
     grids_models,
     technicians_models,
     customers_models,

@@ -22,6 +22,7 @@ from app.dispatch import jobs as dispatch
 from app.grids import jobs as grids
 from app.ordering import jobs as ordering
 from app.territory import jobs as territory
+from app.travel import jobs as travel
 from app.visits import jobs as visits
 
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
@@ -42,6 +43,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
     (60.0, grids.draw_shapes),
+    (300.0, travel.learn),
     (600.0, auth.forget_sign_ins),
 ]
 
