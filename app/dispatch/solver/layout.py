@@ -26,7 +26,10 @@ SIZE, WORK, COST, TRAVEL, LUNCH_AFTER = range(5)
 # Columns of `marks`: iteration in which a route was kept, and torn; where it was kept.
 KEPT_IN, TORN_IN, KEPT_AT = range(3)
 # Places of `counts`.
-TOUCHED, ABSENT, KEPT, BLINK = range(4)
+TOUCHED, ABSENT, KEPT, BLINK, STAMP = range(5)
+# Columns of `known`: what a visit costs in a route at the least, and the node after which it costs
+# that, -1: perhaps nowhere.
+AT_LEAST, AFTER = range(2)
 # Places of `totals`: cost now, least cost, iterations done.
 NOW, LEAST, ITERATIONS = range(3)
 
@@ -60,15 +63,19 @@ class Routes(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Room to work in; only `rng`, `absent` and `counts` outlive an iteration."""
+    """Room to work in; chance, what has no place and what is known outlive an iteration."""
 
     rng: NDArray[np.uint64]  # (1,)
-    counts: Longs  # (4,)
+    counts: Longs  # (5,)
     marks: Longs  # (v, 3)
     touched: Ints  # (v,)
     old_ring: Ints  # (N, 5): node, BEGIN, LATEST, FREE, WAY of what was kept
     old_tours: Longs  # (v, 5)
     old_load: Ints  # (v, S)
+    old_stamps: Longs  # (v,)
+    stamps: Longs  # (v,) a number of its own for each state of a route
+    known_at: Longs  # (n, v) state of a route in which a visit was tried there, by `choice`
+    known: Ints  # (n, v, 2) what came of it
     loose: Ints  # (n,) visits to be put back
     keys: NDArray[np.float64]  # (n,) what they are sorted by
     absent: Ints  # (n,) visits without a place

@@ -126,12 +126,16 @@ def rooms_for(terms: layout.Terms, seed: int) -> tuple[layout.Routes, layout.Scr
         old_ring=np.zeros((nodes, 5), np.int32),
         old_tours=np.zeros((v, 5), np.int64),
         old_load=np.zeros((v, stock), np.int32),
+        old_stamps=np.zeros(v, np.int64),
+        stamps=np.zeros(v, np.int64),
+        known_at=np.full(terms.choice.shape, -1, np.int64),
+        known=np.zeros((*terms.choice.shape, 2), np.int32),
         loose=np.zeros(n, np.int32),
         keys=np.zeros(n, np.float64),
         absent=np.zeros(n, np.int32),
         absent_next=np.zeros(n, np.int32),
         spare=np.full(kinds, -1, np.int32),
-        counts=np.zeros(4, np.int64),
+        counts=np.zeros(5, np.int64),
     )
     return routes, scratch
 

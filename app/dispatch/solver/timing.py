@@ -7,7 +7,7 @@ the route; and the latest start at which nothing gets later beyond its due time 
 lateness is mostly priced without walking either.
 """
 
-from app.dispatch.solver.jit import compiled
+from app.dispatch.solver.jit import inlined
 from app.dispatch.solver.layout import (
     BEGIN,
     CLOSES,
@@ -38,21 +38,21 @@ from app.dispatch.solver.layout import (
 )
 
 
-@compiled
+@inlined
 def late(d: Terms, u: int, begin: int) -> int:
     """Price of beginning u then."""
     over: int = begin + d.nodes[u, DURATION] - d.nodes[u, DUE]
     return over * d.nodes[u, LATE_WEIGHT] if over > 0 else 0
 
 
-@compiled
+@inlined
 def uneven(d: Terms, t: int, work: int) -> int:
     """Price of so much service for one technician."""
     over = work - d.staff[t, SHARE]
     return over * d.uneven // 1000 if over > 0 else 0
 
 
-@compiled
+@inlined
 def has_room(d: Terms, r: Routes, t: int, x: int) -> bool:
     """Does the van of t hold what x needs, besides all that it is taken for already?"""
     for kind in range(d.stock.shape[1]):
@@ -61,7 +61,7 @@ def has_room(d: Terms, r: Routes, t: int, x: int) -> bool:
     return True
 
 
-@compiled
+@inlined
 def _past_lunch(d: Terms, t: int, done: int, way: int) -> int:
     """Arrival after a way on which lunch is had; FAR: it would begin too late.
 
@@ -74,7 +74,7 @@ def _past_lunch(d: Terms, t: int, done: int, way: int) -> int:
     return there
 
 
-@compiled
+@inlined
 def _choose_lunch(d: Terms, r: Routes, t: int) -> int:
     """Choose after which node to have lunch: least lateness, then the earliest end of the day."""
     last = d.n + d.v + t
@@ -108,7 +108,7 @@ def _choose_lunch(d: Terms, r: Routes, t: int) -> int:
     return best
 
 
-@compiled
+@inlined
 def price(d: Terms, r: Routes, t: int) -> None:
     """Work out times, slack and cost of a whole route, from NEXT, PREV and WAY."""
     first, last = d.n + t, d.n + d.v + t
@@ -151,7 +151,7 @@ def price(d: Terms, r: Routes, t: int) -> None:
     _slacken(d, r, t, last, first)
 
 
-@compiled
+@inlined
 def _slacken(d: Terms, r: Routes, t: int, w: int, until: int) -> None:
     """Carry LATEST and FREE back from w to the first node; once past `until`, while they change."""
     first = d.n + t
@@ -182,7 +182,7 @@ def _slacken(d: Terms, r: Routes, t: int, w: int, until: int) -> None:
         w = u
 
 
-@compiled
+@inlined
 def link(d: Terms, r: Routes, t: int, x: int, u: int) -> None:
     """Put x after u into route t, and price the route."""
     w = r.ring[u, NEXT]
@@ -230,7 +230,7 @@ def link(d: Terms, r: Routes, t: int, x: int, u: int) -> None:
     _slacken(d, r, t, behind, x)
 
 
-@compiled
+@inlined
 def _later(d: Terms, r: Routes, t: int, v: int, begin: int) -> int:
     """Price what gets later from v on when v begins then; lunch behind v stays on its way."""
     last = d.n + d.v + t
@@ -247,7 +247,7 @@ def _later(d: Terms, r: Routes, t: int, v: int, begin: int) -> int:
     return extra
 
 
-@compiled
+@inlined
 def _lateness(d: Terms, r: Routes, t: int, x: int, v: int, begin: int, there: int) -> int:
     """Price lateness of x beginning at `begin` and v reached at `there`; FAR: not possible."""
     if begin > d.nodes[x, CLOSES]:
@@ -263,7 +263,7 @@ def _lateness(d: Terms, r: Routes, t: int, x: int, v: int, begin: int, there: in
     return lateness
 
 
-@compiled
+@inlined
 def squeeze(
     d: Terms, r: Routes, t: int, x: int, u: int, v: int, to_x: int, from_x: int, most: int
 ) -> int:
