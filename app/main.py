@@ -22,6 +22,7 @@ from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
 from app.maps.routes import router as maps_router
 from app.ordering.routes import router as ordering_router
+from app.planning.routes import router as planning_router
 from app.sales.routes import router as sales_router
 from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
@@ -46,6 +47,7 @@ ROUTERS = (
     grid_addresses_router,
     workorders_router,
     dispatch_router,
+    planning_router,
     suggestions_router,
     sales_router,
     ordering_router,

@@ -21,6 +21,7 @@ from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
 from app.grids import jobs as grids
 from app.ordering import jobs as ordering
+from app.planning import jobs as planning
 from app.territory import jobs as territory
 from app.travel import jobs as travel
 from app.visits import jobs as visits
@@ -44,6 +45,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (60.0, visits.end_cancelled),
     (60.0, grids.draw_shapes),
     (300.0, travel.learn),
+    (300.0, planning.add_up),
     (600.0, auth.forget_sign_ins),
 ]
 

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, text
+from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
@@ -132,3 +132,40 @@ class PlanEvent(Row, Base):
     facts: Mapped[dict[str, Any]]
     found_at: Mapped[datetime]
     plan_id: Mapped[UUID | None] = mapped_column(ForeignKey("day_plan.id"))
+
+
+class WorkloadDay(Base):
+    """What a technician had on a local day: added up every night from what is new.
+
+    Seconds on shift without leave, of work at doors and on ways; metres are straight lines from
+    door to door. What an opportunity is stands in rules/fairness.py.
+    """
+
+    __tablename__ = "workload_day"
+
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(primary_key=True)
+    present_seconds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    work_seconds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    travel_seconds: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    metres: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    visits: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    opportunities: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+
+
+class PlanError(Base):
+    """How much later than planned (seconds; < 0: earlier) somebody checked in; the id is the
+    check-in's event. `first` is by the day's first published plan that held the visit, `last` by
+    the one in force when they set out."""
+
+    __tablename__ = "plan_error"
+    __table_args__ = (
+        Index("ix_plan_error_unit", "org_unit_id", "day"),
+        Index("ix_plan_error_day", "day"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    day: Mapped[date]
+    first: Mapped[int] = mapped_column(Integer)
+    last: Mapped[int] = mapped_column(Integer)

@@ -77,4 +77,6 @@ class Asked:
     memberships: Mapping[UUID, Sequence[Membership]] = field(default_factory=dict)
     taken: Sequence[Taken] = ()
     absent: frozenset[UUID] = frozenset()
+    # By which factor somebody's fair share of work is more or less, after the last month.
+    leanings: Mapping[UUID, float] = field(default_factory=dict)
     left_out: Sequence[LeftOut] = ()

@@ -95,8 +95,8 @@ def build(asked: Asked) -> District:
         lunch_until=[lunch.latest for lunch in lunches],
         lunch_length=[lunch.length for lunch in lunches],
         share=[
-            terms.fair_share(seconds) + block
-            for seconds, block in zip(working, blocked, strict=True)
+            round(terms.fair_share(seconds) * asked.leanings.get(who, 1.0)) + block
+            for who, seconds, block in zip(seat, working, blocked, strict=True)
         ],
     )
     costs = Costs(

@@ -19,6 +19,8 @@ from app.dispatch.solver import FAR
 from app.grids.rules import GridKind, MembershipKind
 from app.planning.queries import districts as queries
 from app.planning.queries.districts import Unit
+from app.planning.queries.fairness import past_of
+from app.planning.rules import fairness
 from app.planning.rules.asked import Asked, Membership, Person, Taken, Wanted
 from app.planning.rules.building import build
 from app.planning.rules.districts import District, Fact, LeftOut
@@ -108,6 +110,7 @@ async def read_districts(
     routes = await queries.routes(session, ids, day)
     last = await _last_places(session, ids, day) if local.today else {}
     taken = await queries.held_slots(session, ids, day, now)
+    past = await past_of(session, ids, day)
     published = await queries.published_paths(session, day)
     lent = frozenset(one.technician_id for one in people if one.lent)
     planned = frozenset({*belongs.values(), *(units[one].district_id for one in within)})
@@ -124,6 +127,9 @@ async def read_districts(
         terms = costs_of(parameters, local.moment, path)
         at_work, absent = _people(read, terms, teams.get(org_unit_id, ()), at_it)
         here = {one.technician_id for one in at_work}
+        leanings = fairness.leanings_of(
+            {who: past[who] for who in here}, parameters, local.moment, path
+        )
         mine = orders.get(org_unit_id, [])
         districts.append(
             build(
@@ -154,6 +160,7 @@ async def read_districts(
                         if one.technician_id in here
                     ],
                     absent=absent,
+                    leanings=leanings,
                     left_out=left_out.get(org_unit_id, ()),
                 )
             )

@@ -1,0 +1,10 @@
+"""Doorways of planning: how well times were kept, and who had how much."""
+
+from fastapi import APIRouter
+
+from app.planning.routes.accuracy import router as accuracy
+from app.planning.routes.fairness import router as fairness
+
+router = APIRouter(prefix="/v1", tags=["planning"])
+router.include_router(accuracy)
+router.include_router(fairness)
