@@ -16,6 +16,7 @@ from app.core.health import router as health_router
 from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
 from app.customers.routes import router as customers_router
+from app.dispatch.routes import moves_router
 from app.dispatch.routes import router as dispatch_router
 from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
@@ -45,6 +46,7 @@ ROUTERS = (
     layers_router,  # before the grids: `export` is not the id of one
     grids_router,
     grid_addresses_router,
+    moves_router,  # before the orders: `moves` is not the id of one
     workorders_router,
     dispatch_router,
     planning_router,

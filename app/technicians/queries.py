@@ -4,7 +4,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from functools import cache
-from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -12,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.technicians.availability import Promised
+from app.technicians.rules import Loan
 
 _zone = cache(ZoneInfo)
 
@@ -108,27 +108,6 @@ async def working(
         )
         for row in rows.all()
     }
-
-
-class Loan(NamedTuple):
-    """Somebody who works for another org unit on some local days, `valid_to` excluded.
-
-    `org_path` is the borrowing unit's.
-    """
-
-    technician_id: UUID
-    org_unit_id: UUID
-    org_path: str
-    valid_from: date
-    valid_to: date
-
-    def on(self, day: date) -> bool:
-        """Tell whether they are lent on a local day."""
-        return self.valid_from <= day < self.valid_to
-
-    def serves(self, org_path: str) -> bool:
-        """Tell whether they are lent to this unit, given by its path, or to one above it."""
-        return org_path.startswith(self.org_path)
 
 
 _LOANS = text(

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from itertools import pairwise
 from typing import NamedTuple, Protocol
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.core.cells import NotReadable
@@ -141,6 +142,27 @@ def presence(
         who.shifts, who.leave, who.zone, day, max(midnight, not_before or midnight)
     )
     return min(minutes_in(pieces), float(who.daily_minutes)), away
+
+
+class Loan(NamedTuple):
+    """Somebody who works for another org unit on some local days, `valid_to` excluded.
+
+    `org_path` is the borrowing unit's.
+    """
+
+    technician_id: UUID
+    org_unit_id: UUID
+    org_path: str
+    valid_from: date
+    valid_to: date
+
+    def on(self, day: date) -> bool:
+        """Tell whether they are lent on a local day."""
+        return self.valid_from <= day < self.valid_to
+
+    def serves(self, org_path: str) -> bool:
+        """Tell whether they are lent to this unit, given by its path, or to one above it."""
+        return org_path.startswith(self.org_path)
 
 
 _SKILL = re.compile(r"([a-z][a-z0-9_]{0,39})(?::([1-9]))?")

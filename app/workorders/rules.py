@@ -181,6 +181,7 @@ class UnplacedReason(StrEnum):
     NOBODY_ON_SHIFT = "nobody_on_shift"
     NO_MINUTES_LEFT = "no_minutes_left"
     WINDOW_UNREACHABLE = "window_unreachable"
+    TAKEN_BACK = "taken_back"
 
 
 UNPLACED_WORDS: dict[UnplacedReason, Words] = {
@@ -202,6 +203,9 @@ UNPLACED_WORDS: dict[UnplacedReason, Words] = {
     UnplacedReason.NO_MINUTES_LEFT: Words(zh="工时均已排满", en="nobody has enough minutes left"),
     UnplacedReason.WINDOW_UNREACHABLE: Words(
         zh="无人赶得上预约时段", en="nobody can keep its appointment"
+    ),
+    UnplacedReason.TAKEN_BACK: Words(
+        zh="已由班长收回", en="a supervisor has taken it back from its holder"
     ),
 }
 

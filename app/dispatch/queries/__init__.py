@@ -11,7 +11,14 @@ from app.dispatch.queries.appointments import (
     open_holds_of,
     windows,
 )
-from app.dispatch.queries.by_hand import pin_of, pins_of
+from app.dispatch.queries.by_hand import (
+    move,
+    moves_of,
+    orders_to_move,
+    pin_of,
+    pins_of,
+    undone_by,
+)
 from app.dispatch.queries.placing import (
     PersonOfGrid,
     at_points,
@@ -50,8 +57,11 @@ __all__ = [
     "limits",
     "limits_between",
     "loads",
+    "move",
+    "moves_of",
     "one_at_a_time",
     "open_holds_of",
+    "orders_to_move",
     "people_in",
     "pin_of",
     "pins_of",
@@ -61,6 +71,7 @@ __all__ = [
     "taken_in_only",
     "taken_of",
     "to_try_again",
+    "undone_by",
     "waits_at",
     "windows",
 ]

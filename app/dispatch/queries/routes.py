@@ -92,3 +92,28 @@ async def routes_of(
         key: Route(rules.in_order(stops, written.get(key, ())), written.get(key, ()))
         for key, stops in found.items()
     }
+
+
+_LAST = text(
+    """
+    SELECT DISTINCT ON (o.holder_id) o.holder_id, ST_X(o.point) AS lon, ST_Y(o.point) AS lat,
+        o.grid_id, g.kind
+    FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
+    WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day = :day
+        AND o.state IN ('completed', 'archived') AND o.point IS NOT NULL
+    ORDER BY o.holder_id, o.completed_at DESC
+    """
+)
+
+
+async def last_places(
+    session: AsyncSession, technician_ids: Collection[UUID], day: date
+) -> dict[UUID, Place]:
+    """Read where people did the last order of a local day that they have done."""
+    rows = await session.execute(_LAST, {"technician_ids": list(technician_ids), "day": day})
+    return {
+        row.holder_id: Place(
+            row.lon, row.lat, row.grid_id, GridKind(row.kind) if row.kind else None
+        )
+        for row in rows
+    }

@@ -4,7 +4,10 @@ from fastapi import APIRouter
 
 from app.dispatch.routes.appointments import router as appointments
 from app.dispatch.routes.by_hand import router as by_hand
+from app.dispatch.routes.moves import router as moves_router
 from app.dispatch.routes.orders import router as orders
+
+__all__ = ["moves_router", "router"]
 
 router = APIRouter()
 router.include_router(orders)

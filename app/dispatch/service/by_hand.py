@@ -99,13 +99,8 @@ async def assign(
         account_id=caller.account_id,
     )
     if pin:
-        await pin_all(
-            tx,
-            [Pinned(order.id, technician_id, day)],
-            reason=reason,
-            now=now,
-            account_id=caller.account_id,
-        )
+        pinned = Pinned(order.id, technician_id, day, now, caller.account_id, reason)
+        await pin_all(tx, [pinned])
     else:
         await release(tx, [order.id], reason=reason, now=now, account_id=caller.account_id)
     return order

@@ -22,19 +22,24 @@ from app.workorders.service import Happened, write_events
 
 
 class Pinned(NamedTuple):
-    """An order to be pinned to whoever holds it, on the local day on which it is planned."""
+    """An order to be pinned to whoever holds it, on the local day on which it is planned: since
+    when, by which account and why."""
 
     order_id: UUID
     technician_id: UUID
     day: date
+    at: datetime
+    account_id: UUID | None
+    reason: str
 
 
 _PIN = text(
     """
     INSERT INTO dispatch_pin AS known (work_order_id, technician_id, day, at, account_id, reason)
-    SELECT id, technician_id, day, :now, :account_id, :reason FROM unnest(
-        CAST(:ids AS uuid[]), CAST(:technician_ids AS uuid[]), CAST(:days AS date[])
-    ) AS given (id, technician_id, day)
+    SELECT * FROM unnest(
+        CAST(:ids AS uuid[]), CAST(:technician_ids AS uuid[]), CAST(:days AS date[]),
+        CAST(:ats AS timestamptz[]), CAST(:account_ids AS uuid[]), CAST(:reasons AS text[])
+    ) AS given (id, technician_id, day, at, account_id, reason)
     ON CONFLICT (work_order_id) DO UPDATE SET (technician_id, day, at, account_id, reason) = (
         excluded.technician_id, excluded.day, excluded.at, excluded.account_id, excluded.reason
     )
@@ -42,14 +47,7 @@ _PIN = text(
 )
 
 
-async def pin_all(
-    tx: AsyncSession,
-    pins: Sequence[Pinned],
-    *,
-    reason: str,
-    now: datetime,
-    account_id: UUID | None,
-) -> None:
+async def pin_all(tx: AsyncSession, pins: Sequence[Pinned]) -> None:
     """Pin orders that the transaction holds locked and has given to these people already."""
     if not pins:
         return
@@ -59,9 +57,9 @@ async def pin_all(
             "ids": [one.order_id for one in pins],
             "technician_ids": [one.technician_id for one in pins],
             "days": [one.day for one in pins],
-            "now": now,
-            "account_id": account_id,
-            "reason": reason,
+            "ats": [one.at for one in pins],
+            "account_ids": [one.account_id for one in pins],
+            "reasons": [one.reason for one in pins],
         },
     )
     ids = [one.order_id for one in pins]
@@ -78,13 +76,8 @@ async def pin(
     order = await workorders.for_change(tx, order_id, caller)
     rules.check_may_pin(order.state)
     assert order.holder_id is not None and order.planned_day is not None
-    await pin_all(
-        tx,
-        [Pinned(order.id, order.holder_id, order.planned_day)],
-        reason=reason,
-        now=now,
-        account_id=caller.account_id,
-    )
+    pinned = Pinned(order.id, order.holder_id, order.planned_day, now, caller.account_id, reason)
+    await pin_all(tx, [pinned])
     facts = {"technician_id": order.holder_id, "planned_day": order.planned_day}
     event = Happened(order.id, Step.PIN, order.state, order.state, reason, facts)
     await write_events(tx, [event], now=now, account_id=caller.account_id)
