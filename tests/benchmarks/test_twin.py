@@ -12,11 +12,10 @@ from app.auth.rules import SCOPES, Caller, Role
 from app.core.clock import FixedClock, wall
 from app.core.db import new_id
 from app.core.settings import Settings
-from app.main import create_app
 from benchmarks import history
 from benchmarks.handwritten import HandWritten
 from benchmarks.history import Province
-from tests.conftest import http_on
+from tests.conftest import assembled, http_on
 
 PROVINCE = Province(past=300, technicians=20, customers=50)
 
@@ -38,7 +37,7 @@ def settings(province_url, tmp_path) -> Settings:
 async def both(settings) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
     """Clients of the product and of the twin, on one database, at one moment, with one key."""
     clock = FixedClock(history.NOW)
-    ours = create_app(settings, clock=clock)
+    ours = assembled(settings, clock=clock)
     twin = HandWritten(settings)
     twin.clock = clock
     theirs = twin.app()

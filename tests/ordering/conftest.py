@@ -22,8 +22,8 @@ from pydantic import SecretStr
 from app.core.clock import FixedClock
 from app.core.db import Database
 from app.core.settings import Settings
-from app.main import create_app
 from app.ordering.simulator import BASE_PATH
+from tests.conftest import assembled
 from tests.ordering.delivering import SHORT, TIME_LIMIT, Desk, make_desk
 from tests.ordering.waiting import until
 
@@ -246,7 +246,7 @@ async def desk(
     )
     stand.simulator.dial(**QUICK)
     desk = await make_desk(real_database, clock, settings, SHORT)
-    app = create_app(settings, clock=clock, database=real_database)
+    app = assembled(settings, clock=clock, database=real_database)
     async with served(app, stand.port):
         yield desk
         await until(stand.at_rest, "rest")

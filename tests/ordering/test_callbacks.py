@@ -7,11 +7,10 @@ from pydantic import SecretStr
 
 from app.core.db import new_id
 from app.core.settings import Settings
-from app.main import create_app
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, RemoteState, Unknown
 from app.sales.rules import SaleState
-from tests.conftest import http_on
+from tests.conftest import assembled, http_on
 from tests.make.sales import make_draft
 from tests.ordering.delivering import event, make_desk, remote
 
@@ -79,7 +78,7 @@ async def test_a_forged_call_is_turned_away_and_changes_nothing(http, desk, deli
 
 async def test_without_an_agreed_token_nobody_can_call(database, clock, database_url, tmp_path):
     bare = Settings(database_url=database_url, signing_keys=tmp_path / "keys")
-    app = create_app(bare, clock=clock, database=database)
+    app = assembled(bare, clock=clock, database=database)
     async with app.router.lifespan_context(app), http_on(app) as http:
         for headers in ({}, {"authorization": "Bearer "}, {"authorization": "Bearer x"}):
             assert (await http.post(URL, json={}, headers=headers)).status_code == 401
