@@ -6,8 +6,10 @@ import signal
 import sys
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import Annotated, Any
 
 import typer
 
@@ -65,6 +67,18 @@ def serving() -> object:
     # through all of them as often as Python does by default costs bulk intake a quarter.
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+
+    # A server that is to stop waits for its answers, and a stream has no end of its own. The
+    # server has set its handlers by now.
+    def stop(number: int, frame: FrameType | None, then: Any) -> None:
+        if hasattr(app.state, "changes"):
+            app.state.changes.stop()
+        then(number, frame)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        then = signal.getsignal(number)
+        if callable(then):
+            signal.signal(number, partial(stop, then=then))
     return app
 
 

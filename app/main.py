@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from app.auth import audit
 from app.auth.keys import KeyRing
 from app.auth.routes import router as auth_router
+from app.board.routes import router as board_router
 from app.catalog.routes import router as catalog_router
 from app.core import log
 from app.core.clock import Clock, clock_from
@@ -15,6 +16,7 @@ from app.core.db import Database, open_database
 from app.core.health import router as health_router
 from app.core.http import Surroundings, install_errors, openapi_of
 from app.core.settings import Settings
+from app.core.stream import Changes
 from app.customers.routes import router as customers_router
 from app.dispatch.routes import moves_router
 from app.dispatch.routes import router as dispatch_router
@@ -54,6 +56,7 @@ ROUTERS = (
     sales_router,
     ordering_router,
     maps_router,
+    board_router,
 )
 
 
@@ -72,7 +75,9 @@ def create_app(
         app.state.keys = KeyRing.load(settings.signing_keys)
         app.state.database = database or open_database(settings)
         app.state.database.before_commit = audit.record
+        app.state.changes = Changes(app.state.database)
         yield
+        await app.state.changes.close()
         if database is None:
             await app.state.database.close()
 

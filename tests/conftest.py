@@ -174,7 +174,7 @@ class RolledBack(Database):
         self._connection = connection
 
     @contextlib.asynccontextmanager
-    async def hot(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def hot(self, *, fresh: bool = False) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Lend the one connection there is, inside its transaction."""
         raw = await self._connection.get_raw_connection()
         assert raw.driver_connection is not None

@@ -1,6 +1,7 @@
 """Callers: a token proved becomes a Caller, and who may is said in a route's signature."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,11 +14,22 @@ from app.auth.rules import Caller, Role
 from app.core import clock
 from app.core.errors import Forbidden, Unauthorized
 
-__all__ = ["ANYBODY", "Caller", "caller", "subtree"]
+__all__ = ["ANYBODY", "Caller", "GoodUntil", "caller", "subtree"]
 
 ANYBODY = (Role.TECHNICIAN, Role.SUPERVISOR, Role.INTEGRATION, Role.ADMIN)
 
 _bearer = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
+
+
+async def _good_until(token: Annotated[str | None, Depends(_bearer)] = None) -> datetime:
+    if not token:
+        raise Unauthorized()
+    return tokens.good_until(token)
+
+
+GoodUntil = Annotated[datetime, Depends(_good_until)]
+"""Until when a caller's token is accepted, for an answer that goes on; stands after the caller in a
+signature, since that proves the token."""
 
 
 def subtree(column: Any, caller: Caller) -> ColumnElement[bool]:

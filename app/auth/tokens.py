@@ -1,6 +1,6 @@
 """Access tokens: short-lived JWTs signed with Ed25519, and nothing else is ever accepted."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -77,6 +77,12 @@ def proved(keys: KeyRing, settings: Settings, token: str, now: datetime) -> Call
         raise Unauthorized() from error
     keys.remember(digest, until, caller)
     return caller
+
+
+def good_until(token: str) -> datetime:
+    """Say until when an access token is accepted that has been proved."""
+    claims = jwt.decode(token, options={"verify_signature": False})
+    return datetime.fromtimestamp(claims["exp"] + LEEWAY_SECONDS, UTC)
 
 
 def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> tuple[float, Caller]:

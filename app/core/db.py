@@ -138,14 +138,15 @@ class Database:
             raise unavailable(error) from error
 
     @asynccontextmanager
-    async def hot(self) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
+    async def hot(self, *, fresh: bool = False) -> AsyncIterator[psycopg.AsyncConnection[Any]]:
         """Lend a driver's connection for reading in autocommit, without a session around it.
 
         For what every phone asks all day long: borrowing it through a session costs such a read
-        more processor time than the statement does. Raises Unavailable like `begin`.
+        more processor time than the statement does. What is read `fresh` does not come from a
+        replica, which may be some moments behind. Raises Unavailable like `begin`.
         """
         try:
-            lent = await self.read_engine.raw_connection()
+            lent = await (self.engine if fresh else self.read_engine).raw_connection()
             driver: psycopg.AsyncConnection[Any] = lent.driver_connection  # type: ignore[assignment]
             try:
                 await driver.set_autocommit(True)

@@ -36,9 +36,30 @@ class WorkOrder(Row, Base):
         Index(
             "ix_work_order_held",
             "holder_id",
+            "planned_day",
             postgresql_where=text(
                 "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
             ),
+        ),
+        # A unit's day: what its people hold, what nobody has, what was completed when.
+        Index(
+            "ix_work_order_unit_day",
+            "org_unit_id",
+            "planned_day",
+            postgresql_where=text(
+                "state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
+            ),
+        ),
+        Index(
+            "ix_work_order_unit_waiting",
+            "org_unit_id",
+            postgresql_where=text("state IN ('received', 'located', 'unplaced')"),
+        ),
+        Index(
+            "ix_work_order_completed",
+            "org_unit_id",
+            "completed_at",
+            postgresql_where=text("completed_at IS NOT NULL"),
         ),
         # The supervisor's list, newest first; of open orders, which are few beside years of closed
         # ones, any further condition is found quickly by the second.

@@ -1,0 +1,167 @@
+"""Doorways of the board: the day at one look, and the stream of what has changed."""
+
+import asyncio
+import gzip
+import hashlib
+from datetime import date
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+from fastapi.responses import StreamingResponse
+
+from app.auth.callers import Caller, GoodUntil, caller
+from app.auth.rules import Role
+from app.board.schemas import BoardOut, ChangedOut, board_bytes
+from app.board.service import day as service
+from app.board.service import stream
+from app.board.service.day import Board
+from app.core.db import Database, Read
+from app.core.http import Now, RawJson
+
+router = APIRouter(prefix="/v1/board", tags=["board"])
+
+Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
+OrgUnitId = Annotated[
+    UUID | None, Query(description="With all units under it; left out, the caller's own.")
+]
+
+
+class EventStream(StreamingResponse):
+    """An answer of server-sent events, which no proxy may hold back."""
+
+    media_type = "text/event-stream"
+
+
+class Part(StrEnum):
+    """A part of the board."""
+
+    TECHNICIANS = "technicians"
+    UNPLACED = "unplaced"
+
+
+_BOARD_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": BoardOut,
+        "headers": {
+            "ETag": {
+                "description": "Of all that it says, and of the minute.",
+                "schema": {"type": "string"},
+            }
+        },
+    },
+    304: {"description": "Nothing has changed since the answer with this ETag."},
+}
+
+
+@router.get("", response_class=RawJson, responses=_BOARD_ANSWERS, operation_id="board")
+async def board(
+    request: Request,
+    reader: Reader,
+    read: Read,
+    now: Now,
+    org_unit_id: OrgUnitId = None,
+    day: Annotated[date | None, Query(description="A local day; left out, today.")] = None,
+    technician_id: Annotated[
+        list[UUID] | None,
+        Query(max_length=200, description="Only these people's days; left out, everybody's."),
+    ] = None,
+    part: Annotated[
+        list[Part] | None, Query(max_length=2, description="Only these parts; left out, both.")
+    ] = None,
+    if_none_match: Annotated[str | None, Header(max_length=400)] = None,
+) -> Response:
+    """Show a unit's day: who works, what they do, their routes with the times to be expected, what
+    is endangered, and what nobody has.
+
+    Everybody of the unit who is not lent to another, whoever is lent to it, and whoever else holds
+    orders of it. Today it begins with what has been done and goes on from the current minute; a day
+    to come is shown as its routes are written down. Keep it up to date with the stream of changes.
+    """
+    parts = part or list(Part)
+    scope = await service.scope_of(
+        read,
+        reader,
+        org_unit_id=org_unit_id,
+        day=day,
+        technician_ids=technician_id or (),
+        people=Part.TECHNICIANS in parts,
+        queue=Part.UNPLACED in parts,
+        now=now,
+    )
+    packs = "gzip" in request.headers.get("accept-encoding", "")
+    database: Database = request.app.state.database
+    async with database.hot(fresh=service.is_follow_up(scope)) as driver:
+        mark = await service.mark_of(driver, scope)
+        # The same in other bytes has another strong tag (RFC 9110, 8.8.3).
+        tag = hashlib.blake2b(mark.encode(), digest_size=12).hexdigest()
+        etag = f'"{tag}"' if packs else f'"{tag}-plain"'
+        headers = {
+            "etag": etag,
+            "cache-control": "private, no-cache",
+            "vary": "Accept-Encoding, Authorization",
+        }
+        if if_none_match is not None and etag in if_none_match:
+            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+        found = await service.board_of(driver, scope)
+    body = await asyncio.to_thread(_written, found, packs=packs)
+    if packs:
+        headers["content-encoding"] = "gzip"
+    return RawJson(body, headers=headers)
+
+
+def _written(found: Board, *, packs: bool) -> bytes:
+    scope = found.scope
+    body = board_bytes(
+        org_unit_id=scope.unit.id,
+        day=scope.asked.day,
+        at=scope.at,
+        days=found.days if scope.people else None,
+        unplaced=found.unplaced,
+        unplaced_count=found.unplaced_count,
+        whole=scope.asked.technicians is None and scope.queue,
+    )
+    # Names and codes repeat so much that more effort than the least gains little.
+    return gzip.compress(body, 1, mtime=0) if packs else body
+
+
+_STREAM_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Events `reset` (ask for the board anew), `changed` (whose data has this "
+        "shape: ask for these people's days) and `expired` (the token is not good any more: come "
+        "back with a new one). Where nothing happens, a comment says that the connection is alive.",
+        "model": ChangedOut,
+    }
+}
+
+
+@router.get(
+    "/stream",
+    response_class=EventStream,
+    responses=_STREAM_ANSWERS,
+    operation_id="board_stream",
+)
+async def changes(
+    request: Request,
+    reader: Reader,
+    good_until: GoodUntil,
+    read: Read,
+    org_unit_id: OrgUnitId = None,
+    last_event_id: Annotated[
+        str | None,
+        Header(max_length=64, description="Of the last event: the stream goes on after it."),
+    ] = None,
+) -> EventStream:
+    """Tell what changes on a unit's board, by ids alone, as it happens.
+
+    Listen first, then ask for the board. What changes within half a second is told together. With
+    `Last-Event-ID` it goes on where it was interrupted; where that is not known any more, and for
+    whoever begins, the first event is `reset`.
+    """
+    unit = await service.unit_of(read, reader, org_unit_id)
+    watched = await stream.watch(request.app.state.changes, unit.path, last_event_id)
+    return EventStream(
+        stream.events(watched, good_until),
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )

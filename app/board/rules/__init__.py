@@ -1,0 +1,1 @@
+"""What the board says of people and visits, and when it warns."""

@@ -1,0 +1,1 @@
+"""What the board puts together, and how it tells of changes."""
