@@ -13,6 +13,7 @@ from rich.console import Console
 
 from app.core.cluster import ClusterFailed, PostgresMissing
 from benchmarks import (
+    board,
     day,
     growth,
     intake,
@@ -37,6 +38,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "maps": (maps.measure, maps.FULL, maps.QUICK),
     "growth": (growth.measure, growth.FULL, growth.QUICK),
     "slots": (slots.measure, slots.FULL, slots.QUICK),
+    "board": (board.measure, board.FULL, board.QUICK),
 }
 
 

@@ -193,12 +193,12 @@ _UNPLACED = f"""
 _MARK = f"""
     WITH mine AS MATERIALIZED (
         SELECT o.id, o.version, o.holder_id FROM work_order o
-        WHERE {_UNITS} AND {_OF_THE_DAY} AND {_ASKED}
+        WHERE {_UNITS} AND {_OF_THE_DAY}
         UNION ALL
         SELECT o.id, o.version, o.holder_id FROM work_order o
-        WHERE {_UNITS} AND {_DONE} AND {_ASKED} AND o.holder_id IS NOT NULL
+        WHERE {_UNITS} AND {_DONE} AND o.holder_id IS NOT NULL
     ), people AS MATERIALIZED (
-        SELECT id FROM ({_PEOPLE}) AS here WHERE %(all)s OR id = ANY(%(technicians)s)
+        SELECT id FROM ({_PEOPLE}) AS here
         UNION SELECT holder_id FROM mine
     ), others AS (
         SELECT o.id, o.version FROM people JOIN work_order o ON o.holder_id = people.id
@@ -222,7 +222,7 @@ _MARK = f"""
             FROM people JOIN shift s ON s.technician_id = people.id
                 AND s.weekday = extract(isodow FROM %(day)s::date) - 1
         UNION ALL SELECT 7, uuid_hash_extended(o.id, o.version) FROM work_order o
-            WHERE %(queue)s AND {_UNITS} AND {_WAITS}
+            WHERE {_UNITS} AND {_WAITS}
     )
     SELECT string_agg(part || ':' || count || ':' || sum, ' ' ORDER BY part)
     FROM (SELECT part, count(*), sum(hash) FROM parts GROUP BY part) AS added
@@ -251,10 +251,9 @@ class Waiting(NamedTuple):
     version: int
 
 
-async def mark(driver: Driver, asked: Asked, *, queue: bool) -> str:
-    """Read a mark that changes with whatever a board shows; `queue` says that it shows the orders
-    nobody has. It costs a fraction of reading them."""
-    cursor = await driver.execute(_MARK, asked.given() | {"queue": queue})
+async def mark(driver: Driver, asked: Asked) -> str:
+    """Read a mark that changes with whatever a whole board shows; it costs a fraction of that."""
+    cursor = await driver.execute(_MARK, asked.given())
     [(found,)] = await cursor.fetchall()
     return found or ""
 

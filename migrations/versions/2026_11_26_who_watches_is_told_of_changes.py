@@ -1,13 +1,13 @@
 """Whoever watches is told which orders and whose days have changed; a unit's day is found at once.
 
-Revision: 0016, after 0013
+Revision: 0016, after 0015
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0016"
-down_revision: str | None = "0013"
+down_revision: str | None = "0015"
 branch_labels: str | None = None
 depends_on: str | None = None
 

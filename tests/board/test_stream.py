@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 import httpx
@@ -41,7 +42,7 @@ class Event:
 
     name: str
     id: str
-    data: dict
+    data: dict[str, Any]
 
     @classmethod
     def read(cls, block: str) -> "Event":
@@ -89,18 +90,13 @@ class Listener:
 async def server(real_app):
     """The application on a real server; its address."""
     port = free_port()
-    config = uvicorn.Config(
-        real_app,
-        port=port,
-        lifespan="off",
-        http="h11",
-        log_config=None,
-        timeout_graceful_shutdown=1,
+    running = uvicorn.Server(
+        uvicorn.Config(real_app, port=port, lifespan="off", http="h11", log_config=None)
     )
-    running = uvicorn.Server(config)
     task = asyncio.create_task(running._serve())
-    while not running.started:
-        await asyncio.sleep(0.01)
+    patient = httpx.AsyncHTTPTransport(retries=20)
+    async with httpx.AsyncClient(transport=patient, timeout=PATIENCE) as client:
+        await client.get(f"http://127.0.0.1:{port}/healthz")
     yield f"http://127.0.0.1:{port}"
     real_app.state.changes.stop()
     running.should_exit = True
@@ -142,7 +138,7 @@ def order_for(real_database, clock):
     """Commit an order that somebody holds, or nobody does."""
 
     async def order_for(unit, technician=None, **fields):
-        given = {"state": State.UNPLACED, "unplaced_reason": UnplacedReason.NO_GRID}
+        given: dict[str, Any] = {"state": State.UNPLACED, "unplaced_reason": UnplacedReason.NO_GRID}
         if technician is not None:
             given = {
                 "state": State.ASSIGNED,

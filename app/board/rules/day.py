@@ -14,7 +14,6 @@ from app.board.rules.words import Doing, Risk, Works
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.routes import (
     NEVER,
-    Break,
     Drive,
     Frame,
     Stop,
@@ -198,7 +197,7 @@ def slacks_of(drive: Drive, frame: Frame) -> list[int]:
     lifetime means that nothing bounds it.
     """
     slacks: list[int] = []
-    left = max(frame.ends - drive.home, 0) if drive.home <= frame.ends else NEVER
+    left = _evening(drive, frame) if drive.home <= frame.ends else NEVER
     for timed in reversed(drive.visits):
         own = min(timed.stop.closes - timed.begin, timed.stop.due - timed.end)
         slack = 0 if own < 0 else min(own, left)
@@ -334,9 +333,14 @@ def _breaks(drive: Drive, frame: Frame) -> list[tuple[int, int]]:
     ]
 
 
+def _evening(drive: Drive, frame: Frame) -> int:
+    """Seconds of the shift that are left after the way home, but for breaks not had by then."""
+    since = max(drive.home, frame.begins) if drive.visits else frame.begins
+    ahead = frame.breaks[len(drive.breaks) :]
+    return max(0, frame.ends - since - sum(pause.length for pause in ahead))
+
+
 def _free(drive: Drive, frame: Frame) -> int:
     """Add up the seconds until the end of the shift that no visit, way or break takes."""
     idle = sum(timed.wait for timed in drive.visits if not timed.stop.under_way)
-    left = frame.ends - max(drive.home if drive.visits else frame.begins, frame.begins)
-    ahead: Sequence[Break] = frame.breaks[len(drive.breaks) :]
-    return max(0, left - sum(pause.length for pause in ahead)) + idle
+    return _evening(drive, frame) + idle

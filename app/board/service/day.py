@@ -101,14 +101,21 @@ async def scope_of(
 
 
 async def mark_of(driver: Driver, scope: Scope) -> str:
-    """Return a mark of what the board would say: the same as long as nothing of it changes."""
+    """Return a mark of what a whole board says: the same as long as nothing of it changes."""
     travel = scope.travel
     known = (
-        (scope.unit.id, scope.asked.day, scope.asked.technicians, scope.people, scope.queue),
+        (scope.unit.id, scope.asked.day, scope.queue),
         (scope.at, scope.thresholds, scope.most_people, scope.most_unplaced),
-        (travel.detour, travel.least, travel.unknown, travel.speeds, len(travel.learned)),
+        (
+            travel.detour,
+            travel.least,
+            travel.unknown,
+            travel.speeds,
+            travel.ratios,
+            len(travel.learned),
+        ),
     )
-    return f"{known}{await queries.mark(driver, scope.asked, queue=scope.queue)}"
+    return f"{known}{await queries.mark(driver, scope.asked)}"
 
 
 async def board_of(driver: Driver, scope: Scope) -> Board:
