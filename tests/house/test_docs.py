@@ -18,6 +18,7 @@ import typer.main
 from jsonschema import Draft202012Validator
 
 import app.problems
+from app.board.rules.words import Doing, Risk, Works
 from app.catalog.rules import OnSite
 from app.cli import cli
 from app.core.files import CsvFile
@@ -278,6 +279,9 @@ def test_the_table_of_dials_equals_the_code():
                 *WarningKind,
                 *Cause,
                 *Fault,
+                *Doing,
+                *Risk,
+                *Works,
             ],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
