@@ -283,6 +283,14 @@ def is_top(org_path: str) -> bool:
     return org_path.count(".") == 1
 
 
+def district_of(org_path: str) -> str:
+    """Give the path of the district that an org unit belongs to: `gd.sz.ns.b01.` to `gd.sz.ns.`.
+
+    A unit above the districts stands for itself.
+    """
+    return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
+
+
 # --- lock-out ---------------------------------------------------------------------------------
 
 ACCOUNT_FREE_TRIES = Parameter(

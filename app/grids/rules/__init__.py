@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
+from app.auth.rules import district_of as district_of
 from app.core.geo import Floats
 from app.core.i18n import Words
 from app.core.parameters import Parameter, Parameters
@@ -199,14 +200,6 @@ class Where(NamedTuple):
     standard_address: str | None
     locality: str | None
     building: str | None
-
-
-def district_of(org_path: str) -> str:
-    """Give the path of the district that an org unit belongs to: `gd.sz.ns.b01.` to `gd.sz.ns.`.
-
-    A unit above the districts stands for itself.
-    """
-    return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
 
 
 def unspaced(words: str | None) -> str:
