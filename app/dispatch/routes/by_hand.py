@@ -1,5 +1,6 @@
-"""Doorways of what a supervisor does by hand: orders given and pinned."""
+"""Doorways of what a supervisor does by hand: orders given and pinned, days put into an order."""
 
+from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -8,11 +9,13 @@ from pydantic import StringConstraints
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
-from app.core.db import Tx
+from app.core.db import Read, Tx
 from app.core.http import Now
 from app.dispatch.schemas.decisions import AssignIn, PinIn, PinOut
 from app.dispatch.schemas.intake import PlacedOut
-from app.dispatch.service import by_hand, pins
+from app.dispatch.schemas.routes import RouteIn, RouteOut
+from app.dispatch.service import by_hand, pins, routes_by_hand
+from app.dispatch.service.routes_by_hand import DayOfRoute
 from app.workorders import queries as workorders
 
 router = APIRouter(prefix="/v1", tags=["dispatch"])
@@ -54,3 +57,42 @@ async def unpin(
 ) -> None:
     """Release an order's pin; it stays with its holder. Doing it again changes nothing."""
     await pins.unpin(tx, order_id, dispatcher, reason=reason, now=now)
+
+
+LocalDay = Annotated[date, Query(description="A local day of the technician's org unit.")]
+
+
+@router.get("/technicians/{technician_id}/route", operation_id="technicians_route")
+async def route(
+    technician_id: UUID, day: LocalDay, dispatcher: Dispatcher, read: Read, now: Now
+) -> RouteOut:
+    """Read a technician's day in its order, with the times at which it goes from now on."""
+    found = await routes_by_hand.route(read, technician_id, day, dispatcher, now=now)
+    return _shown(found)
+
+
+@router.put("/technicians/{technician_id}/route", operation_id="technicians_set_route")
+async def set_route(
+    technician_id: UUID,
+    day: LocalDay,
+    body: RouteIn,
+    dispatcher: Dispatcher,
+    tx: Tx,
+    now: Now,
+) -> RouteOut:
+    """Put a technician's day into an order, as the phone shows it; what is begun stays first."""
+    found = await routes_by_hand.set_route(
+        tx, technician_id, day, dispatcher, now=now, **body.model_dump()
+    )
+    return _shown(found)
+
+
+def _shown(found: DayOfRoute) -> RouteOut:
+    return RouteOut.of(
+        found.technician_id,
+        found.day,
+        found.stops,
+        found.drive,
+        seen=found.seen,
+        written=found.written,
+    )

@@ -16,6 +16,7 @@ from app.dispatch.queries import lending as queries
 from app.dispatch.schemas.loans import (
     MOST_HELD,
     HelperOut,
+    HelperSkillOut,
     HelpersOut,
     LentOut,
     LoanIn,
@@ -25,7 +26,6 @@ from app.dispatch.schemas.loans import (
 from app.dispatch.service import lending
 from app.technicians import loans
 from app.technicians.lending import LoanState
-from app.technicians.schemas import SkillOut
 from app.workorders.queries import org_units
 
 router = APIRouter(prefix="/v1/loans", tags=["technicians"])
@@ -56,7 +56,9 @@ async def candidates(
                 name=one.person.name,
                 org_unit_id=one.person.org_unit_id,
                 org_unit_code=one.person.org_unit_code,
-                skills=[SkillOut(skill=name, level=level) for name, level in one.skills.items()],
+                skills=[
+                    HelperSkillOut(skill=name, level=level) for name, level in one.skills.items()
+                ],
                 free_minutes=one.free,
                 usable_minutes=one.usable,
                 orders=one.orders,

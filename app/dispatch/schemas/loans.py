@@ -9,10 +9,16 @@ from pydantic import Field, StringConstraints
 
 from app.core.http import Answer, Input
 from app.technicians.lending import LoanState, state_of
-from app.technicians.schemas import SkillOut
 from app.workorders.rules import State
 
 MOST_HELD = 500
+
+
+class HelperSkillOut(Answer):
+    """A skill, and how well it is mastered."""
+
+    skill: str = Field(max_length=64)
+    level: int = Field(ge=1, le=5, description="1 can, 5 teaches.")
 
 
 class HelperOut(Answer):
@@ -23,7 +29,7 @@ class HelperOut(Answer):
     name: str = Field(max_length=200)
     org_unit_id: UUID
     org_unit_code: str = Field(max_length=64)
-    skills: list[SkillOut] = Field(max_length=100)
+    skills: list[HelperSkillOut] = Field(max_length=100)
     free_minutes: int = Field(ge=0, le=1440, description="Of that day, not promised to anything.")
     usable_minutes: int = Field(
         ge=0, le=1440, description="Of these, what the way there from home and back leaves."

@@ -103,7 +103,7 @@ async def ground_of(
     """Read the people and days that some rows concern."""
     named = [(wish, orders[wish.order_id]) for wish in wishes if wish.order_id in orders]
     ids = {order.holder_id for _, order in named} | {wish.technician_id for wish, _ in named}
-    people = await _people(session, {one for one in ids if one is not None}, caller, now)
+    people = await people_of_days(session, {one for one in ids if one is not None}, caller, now)
     raw: set[DayOf] = set()
     for wish, order in named:
         technician_id, day = target(wish, order, people)
@@ -118,7 +118,7 @@ async def ground_of(
     return Ground(
         orders=orders,
         people=people,
-        days=await _standing(session, days, people, now),
+        days=await standing_days(session, days, people, now),
         booked=await _booked(session, named, days, now),
     )
 
@@ -135,9 +135,10 @@ def _correct(people: Mapping[UUID, Person], held: Mapping[DayOf, Promised]) -> N
         diary.days.clear()
 
 
-async def _people(
+async def people_of_days(
     session: AsyncSession, ids: Collection[UUID], caller: Caller, now: datetime
 ) -> dict[UUID, Person]:
+    """Read the diaries of people, and whether they are the caller's or lent to them or others."""
     if not ids:
         return {}
     until = now + timedelta(days=FARTHEST_DAYS + 2)
@@ -161,9 +162,10 @@ async def _people(
     return people
 
 
-async def _standing(
+async def standing_days(
     session: AsyncSession, days: Collection[DayOf], people: Mapping[UUID, Person], now: datetime
 ) -> dict[DayOf, Standing]:
+    """Read what people's local days hold, and what they have to fit into."""
     if not days:
         return {}
     numbers = await parameters_in_force(session)
