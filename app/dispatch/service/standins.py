@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import exists, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
@@ -11,7 +11,7 @@ from app.auth.rules import Caller
 from app.core import jobs
 from app.core.errors import NotFound
 from app.dispatch import queries
-from app.dispatch.models import SharedPoint
+from app.dispatch.models import DispatchPin, SharedPoint
 from app.dispatch.queries import at_points
 from app.dispatch.rules import PointKey
 from app.technicians.availability import DayOf, Promised
@@ -104,12 +104,14 @@ async def look_out(
 
 
 async def _not_begun_at(tx: AsyncSession, points: Collection[PointKey]) -> Sequence[WorkOrder]:
-    """Lock every order at these points that can still be taken back, wherever it stands."""
+    """Lock every order at these points that can still be taken back and that nobody has pinned."""
     return await workorders.all_for_change(
         tx,
         workorders.OPEN,
         WorkOrder.state.in_([state for state, step in MOVES if step is Step.UNPLACE]),
         WorkOrder.unplaced_reason.is_distinct_from(UnplacedReason.SHARED_POINT),
+        # Whoever gave an order by hand knew where to send somebody.
+        ~exists().where(DispatchPin.work_order_id == WorkOrder.id),
         at_points(points),
     )
 
