@@ -144,9 +144,18 @@ def database_url(databases: Databases) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(database_url: str, tmp_path: Path) -> Settings:
+def unused_database_url(databases: Databases) -> Iterator[str]:
+    """The address of a database that no other test has used or will use."""
+    with databases.clone() as url:
+        yield url
+
+
+@pytest.fixture
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings for a test application."""
-    return Settings(database_url=database_url, signing_keys=tmp_path / "keys", log_level="WARNING")
+    unused = request.node.get_closest_marker("unused_database") is not None
+    url = request.getfixturevalue("unused_database_url" if unused else "database_url")
+    return Settings(database_url=url, signing_keys=tmp_path / "keys", log_level="WARNING")
 
 
 @pytest.fixture

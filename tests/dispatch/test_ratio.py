@@ -180,6 +180,7 @@ async def test_two_at_once_do_not_take_more_than_the_share(real_app, real_http, 
         assert await availability.promised(read, primary.id, TODAY) == Promised(60, 1)
 
 
+@pytest.mark.unused_database
 async def test_a_share_is_found_by_indexes_however_long_the_history_is(tx, land):
     """Years of closed orders beside the few that somebody still has to do."""
     await tx.execute(

@@ -184,6 +184,7 @@ async def test_a_move_of_five_centimetres_is_a_change(export, import_layer):
         assert report[found] == ["A1"]
 
 
+@pytest.mark.unused_database
 async def test_the_hot_statements_use_the_index_of_a_grids_boundaries(tx):
     await tx.execute(text("SET LOCAL enable_seqscan = off"))
     given = {"path": "gd.", "at": "2026-03-02T00:00:00Z", "after": "", "size": 200}

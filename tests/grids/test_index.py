@@ -317,6 +317,7 @@ async def test_who_changes_the_map_waits_for_those_who_locate_for_keeps(
 _IN_FORCE = text("SELECT count(*) FROM grid_boundary WHERE valid_to IS NULL AND grid_id = :id")
 
 
+@pytest.mark.unused_database
 async def test_a_part_of_the_map_is_read_along_its_index(tx, branch):
     for n in range(50):
         await make_grid(tx, org_unit=branch, lon=100 + n / 10)

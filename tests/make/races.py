@@ -12,7 +12,7 @@ _WAITING = text(
 )
 
 
-async def until_waiting(database: Database, *, number: int = 1, seconds: float = 10) -> None:
+async def until_waiting(database: Database, *, number: int = 1, seconds: float = 60) -> None:
     """Return when so many connections to the database wait for a lock that another one holds."""
     give_up = asyncio.get_running_loop().time() + seconds
     async with database.read() as session:

@@ -300,9 +300,12 @@ async def test_the_description_of_a_layer_is_true(http, tile, supervisor, cells,
 # --- what it costs --------------------------------------------------------------------------------
 
 
-async def test_a_tile_is_three_statements_along_the_index(tile, tx, database, branch, clock):
+@pytest.mark.unused_database
+async def test_a_tile_is_three_statements_along_the_index(
+    tile, tx, database, settings, branch, clock
+):
     await draw_cells(tx, branch, clock.now(), side=20, pieces=1)
-    # All that the statement reads: what another test left of the statistics would decide the plan.
+    await draw_shapes(Worker(settings, clock, database))  # so many are not drawn at once
     await tx.execute(
         text("ANALYZE grid_tile_shape, grid, org_unit, grid_contract, grid_membership, technician")
     )

@@ -360,6 +360,7 @@ async def test_a_page_is_two_statements(http, supervisor, database, cells):
         assert len(statements) == 2
 
 
+@pytest.mark.unused_database
 async def test_a_box_is_searched_along_the_index(tx, branch, clock):
     await draw_cells(tx, branch, clock.now(), side=20, pieces=1)
     await tx.execute(text("ANALYZE grid_boundary, grid"))

@@ -266,6 +266,7 @@ async def test_unchanged_it_is_not_sent_again_and_one_statement_is_enough(
     assert statements == []
 
 
+@pytest.mark.unused_database
 async def test_orders_are_found_along_indexes_beside_years_of_closed_ones(tx, order, branch, clock):
     technician = await make_technician(tx, org_unit=branch)
     await order(State.COMPLETED, planned_day=TODAY, holder_id=technician.id)

@@ -228,6 +228,7 @@ async def test_bostons_precincts(tx, boston, http, supervisor, branch):
 # --- along an index -------------------------------------------------------------------------------
 
 
+@pytest.mark.unused_database
 async def test_customers_are_counted_along_an_index(tx, town):
     """Whatever the planner thinks of a small table: the index alone is enough to count."""
     await tx.execute(text("SET LOCAL enable_seqscan = off"))

@@ -291,6 +291,7 @@ async def test_where_lists_and_polygons_disagree_is_told_by_grid_and_by_building
 # --- what it costs --------------------------------------------------------------------------------
 
 
+@pytest.mark.unused_database
 async def test_what_names_addresses_is_found_along_their_indexes(tx, branch, there):
     customer = await make_customer(tx, org_unit=branch)
     await tx.execute(
@@ -311,6 +312,7 @@ async def test_what_names_addresses_is_found_along_their_indexes(tx, branch, the
     assert await queries.addresses_named(tx, lines, district=branch.path) == 10 + 11
 
 
+@pytest.mark.unused_database
 async def test_disagreements_are_found_along_the_index_of_them(tx, branch, here, there):
     customer = await make_customer(tx, org_unit=branch)
     await tx.execute(

@@ -17,7 +17,7 @@ from app.grids import boundaries
 from app.grids.models import Grid, GridBoundary
 from app.territory.command import relocate
 from app.territory.models import AddressGrid
-from app.territory.service.relocation import Relocation
+from app.territory.service.relocation import LANES, Relocation
 from tests.make.auth import bearer, caller_for
 from tests.make.dispatch import order
 from tests.make.grids import SINCE
@@ -194,13 +194,31 @@ async def left(database) -> int:
         )
 
 
-async def until(database, fits) -> int:
-    """Return how many are left as soon as the number fits."""
+async def until_done(database) -> None:
+    """Return as soon as nothing is left."""
     give_up = asyncio.get_running_loop().time() + PATIENCE_SECONDS
-    while not fits(number := await left(database)):
+    while number := await left(database):
         assert asyncio.get_running_loop().time() < give_up, number
-        await asyncio.sleep(0.01)
-    return number
+        await asyncio.sleep(0.05)
+
+
+# The later half, by id, of the addresses of one grid: whoever follows the map in the order of ids
+# comes to a stop there, in the middle of its work.
+_HOLD = text(
+    """
+    SELECT service_address_id FROM address_grid WHERE service_address_id IN (
+        SELECT service_address_id FROM address_grid WHERE grid_id = :grid
+        ORDER BY service_address_id OFFSET 100)
+    FOR UPDATE
+    """
+)
+# Starting a worker may take a busy machine longer than a transaction may be idle.
+_PATIENTLY = text("SET LOCAL idle_in_transaction_session_timeout = 0")
+# A server finds out by itself that a client is dead, but only after the wait that it is in.
+_END_WHO_WAITS = text(
+    "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 async def test_what_a_killed_worker_leaves_another_one_finishes(crowded, real_database, tmp_path):
@@ -215,14 +233,16 @@ async def test_what_a_killed_worker_leaves_another_one_finishes(crowded, real_da
         for name in ("first", "second")
     ]
     try:
-        await asyncio.to_thread(first.start)
-        await until(
-            real_database, lambda number: 1 < number < made["told"]["addresses"]["affected"]
-        )
-        await asyncio.to_thread(first.kill)
-        assert await left(real_database) > 1, "it was too quick to be killed in the middle"
+        async with real_database.begin() as tx:
+            await tx.execute(_PATIENTLY)
+            await tx.execute(_HOLD, {"grid": crowded.a.id})
+            await asyncio.to_thread(first.start)
+            await until_waiting(real_database, number=LANES)
+            await asyncio.to_thread(first.kill)
+            await tx.execute(_END_WHO_WAITS)
+        assert 1 < await left(real_database) < made["told"]["addresses"]["affected"]
         await asyncio.to_thread(second.start)
-        await until(real_database, lambda number: number == 0)
+        await until_done(real_database)
     finally:
         await asyncio.to_thread(first.kill)
         await asyncio.to_thread(second.kill)
@@ -259,15 +279,20 @@ async def test_redrawing_while_addresses_follow_loses_nobody(crowded, real_datab
     )
     relocation = Relocation(real_database, SystemClock(), "test")
     await relocation.follow(UUID(first["id"]))
-    running = asyncio.create_task(relocation.run())
-    total = first["told"]["addresses"]["affected"]
-    await until(real_database, lambda number: 1 < number < total)
     area = square(EAST - 0.002, EAST)
     async with real_database.read() as read:
         a2 = (await read.scalars(select(Grid.id).where(Grid.code == "A2"))).one()
     body = command("move_border", crowded.a, neighbour=seen(crowded.b), area=area)
     body["grid"] = {"id": str(a2), "version": 1}
-    second = await crowded.supervisor.make(body)
+    async with real_database.begin() as tx:
+        await tx.execute(_PATIENTLY)
+        await tx.execute(_HOLD, {"grid": crowded.a.id})
+        running = asyncio.create_task(relocation.run())
+        await until_waiting(real_database, number=LANES)
+        assert 1 < await left(real_database) < first["told"]["addresses"]["affected"]
+        redrawing = asyncio.create_task(crowded.supervisor.make(body))
+        await until_waiting(real_database, number=LANES + 1)
+    second = await redrawing
     await running
     await relocation.follow(UUID(second["id"]))
     await relocation.run()

@@ -253,6 +253,7 @@ async def plan_of(tx, statement, **given):
     return "\n".join(row[0] for row in rows)
 
 
+@pytest.mark.unused_database
 async def test_what_a_change_concerns_is_found_along_indexes(land, clock):
     change = await shift(land, clock)
     plan = await plan_of(land.tx, queries._QUEUE, change_id=change.id, near_m=15.0)
@@ -266,6 +267,7 @@ async def test_what_a_change_concerns_is_found_along_indexes(land, clock):
     assert "Seq Scan on service_address" not in plan
 
 
+@pytest.mark.unused_database
 async def test_a_batch_is_taken_along_the_keys(land):
     for statement in (queries._TAKE_POINTS, queries._TAKE_ALL):
         plan = await plan_of(land.tx, statement, after=relocation.FIRST, size=20_000)
@@ -273,6 +275,7 @@ async def test_a_batch_is_taken_along_the_keys(land):
         assert "Seq Scan" not in plan
 
 
+@pytest.mark.unused_database
 async def test_the_addresses_around_shapes_are_found_along_the_index(land):
     given = {"wkbs": [shapely.to_wkb(shapely.box(0, 0, 1, 1))], "grid_ids": [], "near_m": 15.0}
     plan = await plan_of(land.tx, queries._AROUND, **given)

@@ -292,6 +292,7 @@ MANY = text(
 )
 
 
+@pytest.mark.unused_database
 async def test_a_poll_reads_no_history(tx, app, http, phone, clock, branch):
     """With years of closed orders behind and many open ones around, only the day's are read."""
     await make_assigned_order(tx, phone.technician, now=clock.now())
