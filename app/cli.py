@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -357,6 +358,39 @@ def import_orders(
         token=token,
         refused_file=refused,
     )
+
+
+@cli.command("plan")
+def plan_day(
+    org_unit: Annotated[str, typer.Argument(help="The code of the org unit.")] = "",
+    day: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="A local day; tomorrow without.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, max=600, help="Processor time of the search.")
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option(min=1, help="Or steps: the same plan on any machine.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
+    publish: Annotated[bool, typer.Option("--publish", help="Let it be the day's plan.")] = False,
+    again: Annotated[
+        str | None,
+        typer.Option(help="The id of a plan: make it again from its inputs, and compare."),
+    ] = None,
+) -> None:
+    """Plan a day of an org unit, with a bar, and print what it comes to; it is a draft."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.planning import command
+
+    if again is not None:
+        raise typer.Exit(0 if command.again(Settings(), UUID(again)) else 1)
+    if not org_unit:
+        raise typer.BadParameter("say the org unit")
+    options = command.Options(
+        org_unit, day.date() if day else None, seconds, iterations, seed, publish
+    )
+    command.plan(Settings(), options)
 
 
 class Kind(StrEnum):

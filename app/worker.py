@@ -34,6 +34,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "map.changed": [territory.map_changed],
     "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
+    "plan.asked": [planning.make_plan],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.

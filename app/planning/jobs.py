@@ -1,8 +1,16 @@
 """What planning does after a commit, and from time to time."""
 
+from uuid import UUID
+
 from app.auth import audit
 from app.core.jobs import Worker
 from app.planning.service import tally
+from app.planning.service.making import make
+
+
+async def make_plan(worker: Worker, plan_id: str) -> None:
+    """Make a plan; when its worker dies another one makes it again, from the same inputs."""
+    await make(worker.database, worker.clock, UUID(plan_id))
 
 
 async def add_up(worker: Worker) -> None:

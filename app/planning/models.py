@@ -8,8 +8,9 @@ from sqlalchemy import ForeignKey, Index, Integer, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.planning.rules import EventKind, PlanKind, PlanState
-from app.workorders.rules import UnplacedReason
+from app.grids.rules.asking import Kind
+from app.planning.rules import EventKind, LeftReason, PlanKind, PlanState
+from app.workorders.rules import State, UnplacedReason
 
 
 class DayPlan(Row, Base):
@@ -56,7 +57,8 @@ class DayPlan(Row, Base):
 
 
 class PlanRoute(Base):
-    """A technician's day in a plan. Moments are UTC, `travel`, `work` and `wait` seconds.
+    """A technician's day in a plan. Moments are UTC, `travel`, `work`, `wait` and `overtime` (after
+    the shift's end) seconds, `metres` the straight lines times the detour.
 
     `org_unit_id` is the unit in which they were planned, which is not their own on a loan.
     """
@@ -71,9 +73,12 @@ class PlanRoute(Base):
     leaves_at: Mapped[datetime]
     home_at: Mapped[datetime]
     lunch_at: Mapped[datetime | None]
+    visits: Mapped[int]
     travel: Mapped[int]
+    metres: Mapped[int]
     work: Mapped[int]
     wait: Mapped[int]
+    overtime: Mapped[int]
 
 
 class PlanVisit(Base):
@@ -94,6 +99,8 @@ class PlanVisit(Base):
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
     technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     before_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    before_day: Mapped[date | None]
+    before_state: Mapped[State] = mapped_column(text_enum(State))
     before_begins_at: Mapped[datetime | None]
     before_late: Mapped[int | None]
     place: Mapped[int | None]
@@ -104,9 +111,11 @@ class PlanVisit(Base):
     wait: Mapped[int | None]
     late: Mapped[int | None]
     slack: Mapped[int | None]
+    belongs: Mapped[Kind | None] = mapped_column(text_enum(Kind))
     frozen: Mapped[bool] = mapped_column(server_default=text("false"))
     pinned: Mapped[bool] = mapped_column(server_default=text("false"))
     unplaced_reason: Mapped[UnplacedReason | None] = mapped_column(text_enum(UnplacedReason))
+    left_reason: Mapped[LeftReason | None] = mapped_column(text_enum(LeftReason))
 
 
 class PlanEvent(Row, Base):

@@ -111,6 +111,8 @@ from app.dispatch.rules.windows import Booked, kept_together, reachable
 from app.dispatch.rules.words import (
     BY_HAND,
     BY_HAND_WORDS,
+    BY_PLAN,
+    BY_PLAN_WORDS,
     KIND_WORDS,
     REASON_WORDS,
     reason_words,
@@ -121,6 +123,8 @@ __all__ = [
     "ACTIVATION_MINUTES",
     "BY_HAND",
     "BY_HAND_WORDS",
+    "BY_PLAN",
+    "BY_PLAN_WORDS",
     "CAUSE_WORDS",
     "CLOSE_MINUTES",
     "FAULT_OF",

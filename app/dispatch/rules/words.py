@@ -34,12 +34,16 @@ KIND_WORDS: dict[Kind, Words] = {
 
 BY_HAND = "by_hand"
 BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
+BY_PLAN = "by_plan"
+BY_PLAN_WORDS = Words(zh="按日计划指派", en="given by the plan of the day")
 
 
 def reason_words(reason: str) -> Words:
     """Say a decision's reason: how the chosen one belongs to the grid, or why there is none."""
     if reason == BY_HAND:
         return BY_HAND_WORDS
+    if reason == BY_PLAN:
+        return BY_PLAN_WORDS
     if reason in set(UnplacedReason):
         return UNPLACED_WORDS[UnplacedReason(reason)]
     return KIND_WORDS[Kind(reason)]

@@ -17,17 +17,20 @@ _stop: Event | None = None
 
 def solve_districts(
     problems: Sequence[Problem],
-    cpu_seconds: float,
+    cpu_seconds: float | None = None,
     *,
+    iterations: int | None = None,
     seed: int = 0,
     warm: Sequence[Plan] | None = None,
     workers: int = 2,
     stop: Callable[[], bool] = lambda: False,
     on_done: Callable[[int, Found], None] = lambda _district, _found: None,
 ) -> list[Found]:
-    """Plan districts that share nobody and nothing, in so much processor time altogether.
+    """Plan districts that share nobody and nothing, in so much processor time altogether, or so
+    many iterations.
 
-    Each gets the share of its visits. The result has their order; `on_done` is told of each when
+    Each gets the share of its visits; counted in iterations the result is the same on any machine.
+    The result has their order; `on_done` is told of each when
     it is done. When `stop` says so, those under way give the best they have, and the rest their
     warm plan or a first one. Processes are begun afresh (spawned), so that nothing of the caller's
     connections and threads is in them.
@@ -40,7 +43,11 @@ def solve_districts(
         waiting: dict[Future[Found], int] = {}
         # The largest first, so that none is begun when the others are done.
         for district in sorted(range(len(problems)), key=lambda i: -problems[i].n):
-            budget = Budget(seconds=cpu_seconds * problems[district].n / visits)
+            share = problems[district].n / visits
+            budget = Budget(
+                iterations=None if iterations is None else int(iterations * share),
+                seconds=None if cpu_seconds is None else cpu_seconds * share,
+            )
             begin_with = warm[district] if warm else None
             task = pool.submit(_solve, problems[district], budget, seed + district, begin_with)
             waiting[task] = district

@@ -1,10 +1,12 @@
-"""Doorways of planning: how well times were kept, and who had how much."""
+"""Doorways of planning: plans of days, how well times were kept, and who had how much."""
 
 from fastapi import APIRouter
 
 from app.planning.routes.accuracy import router as accuracy
 from app.planning.routes.fairness import router as fairness
+from app.planning.routes.plans import router as plans
 
 router = APIRouter(prefix="/v1", tags=["planning"])
+router.include_router(plans)
 router.include_router(accuracy)
 router.include_router(fairness)

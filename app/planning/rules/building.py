@@ -55,7 +55,7 @@ def build(asked: Asked) -> District:
     day_begins = min((person.frame.begins - asked.origin for person in people), default=0)
     lunches = [lunch_of(person, asked.origin) for person in people]
     grids, owner_class = ownership(asked, wanted, seat)
-    has, needs = skills(people, wanted)
+    has, needs, skill_bits = skills(people, wanted)
     columns = [_visit(one, asked, seat, day_begins) for one in wanted]
     blocks = blocks_of(asked, seat, lunches, homes, places)
     travel = asked.travel.matrix(places.rows)
@@ -121,6 +121,7 @@ def build(asked: Asked) -> District:
         ).reshape(-1, 2),
         detour=asked.travel.detour,
         shift_ends=tuple(person.frame.ends - asked.origin for person in people),
+        skill_bits=skill_bits,
         absent=asked.absent,
     )
 

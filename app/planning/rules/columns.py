@@ -198,11 +198,11 @@ def _class_of(member: Membership) -> int:
     return BACKUP_CLASS if member.rank <= 1 else ELSEWHERE + min(member.rank, BACKUPS) - 1
 
 
-def skills(people: Sequence[Person], wanted: Sequence[Wanted]) -> tuple[list[int], list[int]]:
-    """Skills as bits: what everybody has, what each visit needs. Raises TooManySkills.
+def skills(people: Sequence[Person], wanted: Sequence[Wanted]) -> tuple[list[int], list[int], int]:
+    """Skills as bits: what everybody has, what each visit needs, how many bits are skills.
 
     Who has declined an order lacks a skill that everybody else has. Where there are not bits
-    enough for all who have declined something, the first ones count.
+    enough for all who have declined something, the first ones count. Raises TooManySkills.
     """
     names = sorted({skill for one in wanted for skill in one.skills})
     if len(names) > BITS:
@@ -227,4 +227,4 @@ def skills(people: Sequence[Person], wanted: Sequence[Wanted]) -> tuple[list[int
         )
         for one in wanted
     ]
-    return has, needs
+    return has, needs, len(names)

@@ -8,7 +8,7 @@ import io
 import json
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -59,6 +59,8 @@ class District:
     people are not at work or promised to somebody else (leave, slots that are held). `current` is
     what is in force: everybody's visits in the order of the day, whether it holds or not. `day` is
     local; `points` are longitude and latitude of the problem's places, NaN where none is known.
+    `warm` is what the search begins with where that is another plan than what is in force. The
+    lowest `skill_bits` bits of a visit's mask are skills; the others say who has declined it.
     """
 
     org_unit_id: UUID
@@ -72,7 +74,9 @@ class District:
     points: NDArray[np.float64]
     detour: float
     shift_ends: tuple[int, ...]
-    absent: frozenset[UUID] = field(default=frozenset())
+    skill_bits: int
+    absent: frozenset[UUID] = frozenset()
+    warm: Plan | None = None
 
     @property
     def orders(self) -> int:
@@ -127,7 +131,9 @@ def _head(each: District) -> dict[str, Any]:
         "left_out": [[_written(one.fact), one.reason] for one in each.left_out],
         "detour": each.detour,
         "shift_ends": each.shift_ends,
+        "skill_bits": each.skill_bits,
         "absent": sorted(map(str, each.absent)),
+        "warm": each.warm,
     }
 
 
@@ -181,5 +187,7 @@ def _district(kept: Any, number: int, head: dict[str, Any]) -> District:
         points=kept[f"{number}.points"],
         detour=head["detour"],
         shift_ends=tuple(head["shift_ends"]),
+        skill_bits=head["skill_bits"],
         absent=frozenset(UUID(one) for one in head["absent"]),
+        warm=None if head["warm"] is None else _plan(head["warm"]),
     )

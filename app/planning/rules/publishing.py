@@ -1,0 +1,85 @@
+"""Which orders of a plan may still be given as it says, when it is published. Pure."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from app.planning.rules.plans import LeftReason
+from app.planning.rules.reasons import NOBODY_CAN
+from app.workorders.rules import CLOSED, UNDER_WAY, State, UnplacedReason
+
+
+class Planned(Protocol):
+    """What a plan says of an order, and how the order was then."""
+
+    technician_id: UUID | None
+    before_id: UUID | None
+    before_day: object
+    before_state: str
+    begins_at: datetime | None
+    ends_at: datetime | None
+    unplaced_reason: str | None
+
+
+class Now(Protocol):
+    """How an order is now."""
+
+    state: str
+    holder_id: UUID | None
+    planned_day: object
+    appointment_from: datetime | None
+    appointment_until: datetime | None
+    pinned_to: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What has happened around a plan since: who is not at work (any more), when people are on
+    leave, and who has got an appointment that the plan does not know."""
+
+    here: Collection[UUID]
+    leave: Mapping[UUID, Sequence[tuple[datetime, datetime]]]
+    booked: Collection[UUID]
+
+
+def changes(planned: Planned) -> bool:
+    """Tell whether a plan wants an order to change hands: given to somebody else, or taken from
+    its holder since nobody can do it. What has no room only stays with its holder, the last of
+    their day, for a supervisor to decide."""
+    if planned.technician_id is not None:
+        return planned.technician_id != planned.before_id
+    return (
+        planned.before_id is not None
+        and planned.unplaced_reason is not None
+        and UnplacedReason(planned.unplaced_reason) in NOBODY_CAN
+    )
+
+
+def why_left(planned: Planned, now: Now, around: Around) -> LeftReason | None:
+    """Say why an order that a plan wants to change hands is left as it is; None: it is not."""
+    state = State(now.state)
+    if state in CLOSED:
+        return LeftReason.CLOSED
+    if state in UNDER_WAY or state is State.SUSPENDED:
+        return LeftReason.UNDER_WAY
+    before = (planned.before_id, planned.before_day, State(planned.before_state))
+    if (now.holder_id, now.planned_day, state) != before:
+        return LeftReason.CHANGED
+    if now.pinned_to is not None and now.pinned_to != planned.technician_id:
+        return LeftReason.PINNED
+    who = planned.technician_id
+    if who is None or planned.begins_at is None or planned.ends_at is None:
+        return None
+    if now.appointment_from is not None and now.appointment_until is not None:
+        if not now.appointment_from <= planned.begins_at <= now.appointment_until:
+            return LeftReason.WINDOW_CHANGED
+        if who in around.booked:
+            return LeftReason.APPOINTMENTS
+    away = around.leave.get(who, ())
+    if who not in around.here or any(
+        since < planned.ends_at and planned.begins_at < until for since, until in away
+    ):
+        return LeftReason.AWAY
+    return None

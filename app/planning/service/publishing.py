@@ -1,0 +1,193 @@
+"""Publishing a plan: its orders change hands and its routes are written, all in one transaction."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.rules import Caller
+from app.core.db import new_id
+from app.dispatch.queries import windows
+from app.dispatch.rules import BY_PLAN, Candidate, Choice, Kind, Tried
+from app.dispatch.service.decisions import Decided, write_decisions
+from app.planning.models import DayPlan
+from app.planning.queries import districts
+from app.planning.queries import plans as queries
+from app.planning.queries import publishing as statements
+from app.planning.rules import LeftReason, PlanNotReady, PlanOver, PlanState
+from app.planning.rules.publishing import Around, changes, why_left
+from app.technicians import availability
+from app.technicians.availability import NOTHING, DayOf, Promised
+from app.workorders import queries as workorders
+from app.workorders import rules as orders
+from app.workorders.queries import Unit
+from app.workorders.rules import State, Step, UnplacedReason
+
+
+@dataclass(slots=True)
+class _Applied:
+    """What a plan does to orders, gathered before anything is written."""
+
+    given: dict[UUID, UUID] = field(default_factory=dict)
+    taken_back: dict[UUID, UnplacedReason] = field(default_factory=dict)
+    left: dict[UUID, LeftReason] = field(default_factory=dict)
+    minutes: dict[DayOf, Promised] = field(default_factory=dict)
+    events: list[statements.Event] = field(default_factory=list)
+    decided: list[Decided] = field(default_factory=list)
+
+    def promise(self, day: DayOf, minutes: int, number: int) -> None:
+        known = self.minutes.get(day, NOTHING)
+        self.minutes[day] = Promised(known.minutes + minutes, known.orders + number)
+
+
+async def publish(
+    tx: AsyncSession, plan_id: UUID, caller: Caller | None, *, now: datetime
+) -> DayPlan:
+    """Let a draft be the plan of its day; one that is published already is answered alike.
+
+    Orders that were changed, pinned or begun since the plan was made are left as they are, each
+    with its reason; the rest changes hands as planned. An order without a place in the plan is
+    taken from its holder only when nobody can do it at all on that day. Booked windows stay what
+    they are. Plans of the day that were published for the same org unit, or one within it, are
+    replaced.
+
+    Raises NotFound, PlanNotReady and PlanOver.
+    """
+    plan = await queries.for_change(tx, plan_id, caller)
+    if plan.state is PlanState.PUBLISHED:
+        return plan
+    if plan.state is not PlanState.DRAFT:
+        raise PlanNotReady(state=plan.state, needs=[PlanState.DRAFT])
+    unit = (await workorders.org_units(tx, ids={plan.org_unit_id})).by_id[plan.org_unit_id]
+    if plan.day < now.astimezone(unit.zone).date():
+        raise PlanOver(day=plan.day)
+    visits = await statements.visits(tx, plan_id)
+    wanted = {visit.work_order_id: visit for visit in visits if changes(visit)}
+    people = await statements.technicians(tx, plan_id)
+    locked = await statements.lock_orders(tx, wanted)
+    await availability.lock(tx, set(_days(plan, people, locked.values())))
+    around = await _around(tx, plan, unit, visits, wanted, now)
+    account_id = caller.account_id if caller else None
+    applied = _apply(plan, wanted, locked, around, account_id, now)
+    await statements.assign(tx, applied.given, day=plan.day, now=now)
+    await statements.unplace(tx, applied.taken_back, now=now)
+    await statements.write_events(tx, applied.events)
+    await availability.change(tx, applied.minutes)
+    await availability.write_routes(tx, _routes(plan, people, visits, applied.left))
+    await write_decisions(tx, applied.decided, at=now, account_id=account_id)
+    await statements.write_left(tx, plan_id, applied.left)
+    await queries.replace_published(tx, plan_id, plan.day, unit.path)
+    plan.state, plan.published_at, plan.published_by = PlanState.PUBLISHED, now, account_id
+    plan.score = {
+        **plan.score,
+        "published": {
+            "taken": len(applied.given),
+            "taken_back": len(applied.taken_back),
+            "left": len(applied.left),
+        },
+    }
+    await tx.flush()
+    return plan
+
+
+def _days(plan: DayPlan, people: Iterable[UUID], locked: Iterable[Row[Any]]) -> Iterable[DayOf]:
+    """All days that may change: everybody's, and those that orders are taken from."""
+    for technician_id in people:
+        yield technician_id, plan.day
+    for order in locked:
+        if order.holder_id is not None and order.planned_day is not None:
+            yield order.holder_id, order.planned_day
+
+
+async def _around(
+    tx: AsyncSession,
+    plan: DayPlan,
+    unit: Unit,
+    visits: Sequence[Row[Any]],
+    wanted: Mapping[UUID, Row[Any]],
+    now: datetime,
+) -> Around:
+    """Look again at those who get something: who is here, on leave, and newly booked."""
+    gaining = {one.technician_id for one in wanted.values() if one.technician_id is not None}
+    times = [one.begins_at for one in wanted.values() if one.begins_at is not None]
+    first = min(times, default=now)
+    here = await districts.people(tx, unit.path, plan.day)
+    booked = await windows(
+        tx, gaining, [plan.day], now=now, without=[one.work_order_id for one in visits]
+    )
+    return Around(
+        here=frozenset(one.technician_id for one in here),
+        leave=await statements.leave(tx, gaining, first, first + timedelta(days=2)),
+        booked=frozenset(who for (who, _), appointments in booked.items() if appointments),
+    )
+
+
+def _apply(
+    plan: DayPlan,
+    wanted: Mapping[UUID, Row[Any]],
+    locked: Mapping[UUID, Row[Any]],
+    around: Around,
+    account_id: UUID | None,
+    now: datetime,
+) -> _Applied:
+    """Decide order by order what the plan still does."""
+    applied = _Applied()
+    for order_id, planned in wanted.items():
+        order = locked[order_id]
+        why = why_left(planned, order, around)
+        if why is not None:
+            applied.left[order_id] = why
+            continue
+        if order.holder_id is not None and order.planned_day is not None:
+            applied.promise((order.holder_id, order.planned_day), -order.estimated_minutes, -1)
+        facts: dict[str, Any] = {"plan_id": str(plan.id)}
+        if planned.technician_id is not None:
+            step, reason = Step.ASSIGN, BY_PLAN
+            applied.given[order_id] = planned.technician_id
+            applied.promise((planned.technician_id, plan.day), order.estimated_minutes, 1)
+            facts |= {
+                "technician_id": str(planned.technician_id),
+                "planned_day": plan.day.isoformat(),
+            }
+            candidate = Candidate(planned.technician_id, Kind(planned.belongs), 1, 0.0)
+            choice = Choice(candidate, plan.day, None, [Tried(candidate, None)], 0)
+            applied.decided.append(Decided(order_id, order.grid_id, choice, BY_PLAN))
+        else:
+            step, unplaced = Step.UNPLACE, UnplacedReason(planned.unplaced_reason)
+            reason = unplaced.value
+            applied.taken_back[order_id] = unplaced
+            applied.decided.append(Decided(order_id, order.grid_id, None, reason))
+        came_from = State(order.state)
+        applied.events.append(
+            (
+                new_id(),
+                order_id,
+                now,
+                account_id,
+                step.value,
+                came_from.value,
+                orders.move(came_from, step).value,
+                reason,
+                orjson.dumps(facts).decode(),
+            )
+        )
+    return applied
+
+
+def _routes(
+    plan: DayPlan,
+    people: Iterable[UUID],
+    visits: Iterable[Row[Any]],
+    left: Mapping[UUID, LeftReason],
+) -> dict[DayOf, list[UUID]]:
+    """The routes as the plan says; what is left as it was has its place, if any, elsewhere."""
+    routes: dict[DayOf, list[UUID]] = {(one, plan.day): [] for one in people}
+    for visit in visits:
+        if visit.technician_id is not None and visit.work_order_id not in left:
+            routes[visit.technician_id, plan.day].append(visit.work_order_id)
+    return routes
