@@ -71,6 +71,7 @@ async def publish(tx, land, at, begins):
             work_order_id=order_id,
             technician_id=land.people[0].id,
             begins_at=moment,
+            before_state=State.ASSIGNED,
         )
         for order_id, moment in begins.items()
     )
