@@ -12,6 +12,7 @@ from app.planning import jobs as planning
 from app.planning.models import DayPlan, PlanError, PlanVisit
 from app.planning.rules import PlanKind, PlanState
 from app.travel import jobs as travel
+from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.dispatch import Territory, make_territory
 from tests.make.history import History, door_in, drive_days, local
