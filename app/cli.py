@@ -32,6 +32,8 @@ grids = typer.Typer(
     no_args_is_help=True, help="Grids: layers in and out, addresses that follow, growth."
 )
 cli.add_typer(grids, name="grids")
+travel = typer.Typer(no_args_is_help=True, help="How long ways take.")
+cli.add_typer(travel, name="travel")
 
 
 @cli.command()
@@ -323,6 +325,18 @@ def grids_growth(
         rank_by=rank_by,
         top=top,
     )
+
+
+@travel.command("learn")
+def travel_learn() -> None:
+    """Learn how long ways take from the check-ins of every night that is over, with a bar.
+
+    Workers do the same by themselves at night. Stopped in the middle, it goes on where it was.
+    """
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.travel.command import learn
+
+    learn(Settings())
 
 
 @cli.command("import-orders")

@@ -181,3 +181,21 @@ _COUNTS = text(
 async def counts(session: AsyncSession) -> Counts:
     """Count what is known."""
     return Counts(*(await session.execute(_COUNTS)).one())
+
+
+_ERRORS = text(
+    """
+    SELECT day, count(*) FILTER (WHERE cut IS NULL) AS trips, count(cut) AS cut,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(seconds - by_distance))
+            FILTER (WHERE cut IS NULL) AS by_distance,
+        percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(seconds - expected))
+            FILTER (WHERE cut IS NULL) AS expected
+    FROM trip WHERE day >= :since GROUP BY day ORDER BY day
+    """
+)
+
+
+async def errors(session: AsyncSession, since: date) -> Sequence[Row[Any]]:
+    """Read by local day how far off ways were, in the median and in seconds: by the distance alone
+    and as they were expected before they were learned from."""
+    return (await session.execute(_ERRORS, {"since": since})).all()
