@@ -24,6 +24,7 @@ from benchmarks import (
     report,
     sale,
     slots,
+    travel,
 )
 from benchmarks.load import Unexpected
 from benchmarks.report import Figure
@@ -39,6 +40,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "growth": (growth.measure, growth.FULL, growth.QUICK),
     "slots": (slots.measure, slots.FULL, slots.QUICK),
     "board": (board.measure, board.FULL, board.QUICK),
+    "travel": (travel.measure, travel.FULL, travel.QUICK),
 }
 
 
