@@ -52,12 +52,16 @@ async def done_until(session: AsyncSession, work: str) -> datetime | None:
 
 # Where somebody else is at it already, there is nothing to wait for: it will be done.
 _LOCK = text("SELECT pg_try_advisory_xact_lock(hashtextextended('night:' || :work, 0))")
-_NO_TIME_LIMIT = text("SET LOCAL statement_timeout = 0")
+# A night's statements may take long, and so may what is worked out between them on a busy machine.
+_PATIENCE = text(
+    "SELECT set_config('statement_timeout', '0', true),"
+    " set_config('idle_in_transaction_session_timeout', '5min', true)"
+)
 
 
 async def alone(tx: AsyncSession, work: str) -> bool:
     """Tell whether this transaction is now the only one at some nightly work; it may take long."""
     if not await tx.scalar(_LOCK, {"work": work}):
         return False
-    await tx.execute(_NO_TIME_LIMIT)
+    await tx.execute(_PATIENCE)
     return True

@@ -31,6 +31,7 @@ from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, 
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
+from app.planning.rules.fairness import Measure, Standing
 from app.sales.rules import ConsentKind
 from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
@@ -282,6 +283,8 @@ def test_the_table_of_dials_equals_the_code():
                 *Doing,
                 *Risk,
                 *Works,
+                *Measure,
+                *Standing,
             ],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),

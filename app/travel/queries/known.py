@@ -35,8 +35,9 @@ class _Held:
     night: datetime | None
     learned: Learned
     ratios: Ratios
-    # Travel by org path, good as long as the parameters it was made from.
-    made: dict[str, tuple[Parameters, Travel]] = field(default_factory=dict)
+    # What was made from these parameters, by org path and the minute they were asked for.
+    numbers: Parameters | None = None
+    made: dict[tuple[str, datetime], Travel] = field(default_factory=dict)
 
 
 async def travel_in_force(session: AsyncSession, now: datetime, org_path: str = "") -> Travel:
@@ -46,10 +47,14 @@ async def travel_in_force(session: AsyncSession, now: datetime, org_path: str = 
     """
     numbers = await parameters_in_force(session)
     held = await _held(session)
-    made = held.made.get(org_path)
-    if made is not None and made[0] is numbers:
-        return made[1]
-    travel = Travel(
+    if held.numbers is not numbers:
+        held.numbers = numbers
+        held.made.clear()
+    key = org_path, now.replace(second=0, microsecond=0)
+    made = held.made.get(key)
+    if made is not None:
+        return made
+    travel = held.made[key] = Travel(
         detour=numbers.number(rules.DETOUR, now, org_path),
         least=numbers.whole(rules.GETTING_THERE, now, org_path),
         unknown=numbers.whole(rules.UNKNOWN, now, org_path),
@@ -59,7 +64,6 @@ async def travel_in_force(session: AsyncSession, now: datetime, org_path: str = 
         learned=held.learned,
         ratios=ratios_of(held.ratios, org_path),
     )
-    held.made[org_path] = (numbers, travel)
     return travel
 
 
