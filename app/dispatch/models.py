@@ -18,8 +18,9 @@ class DispatchDecision(Row, Base):
     Append-only; the newest row of an order is the one in force. `reason` is how the chosen one
     belongs to the grid, `by_hand`, or why nobody was found. `candidates` are in the order of
     asking, with short names since there are many: t technician, k kind, r rank, m metres away (of
-    a neighbour), w why passed over (absent for the chosen one); a last entry {n} counts those
-    nobody needed to look at.
+    a neighbour), w why passed over (absent for the chosen one), c what the order would have cost
+    with whoever could have had it, in seconds: travel, ownership, lateness, unevenness; a last
+    entry {n} counts those nobody needed to look at.
     """
 
     __tablename__ = "dispatch_decision"

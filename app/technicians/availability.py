@@ -5,16 +5,16 @@ rows names them in one call: they are taken in one fixed order, so that two tran
 wait for each other.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-import orjson
-from sqlalchemy import select, text
+from sqlalchemy import Row, TextClause, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.technicians.models import TechnicianDay
+from app.technicians.rules import DayRead
 
 
 class Promised(NamedTuple):
@@ -28,6 +28,8 @@ DayOf = tuple[UUID, date]  # a technician's id and a local day of the org unit
 
 NOTHING = Promised(0, 0)
 
+# --- what a day holds -----------------------------------------------------------------------------
+
 _GIVEN = """
     SELECT * FROM unnest(
         CAST(:technician_ids AS uuid[]), CAST(:days AS date[]),
@@ -37,13 +39,14 @@ _GIVEN = """
 
 _ADD = text(
     f"""
-    INSERT INTO technician_day AS held (technician_id, day, committed_minutes, orders)
-    {_GIVEN}
+    INSERT INTO technician_day AS held (technician_id, day, committed_minutes, orders, version)
+    SELECT technician_id, day, minutes, orders, 1 FROM ({_GIVEN}) AS given
     ON CONFLICT (technician_id, day) DO UPDATE SET
         committed_minutes = held.committed_minutes + excluded.committed_minutes,
-        orders = held.orders + excluded.orders
+        orders = held.orders + excluded.orders,
+        version = held.version + 1
     RETURNING technician_id, day, committed_minutes, orders
-    """
+    """  # noqa: S608 - text of our own
 )
 
 # A row with less than nothing would be refused before its conflict is seen, so the change itself
@@ -51,11 +54,12 @@ _ADD = text(
 _CHANGE = text(
     f"""
     WITH given AS ({_GIVEN})
-    INSERT INTO technician_day AS held (technician_id, day, committed_minutes, orders)
-    SELECT technician_id, day, greatest(minutes, 0), greatest(orders, 0) FROM given
+    INSERT INTO technician_day AS held (technician_id, day, committed_minutes, orders, version)
+    SELECT technician_id, day, greatest(minutes, 0), greatest(orders, 0), 1 FROM given
     ON CONFLICT (technician_id, day) DO UPDATE SET
-        (committed_minutes, orders) = (
-            SELECT held.committed_minutes + given.minutes, held.orders + given.orders
+        (committed_minutes, orders, version) = (
+            SELECT held.committed_minutes + given.minutes, held.orders + given.orders,
+                held.version + 1
             FROM given
             WHERE given.technician_id = excluded.technician_id AND given.day = excluded.day
         )
@@ -74,45 +78,125 @@ async def change(tx: AsyncSession, changes: Mapping[DayOf, Promised]) -> dict[Da
     if not wanted:
         return {}
     grows = all(by.minutes >= 0 and by.orders >= 0 for _, by in wanted)
-    rows = await tx.execute(
-        _ADD if grows else _CHANGE,
-        {
-            "technician_ids": [technician_id for (technician_id, _), _ in wanted],
-            "days": [day for (_, day), _ in wanted],
-            "minutes": [by.minutes for _, by in wanted],
-            "orders": [by.orders for _, by in wanted],
-        },
-    )
+    rows = await tx.execute(_ADD if grows else _CHANGE, _given(wanted))
+    return _held(rows)
+
+
+def _given(wanted: Sequence[tuple[DayOf, Promised]]) -> dict[str, Any]:
+    return {
+        "technician_ids": [technician_id for (technician_id, _), _ in wanted],
+        "days": [day for (_, day), _ in wanted],
+        "minutes": [by.minutes for _, by in wanted],
+        "orders": [by.orders for _, by in wanted],
+    }
+
+
+def _held(rows: Iterable[Row[Any]]) -> dict[DayOf, Promised]:
     return {
         (row.technician_id, row.day): Promised(row.committed_minutes, row.orders) for row in rows
     }
+
+
+# A change of nothing, which no reader needs to hear of.
+_LOCK = text(
+    f"""
+    INSERT INTO technician_day AS held (technician_id, day, committed_minutes, orders)
+    {_GIVEN}
+    ON CONFLICT (technician_id, day) DO UPDATE SET orders = held.orders
+    RETURNING technician_id, day, committed_minutes, orders
+    """
+)
 
 
 async def lock(tx: AsyncSession, days: Collection[DayOf]) -> dict[DayOf, Promised]:
     """Lock days until the transaction ends, in the order of `change`; return what they hold."""
-    wanted = sorted(set(days))
-    rows = await tx.execute(
-        _ADD,
-        {
-            "technician_ids": [technician_id for technician_id, _ in wanted],
-            "days": [day for _, day in wanted],
-            "minutes": [0] * len(wanted),
-            "orders": [0] * len(wanted),
-        },
+    wanted = [(key, NOTHING) for key in sorted(set(days))]
+    return _held(await tx.execute(_LOCK, _given(wanted)))
+
+
+# --- what it holds and in which order -------------------------------------------------------------
+
+
+# Stands for a day that changes whatever its version is, and whose order of visits stays.
+_ANY = 1 << 40
+
+
+def _filling(minutes: str, orders: str) -> TextClause:
+    """Write the statement of `fill`, given what a row's minutes and orders change by."""
+    return text(
+        f"""
+        WITH given AS (
+            SELECT * FROM unnest(
+                CAST(:technician_ids AS uuid[]), CAST(:days AS date[]),
+                CAST(:minutes AS bigint[]), CAST(:orders AS bigint[]),
+                CAST(:versions AS bigint[]), CAST(:routes AS text[])
+            ) AS given (technician_id, day, minutes, orders, version, route)
+        )
+        INSERT INTO technician_day AS held
+            (technician_id, day, committed_minutes, orders, version, route)
+        SELECT technician_id, day, greatest(minutes, 0), greatest(orders, 0), version, route::uuid[]
+        FROM given
+        ON CONFLICT (technician_id, day) DO UPDATE SET
+            committed_minutes = held.committed_minutes + {minutes},
+            orders = held.orders + {orders},
+            version = held.version + 1,
+            route = CASE WHEN excluded.version = {_ANY} THEN held.route ELSE excluded.route END
+        WHERE excluded.version = {_ANY} OR held.version = excluded.version - 1
+        RETURNING technician_id, day, committed_minutes, orders
+        """  # noqa: S608 - text of our own
     )
-    return {
-        (row.technician_id, row.day): Promised(row.committed_minutes, row.orders) for row in rows
+
+
+_LOOKED_UP = """(
+    SELECT given.{} FROM given
+    WHERE given.technician_id = excluded.technician_id AND given.day = excluded.day
+)"""
+# What was read is told by the version that comes after it: only that one may follow.
+_FILL = _filling("excluded.committed_minutes", "excluded.orders")
+_REFILL = _filling(_LOOKED_UP.format("minutes"), _LOOKED_UP.format("orders"))
+
+
+async def fill(
+    tx: AsyncSession,
+    changes: Mapping[DayOf, Promised],
+    routes: Mapping[DayOf, tuple[DayRead, Sequence[UUID]]],
+) -> dict[DayOf, Promised]:
+    """Add to days like `change`, and write down in which order the orders of some are to be done.
+
+    A day with a route changes only if it still is as it was read, and is left out of what is
+    returned if somebody else has changed it meanwhile; then the caller has to roll back. All
+    rows, also those of days whose minutes do not change, are locked in the order of `change`.
+    """
+    wanted = sorted(
+        (key, changes.get(key, NOTHING))
+        for key in {*routes, *(key for key, by in changes.items() if by != NOTHING)}
+    )
+    if not wanted:
+        return {}
+    seen = [routes.get(key) for key, _ in wanted]
+    given = {
+        **_given(wanted),
+        "versions": [_ANY if one is None else one[0].version + 1 for one in seen],
+        "routes": ["{}" if one is None else _array(one[1]) for one in seen],
     }
+    grows = all(by.minutes >= 0 and by.orders >= 0 for _, by in wanted)
+    return _held(await tx.execute(_FILL if grows else _REFILL, given))
+
+
+def _array(ids: Iterable[UUID]) -> str:
+    """Write ids as PostgreSQL reads an array of them."""
+    return "{" + ",".join(map(str, ids)) + "}"
 
 
 _ROUTES = text(
     """
-    INSERT INTO technician_day AS held (technician_id, day, route)
-    SELECT technician_id, day, ARRAY(SELECT jsonb_array_elements_text(route)::uuid)
-    FROM jsonb_to_recordset(CAST(:routes AS jsonb))
-        AS given (technician_id uuid, day date, route jsonb)
-    ORDER BY technician_id, day
-    ON CONFLICT (technician_id, day) DO UPDATE SET route = excluded.route
+    INSERT INTO technician_day AS held (technician_id, day, route, version)
+    SELECT technician_id, day, route::uuid[], 1
+    FROM unnest(
+        CAST(:technician_ids AS uuid[]), CAST(:days AS date[]), CAST(:routes AS text[])
+    ) AS given (technician_id, day, route)
+    ON CONFLICT (technician_id, day) DO UPDATE SET
+        route = excluded.route, version = held.version + 1
     """
 )
 
@@ -125,11 +209,15 @@ async def write_routes(tx: AsyncSession, routes: Mapping[DayOf, Sequence[UUID]])
     """
     if not routes:
         return
-    given = [
-        {"technician_id": str(technician_id), "day": str(day), "route": [str(one) for one in route]}
-        for (technician_id, day), route in sorted(routes.items())
-    ]
-    await tx.execute(_ROUTES, {"routes": orjson.dumps(given).decode()})
+    wanted = sorted(routes)
+    await tx.execute(
+        _ROUTES,
+        {
+            "technician_ids": [technician_id for technician_id, _ in wanted],
+            "days": [day for _, day in wanted],
+            "routes": [_array(routes[key]) for key in wanted],
+        },
+    )
 
 
 async def promised(session: AsyncSession, technician_id: UUID, day: date) -> Promised:

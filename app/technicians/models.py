@@ -81,7 +81,8 @@ class TechnicianDay(Base):
 
     `route` is the order in which the day's orders are to be done, by their ids; which orders a day
     has is told by the orders themselves, so one in neither list is only without a place yet. Only
-    `technicians.availability` changes a row, always in the transaction that moves the order.
+    `technicians.availability` changes a row, always in the transaction that moves the order, and
+    each change makes the `version` greater: whoever has read a day without locking it can tell.
     """
 
     __tablename__ = "technician_day"
@@ -94,6 +95,7 @@ class TechnicianDay(Base):
     committed_minutes: Mapped[int] = mapped_column(server_default=text("0"))
     orders: Mapped[int] = mapped_column(server_default=text("0"))
     route: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid), server_default=text("'{}'"))
+    version: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class TechnicianLoan(Row, Base):

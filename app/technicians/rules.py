@@ -72,6 +72,16 @@ def leave_in_order(starts_at: datetime, ends_at: datetime) -> None:
         )
 
 
+class DayRead(NamedTuple):
+    """What is written of a day as it was read without locking it: its version, which is 0 where
+    there was nothing yet, and in which order its orders are to be done."""
+
+    version: int
+    route: tuple[UUID, ...] = ()
+
+
+UNREAD = DayRead(0)
+
 Piece = tuple[datetime, datetime]  # aware moments, from and until
 
 

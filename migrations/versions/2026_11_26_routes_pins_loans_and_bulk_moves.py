@@ -148,10 +148,15 @@ def upgrade() -> None:
             "route", postgresql.ARRAY(sa.Uuid()), server_default=sa.text("'{}'"), nullable=False
         ),
     )
+    op.add_column(
+        "technician_day",
+        sa.Column("version", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+    )
 
 
 def downgrade() -> None:
     """Take the change back."""
+    op.drop_column("technician_day", "version")
     op.drop_column("technician_day", "route")
     op.execute("DROP TRIGGER end_pin ON work_order")
     op.execute("DROP FUNCTION end_pin()")

@@ -20,7 +20,7 @@ async def land(tx) -> Territory:
     territory = await make_territory(tx)
     grid = territory.grids[0]
     await territory.add_technician(grid)
-    tuesdays_off = await territory.add_technician(None)
+    tuesdays_off = await territory.add_technician(None, home=grid)
     await territory.give(grid, tuesdays_off, MembershipKind.BACKUP, weekdays=0b1111101)
     await territory.add_technician(grid, MembershipKind.BACKUP, rank=2)
     return territory

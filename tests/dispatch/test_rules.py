@@ -6,8 +6,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from app.core.db import new_id
+from app.core.parameters import Parameters
 from app.dispatch import rules
 from app.dispatch.rules import Ask, Booked, Candidate, Diary, Kind, PassedOver, Seat, Share
+from app.dispatch.rules.costs import costs_of
+from app.dispatch.rules.diaries import Lent
+from app.dispatch.rules.routes import NEVER, Stop
+from app.travel.rules import Place, Travel
 from app.workorders.rules import UnplacedReason
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -55,11 +61,18 @@ def seat(number: int = 1, kind: Kind = Kind.PRIMARY, *, rank: int = 1, **fields)
         who(number), kind, rank, of_candidate.pop("distance_m", 0.0), **of_candidate
     )
     share = fields.pop("share", Share() if candidate.ratio < 100 else None)
-    return Seat(candidate, diary(number, **fields), share)
+    return Seat(candidate, diary(number, **fields), share, TERMS)
 
 
-def chosen(ask: Ask, seats, days=(MONDAY, TUESDAY)):
-    return rules.choose(ask, seats, days)
+TERMS = costs_of(Parameters(NOW), NOW, "")
+DOOR = Place(112.0, 28.0)
+
+
+def chosen(ask: Ask, seats, days=(MONDAY, TUESDAY), place: Place | None = DOOR):
+    opens, closes = (int(one.timestamp()) for one in ask.window) if ask.window else (0, NEVER)
+    due = int(ask.due_at.timestamp()) if ask.due_at else NEVER
+    visit = Stop(who(0), place, ask.minutes * 60, opens, closes, due, ask.priority)
+    return rules.choose(ask, seats, days, visit)
 
 
 HOUR = Ask(60)
@@ -124,6 +137,23 @@ def test_today_is_the_local_day():
 
 FULL = {MONDAY: (480, 0), TUESDAY: (480, 0)}
 
+# Appointments at ten to the minute every hour, so that less than an hour is left between them.
+BUSY = ["08:10", "09:10", "10:10", "11:10", "12:10", "13:10", "14:10", "15:10", "16:10", "17:10"]
+
+
+def on_the_way(days) -> dict:
+    """A diary's fields for days with appointments of a quarter of an hour at fixed times."""
+    visits = {
+        day: [
+            Stop(new_id(), DOOR, 900, seconds, seconds)
+            for clock in clocks
+            for seconds in [int(at(f"{day:%a} {clock}".lower()).timestamp())]
+        ]
+        for day, clocks in days.items()
+    }
+    return {"terms": TERMS, "travel": Travel(), "home": DOOR[:2], "visits": visits}
+
+
 # What keeps a single candidate from an order of an hour, and what the supervisor is told.
 ALONE = [
     (HOUR, {"active": False}, PassedOver.INACTIVE, UnplacedReason.NOBODY_ASSIGNED),
@@ -180,6 +210,18 @@ ALONE = [
         PassedOver.WINDOW_TAKEN,
         UnplacedReason.WINDOW_UNREACHABLE,
     ),
+    (
+        HOUR,
+        {"loans": [Lent(MONDAY, SATURDAY, "elsewhere.")]},
+        PassedOver.LENT_OUT,
+        UnplacedReason.NOBODY_ON_SHIFT,
+    ),
+    (  # there are minutes enough, but no two appointments leave room for an hour between them
+        HOUR,
+        on_the_way({MONDAY: BUSY, TUESDAY: BUSY}),
+        PassedOver.ROUTE_FULL,
+        UnplacedReason.NO_MINUTES_LEFT,
+    ),
     # 15 % of 480 minutes are 72, and 75 are needed.
     (HOUR, {"ratio": 15}, PassedOver.RATIO_USED_UP, UnplacedReason.NO_MINUTES_LEFT),
     # Where no minutes are left at all, that is what is told.
@@ -200,7 +242,8 @@ def test_why_one_candidate_is_passed_over(ask, fields, why, unplaced):
 
 
 def test_every_reason_for_passing_over_is_in_that_table():
-    assert {why for _, _, why, _ in ALONE} == set(PassedOver)
+    # Whoever is dearer than somebody else is not alone.
+    assert {why for _, _, why, _ in ALONE} == set(PassedOver) - {PassedOver.DEARER}
 
 
 @pytest.mark.parametrize(
@@ -219,7 +262,7 @@ def test_every_reason_for_passing_over_is_in_that_table():
 def test_one_candidate_gets_the_order(ask, fields, day):
     choice = chosen(ask, [seat(**fields)])
     assert (choice.candidate.technician_id, choice.day, choice.unplaced) == (who(1), day, None)
-    assert choice.tried == [(choice.candidate, None)]
+    assert [one[:2] for one in choice.tried] == [(choice.candidate, None)]
 
 
 def test_nobody_to_ask():
@@ -300,6 +343,114 @@ def test_a_day_that_others_filled_meanwhile(read, now_held, overbooked):
     assert rules.overbooked(diary(promised=read), MONDAY, now_held) is overbooked
 
 
+# --- what it costs --------------------------------------------------------------------------------
+
+
+def at_home(east: int = 0, visits=(), **fields) -> dict:
+    """A diary's fields for somebody who lives so many steps of about 1 km to the east."""
+    home = (112.0 + east * 0.01, 28.0)
+    given = {"terms": TERMS, "travel": Travel(), "home": home, "visits": {MONDAY: list(visits)}}
+    return {**given, **fields}
+
+
+def an_hour(number: int, east: int = 0, **fields) -> Stop:
+    return Stop(who(100 + number), Place(112.0 + east * 0.01, 28.0), 3_600, **fields)
+
+
+def ways(east: int) -> int:
+    """Seconds there and back."""
+    return 2 * Travel().seconds(DOOR, Place(112.0 + east * 0.01, 28.0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "rank", "fields", "owned"),
+    [
+        (Kind.LOAN, 1, {}, 0),
+        (Kind.PRIMARY, 1, {}, 0),
+        (Kind.BACKUP, 1, {}, 180),
+        (Kind.BACKUP, 3, {}, 300),
+        (Kind.LENT, 1, {"org_path": "far."}, 720),
+        (Kind.BRANCH, 4, {"org_path": "near."}, 720),
+        (Kind.NEIGHBOUR, 1, {"org_path": "near."}, 720),
+        (Kind.NEIGHBOUR, 1, {"org_path": "far."}, 1_500),
+        (Kind.OTHER, 1, {"org_path": "far."}, 1_500),
+    ],
+)
+def test_what_it_costs_that_somebody_is_who_they_are(kind, rank, fields, owned):
+    candidate = Candidate(who(1), kind, rank, 0.0)
+    assert Seat(candidate, diary(**fields), None, TERMS, "near.").owned == owned
+
+
+def test_the_cheaper_way_wins_over_the_order_of_asking():
+    seats = [seat(1, **at_home(9)), seat(2, Kind.BACKUP, **at_home(0))]
+    choice = chosen(HOUR, seats)
+    assert choice.candidate.technician_id == who(2)
+    assert [(one.why, one.cost.total) for one in choice.tried] == [
+        (PassedOver.DEARER, ways(9)),
+        (None, 180),
+    ]
+
+
+def test_where_that_alone_costs_more_nobody_is_looked_at():
+    choice = chosen(HOUR, [seat(1, **at_home(0)), seat(2, Kind.BACKUP, **at_home(0))])
+    assert (len(choice.tried), choice.more) == (1, 1)
+
+
+def test_the_first_day_on_which_anybody_can_comes_before_the_cheapest():
+    full = {"promised": {MONDAY: (480, 0)}}
+    seats = [seat(1, **at_home(0, **full)), seat(2, Kind.NEIGHBOUR, **at_home(30))]
+    assert (chosen(HOUR, seats).candidate.technician_id, chosen(HOUR, seats).day) == (
+        who(2),
+        MONDAY,
+    )
+
+
+def test_lateness_that_it_brings_to_others_costs():
+    by_ten = {"due": int(at("mon 10:00").timestamp()), "priority": 1}
+    seats = [
+        seat(1, **at_home(0, [an_hour(1, **by_ten)])),
+        seat(2, Kind.BACKUP, **at_home(0)),
+    ]
+    urgent = Ask(60, due_at=at("mon 10:00"), priority=2)
+    choice = chosen(urgent, seats)
+    # Whoever comes second with the primary is an hour late: this one, since the other weighs more.
+    assert [one.cost.late for one in choice.tried] == [2 * 3_600, 0]
+    assert choice.candidate.technician_id == who(2)
+
+
+def test_work_beyond_a_fair_share_costs():
+    # 70 % of the nine hours that are left are 6.3 hours; the seventh hour is 42 minutes beyond.
+    busy = [an_hour(n) for n in range(6)]
+    seats = [seat(1, **at_home(0, busy)), seat(2, Kind.BACKUP, **at_home(0))]
+    choice = chosen(HOUR, seats)
+    assert [one.cost.uneven for one in choice.tried] == [252, 0]
+    assert choice.candidate.technician_id == who(2)
+
+
+def test_whom_one_prefers_gets_it_whatever_it_costs():
+    seats = [seat(1, **at_home(0)), seat(2, Kind.NEIGHBOUR, **at_home(30))]
+    visit = Stop(who(0), DOOR, 3_600)
+    choice = rules.choose(HOUR, seats, [MONDAY], visit, [who(9), who(2)])
+    assert choice.candidate.technician_id == who(2)
+
+
+def test_a_chunk_fills_the_way_of_the_same_day():
+    one = seat(1, **at_home(0))
+    first = chosen(HOUR, [one], place=Place(112.05, 28.0))
+    rules.take(HOUR, one.diary, MONDAY, an_hour(1, 5), first.cost)
+    there_already = chosen(HOUR, [one], place=Place(112.05, 28.0))
+    assert (first.cost.travel, there_already.cost.travel) == (ways(5), 0)
+
+
+def test_whoever_is_lent_to_the_orders_own_unit_may_be_asked():
+    lent = {"loans": [Lent(MONDAY, TUESDAY, "near.")]}
+    candidate = Candidate(who(1), Kind.LENT, 1, 0.0, valid_from=MONDAY, valid_to=TUESDAY)
+    for unit_path, why in (("near.", None), ("far.", PassedOver.LENT_OUT)):
+        one = Seat(candidate, diary(**lent), None, TERMS, unit_path)
+        assert rules.why_not_on(HOUR, one, MONDAY) is why
+        assert rules.why_not_on(HOUR, one, TUESDAY) is PassedOver.NOT_ON_SHIFT
+
+
 # --- a grid's share of a day ----------------------------------------------------------------------
 
 FRIDAY_BEFORE = date(2026, 2, 27)
@@ -330,17 +481,17 @@ def test_what_is_left_of_a_share(fields, share, day, left):
 
 
 def test_orders_of_a_chunk_use_up_the_share_and_the_home_grid_keeps_the_rest():
-    lent, at_home = seat(1, Kind.LOAN, ratio=50), seat(1)
-    at_home.diary = lent.diary
+    lent, elsewhere = seat(1, Kind.LOAN, ratio=50), seat(1)
+    elsewhere.diary = lent.diary
     given = 0
     while (choice := chosen(HOUR, [lent], [MONDAY])).candidate is not None:
         rules.take(HOUR, lent.diary, MONDAY)
         assert lent.share is not None
-        lent.share.take(HOUR, lent.diary, MONDAY)
+        lent.share.take(60, lent.diary, MONDAY)
         given += 1
     assert given == 240 // 75
     assert choice.tried[0].why is PassedOver.RATIO_USED_UP
-    assert chosen(HOUR, [at_home], [MONDAY]).candidate is not None
+    assert chosen(HOUR, [elsewhere], [MONDAY]).candidate is not None
 
 
 def test_whoever_has_used_up_the_share_is_passed_over_and_the_next_is_asked():

@@ -71,10 +71,20 @@ class Territory:
         rank: int = 1,
         valid_from: date = date(2020, 1, 1),
         valid_to: date | None = None,
+        home: Grid | None = None,
         **fields: Any,
     ) -> Technician:
-        """Add a technician who works 8 to 18 every day and looks after a grid."""
-        technician = await make_technician(self.tx, **{"org_unit": self.org_unit, **fields})
+        """Add a technician who works 8 to 18 every day and looks after a grid.
+
+        They live in the middle of that grid, or of the one that is their `home`; so an order there
+        is no way for any of them.
+        """
+        given = {"org_unit": self.org_unit, **fields}
+        lives_in = home or grid
+        if lives_in is not None:
+            point = self.point_in(lives_in)
+            given["home_point"] = WKTElement(f"POINT({point['lon']} {point['lat']})", srid=4326)
+        technician = await make_technician(self.tx, **given)
         self.people.append(technician)
         if grid is not None:
             await self.give(

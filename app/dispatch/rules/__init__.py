@@ -51,6 +51,7 @@ from app.dispatch.rules.capacity import (
     room_of,
     staffed,
 )
+from app.dispatch.rules.diaries import Day, Diary, PassedOver, Share
 from app.dispatch.rules.offers import Offer, Wish
 from app.dispatch.rules.parameters import (
     HAND_BACK_REST,
@@ -66,16 +67,12 @@ from app.dispatch.rules.placing import (
     HEALED_BY_TIME,
     Ask,
     Choice,
-    Day,
-    Diary,
-    PassedOver,
+    Cost,
     Seat,
-    Share,
     Tried,
     choose,
     days_to_try,
     overbooked,
-    preferring,
     take,
     why_not_at_all,
     why_not_on,
@@ -154,6 +151,7 @@ __all__ = [
     "CannotTake",
     "Cause",
     "Choice",
+    "Cost",
     "CustomerNotAsked",
     "Day",
     "DayOutOfRange",
@@ -213,7 +211,6 @@ __all__ = [
     "nobody",
     "on_the_way",
     "overbooked",
-    "preferring",
     "reachable",
     "reason_words",
     "reserve_reached",

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.dispatch.rules.placing import Diary, Seat
+from app.dispatch.rules.diaries import Diary
+from app.dispatch.rules.placing import Seat
 from app.dispatch.rules.slots import Limit, NotOffered, Slot, beyond
 from app.dispatch.rules.windows import Booked, Piece
 from app.technicians.rules import minutes_in, working_time

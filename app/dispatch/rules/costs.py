@@ -136,6 +136,16 @@ FROZEN_NEXT = Parameter(
     ),
     most=20,
 )
+ASKED_OF_BRANCH = Parameter(
+    name="dispatch.asked_of_branch",
+    default=60,
+    unit="people",
+    words=Words(
+        zh="除网格人员外最多考虑本组织多少人（住处最近者）",
+        en="How many of the org unit's other people are asked at most, those who live nearest",
+    ),
+    most=1_000,
+)
 DISPLACE = Parameter(
     name="dispatch.urgent_displaces",
     default=1,

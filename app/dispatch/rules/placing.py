@@ -1,36 +1,21 @@
 """Placing one order: who is asked, on which days, why each is passed over, and who gets it.
 
 Pure: the diaries are values in memory, read and kept by the service. A chunk of orders is placed
-against the same diaries one after the other, each taking its minutes.
+against the same diaries one after the other, each taking its minutes and its place on the way.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
-from enum import StrEnum
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from app.dispatch.rules.costs import BACKUP_CLASS, ELSEWHERE, PRIMARY, SAME, Terms
+from app.dispatch.rules.diaries import Day, Diary, PassedOver, Share
+from app.dispatch.rules.routes import Stop
 from app.dispatch.rules.windows import Booked, kept_together, reachable
-from app.grids.rules.asking import Candidate
-from app.technicians.rules import Away, minutes_in, working_time
+from app.grids.rules.asking import Candidate, Kind
 from app.workorders.rules import UnplacedReason
-
-
-class PassedOver(StrEnum):
-    """Why a candidate did not get an order, from the farthest from getting it to the nearest."""
-
-    INACTIVE = "inactive"
-    NO_SKILL = "no_skill"
-    DECLINED_BEFORE = "declined_before"
-    NOT_ON_SHIFT = "not_on_shift"
-    ON_LEAVE = "on_leave"
-    WINDOW_UNREACHABLE = "window_unreachable"
-    NO_MINUTES_LEFT = "no_minutes_left"
-    WINDOW_TAKEN = "window_taken"
-    RATIO_USED_UP = "ratio_used_up"
-
 
 _NEARNESS = {why: place for place, why in enumerate(PassedOver)}
 
@@ -41,13 +26,13 @@ _UNPLACED = {
     PassedOver.DECLINED_BEFORE: UnplacedReason.ALL_DECLINED,
     PassedOver.NOT_ON_SHIFT: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.ON_LEAVE: UnplacedReason.NOBODY_ON_SHIFT,
+    PassedOver.LENT_OUT: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.WINDOW_UNREACHABLE: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.WINDOW_TAKEN: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
+    PassedOver.ROUTE_FULL: UnplacedReason.NO_MINUTES_LEFT,
     PassedOver.RATIO_USED_UP: UnplacedReason.NO_MINUTES_LEFT,
 }
-
-_AWAY = {away: PassedOver(away.value) for away in Away}
 
 # Time, a change of shifts or a new grid may heal these; the others wait for a person.
 HEALED_BY_TIME = frozenset(
@@ -63,102 +48,6 @@ HEALED_BY_TIME = frozenset(
 )
 
 
-@dataclass(slots=True)
-class Day:
-    """What is left of one technician's day: times at work from now on, and minutes to give away.
-
-    `at_first` is what was left when the diary was read; `left` goes down as orders are given.
-    """
-
-    at_work: list[tuple[datetime, datetime]]
-    left: float
-    at_first: float
-    away: PassedOver | None = None
-
-
-@dataclass(slots=True)
-class Diary:
-    """One technician as placing sees them; `day` works a day out when it is first asked about.
-
-    `windows` are the appointments of each day, read only where an appointment is asked for.
-    """
-
-    technician_id: UUID
-    active: bool
-    skills: frozenset[str]
-    zone: ZoneInfo
-    daily_minutes: int
-    shifts: Sequence[tuple[int, time, time]]
-    leave: Sequence[tuple[datetime, datetime]]
-    promised: dict[date, tuple[int, int]]
-    now: datetime
-    allowance: float
-    org_path: str = ""
-    home: tuple[float, float] | None = None
-    today: date = field(init=False)
-    days: dict[date, Day] = field(default_factory=dict)
-    whole_days: dict[date, float] = field(default_factory=dict)
-    windows: dict[date, list[Booked]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.today = self.now.astimezone(self.zone).date()
-
-    def day(self, day: date) -> Day:
-        """Work out a local day: shifts less leave, from now on, less what is promised already.
-
-        What days gone by still hold counts against today.
-        """
-        known = self.days.get(day)
-        if known is not None:
-            return known
-        at_work, away = working_time(self.shifts, self.leave, self.zone, day, self.now)
-        left = min(minutes_in(at_work), self.daily_minutes)
-        for on, (promised_minutes, orders) in self.promised.items():
-            if on == day or (day == self.today and on < day):
-                left -= promised_minutes + orders * self.allowance
-        known = self.days[day] = Day(at_work, left, left, _AWAY[away] if away else None)
-        return known
-
-    def relieve(self, day: date, minutes: int, orders: int) -> None:
-        """Count so much less (below nothing) as promised of a day, before it is asked about."""
-        held = self.promised.get(day, (0, 0))
-        self.promised[day] = (held[0] + minutes, held[1] + orders)
-
-    def whole_day(self, day: date) -> float:
-        """Work out the minutes of a local day from its first shift to its last, less leave."""
-        known = self.whole_days.get(day)
-        if known is None:
-            midnight = datetime.combine(day, time.min, self.zone)
-            at_work, _ = working_time(self.shifts, self.leave, self.zone, day, midnight)
-            known = self.whole_days[day] = min(minutes_in(at_work), self.daily_minutes)
-        return known
-
-
-@dataclass(slots=True)
-class Share:
-    """What one grid's orders hold of one technician's days: (minutes, orders) by local day.
-
-    Read only where a membership gives the grid a part of the day. `open` is what they still have
-    to do, `done` what they have done; `given` is in minutes, with the way to each order.
-    """
-
-    open: dict[date, tuple[int, int]] = field(default_factory=dict)
-    done: dict[date, tuple[int, int]] = field(default_factory=dict)
-    given: dict[date, float] = field(default_factory=dict)
-
-    def on(self, day: date, diary: Diary) -> float:
-        """Add up the minutes of a day; what days gone by still hold counts against today."""
-        minutes, orders = self.done.get(day, (0, 0))
-        for on, (more, further) in self.open.items():
-            if on == day or (day == diary.today and on < day):
-                minutes, orders = minutes + more, orders + further
-        return minutes + orders * diary.allowance + self.given.get(day, 0.0)
-
-    def take(self, ask: "Ask", diary: Diary, day: date) -> None:
-        """Take an order's minutes, and the way to it."""
-        self.given[day] = self.given.get(day, 0.0) + ask.minutes + diary.allowance
-
-
 class Ask(NamedTuple):
     """What placing needs to know of an order. Moments are aware."""
 
@@ -167,6 +56,7 @@ class Ask(NamedTuple):
     window: tuple[datetime, datetime] | None = None
     due_at: datetime | None = None
     declined: frozenset[UUID] = frozenset()
+    priority: int = 3
 
 
 def days_to_try(ask: Ask, now: datetime, zone: ZoneInfo, horizon: int) -> list[date]:
@@ -186,11 +76,34 @@ def days_to_try(ask: Ask, now: datetime, zone: ZoneInfo, horizon: int) -> list[d
     return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
 
+class Cost(NamedTuple):
+    """What an order costs with somebody, in seconds of travel, and where on their day it goes.
+
+    `travel` is what their ways grow by, `owned` what it costs that they are who they are to the
+    grid, `late` the weighted lateness it brings and suffers, `uneven` that they have much to do.
+    """
+
+    travel: int
+    owned: int
+    late: int
+    uneven: int
+    at: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.travel + self.owned + self.late + self.uneven
+
+
 class Tried(NamedTuple):
-    """A candidate who was considered, and why they were passed over; None for the chosen one."""
+    """A candidate who was considered, and why they were passed over; None for the chosen one.
+
+    `cost` is known of those who could have had it.
+    """
 
     candidate: Candidate
     why: PassedOver | None
+    cost: Cost | None = None
 
 
 class Choice(NamedTuple):
@@ -201,26 +114,57 @@ class Choice(NamedTuple):
     unplaced: UnplacedReason | None
     tried: list[Tried]
     more: int
+    cost: Cost | None = None
+
+
+_CLASSES = {
+    Kind.LOAN: PRIMARY,
+    Kind.PRIMARY: PRIMARY,
+    Kind.BACKUP: BACKUP_CLASS,
+    Kind.LENT: SAME,
+    Kind.BRANCH: SAME,
+}
 
 
 class Seat:
-    """A candidate with their diary: what one grid's orders meet, day by day."""
+    """A candidate with their diary: what one grid's orders meet, day by day.
 
-    __slots__ = ("candidate", "diary", "plans", "share")
+    `owned` is what each of these orders costs for who they are to the grid, whose org unit is given
+    by its path.
+    """
 
-    def __init__(self, candidate: Candidate, diary: Diary, share: Share | None = None) -> None:
+    __slots__ = ("candidate", "diary", "owned", "plans", "share", "terms", "unit_path")
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        diary: Diary,
+        share: Share | None = None,
+        terms: Terms | None = None,
+        unit_path: str = "",
+    ) -> None:
         self.candidate = candidate
         self.diary = diary
         self.share = share
+        self.terms = terms
+        self.unit_path = unit_path
         self.plans: dict[date, Day] = {}
+        belongs = _CLASSES.get(candidate.kind)
+        if belongs is None:
+            belongs = SAME if diary.org_path.startswith(unit_path) else ELSEWHERE
+        self.owned = 0 if terms is None else terms.owned(belongs, candidate.rank)
 
     def plan(self, day: date) -> Day:
         """Return the day, as one away when the candidate does not belong to the grid then."""
         known = self.plans.get(day)
         if known is None:
             known = self.diary.day(day)
-            if known.away is None and not self.candidate.on(day):
-                known = Day([], 0, 0, PassedOver.NOT_ON_SHIFT)
+            if known.away is None:
+                lent_to = self.diary.lent_to(day)
+                if lent_to is not None and not self.unit_path.startswith(lent_to):
+                    known = Day([], 0, 0, PassedOver.LENT_OUT)
+                elif not self.candidate.on(day):
+                    known = Day([], 0, 0, PassedOver.NOT_ON_SHIFT)
             self.plans[day] = known
         return known
 
@@ -231,11 +175,26 @@ class Seat:
         whole = self.diary.whole_day(day) * self.candidate.ratio / 100
         return whole - self.share.on(day, self.diary)
 
+    def cost(self, visit: Stop, day: date) -> Cost | None:
+        """Say what a visit costs at its cheapest place on a day; None where it fits nowhere."""
+        line, terms = self.diary.line(day), self.terms
+        if line is None or terms is None:
+            return Cost(0, self.owned, 0, 0, 0)
+        spot = line.spot(visit)
+        if spot is None:
+            return None
+        share = terms.fair_share(self.plan(day).seconds)
+        uneven = 0
+        if line.work + visit.seconds > share:
+            uneven = terms.uneven(line.work + visit.seconds, share) - terms.uneven(line.work, share)
+        return Cost(spot.travel, self.owned, spot.late, uneven, spot.at)
+
 
 # Members are looked up here and not in their class: Python 3.11 takes a microsecond for that, and
 # this is asked a million times for a large file.
 _WINDOW, _TAKEN = PassedOver.WINDOW_UNREACHABLE, PassedOver.WINDOW_TAKEN
 _MINUTES, _RATIO = PassedOver.NO_MINUTES_LEFT, PassedOver.RATIO_USED_UP
+_ROUTE, _DEARER = PassedOver.ROUTE_FULL, PassedOver.DEARER
 
 
 def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
@@ -253,7 +212,8 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     """Say what keeps somebody from an order on a local day; None when nothing does.
 
     An appointment is kept when work can begin within its window and end before the shift does, and
-    all others of the day are kept as well.
+    all others of the day are kept as well. Whether there is a place on their way is `Seat.cost`'s
+    to say.
     """
     plan = seat.plans.get(day) or seat.plan(day)
     if plan.away is not None:
@@ -273,54 +233,98 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     return None
 
 
-def preferring(seats: Sequence[Seat], first: Sequence[UUID]) -> list[Seat]:
-    """Put some people before all others who may be asked, in the order given."""
-    places = {technician_id: place for place, technician_id in enumerate(first)}
-    return sorted(seats, key=lambda one: places.get(one.candidate.technician_id, len(places)))
+def choose(
+    ask: Ask,
+    seats: Sequence[Seat],
+    days: Sequence[date],
+    visit: Stop | None = None,
+    prefer: Sequence[UUID] = (),
+) -> Choice:
+    """Choose who gets an order: the first day on which anybody can, and of those the cheapest.
 
-
-def choose(ask: Ask, seats: Sequence[Seat], days: Sequence[date]) -> Choice:
-    """Choose who gets an order: the first day on which anybody can, and of those the first asked.
-
-    `seats` come in the order of asking. Their diaries are only read; `take` takes the minutes.
+    `seats` come in the order of what they cost for who they are, and of asking: where that alone
+    costs more than has been found, nobody needs to look any further. Whom one is to `prefer` gets
+    it before all others, in the order given. Without a `visit` the first asked gets it. Diaries are
+    only read; `take` takes the minutes.
     """
     whys = [why_not_at_all(ask, seat.diary) for seat in seats]
-    able = [(place, seat) for place, seat in enumerate(seats) if whys[place] is None]
+    able = [place for place in range(len(seats)) if whys[place] is None]
+    first = _preferred(seats, able, prefer) if prefer else ()
+    costs: dict[int, Cost] = {}
     for day in days:
-        for place, seat in able:
-            why = why_not_on(ask, seat, day)
+        costs.clear()
+        chosen, least = None, 0
+        for place in (*first, *able):
+            seat = seats[place]
+            if chosen is not None and (chosen in first or seat.owned >= least):
+                break
+            if place in costs:
+                continue
+            why, cost = why_not_on(ask, seat, day), None
             if why is None:
-                return _chosen(seats, whys, place, day)
+                cost = seat.cost(visit, day) if visit is not None else Cost(0, seat.owned, 0, 0, 0)
+                if cost is not None:
+                    costs[place] = cost
+                    if chosen is None or cost.total < least:
+                        chosen, least = place, cost.total
+                    continue
+                why = _TAKEN if ask.window is not None else _ROUTE
             known = whys[place]
             if known is not why and (known is None or _NEARNESS[why] > _NEARNESS[known]):
                 whys[place] = why
+        if chosen is not None:
+            return _chosen(seats, whys, costs, chosen, day)
     # An appointment that is over leaves no day to try.
     tried = [
         Tried(seat.candidate, why or PassedOver.WINDOW_UNREACHABLE)
         for seat, why in zip(seats, whys, strict=True)
     ]
-    nearest = max((why for _, why in tried if why), key=_NEARNESS.__getitem__, default=None)
+    nearest = max((one.why for one in tried if one.why), key=_NEARNESS.__getitem__, default=None)
     reason = UnplacedReason.NOBODY_ASSIGNED if nearest is None else _UNPLACED[nearest]
     return Choice(None, None, reason, tried, 0)
 
 
+def _preferred(seats: Sequence[Seat], able: Sequence[int], prefer: Sequence[UUID]) -> list[int]:
+    """List the places of those who are to get it before all others, in the order given."""
+    return [
+        place
+        for technician_id in prefer
+        for place in able
+        if seats[place].candidate.technician_id == technician_id
+    ]
+
+
 def _chosen(
-    seats: Sequence[Seat], whys: Sequence[PassedOver | None], chosen: int, day: date
+    seats: Sequence[Seat],
+    whys: Sequence[PassedOver | None],
+    costs: dict[int, Cost],
+    chosen: int,
+    day: date,
 ) -> Choice:
     # Those who come after the chosen one and have no reason were not looked at.
-    tried = [
-        Tried(seat.candidate, None if place == chosen else whys[place])
-        for place, seat in enumerate(seats)
-        if place == chosen or whys[place] is not None
-    ]
-    return Choice(seats[chosen].candidate, day, None, tried, len(seats) - len(tried))
+    tried = []
+    for place, seat in enumerate(seats):
+        cost = costs.get(place)
+        if place == chosen:
+            tried.append(Tried(seat.candidate, None, cost))
+        elif cost is not None:
+            tried.append(Tried(seat.candidate, _DEARER, cost))
+        elif whys[place] is not None:
+            tried.append(Tried(seat.candidate, whys[place]))
+    return Choice(seats[chosen].candidate, day, None, tried, len(seats) - len(tried), costs[chosen])
 
 
-def take(ask: Ask, diary: Diary, day: date) -> None:
+def take(
+    ask: Ask, diary: Diary, day: date, visit: Stop | None = None, cost: Cost | None = None
+) -> None:
     """Take an order's minutes, and the way to it, from a day of somebody's diary."""
     diary.day(day).left -= ask.minutes + diary.allowance
     if ask.window is not None:
         diary.windows.setdefault(day, []).append(Booked(*ask.window, ask.minutes))
+    if visit is not None and cost is not None:
+        line = diary.line(day)
+        if line is not None:
+            line.take(visit, cost.at)
 
 
 def overbooked(diary: Diary, day: date, promised: tuple[int, int]) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from app.core.i18n import Words
-from app.dispatch.rules.placing import PassedOver
+from app.dispatch.rules.diaries import PassedOver
 from app.grids.rules.asking import in_force, works_on
 from app.workorders.rules import WorkType
 
@@ -165,7 +165,16 @@ NOT_OFFERED_WORDS: dict[NotOffered, Words] = {
 _FULL = (
     PassedOver.NO_MINUTES_LEFT,
     PassedOver.WINDOW_TAKEN,
+    PassedOver.ROUTE_FULL,
     PassedOver.RATIO_USED_UP,
+)
+
+
+_AWAY = (
+    PassedOver.NOT_ON_SHIFT,
+    PassedOver.ON_LEAVE,
+    PassedOver.LENT_OUT,
+    PassedOver.WINDOW_UNREACHABLE,
 )
 
 
@@ -174,7 +183,7 @@ def nobody(whys: Iterable[PassedOver]) -> NotOffered:
     met = set(whys)
     if met & set(_FULL):
         return NotOffered.FULL
-    if met & {PassedOver.NOT_ON_SHIFT, PassedOver.ON_LEAVE, PassedOver.WINDOW_UNREACHABLE}:
+    if met & set(_AWAY):
         return NotOffered.NOBODY_ON_SHIFT
     if met & {PassedOver.NO_SKILL, PassedOver.DECLINED_BEFORE}:
         return NotOffered.NOBODY_WITH_SKILL

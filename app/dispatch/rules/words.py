@@ -1,7 +1,7 @@
 """The words of a decision, in Chinese and in English."""
 
 from app.core.i18n import Words
-from app.dispatch.rules.placing import PassedOver
+from app.dispatch.rules.diaries import PassedOver
 from app.grids.rules.asking import Kind
 from app.workorders.rules import UNPLACED_WORDS, UnplacedReason
 
@@ -11,6 +11,7 @@ REASON_WORDS: dict[PassedOver, Words] = {
     PassedOver.DECLINED_BEFORE: Words(zh="已拒单或退单", en="has declined or handed it back"),
     PassedOver.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift for this grid"),
     PassedOver.ON_LEAVE: Words(zh="请假", en="on leave"),
+    PassedOver.LENT_OUT: Words(zh="已借调至其他组织", en="lent to another org unit"),
     PassedOver.WINDOW_UNREACHABLE: Words(
         zh="赶不上预约时段", en="cannot be there within the appointment window"
     ),
@@ -18,8 +19,15 @@ REASON_WORDS: dict[PassedOver, Words] = {
         zh="预约时段与其他预约冲突", en="other appointments leave no room in that window"
     ),
     PassedOver.NO_MINUTES_LEFT: Words(zh="工时已排满", en="no minutes left"),
+    PassedOver.ROUTE_FULL: Words(
+        zh="当天路线排不进（含路途、午休与已约时段）",
+        en="no place on the day's way, with lunch, appointments and the way home",
+    ),
     PassedOver.RATIO_USED_UP: Words(
         zh="给本网格的工时份额已用完", en="the share of the day for this grid is used up"
+    ),
+    PassedOver.DEARER: Words(
+        zh="可行，但并不比所选人员更省", en="could have had it, but at no lower cost"
     ),
 }
 
@@ -27,6 +35,8 @@ KIND_WORDS: dict[Kind, Words] = {
     Kind.LOAN: Words(zh="借调", en="on loan to this grid"),
     Kind.PRIMARY: Words(zh="主责", en="primary of this grid"),
     Kind.BACKUP: Words(zh="备岗", en="backup of this grid"),
+    Kind.LENT: Words(zh="借调至本组织", en="lent to the grid's org unit"),
+    Kind.BRANCH: Words(zh="本组织其他人员", en="of the grid's org unit"),
     Kind.NEIGHBOUR: Words(zh="相邻网格主责", en="primary of a neighbouring grid"),
     Kind.OTHER: Words(zh="其他人员", en="somebody else"),
 }

@@ -1,6 +1,6 @@
 """Wire shapes of decisions, orders given by hand, and shared points."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -20,8 +20,24 @@ class WordsOut(Answer):
     en: str = Field(max_length=200)
 
 
+Seconds = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+
+
+class CostOut(Answer):
+    """What an order costs with somebody, in seconds of travel or what is thought worth as much."""
+
+    travel_s: Seconds = Field(description="What their ways of the day grow by.")
+    ownership_s: Seconds = Field(description="For who they are to the order's grid.")
+    lateness_s: Seconds = Field(
+        description="Lateness of this order and of others that it makes late, weighted."
+    )
+    imbalance_s: Seconds = Field(description="For work beyond a fair share of the day.")
+    total_s: Seconds
+    more_than_chosen_s: Seconds = Field(description="By how much they lost; 0: they won.")
+
+
 class CandidateOut(Answer):
-    """Somebody who was considered for an order, in the order of asking."""
+    """Somebody who was considered for an order, the cheapest by who they are first."""
 
     technician_id: UUID
     code: str = Field(max_length=64)
@@ -34,6 +50,9 @@ class CandidateOut(Answer):
     )
     passed_over: PassedOver | None = Field(description="Why not; null for the one chosen.")
     passed_over_words: WordsOut | None
+    cost: CostOut | None = Field(
+        description="Known of those who could have had it that day; null for the others."
+    )
 
 
 class PinOut(Answer):
@@ -77,6 +96,7 @@ class DecisionOut(Answer):
     ) -> Self:
         """Write a stored decision out, with the people's codes and names by their ids."""
         entries = [entry for entry in decision.candidates if "t" in entry]
+        least = next((sum(one["c"]) for one in entries if "c" in one and "w" not in one), 0)
         return cls(
             work_order_id=decision.work_order_id,
             at=decision.at,
@@ -87,13 +107,15 @@ class DecisionOut(Answer):
             reason_words=_words(reason_words(decision.reason)),
             note=decision.note,
             account_id=decision.account_id,
-            candidates=[_candidate(entry, people) for entry in entries],
+            candidates=[_candidate(entry, people, least) for entry in entries],
             not_considered=sum(entry.get("n", 0) for entry in decision.candidates),
             pin=PinOut.model_validate(pin) if pin else None,
         )
 
 
-def _candidate(entry: Mapping[str, Any], people: Mapping[UUID, tuple[str, str]]) -> CandidateOut:
+def _candidate(
+    entry: Mapping[str, Any], people: Mapping[UUID, tuple[str, str]], least: int
+) -> CandidateOut:
     technician_id, kind = UUID(entry["t"]), Kind(entry["k"])
     code, name = people[technician_id]
     why = PassedOver(entry["w"]) if "w" in entry else None
@@ -107,6 +129,19 @@ def _candidate(entry: Mapping[str, Any], people: Mapping[UUID, tuple[str, str]])
         distance_m=entry.get("m"),
         passed_over=why,
         passed_over_words=_words(REASON_WORDS[why]) if why else None,
+        cost=_cost(entry["c"], least) if "c" in entry else None,
+    )
+
+
+def _cost(terms: Sequence[int], least: int) -> CostOut:
+    travel, owned, late, uneven = terms
+    return CostOut(
+        travel_s=travel,
+        ownership_s=owned,
+        lateness_s=late,
+        imbalance_s=uneven,
+        total_s=sum(terms),
+        more_than_chosen_s=sum(terms) - least,
     )
 
 

@@ -12,7 +12,8 @@ from app.dispatch import queries, rules
 from app.dispatch.rules import Ask, Choice
 from app.dispatch.service import standins
 from app.dispatch.service.decisions import Decided, write_decisions
-from app.dispatch.service.placing import Asked, choose_within
+from app.dispatch.service.people import Asked, point_of
+from app.dispatch.service.placing import choose_within
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
@@ -39,9 +40,10 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
         .values(tried_at=now)
         .execution_options(synchronize_session=False)
     )
-    reasons = await _locate(tx, waiting, now=now)
+    places = await whereabouts.of_orders(tx, [order.id for order in waiting])
+    reasons = await _locate(tx, waiting, places, now=now)
     located = [order for order in waiting if order.id not in reasons]
-    asked = await _asked(tx, located, now=now)
+    asked = await _asked(tx, located, places, now=now)
     choices = dict(
         zip([order.id for order in located], await choose_within(tx, asked, now=now), strict=True)
     )
@@ -57,10 +59,13 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
 
 
 async def _locate(
-    tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime
+    tx: AsyncSession,
+    orders: Sequence[WorkOrder],
+    places: Mapping[UUID, Whereabouts],
+    *,
+    now: datetime,
 ) -> dict[UUID, UnplacedReason]:
     """Find the grids of orders without one, and say of the rest why they have none."""
-    places = await whereabouts.of_orders(tx, [order.id for order in orders])
     points = {
         order_id: rules.key_of(place.lon, place.lat)
         for order_id, place in places.items()
@@ -125,7 +130,13 @@ async def _find(
     return at_home
 
 
-async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime) -> list[Asked]:
+async def _asked(
+    tx: AsyncSession,
+    orders: Sequence[WorkOrder],
+    places: Mapping[UUID, Whereabouts],
+    *,
+    now: datetime,
+) -> list[Asked]:
     units = await workorders.org_units(tx, ids={order.org_unit_id for order in orders})
     rest = (await parameters_in_force(tx)).number(rules.HAND_BACK_REST, now)
     declined = await queries.declined(
@@ -145,8 +156,11 @@ async def _asked(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: datetime
             window,
             order.due_at,
             frozenset(declined.get(order.id, ())),
+            order.priority,
         )
-        asked.append(Asked(ask, order.grid_id, units.by_id[order.org_unit_id]))
+        unit = units.by_id[order.org_unit_id]
+        point = point_of(places[order.id])
+        asked.append(Asked(ask, order.grid_id, unit, order_id=order.id, point=point))
     return asked
 
 

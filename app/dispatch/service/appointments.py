@@ -16,11 +16,13 @@ from app.dispatch.models import AppointmentChange, AppointmentHold
 from app.dispatch.rules import Ask, Cause, HoldState, Needs, Wish
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.holds import less
-from app.dispatch.service.placing import Asked, choose_within, together
+from app.dispatch.service.people import Asked, point_of
+from app.dispatch.service.placing import choose_within, together
 from app.dispatch.service.questions import question, reserved_by
 from app.dispatch.service.slots import not_offered
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
+from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Sender, Step, move
 from app.workorders.service import take_step
@@ -148,10 +150,12 @@ async def _keep(
         (held.begins_at, held.ends_at),
         order.due_at,
         frozenset(declined.get(order.id, ())),
+        order.priority,
     )
+    point = point_of((await whereabouts.of_orders(tx, [order.id]))[order.id])
     [choice] = await choose_within(
         tx,
-        [Asked(ask, held.grid_id, unit, prefer=prefer)],
+        [Asked(ask, held.grid_id, unit, prefer, order_id=order.id, point=point)],
         now=now,
         freed=together(less(promised_of(order)), less(reserved_by(held))),
         without=[order.id, held.id],

@@ -20,8 +20,8 @@ from app.dispatch.rules import (
     Tried,
 )
 from app.dispatch.service.decisions import Decided, write_decisions
+from app.dispatch.service.people import diaries_of
 from app.dispatch.service.pins import Pinned, pin_all, release
-from app.dispatch.service.placing import diaries_of
 from app.technicians import availability
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder

@@ -20,7 +20,7 @@ def written(choice: Choice) -> list[dict[str, Any]]:
     """Write who was considered in the short form in which decisions are kept."""
     entries: list[dict[str, Any]] = []
     more = choice.more
-    for candidate, why in choice.tried:
+    for candidate, why, cost in choice.tried:
         if why is not None and len(entries) >= NAMED:
             more += 1
             continue
@@ -31,6 +31,8 @@ def written(choice: Choice) -> list[dict[str, Any]]:
             entry["r"] = candidate.rank
         if why is not None:
             entry["w"] = why
+        if cost is not None:
+            entry["c"] = cost[:4]
         entries.append(entry)
     if more:
         entries.append({"n": more})

@@ -15,12 +15,14 @@ from app.dispatch import queries, rules
 from app.dispatch.models import AppointmentHold
 from app.dispatch.queries import end_expired
 from app.dispatch.rules import Ask, Choice, HoldState, Slot, Wish
-from app.dispatch.service.placing import Asked, choose_within, together
+from app.dispatch.service.people import Asked, point_of
+from app.dispatch.service.placing import choose_within, together
 from app.dispatch.service.questions import Question, question, reserved_by
 from app.dispatch.service.slots import look, not_offered
 from app.technicians import availability
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
+from app.workorders import whereabouts
 
 
 async def hold(
@@ -114,10 +116,12 @@ async def _reserved(
     for itself.
     """
     ask = Ask(asked.minutes, asked.skills, (slot.begins, slot.ends))
-    holder = asked.holder_id
+    point, holder = asked.point, asked.holder_id
+    if point is None and asked.order_id is not None:
+        point = point_of((await whereabouts.of_orders(tx, [asked.order_id]))[asked.order_id])
     if holder is not None and (holder, slot.day) in asked.own:
         own = asked.own[holder, slot.day]
-        alone = Asked(ask, asked.grid_id, asked.unit, only=holder)
+        alone = Asked(ask, asked.grid_id, asked.unit, only=holder, point=point)
         try:
             async with tx.begin_nested():
                 freed = less(together(asked.own, asked.held))
@@ -130,7 +134,7 @@ async def _reserved(
         except _Nobody:
             pass
     prefer = (holder,) if holder is not None else ()
-    one = Asked(ask, asked.grid_id, asked.unit, prefer=prefer)
+    one = Asked(ask, asked.grid_id, asked.unit, prefer, point=point)
     [choice] = await choose_within(
         tx, [one], now=now, freed=less(asked.held), without=asked.without
     )

@@ -13,7 +13,8 @@ from app.dispatch.rules import Ask, Outcome, Verdict
 from app.dispatch.service import standins
 from app.dispatch.service.appointments import Held, all_reserved, use_holds, with_holds
 from app.dispatch.service.decisions import Decided, write_decisions
-from app.dispatch.service.placing import Asked, FilledMeanwhile, choose_all
+from app.dispatch.service.people import Asked
+from app.dispatch.service.placing import FilledMeanwhile, choose_all
 from app.grids import locating
 from app.grids.locating import GridIndex
 from app.grids.rules import NEAR_BORDER
@@ -206,9 +207,16 @@ def _asked(order: Incoming, held: Held) -> Asked:
         if draft.appointment_from and draft.appointment_until
         else None
     )
-    ask = Ask(order.minutes, frozenset(draft.skills), window, order.due_at)
+    ask = Ask(
+        order.minutes,
+        frozenset(draft.skills),
+        window,
+        order.due_at,
+        priority=draft.priority,
+    )
     prefer = (held[order.id].technician_id,) if order.id in held else ()
-    return Asked(ask, order.grid_id, order.unit, prefer=prefer)
+    point = None if draft.lon is None or draft.lat is None else (draft.lon, draft.lat)
+    return Asked(ask, order.grid_id, order.unit, prefer, order_id=order.id, point=point)
 
 
 def _unplaced(

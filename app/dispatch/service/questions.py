@@ -43,6 +43,7 @@ class Question:
 
     grid_id: UUID
     unit: Unit
+    point: tuple[float, float] | None
     work_type: WorkType
     minutes: int
     skills: frozenset[str]
@@ -64,7 +65,7 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
     work_type = order.work_type if order else wish.work_type
     if work_type is None:
         raise Invalid(errors=[{"field": "work_type", "message": "say what is to be done"}])
-    grid_id, unit = await _place(session, wish, order, caller, parameters, now)
+    grid_id, unit, point = await _place(session, wish, order, caller, parameters, now)
     minutes = (
         order.estimated_minutes
         if order
@@ -80,6 +81,7 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
     return Question(
         grid_id=grid_id,
         unit=unit,
+        point=point,
         work_type=work_type,
         minutes=minutes,
         skills=frozenset(order.skills) if order else wish.skills,
@@ -101,10 +103,13 @@ async def _place(
     caller: Caller,
     parameters: Parameters,
     now: datetime,
-) -> tuple[UUID, Unit]:
-    """Find the grid that a wish is about, and its unit. Raises PlaceNotCovered or NotFound."""
+) -> tuple[UUID, Unit, tuple[float, float] | None]:
+    """Find the grid that a wish is about, its unit, and its point if that had to be looked at.
+
+    Raises PlaceNotCovered or NotFound.
+    """
     index = await locating.for_reading(session)
-    grid_id = order.grid_id if order else wish.grid_id
+    grid_id, point = order.grid_id if order else wish.grid_id, wish.point
     if grid_id is None:
         near_m = parameters.number(NEAR_BORDER, now, caller.org_path)
         place, address = await _whereabouts(session, wish, order, caller)
@@ -113,12 +118,14 @@ async def _place(
             where = await whereabouts.as_listed(session, index.lists, [address])
         [found] = index.locate([place[0]], [place[1]], near_m=near_m, where=where).places()
         grid_id = found.grid_id
+        if place[0] is not None and place[1] is not None:
+            point = (place[0], place[1])
     known = None if grid_id is None else index.find(grid_id)
     if known is None or not known.within(caller.org_path):
         # A grid named outright is not there for others; any other place is merely not covered.
         raise NotFound() if wish.grid_id else rules.PlaceNotCovered()
     units = await workorders.org_units(session, ids=[known.org_unit_id])
-    return known.id, units.by_id[known.org_unit_id]
+    return known.id, units.by_id[known.org_unit_id], point
 
 
 async def _whereabouts(

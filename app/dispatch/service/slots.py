@@ -27,7 +27,8 @@ from app.dispatch.rules import (
     Slot,
     Taken,
 )
-from app.dispatch.service.placing import Asked, people_of, shares_of, together
+from app.dispatch.service.people import Asked, people_of, shares_of
+from app.dispatch.service.placing import together
 from app.dispatch.service.questions import Question
 from app.technicians.availability import DayOf
 

@@ -13,17 +13,21 @@ class Kind(StrEnum):
     """How a candidate comes to be asked, in the order of asking.
 
     A loan wins while it runs, since somebody has decided that this person works here on that day.
-    Anybody else is never asked, but a supervisor may give them an order by hand.
+    Whoever is lent to the grid's org unit or belongs to it is asked where the grid's own people
+    cost more. Anybody else is never asked, but a supervisor may give them an order by hand.
     """
 
     LOAN = "loan"
     PRIMARY = "primary"
     BACKUP = "backup"
+    LENT = "lent"
     NEIGHBOUR = "neighbour"
+    BRANCH = "branch"
     OTHER = "other"
 
 
 _ORDER = {kind: place for place, kind in enumerate(Kind)}
+_MEMBERS = frozenset({Kind.LOAN, Kind.PRIMARY, Kind.BACKUP})
 
 
 class Candidate(NamedTuple):
@@ -57,10 +61,11 @@ def works_on(day: date, weekdays: int) -> bool:
 
 
 def in_order_of_asking(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Sort: loans, the primary, backups by rank, then neighbours' primaries, nearest first.
+    """Sort: loans, the primary, backups by rank, then others, of neighbours' primaries the nearest
+    first.
 
-    Of equal rank, the one who has belonged to the grid longer is asked first. A neighbour who
-    belongs to the grid anyway, or by several neighbours, is asked once.
+    Of equal rank, the one who has belonged to the grid longer is asked first. Somebody who belongs
+    to the grid anyway, or is found in several other ways, is asked once.
     """
     ordered = sorted(
         candidates,
@@ -75,7 +80,7 @@ def in_order_of_asking(candidates: Iterable[Candidate]) -> list[Candidate]:
     known: set[UUID] = set()
     asked = []
     for one in ordered:
-        if one.kind is not Kind.NEIGHBOUR or one.technician_id not in known:
+        if one.kind in _MEMBERS or one.technician_id not in known:
             asked.append(one)
         known.add(one.technician_id)
     return asked

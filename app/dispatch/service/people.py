@@ -1,0 +1,271 @@
+"""Whom placing may ask, and what is known of their days: read for all orders at once."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.geo import distance_m
+from app.core.parameter_values import parameters_in_force
+from app.dispatch import queries, rules
+from app.dispatch.queries import PersonOfGrid
+from app.dispatch.queries.diaries import Person, contents, staff
+from app.dispatch.rules import Ask, Candidate, Diary, Kind, Seat, Share
+from app.dispatch.rules.costs import ASKED_OF_BRANCH, Terms, costs_of
+from app.dispatch.rules.routes import NEVER, Stop
+from app.grids import queries as grids
+from app.grids.rules import GridKind
+from app.technicians import queries as technicians
+from app.travel.queries import travel_in_force
+from app.travel.rules import Place, Travel
+from app.workorders.queries import Unit
+from app.workorders.whereabouts import Whereabouts
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An order to place: what it asks for, in which grid, and that grid's org unit.
+
+    `prefer` are asked before all others, and the order is placed before those that prefer nobody:
+    something is held for it. `only` is the one person to ask, if any. The point is in WGS-84
+    degrees. Without `order_id` there is no order yet, and nothing is written into a route.
+    """
+
+    ask: Ask
+    grid_id: UUID
+    unit: Unit
+    prefer: tuple[UUID, ...] = ()
+    only: UUID | None = None
+    order_id: UUID | None = None
+    point: tuple[float, float] | None = None
+
+    def visit(self, kinds: Mapping[UUID, GridKind]) -> Stop:
+        """Say what it is on somebody's way, given the kinds of grids."""
+        ask, place = self.ask, None
+        if self.point is not None:
+            place = Place(*self.point, self.grid_id, kinds.get(self.grid_id))
+        opens, closes = 0, NEVER
+        if ask.window is not None:
+            opens, closes = (int(moment.timestamp()) for moment in ask.window)
+        due = NEVER if ask.due_at is None else int(ask.due_at.timestamp())
+        return Stop(
+            self.order_id or self.grid_id, place, ask.minutes * 60, opens, closes, due, ask.priority
+        )
+
+
+def point_of(place: Whereabouts) -> tuple[float, float] | None:
+    """Say where an order lies, in WGS-84 degrees."""
+    return None if place.lon is None or place.lat is None else (place.lon, place.lat)
+
+
+async def horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> dict[str, int]:
+    """Say how many days after today may be planned, by the paths of the orders' units."""
+    parameters = await parameters_in_force(tx)
+    paths = {one.unit.path for one in asked}
+    return {path: parameters.whole(rules.HORIZON, now, path) for path in paths}
+
+
+def _until(asked: Sequence[Asked], days: Mapping[str, int], now: datetime) -> datetime:
+    # A day to either side covers every zone on Earth.
+    windows = [one.ask.window[1] for one in asked if one.ask.window]
+    return max([now + timedelta(days=max(days.values())), *windows]) + timedelta(days=1)
+
+
+async def people_of(
+    tx: AsyncSession, asked: Sequence[Asked], now: datetime
+) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
+    """Read whom the orders' grids ask first, the cheapest first, and those people's diaries."""
+    if not asked:
+        return {}, {}
+    until = _until(asked, await horizons(tx, asked, now), now)
+    keepers = await grids.keepers(
+        tx,
+        {one.grid_id for one in asked},
+        first_day=(now - timedelta(days=1)).date(),
+        last_day=until.date() + timedelta(days=1),
+    )
+    diaries = await diaries_of(tx, {one.technician_id for one in keepers}, now=now, until=until)
+    candidates: dict[UUID, list[Candidate]] = {}
+    for one in keepers:
+        kind = Kind(one.kind) if one.kind else Kind.NEIGHBOUR
+        candidates.setdefault(one.grid_id, []).append(Candidate(one.technician_id, kind, *one[3:]))
+    parameters = await parameters_in_force(tx)
+    paths = {one.grid_id: one.unit.path for one in asked}
+    terms = {path: costs_of(parameters, now, path) for path in set(paths.values())}
+    seats = {
+        grid_id: [
+            Seat(candidate, diaries[candidate.technician_id], None, terms[path], path)
+            for candidate in rules.in_order_of_asking(candidates.get(grid_id, ()))
+        ]
+        for grid_id, path in paths.items()
+    }
+    for ours in seats.values():
+        ours.sort(key=_owned)
+    return seats, diaries
+
+
+def _owned(seat: Seat) -> int:
+    return seat.owned
+
+
+async def branch_of(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    seats: Mapping[UUID, list[Seat]],
+    diaries: dict[UUID, Diary],
+    now: datetime,
+) -> dict[UUID, Diary]:
+    """Seat the other people of the grids' org units beside those whom the grids ask first, and
+    whoever is lent to the units: of each so many who live nearest. Returns the new diaries.
+    """
+    until = _until(asked, await horizons(tx, asked, now), now)
+    first, last = (now - timedelta(days=1)).date(), until.date() + timedelta(days=1)
+    parameters = await parameters_in_force(tx)
+    people = await staff(tx, {one.unit.path for one in asked}, first_day=first, last_day=last)
+    found: dict[UUID, list[Candidate]] = {}
+    for one in asked:
+        if one.grid_id not in found:
+            path = one.unit.path
+            known = {seat.candidate.technician_id for seat in seats[one.grid_id]}
+            most = parameters.whole(ASKED_OF_BRANCH, now, path)
+            others = [row for row in people[path] if row.id not in known]
+            found[one.grid_id] = _nearest(others, one.point, most)
+    new = {each.technician_id for theirs in found.values() for each in theirs} - diaries.keys()
+    more = await diaries_of(tx, new, now=now, until=until)
+    diaries.update(more)
+    paths = {one.grid_id: one.unit.path for one in asked}
+    terms = {path: costs_of(parameters, now, path) for path in set(paths.values())}
+    for grid_id, theirs in found.items():
+        path, ours = paths[grid_id], seats[grid_id]
+        ours += [Seat(one, diaries[one.technician_id], None, terms[path], path) for one in theirs]
+        ours.sort(key=_owned)
+    return more
+
+
+def _nearest(
+    people: Sequence[Person], point: tuple[float, float] | None, most: int
+) -> list[Candidate]:
+    """List those who are lent, and of the others so many who live nearest, these first; who lives
+    nobody knows where comes last."""
+
+    def away(row: Person) -> float:
+        if row.lon is None or row.lat is None or point is None:
+            return float("inf")
+        return distance_m(*point, row.lon, row.lat)
+
+    found = [
+        Candidate(row.id, Kind.LENT, 1, 0.0, valid_from=row.valid_from, valid_to=row.valid_to)
+        for row in people
+        if row.valid_from is not None
+    ]
+    ours = sorted((row for row in people if row.valid_from is None), key=away)
+    found += [Candidate(row.id, Kind.BRANCH, rank, 0.0) for rank, row in enumerate(ours[:most], 1)]
+    return rules.in_order_of_asking(found)
+
+
+# --- what they have to do -------------------------------------------------------------------------
+
+
+async def read_days(
+    tx: AsyncSession,
+    diaries: Mapping[UUID, Diary],
+    days: Collection[date],
+    *,
+    now: datetime,
+    without: Collection[UUID] = (),
+    grid_ids: Collection[UUID] = (),
+) -> dict[UUID, GridKind]:
+    """Read into diaries what their local days have to be done; return the kinds of some grids.
+
+    What days gone by still hold counts today. Orders and holds given by id are left out.
+    """
+    if not days:
+        return {}
+    read, kinds = await contents(
+        tx,
+        diaries,
+        first_day=min(days),
+        last_day=max(days),
+        now=now,
+        without=without,
+        grid_ids=grid_ids,
+    )
+    parameters = await parameters_in_force(tx)
+    known: dict[str, tuple[Terms, Travel]] = {}
+    for technician_id, content in read.items():
+        diary = diaries[technician_id]
+        path = diary.org_path
+        if path not in known:
+            known[path] = costs_of(parameters, now, path), await travel_in_force(tx, now, path)
+        diary.terms, diary.travel = known[path]
+        diary.windows, diary.written, diary.last = content.windows, content.written, content.last
+        diary.loans, diary.holds = content.loans, content.holds
+        diary.visits = {}
+        for day, visits in content.visits.items():
+            diary.visits.setdefault(max(day, diary.today), []).extend(visits)
+        diary.lines.clear()
+    return kinds
+
+
+async def shares_of(
+    tx: AsyncSession, seats: Mapping[UUID, Sequence[Seat]], now: datetime
+) -> dict[PersonOfGrid, Share]:
+    """Read what grids hold of people's days where a membership gives them a part of the day.
+
+    Mostly there is none, and nothing is read.
+    """
+    limited = {
+        (seat.candidate.technician_id, grid_id): seat
+        for grid_id, ours in seats.items()
+        for seat in ours
+        if seat.candidate.ratio < 100
+    }
+    if not limited:
+        return {}
+    shares = await queries.held_for_grids(tx, limited, first_day=yesterday(now))
+    for (technician_id, grid_id), share in shares.items():
+        for seat in seats[grid_id]:
+            if seat.candidate.technician_id == technician_id and seat.candidate.ratio < 100:
+                seat.share = share
+    return shares
+
+
+def yesterday(now: datetime) -> date:
+    """Say which day is over by now wherever on Earth one is: the day before the one in UTC."""
+    return (now - timedelta(days=1)).date()
+
+
+async def diaries_of(
+    tx: AsyncSession, technician_ids: Collection[UUID], *, now: datetime, until: datetime
+) -> dict[UUID, Diary]:
+    """Read people's diaries from now until a moment, without locking anything."""
+    if not technician_ids:
+        return {}
+    parameters = await parameters_in_force(tx)
+    working = await technicians.working(
+        tx,
+        technician_ids,
+        # A leave of this morning counts where a share of the whole day is worked out.
+        from_moment=now - timedelta(days=1),
+        until_moment=until,
+        last_day=until.date() + timedelta(days=1),
+    )
+    return {
+        one.technician_id: Diary(
+            technician_id=one.technician_id,
+            active=one.active,
+            skills=one.skills,
+            zone=one.zone,
+            daily_minutes=one.daily_minutes,
+            shifts=one.shifts,
+            leave=one.leave,
+            promised=dict(one.promised),
+            now=now,
+            allowance=parameters.number(rules.TRAVEL_ALLOWANCE, now, one.org_path),
+            org_path=one.org_path,
+            home=one.home,
+        )
+        for one in working.values()
+    }
