@@ -141,7 +141,7 @@ FULL = {MONDAY: (480, 0), TUESDAY: (480, 0)}
 BUSY = ["08:10", "09:10", "10:10", "11:10", "12:10", "13:10", "14:10", "15:10", "16:10", "17:10"]
 
 
-def on_the_way(days) -> dict:
+def on_the_way(days):
     """A diary's fields for days with appointments of a quarter of an hour at fixed times."""
     visits = {
         day: [
@@ -346,7 +346,7 @@ def test_a_day_that_others_filled_meanwhile(read, now_held, overbooked):
 # --- what it costs --------------------------------------------------------------------------------
 
 
-def at_home(east: int = 0, visits=(), **fields) -> dict:
+def at_home(east: int = 0, visits=(), **fields):
     """A diary's fields for somebody who lives so many steps of about 1 km to the east."""
     home = (112.0 + east * 0.01, 28.0)
     given = {"terms": TERMS, "travel": Travel(), "home": home, "visits": {MONDAY: list(visits)}}
@@ -399,10 +399,8 @@ def test_where_that_alone_costs_more_nobody_is_looked_at():
 def test_the_first_day_on_which_anybody_can_comes_before_the_cheapest():
     full = {"promised": {MONDAY: (480, 0)}}
     seats = [seat(1, **at_home(0, **full)), seat(2, Kind.NEIGHBOUR, **at_home(30))]
-    assert (chosen(HOUR, seats).candidate.technician_id, chosen(HOUR, seats).day) == (
-        who(2),
-        MONDAY,
-    )
+    choice = chosen(HOUR, seats)
+    assert (choice.candidate.technician_id, choice.day) == (who(2), MONDAY)
 
 
 def test_lateness_that_it_brings_to_others_costs():
@@ -431,6 +429,7 @@ def test_whom_one_prefers_gets_it_whatever_it_costs():
     seats = [seat(1, **at_home(0)), seat(2, Kind.NEIGHBOUR, **at_home(30))]
     visit = Stop(who(0), DOOR, 3_600)
     choice = rules.choose(HOUR, seats, [MONDAY], visit, [who(9), who(2)])
+    assert choice.candidate is not None
     assert choice.candidate.technician_id == who(2)
 
 
@@ -443,10 +442,10 @@ def test_a_chunk_fills_the_way_of_the_same_day():
 
 
 def test_whoever_is_lent_to_the_orders_own_unit_may_be_asked():
-    lent = {"loans": [Lent(MONDAY, TUESDAY, "near.")]}
+    loans = [Lent(MONDAY, TUESDAY, "near.")]
     candidate = Candidate(who(1), Kind.LENT, 1, 0.0, valid_from=MONDAY, valid_to=TUESDAY)
     for unit_path, why in (("near.", None), ("far.", PassedOver.LENT_OUT)):
-        one = Seat(candidate, diary(**lent), None, TERMS, unit_path)
+        one = Seat(candidate, diary(loans=loans), None, TERMS, unit_path)
         assert rules.why_not_on(HOUR, one, MONDAY) is why
         assert rules.why_not_on(HOUR, one, TUESDAY) is PassedOver.NOT_ON_SHIFT
 

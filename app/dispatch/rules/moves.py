@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from app.dispatch.rules.placing import Diary
+from app.dispatch.rules.diaries import Diary
 from app.dispatch.rules.routes import Frame, Stop
 from app.dispatch.rules.why_not import OVERRIDABLE, WhyNot
 from app.dispatch.rules.windows import Booked

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
-from app.dispatch.rules.placing import PassedOver
+from app.dispatch.rules.diaries import PassedOver
 from app.dispatch.rules.words import REASON_WORDS
 
 FARTHEST_DAYS = 60

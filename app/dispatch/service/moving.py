@@ -17,7 +17,7 @@ from app.dispatch.rules.court import counted, target
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.moves import Command, Found, Ground, Person, Standing, Wish
 from app.dispatch.rules.why_not import FARTHEST_DAYS, MOST_ROWS, NoTarget, WhyNot
-from app.dispatch.service.placing import diaries_of
+from app.dispatch.service.people import diaries_of
 from app.technicians import availability
 from app.technicians import queries as technicians
 from app.technicians.availability import DayOf, Promised
