@@ -35,7 +35,9 @@ async def land(tx) -> Territory:
     """A grid with a primary (Zhang) and a backup (Li)."""
     territory = await make_territory(tx)
     await territory.add_technician(territory.grids[0], name="张师傅")
-    await territory.add_technician(territory.grids[0], MembershipKind.BACKUP, name="李师傅")
+    await territory.add_technician(
+        territory.grids[0], MembershipKind.BACKUP, name="李师傅", home_point=None
+    )
     return territory
 
 

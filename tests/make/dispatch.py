@@ -79,12 +79,12 @@ class Territory:
         They live in the middle of that grid, or of the one that is their `home`; so an order there
         is no way for any of them.
         """
-        given = {"org_unit": self.org_unit, **fields}
+        given: dict[str, Any] = {"org_unit": self.org_unit}
         lives_in = home or grid
         if lives_in is not None:
             point = self.point_in(lives_in)
             given["home_point"] = WKTElement(f"POINT({point['lon']} {point['lat']})", srid=4326)
-        technician = await make_technician(self.tx, **given)
+        technician = await make_technician(self.tx, **{**given, **fields})
         self.people.append(technician)
         if grid is not None:
             await self.give(
