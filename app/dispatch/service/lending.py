@@ -10,7 +10,7 @@ from app.auth.models import OrgUnit
 from app.auth.rules import district_of
 from app.core.geo import distance_m
 from app.dispatch.queries import lending as queries
-from app.dispatch.service.placing import diaries_of
+from app.dispatch.service.people import diaries_of
 from app.technicians import directory
 from app.technicians import queries as technicians
 from app.travel.queries import travel_in_force
