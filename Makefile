@@ -11,7 +11,7 @@ $(shell rm -f $(READY))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check bench bench-dispatch openapi fmt lock clean
+.PHONY: help setup run demo test check types house bench bench-dispatch openapi fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,13 +29,18 @@ demo: $(READY)  ## The same on a throw-away database; exit code 0 when all is ac
 
 test: check  ## Everything: `make check`, then the tests on a real PostGIS
 	@mkdir -p .local && rm -f .local/pytest-status
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/house $(ARGS); \
+	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/house $(ARGS); \
 	    status=$$?; echo $$status > .local/pytest-status; exit $$status
 
 check: $(READY)  ## Format, lint, types, import contracts, house rules, migration drift, OpenAPI
+	@$(MAKE) --no-print-directory -j 2 types house
+
+types: $(READY)
+	$(BIN)/mypy
+
+house: $(READY)
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q tests/house
 	$(BIN)/yingwei openapi --check

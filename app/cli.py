@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
@@ -444,8 +445,13 @@ def main() -> None:
     # A request to stop is a normal end, so that what was started is stopped too.
     for asked in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(asked, _ended)
+    run()
+
+
+def run(words: Sequence[str] | None = None) -> None:
+    """Run one command, of the process's own words unless given; it ends with SystemExit."""
     try:
-        cli()
+        cli(words)
     except Problem as problem:
         print(f"{problem.title.zh} · {problem.title.en}", file=sys.stderr)
         print(f"{problem.detail('zh')}\n{problem.detail('en')}", file=sys.stderr)

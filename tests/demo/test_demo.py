@@ -5,7 +5,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -59,21 +58,20 @@ def figures(printed: str) -> dict[str, str]:
     return rows
 
 
+# Two starts of four processes and a day: on a machine with much else to do it takes minutes.
+@pytest.mark.timeout(900)
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="looks for what is left behind in /proc")
 def test_a_day_is_played_once_and_ctrl_c_leaves_nothing_behind(tmp_path):
-    began = time.monotonic()
     first, code = run_demo(tmp_path / "demo")
-    took = time.monotonic() - began
     assert "Every order and every sale is accounted for" in first
     assert code == 130
     assert left_behind(tmp_path) == []
     assert figures(first)["Orders 工单"] == "40"
 
-    began = time.monotonic()
+    # Nothing is played again: what is left is starting, comparing and printing.
     second, _ = run_demo(tmp_path / "demo")
+    assert "0 orders in, 0 done" in second
     assert "(0 rows new)" in second
     assert "Every order and every sale is accounted for" in second
     assert figures(second) == figures(first)
-    # Nothing is played again: what is left is starting, comparing and printing.
-    assert time.monotonic() - began < took
     assert left_behind(tmp_path) == []

@@ -1,10 +1,6 @@
-"""`yingwei grids import` as an office runs it: a process of its own on a database of its own."""
+"""`yingwei grids import` as an office runs it, on a database of its own."""
 
-import asyncio
 import json
-import os
-import subprocess
-import sys
 
 import pytest
 import shapely
@@ -13,6 +9,7 @@ from sqlalchemy import text
 from tests.grids.geojson import feature, layer, square
 from tests.grids.packed import geopackage, shapefile
 from tests.make.auth import make_org_unit
+from tests.make.commands import started, told
 
 
 @pytest.fixture
@@ -26,19 +23,16 @@ async def east(real_database):
 def yingwei(real_database, east, tmp_path):
     """Run `yingwei grids import` and give what it said and how it ended."""
 
-    async def run(data, *options, does="import"):
+    async def run(data, *options, does="import", by=told):
         file = tmp_path / "layer.geojson"
         if data is not None:
             file.write_bytes(data)
         url = real_database.engine.url.set(drivername="postgresql")
-        environment = os.environ | {
+        environment = {
             "DATABASE_URL": url.render_as_string(hide_password=False),
             "COLUMNS": "120",
         }
-        command = [sys.executable, "-m", "app.cli", "grids", does, str(file), *options]
-        return await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120
-        )
+        return await by("grids", does, file, *options, env=environment)
 
     return run
 
@@ -54,7 +48,7 @@ OPTIONS = ("--coordsys", "wgs84", "--name-field", "name", "--org-unit", "east")
 async def test_boston_by_command_line_twice(geo, real_database, yingwei):
     data = (geo / "boston/precincts.geojson").read_bytes()
     options = ("--coordsys", "wgs84", "--name-field", "precinct", "--org-unit", "east")
-    done = await yingwei(data, *options)
+    done = await yingwei(data, *options, by=started)
     assert done.returncode == 0, done.stderr
     assert "255 features give 253 grids: 251 imported, 4 merged" in done.stdout
     assert "23 pairs overlap" in done.stdout and "11 holes" in done.stdout

@@ -1,14 +1,12 @@
-"""`yingwei load` as an operator runs it: a process of its own, words and an exit code."""
+"""`yingwei load` as an operator runs it: words and an exit code."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from app.core.db import libpq_url
+from tests.make.commands import started_here, told_here
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADINGS = "code,name,org_unit\n"
@@ -26,16 +24,8 @@ def url(databases):
         yield url
 
 
-def load(url, *words):
-    return subprocess.run(
-        [sys.executable, "-m", "app.cli", "load", *map(str, words)],
-        cwd=ROOT,
-        env={**os.environ, "DATABASE_URL": url, "COLUMNS": "160"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+def load(url, *words, by=told_here):
+    return by("load", *words, env={"DATABASE_URL": url, "COLUMNS": "160"})
 
 
 def technicians(url):
@@ -49,7 +39,7 @@ def test_a_spreadsheets_file_with_a_bad_line(url, tmp_path):
     file = tmp_path / "technicians.csv"
     file.write_text(f"{HEADINGS}T1,王强,b01\nT2,李敏,b99\n", encoding="gb18030")
 
-    other = load(url, "technicians", file)
+    other = load(url, "technicians", file, by=started_here)
     assert other.returncode == 1
     assert "gb18030" in other.stderr
 

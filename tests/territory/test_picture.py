@@ -1,9 +1,5 @@
-"""`yingwei grids growth` as an office runs it: a process of its own, and pictures in its output."""
+"""`yingwei grids growth` as an office runs it: pictures in its output."""
 
-import asyncio
-import os
-import subprocess
-import sys
 from datetime import date
 
 import pytest
@@ -11,6 +7,7 @@ import pytest
 from app.grids.models import GridExpansion
 from app.grids.rules import ExpansionFigure, GridStage
 from tests.make.auth import make_org_unit
+from tests.make.commands import told
 from tests.make.grids import make_contract, make_grid, make_membership, make_neighbours
 from tests.make.technicians import make_technician
 from tests.make.territory import settle
@@ -20,14 +17,11 @@ from tests.make.territory import settle
 def yingwei(real_database):
     async def run(*options):
         url = real_database.engine.url.set(drivername="postgresql")
-        environment = os.environ | {
+        environment = {
             "DATABASE_URL": url.render_as_string(hide_password=False),
             "COLUMNS": "140",
         }
-        command = [sys.executable, "-m", "app.cli", "grids", "growth", *options]
-        return await asyncio.to_thread(
-            subprocess.run, command, env=environment, capture_output=True, text=True, timeout=120
-        )
+        return await told("grids", "growth", *options, env=environment)
 
     return run
 
