@@ -20,6 +20,7 @@ from benchmarks import (
     locate,
     machine,
     maps,
+    moves,
     relocation,
     report,
     sale,
@@ -39,6 +40,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "maps": (maps.measure, maps.FULL, maps.QUICK),
     "growth": (growth.measure, growth.FULL, growth.QUICK),
     "slots": (slots.measure, slots.FULL, slots.QUICK),
+    "moves": (moves.measure, moves.FULL, moves.QUICK),
     "board": (board.measure, board.FULL, board.QUICK),
     "travel": (travel.measure, travel.FULL, travel.QUICK),
 }

@@ -39,7 +39,7 @@ QUICK = Plan(Province(2_000, technicians=400, customers=1_000), searches=20, hol
 # Every grid is a square with a primary and three backups of its branch; everybody works from eight
 # to six with an hour's rest and has five orders on each of the next six days, half of them with an
 # appointment in one of the slots.
-_SCENE = """
+SCENE = """
 INSERT INTO grid_boundary (id, grid_id, boundary, area_m2, valid_from, source)
 SELECT gen_random_uuid(), id, ST_Multi(ST_MakeEnvelope(110 + n % 40 * 0.01, 24 + n / 40 * 0.01,
     110.01 + n % 40 * 0.01, 24.01 + n / 40 * 0.01, 4326)), 1e6, '2025-01-01', 'made'
@@ -105,7 +105,7 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
         task = progress.add_task("writing a province", total=plan.province.orders())
         history.write(url, plan.province, lambda by: progress.advance(task, by))
     with psycopg.connect(url, options="-c session_replication_role=replica") as connection:
-        connection.execute(_SCENE)
+        connection.execute(SCENE)
         row = connection.execute(
             "SELECT id, path FROM org_unit WHERE level = 'province'"
         ).fetchone()
