@@ -102,6 +102,7 @@ def upgrade() -> None:
         ["at"],
         unique=False,
         postgresql_using="brin",
+        postgresql_with={"autosummarize": "on"},
     )
 
 

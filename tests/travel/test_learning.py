@@ -15,6 +15,7 @@ from app.travel import jobs, service
 from app.travel.models import TravelMedian, TravelRatio, Trip
 from app.travel.queries import travel_in_force
 from app.travel.rules import ALL_DAY, Cut, Place, Travel
+from app.workorders.happened import HAPPENED
 from app.workorders.rules import Step
 from tests.make.auth import make_org_unit
 from tests.make.dispatch import Territory, make_territory
@@ -261,7 +262,6 @@ async def test_a_night_reads_only_what_is_new_and_learns_from_the_window(
     await day_of(SUNDAY, 400)
     await jobs.learn(worker)
     assert await known() == [400]
-    # What has been read is not read again: a forgotten event of Sunday stays forgotten.
     clock.tick(timedelta(days=1))
     await day_of(SUNDAY + timedelta(days=1), 800)
     await jobs.learn(worker)
@@ -272,6 +272,7 @@ async def test_a_night_reads_only_what_is_new_and_learns_from_the_window(
     await jobs.learn(worker)
     assert await known() == [800]  # Sunday lies before the window
     nights = (await tx.scalars(select(Night).order_by(Night.until))).all()
+    # Each night found the two ways of its own day, and none that it had had before.
     assert [night.facts["trips"] for night in nights] == [2, 2, 2]
 
 
@@ -287,3 +288,24 @@ async def test_what_is_learned_is_read_again_only_when_a_night_has_passed(
     after = await travel_in_force(tx, clock.now(), land.org_unit.path)
     assert len(after.learned) > 0
     assert await travel_in_force(tx, clock.now(), land.org_unit.path) is after
+
+
+async def test_ways_are_forgotten_after_a_while(tx, worker, land, lee, history, clock):
+    await set_number(tx, "travel.kept_days", 31)
+    history.visit(lee, door_in(land.grids, land.grids[1]), local(SUNDAY, 8), 500)
+    await history.write(tx)
+    await jobs.learn(worker)
+    clock.tick(timedelta(days=30))
+    await jobs.learn(worker)
+    assert len(await trips(tx)) == 1
+    clock.tick(timedelta(days=1))
+    await jobs.learn(worker)
+    assert not await trips(tx)
+
+
+async def test_a_nights_events_are_found_along_the_index_of_their_times(tx):
+    """Years of events lie before them."""
+    await tx.execute(text("SET LOCAL enable_seqscan = off"))
+    given = {"since": SUNDAY, "until": SUNDAY + timedelta(days=1), "steps": ["check_in"]}
+    plan = (await tx.execute(text(f"EXPLAIN {HAPPENED}"), given)).scalars().all()
+    assert any("Bitmap Index Scan on ix_work_order_event_at" in line for line in plan)
