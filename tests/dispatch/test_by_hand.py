@@ -9,7 +9,7 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
-from app.technicians.models import Leave
+from app.technicians.models import Leave, TechnicianDay, TechnicianLoan
 from app.technicians.rules import LeaveCause
 from app.workorders import queries
 from app.workorders.models import WorkOrder
@@ -254,3 +254,46 @@ async def test_an_order_that_has_begun_or_is_over_stays_where_it_is(tx, land, ro
 async def test_only_supervisors_give_orders(land, row, assign, role):
     caller = caller_for(role, land.org_unit)
     assert (await assign(row, row.holder_id, caller=caller)).status_code == 403
+
+
+async def test_what_is_given_has_its_place_on_the_way_where_it_costs_least(
+    tx, land, row, assign, clock
+):
+    person = await land.add_technician(None)
+    west, east = [
+        await make_work_order(
+            tx,
+            now=clock.now(),
+            org_unit=land.org_unit,
+            state=State.LOCATED,
+            grid_id=land.grids[0].id,
+            point=(lon, 28.005),
+        )
+        for lon in (112.0, 112.08)
+    ]
+    for given in (west, east):
+        await take_step(
+            tx, given, Step.ASSIGN, now=clock.now(), holder_id=person.id, planned_day=TODAY
+        )
+    await availability.write_routes(tx, {(person.id, TODAY): [west.id, east.id]})
+    assert (await assign(row, person)).status_code == 200
+    day = await tx.get(TechnicianDay, (person.id, TODAY), populate_existing=True)
+    assert day is not None
+    assert day.route == [west.id, row.id, east.id]
+
+
+async def test_somebody_borrowed_is_given_orders_and_somebody_lent_is_not(
+    tx, land, row, assign, clock
+):
+    elsewhere = await make_org_unit(tx)
+    borrowed = await land.add_technician(None, org_unit=elsewhere)
+    lent = await land.add_technician(None)
+    given = {"reason": "x", "asked_at": clock.now(), "agreed_at": clock.now()}
+    given |= {"valid_from": TODAY, "valid_to": TOMORROW}
+    tx.add(TechnicianLoan(technician_id=borrowed.id, org_unit_id=land.org_unit.id, **given))
+    tx.add(TechnicianLoan(technician_id=lent.id, org_unit_id=elsewhere.id, **given))
+    await tx.flush()
+    assert (await assign(row, lent)).json()["facts"]["why"] == "lent_out"
+    assert (await assign(row, borrowed)).status_code == 200
+    await tx.refresh(row)
+    assert (await assign(row, borrowed, day="2026-03-03")).status_code == 422

@@ -19,16 +19,18 @@ from app.dispatch.rules import (
     PassedOver,
     Tried,
 )
+from app.dispatch.rules.court import MOST_FOLLOWED
+from app.dispatch.rules.insertion import line_of
+from app.dispatch.rules.moves import Person
+from app.dispatch.rules.why_not import FARTHEST_DAYS
 from app.dispatch.service.decisions import Decided, write_decisions
-from app.dispatch.service.people import diaries_of
+from app.dispatch.service.moving import people_of_days, standing_days
 from app.dispatch.service.pins import Pinned, pin_all, release
 from app.technicians import availability
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Step
 from app.workorders.service import take_step
-
-FARTHEST_DAYS = 60
 
 
 async def assign(
@@ -44,30 +46,32 @@ async def assign(
     pin: bool,
     now: datetime,
 ) -> WorkOrder:
-    """Give an order to somebody of the caller's subtree on a local day, by hand.
+    """Give an order to somebody of the caller's subtree, or lent to it, on a local day, by hand.
 
     `version` is the one the supervisor has seen: of two who decide at once, one wins and the other
     is told. What the order asks for is checked as in placing; `override` lets a supervisor decide
     otherwise, except for somebody who is no longer active. With `pin` nothing but a person moves
-    it afterwards. Raises NotFound, OrderChanged,
-    UnknownTechnician, DayOutOfRange, CannotTake or StepRefused.
+    it afterwards. Raises NotFound, OrderChanged, UnknownTechnician, DayOutOfRange, CannotTake or
+    StepRefused.
     """
     order = await workorders.for_change(tx, order_id, caller)
     if order.version != version:
         raise rules.OrderChanged(
             state=order.state, version=order.version, holder_id=order.holder_id
         )
-    last = now + timedelta(days=FARTHEST_DAYS)
-    diaries = await diaries_of(tx, [technician_id], now=now, until=last)
-    diary = diaries.get(technician_id)
-    if diary is None or not diary.org_path.startswith(caller.org_path):
+    person = (await people_of_days(tx, [technician_id], caller, now)).get(technician_id)
+    if person is None or not person.counted_on(day):
         raise rules.UnknownTechnician(technician_id=technician_id, errors=[])
-    if not diary.today <= day <= last.astimezone(diary.zone).date():
-        raise rules.DayOutOfRange(first=diary.today, last=last.date(), errors=[])
+    diary = person.diary
+    last = diary.today + timedelta(days=FARTHEST_DAYS)
+    if not diary.today <= day <= last:
+        raise rules.DayOutOfRange(first=diary.today, last=last, errors=[])
     diary.promised = _without(diary.promised, order, technician_id)
     candidate = Candidate(technician_id, Kind.OTHER, 1, 0.0)
     diary.windows[day] = await _appointments_beside(tx, order, technician_id, day, now)
     why = _why_not(order, candidate, diary, day)
+    if why is None and person.lent(day):
+        why = PassedOver.LENT_OUT
     if why is not None and (why is PassedOver.INACTIVE or not override):
         raise _cannot(day, why)
     order.tried_at = now
@@ -91,6 +95,7 @@ async def assign(
         diary.windows[day] = beside
         if _why_not(order, candidate, diary, day) is PassedOver.WINDOW_TAKEN:
             raise _cannot(day, PassedOver.WINDOW_TAKEN)
+    await _find_place(tx, person, day, now)
     choice = Choice(candidate, day, None, [Tried(candidate, why)], 0)
     await write_decisions(
         tx,
@@ -104,6 +109,16 @@ async def assign(
     else:
         await release(tx, [order.id], reason=reason, now=now, account_id=caller.account_id)
     return order
+
+
+async def _find_place(tx: AsyncSession, person: Person, day: date, now: datetime) -> None:
+    """Let what somebody's locked day has no place for yet have the one where it costs least."""
+    key = (person.diary.technician_id, day)
+    standing = (await standing_days(tx, [key], {key[0]: person}, now))[key]
+    if standing.frame is None or not standing.route or len(standing.stops) > MOST_FOLLOWED:
+        return
+    line = line_of(standing.frame, standing.stops, standing.route, person.travel)
+    await availability.write_routes(tx, {key: [stop.order_id for stop in line.stops]})
 
 
 async def _appointments_beside(
