@@ -35,11 +35,14 @@ HANDLERS: dict[str, list[Handler]] = {
     "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
     "plan.asked": [planning.make_plan],
+    "leave.granted": [planning.look_around],
+    "day.disturbed": [planning.replan],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (10.0, planning.look_around),
     (15.0, dispatch.end_holds),
     (20.0, dispatch.place_waiting),
     (30.0, territory.follow_left),
@@ -48,6 +51,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, travel.learn),
     (300.0, planning.add_up),
     (600.0, auth.forget_sign_ins),
+    (3600.0, planning.warm_up),
 ]
 
 

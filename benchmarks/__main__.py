@@ -22,6 +22,7 @@ from benchmarks import (
     maps,
     moves,
     relocation,
+    replan,
     report,
     sale,
     slots,
@@ -43,6 +44,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "moves": (moves.measure, moves.FULL, moves.QUICK),
     "board": (board.measure, board.FULL, board.QUICK),
     "travel": (travel.measure, travel.FULL, travel.QUICK),
+    "replan": (replan.measure, replan.FULL, replan.QUICK),
 }
 
 

@@ -37,6 +37,7 @@ LOGS = frozenset(
         "order_callback",
         "technician_day",
         "point_locality",
+        "plan_event",
         "night",
     }
 )

@@ -7,6 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
+from app.core import jobs
 from app.core.errors import NotFound, SameIdOtherContent
 from app.technicians import directory, rules
 from app.technicians.models import Leave
@@ -26,8 +27,8 @@ async def grant_leave(
     """Write down a time a technician does not work; orders are not placed with them meanwhile.
 
     The same leave sent twice is answered like the first time. Orders they already hold stay with
-    them until a supervisor moves them. Raises NotFound, Invalid, LeaveOverlaps and
-    SameIdOtherContent.
+    them until a plan or a supervisor moves them: it is told as "leave.granted". Raises NotFound,
+    Invalid, LeaveOverlaps and SameIdOtherContent.
     """
     rules.leave_in_order(starts_at, ends_at)
     # The technician's lock makes two leaves at the same moment see each other.
@@ -58,7 +59,7 @@ async def grant_leave(
         cause=cause,
     )
     tx.add(leave)
-    await tx.flush()
+    await jobs.tell(tx, "leave.granted", technician_id=technician_id)
     return leave
 
 

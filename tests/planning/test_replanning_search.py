@@ -159,7 +159,7 @@ async def test_how_it_would_go_says_who_could_not_do_what(branch, read):
         "16",
     ]
     await branch.leave(0, at(15), at(18))
-    places = spots(await read())
+    places = spots(freed(await read(), {ill}, set()))
     begins = [places[order.id].begins_at for order in branch.orders if order.holder_id == ill]
     assert begins[3:] == [None, None]
 

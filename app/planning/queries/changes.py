@@ -1,14 +1,69 @@
 """What a plan of the rest of a day would change, order by order."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.callers import subtree
+from app.auth.rules import Caller
+from app.core.errors import NotFound
+from app.planning.models import DayPlan
+from app.planning.rules import Happened, NotAReplan, PlanKind, PlanState
 from app.planning.rules.changes import Change, Spot
+from app.planning.rules.events import read
 from app.workorders.rules import UnplacedReason, WorkType
+
+
+class Replan(NamedTuple):
+    """A plan of the rest of a day, and what it is made for."""
+
+    id: UUID
+    org_unit_id: UUID
+    day: date
+    state: PlanState
+    reason: str
+    trigger: list[Happened]
+    asked_at: datetime
+    asked_by: UUID | None
+    finished_at: datetime | None
+
+
+async def replan(session: AsyncSession, plan_id: UUID, caller: Caller) -> Replan:
+    """Read a plan of the rest of a day, of the caller's subtree. Raises NotFound and NotAReplan."""
+    row = (
+        await session.execute(
+            select(
+                DayPlan.id,
+                DayPlan.org_unit_id,
+                DayPlan.day,
+                DayPlan.kind,
+                DayPlan.state,
+                DayPlan.reason,
+                DayPlan.asked,
+                DayPlan.asked_at,
+                DayPlan.asked_by,
+                DayPlan.finished_at,
+            ).where(DayPlan.id == plan_id, subtree(DayPlan.org_unit_id, caller))
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound()
+    if row.kind is not PlanKind.EVENT:
+        raise NotAReplan(plan_id=plan_id)
+    return Replan(
+        row.id,
+        row.org_unit_id,
+        row.day,
+        row.state,
+        row.reason,
+        [read(kept) for kept in row.asked.get("trigger", ())],
+        row.asked_at,
+        row.asked_by,
+        row.finished_at,
+    )
 
 
 class Changed(NamedTuple):

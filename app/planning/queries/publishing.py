@@ -15,8 +15,8 @@ from app.workorders.rules import UnplacedReason
 
 _VISITS = text(
     """
-    SELECT work_order_id, technician_id, before_id, before_day, before_state, begins_at, ends_at,
-        belongs, unplaced_reason
+    SELECT work_order_id, technician_id, before_id, before_day, before_state, before_begins_at,
+        begins_at, ends_at, belongs, unplaced_reason
     FROM plan_visit WHERE plan_id = :plan_id ORDER BY technician_id, place
     """
 )

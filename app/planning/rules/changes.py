@@ -8,7 +8,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.core.i18n import Words
-from app.planning.rules.events import EventKind, Happened
+from app.planning.rules.events import EventKind, Happened, away, behind
 
 # A visit that begins so much earlier or later by the new plan is told of, others are not.
 NOTABLE = timedelta(minutes=10)
@@ -17,7 +17,7 @@ NOTABLE = timedelta(minutes=10)
 class Spot(NamedTuple):
     """Where an order has its place: whose it is, when it begins, how many seconds late it ends.
 
-    It begins never where its place is in no time somebody works.
+    It begins never where whoever holds it is away for it.
     """
 
     technician_id: UUID
@@ -117,20 +117,15 @@ def _in_time(spot: Spot | None) -> bool:
 
 def why_of(change: Change, events: Iterable[Happened]) -> Why:
     """Say why an order changes, by what has happened."""
-    away: set[UUID | None] = set()
-    behind: set[UUID | None] = set()
-    for one in events:
-        if one.kind is EventKind.URGENT_ORDER and one.order_id == change.order_id:
-            return Why.URGENT
-        if one.kind in (EventKind.LEAVE, EventKind.INACTIVE):
-            away.add(one.technician_id)
-        elif one.kind is EventKind.LONG_VISIT:
-            behind.add(one.technician_id)
+    events = list(events)
+    urgent = (one.order_id for one in events if one.kind is EventKind.URGENT_ORDER)
+    if change.order_id in urgent:
+        return Why.URGENT
     if change.before is None:
         return Why.HAD_NOBODY
-    if change.before.technician_id in away:
+    if change.before.technician_id in away(events):
         return Why.AWAY
-    if change.before.technician_id in behind:
+    if change.before.technician_id in behind(events):
         return Why.BEHIND
     return Why.MAKES_ROOM
 

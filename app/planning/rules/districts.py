@@ -59,8 +59,10 @@ class District:
     people are not at work or promised to somebody else (leave, slots that are held). `current` is
     what is in force: everybody's visits in the order of the day, whether it holds or not. `day` is
     local; `points` are longitude and latitude of the problem's places, NaN where none is known.
-    `warm` is what the search begins with where that is another plan than what is in force. The
-    lowest `skill_bits` bits of a visit's mask are skills; the others say who has declined it.
+    `absent` are not at work from now on, `away` are those of whom it became known that they cannot
+    do all that they hold. `warm` is what the search begins with where that is another plan than
+    what is in force. The lowest `skill_bits` bits of a visit's mask are skills; the others say who
+    has declined it.
     """
 
     org_unit_id: UUID
@@ -77,6 +79,7 @@ class District:
     skill_bits: int
     absent: frozenset[UUID] = frozenset()
     warm: Plan | None = None
+    away: frozenset[UUID] = frozenset()
 
     @property
     def orders(self) -> int:
@@ -133,6 +136,7 @@ def _head(each: District) -> dict[str, Any]:
         "shift_ends": each.shift_ends,
         "skill_bits": each.skill_bits,
         "absent": sorted(map(str, each.absent)),
+        "away": sorted(map(str, each.away)),
         "warm": each.warm,
     }
 
@@ -189,5 +193,6 @@ def _district(kept: Any, number: int, head: dict[str, Any]) -> District:
         shift_ends=tuple(head["shift_ends"]),
         skill_bits=head["skill_bits"],
         absent=frozenset(UUID(one) for one in head["absent"]),
+        away=frozenset(UUID(one) for one in head["away"]),
         warm=None if head["warm"] is None else _plan(head["warm"]),
     )

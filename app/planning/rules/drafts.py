@@ -16,6 +16,7 @@ from app.dispatch.solver.model import Bounds, bounds
 from app.grids.rules.asking import Kind
 from app.planning.rules.districts import District, Fact
 from app.planning.rules.reasons import reasons
+from app.planning.rules.replanning import spots
 from app.workorders.rules import State, UnplacedReason
 
 
@@ -141,16 +142,12 @@ def draft_of(district: District, plan: Plan) -> Draft:
     visits += [_nobodys(district.facts[visit], reason) for visit, reason in why.items()]
     visits += [_nobodys(one.fact, one.reason) for one in district.left_out]
     before = judge(district.problem, district.current)
-    begun = {district.facts[stop.visit].order_id: stop for day in before.days for stop in day.stops}
-    facts = {fact.order_id: fact for fact in district.facts}
+    places = spots(district)
     return Draft(
         tuple(routes),
         tuple(
-            visit._replace(
-                before_begins_at=_moment(district, stop.begin),
-                before_late=_late(facts[visit.order_id], stop.end),
-            )
-            if (stop := begun.get(visit.order_id))
+            visit._replace(before_begins_at=spot.begins_at, before_late=spot.late)
+            if (spot := places.get(visit.order_id))
             else visit
             for visit in visits
         ),

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from app.core.errors import Conflict
 from app.core.i18n import Words
 from app.core.parameters import Parameter, Parameters
 from app.dispatch.rules.routes import Drive, Rule
@@ -107,6 +108,15 @@ POLICY_MOST = Parameter(
 )
 
 
+class NotAReplan(Conflict):
+    slug = "not-a-replan"
+    title = Words(zh="不是当天的重新规划", en="This is no plan of the rest of a day")
+    advice = Words(
+        zh="规划 {plan_id} 为整日规划；请用规划比较查看其变动。",
+        en="Plan {plan_id} is of a whole day; compare it to see what it changes.",
+    )
+
+
 class EventKind(StrEnum):
     """What has happened."""
 
@@ -165,6 +175,45 @@ def most_urgent(numbers: Parameters) -> int:
     """Up to which priority any org unit wants a plan for an order that found nobody."""
     dated = [rows for (name, _), rows in numbers.rows.items() if name == URGENT.name]
     return int(max([URGENT.default, *(value for rows in dated for _, value in rows)]))
+
+
+def written(event: Happened) -> dict[str, Any]:
+    """Write an event in plain values, as a plan keeps what it was made for."""
+    return {
+        "kind": event.kind.value,
+        "org_unit_id": str(event.org_unit_id),
+        "key": event.key,
+        "technician_id": event.technician_id and str(event.technician_id),
+        "order_id": event.order_id and str(event.order_id),
+        "facts": dict(event.facts),
+    }
+
+
+def read(kept: Mapping[str, Any]) -> Happened:
+    """Read an event as `written` has written it."""
+    return Happened(
+        UUID(kept["org_unit_id"]),
+        EventKind(kept["kind"]),
+        kept["key"],
+        UUID(kept["technician_id"]) if kept["technician_id"] else None,
+        UUID(kept["order_id"]) if kept["order_id"] else None,
+        kept["facts"],
+    )
+
+
+def away(events: Iterable[Happened]) -> frozenset[UUID]:
+    """Say who is away, or will be, by what has happened."""
+    kinds = (EventKind.LEAVE, EventKind.INACTIVE)
+    return frozenset(one.technician_id for one in events if one.kind in kinds and one.technician_id)
+
+
+def behind(events: Iterable[Happened]) -> frozenset[UUID]:
+    """Say whose visits take longer than was thought, by what has happened."""
+    return frozenset(
+        one.technician_id
+        for one in events
+        if one.kind is EventKind.LONG_VISIT and one.technician_id
+    )
 
 
 class OnSite(NamedTuple):

@@ -18,6 +18,7 @@ class Planned(Protocol):
     before_id: UUID | None
     before_day: object
     before_state: str
+    before_begins_at: datetime | None
     begins_at: datetime | None
     ends_at: datetime | None
     unplaced_reason: str | None
@@ -46,15 +47,14 @@ class Around:
 
 def changes(planned: Planned) -> bool:
     """Tell whether a plan wants an order to change hands: given to somebody else, or taken from
-    its holder since nobody can do it. What has no room only stays with its holder, the last of
-    their day, for a supervisor to decide."""
+    its holder since nobody can do it, or since the holder is away and nobody else has room. What
+    has no room only stays with its holder, the last of their day, for a supervisor to decide."""
     if planned.technician_id is not None:
         return planned.technician_id != planned.before_id
-    return (
-        planned.before_id is not None
-        and planned.unplaced_reason is not None
-        and UnplacedReason(planned.unplaced_reason) in NOBODY_CAN
-    )
+    if planned.before_id is None or planned.unplaced_reason is None:
+        return False
+    can = UnplacedReason(planned.unplaced_reason) not in NOBODY_CAN
+    return not can or planned.before_begins_at is None
 
 
 def why_left(planned: Planned, now: Now, around: Around) -> LeftReason | None:

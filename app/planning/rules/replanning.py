@@ -35,14 +35,18 @@ def freed(district: District, away: Collection[UUID], behind: Collection[UUID]) 
             prefix = tuple(visit for visit in prefix if facts[visit].state in UNDER_WAY)
         frozen.append(prefix)
     visits = replace(problem.visits, published=np.ascontiguousarray(published))
-    return replace(district, problem=replace(problem, visits=visits, frozen=tuple(frozen)))
+    return replace(
+        district,
+        problem=replace(problem, visits=visits, frozen=tuple(frozen)),
+        away=frozenset(away),
+    )
 
 
 def spots(district: District) -> dict[UUID, Spot]:
     """Say where orders that somebody holds have their places as things are, and when.
 
-    What does not fit into the time that its holder works begins never; an appointment that is
-    missed is late by as much.
+    What somebody who is away cannot do in the time they are there begins never; an appointment
+    that is missed is late by as much.
     """
     problem = district.problem
     limits = bounds(problem)
@@ -56,7 +60,9 @@ def spots(district: District) -> dict[UUID, Spot]:
     for column, route in enumerate(district.current):
         who = district.technician_ids[column]
         for stop in _with_own_times(district, limits, column, route).stops:
-            if stop.visit >= district.orders or stop.end > limits.shift_end[column]:
+            if stop.visit >= district.orders:
+                continue
+            if who in district.away and stop.end > limits.shift_end[column]:
                 continue
             fact = district.facts[stop.visit]
             late = max(0, stop.end - fact.due) if fact.due is not None else 0

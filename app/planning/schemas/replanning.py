@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Code, Input
 from app.core.i18n import Words
-from app.planning.models import DayPlan
-from app.planning.queries.changes import Changed
-from app.planning.rules import EventKind, Happened, PlanKind, PlanState, said
-from app.planning.rules.changes import WHY_WORDS, ChangeKind, Counts, Why, counted, why_of
+from app.planning.queries.changes import Changed, Replan
+from app.planning.rules import EventKind, Happened, PlanState, said
+from app.planning.rules.changes import WHY_WORDS, ChangeKind, Spot, Why, counted, why_of
 from app.workorders.rules import UNPLACED_WORDS, UnplacedReason, WorkType
 
 
@@ -21,7 +20,9 @@ class ReplanIn(Input):
     that of the plan."""
 
     id: UUID
-    org_unit_id: UUID = Field(description="A branch, or what else plans its day for itself.")
+    org_unit: Code | None = Field(
+        default=None, description="The code of an org unit; left out: the caller's own."
+    )
     reason: Annotated[str, StringConstraints(min_length=1, max_length=500)] = Field(
         description="Why, for those who will read of it."
     )
@@ -112,7 +113,7 @@ class ChangeOut(Answer):
         )
 
 
-def _place(spot: Any, name: str | None) -> PlaceOut | None:
+def _place(spot: Spot | None, name: str | None) -> PlaceOut | None:
     if spot is None:
         return None
     return PlaceOut(
@@ -146,7 +147,6 @@ class ReplanOut(Answer):
     id: UUID
     org_unit_id: UUID
     day: date
-    kind: PlanKind
     state: PlanState
     reason: str = Field(max_length=2000)
     events: list[EventOut] = Field(max_length=1000)
@@ -155,16 +155,15 @@ class ReplanOut(Answer):
     finished_at: datetime | None
 
     @classmethod
-    def of(cls, plan: DayPlan, events: Sequence[Happened]) -> Self:
+    def of(cls, plan: Replan) -> Self:
         """Write a plan out."""
         return cls(
             id=plan.id,
             org_unit_id=plan.org_unit_id,
             day=plan.day,
-            kind=plan.kind,
             state=plan.state,
             reason=plan.reason,
-            events=[EventOut.of(event) for event in events],
+            events=[EventOut.of(event) for event in plan.trigger],
             asked_at=plan.asked_at,
             asked_by=plan.asked_by,
             finished_at=plan.finished_at,
@@ -179,14 +178,14 @@ class ChangesOut(Answer):
     changes: list[ChangeOut] = Field(max_length=10_000)
 
     @classmethod
-    def of(cls, plan: DayPlan, events: Sequence[Happened], rows: Sequence[Changed]) -> Self:
+    def of(cls, plan: Replan, rows: Sequence[Changed]) -> Self:
         """Write the changes of a plan out."""
-        counts: Counts = counted([row.change for row in rows], events)
+        counts = counted([row.change for row in rows], plan.trigger)
         return cls(
-            plan=ReplanOut.of(plan, events),
+            plan=ReplanOut.of(plan),
             counts=CountsOut(**counts._asdict()),
             changes=[
-                ChangeOut.of(row, kind, events)
+                ChangeOut.of(row, kind, plan.trigger)
                 for row in rows
                 if (kind := row.change.kind) is not None
             ],

@@ -6,6 +6,7 @@ again, from its inputs when it has them.
 """
 
 import asyncio
+import math
 import os
 import threading
 import time
@@ -43,11 +44,13 @@ Prepare = Callable[[Sequence[District]], Sequence[District]]
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long to search, and the seed."""
+    """How long to search, and the seed. Where somebody waits for the plan, `wall_seconds` bounds it
+    on a busy machine too."""
 
     seed: int
     cpu_seconds: float | None
     iterations: int | None
+    wall_seconds: float | None = None
 
 
 @dataclass
@@ -197,7 +200,8 @@ async def _effort(
             each = (await parameters_in_force(read)).number(SECONDS_AN_ORDER, clock.now())
         orders = sum(district.orders for district in districts)
         seconds = min(MOST_SECONDS, max(LEAST_SECONDS, orders * each))
-    effort = Effort(int(plan.asked.get("seed", 0)), seconds, iterations)
+    wall = plan.asked.get("wall_seconds")
+    effort = Effort(int(plan.asked.get("seed", 0)), seconds, iterations, wall)
     async with database.begin() as tx:
         audit.acting(tx, "planning.make")
         kept = await queries.for_change(tx, plan.id)
@@ -221,6 +225,7 @@ def _search(districts: Sequence[District], effort: Effort, progress: Progress) -
         progress.cost += found.cost - cost
         progress.unplaced += district.orders - len(placed) - unplaced
 
+    until = time.monotonic() + (effort.wall_seconds or math.inf)
     if len(problems) == 1:
         found = solve(
             problems[0],
@@ -228,7 +233,7 @@ def _search(districts: Sequence[District], effort: Effort, progress: Progress) -
             seed=effort.seed,
             warm=warm[0],
             clock=time.thread_time,
-            stop=progress.stop.is_set,
+            stop=lambda: progress.stop.is_set() or time.monotonic() > until,
         )
         on_done(0, found)
         return [found.plan]

@@ -1,0 +1,165 @@
+"""Planning the rest of a day anew: for what has happened, or because a supervisor asks for it."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.rules import Caller
+from app.core.clock import Clock
+from app.core.db import Database, new_id
+from app.core.parameter_values import parameters_in_force
+from app.planning import rules
+from app.planning.models import DayPlan, PlanEvent
+from app.planning.queries import events as queries
+from app.planning.queries import plans
+from app.planning.queries.changes import changes_of
+from app.planning.rules import EventKind, Happened, PlanKind, PlanState
+from app.planning.rules.changes import applies
+from app.planning.rules.districts import District
+from app.planning.rules.events import away, behind, read, written
+from app.planning.rules.replanning import freed
+from app.planning.rules.wishes import Wish
+from app.planning.service import making
+from app.planning.service.asking import ask, unit_of
+from app.planning.service.publishing import publish
+from app.workorders import queries as workorders
+from app.workorders.queries import Unit
+
+
+async def for_events(
+    tx: AsyncSession, org_unit_id: UUID, day: date, *, now: datetime
+) -> DayPlan | None:
+    """Ask for a plan for all that waits for one in an org unit's local day.
+
+    None when nothing waits, or the day is over. Raises PlanUnderWay.
+    """
+    units = await workorders.org_units(tx, ids=[org_unit_id])
+    unit = units.by_id[org_unit_id]
+    events = await queries.waiting(tx, org_unit_id, day)
+    if not events or now.astimezone(unit.zone).date() != day:
+        return None
+    reason = rules.why_said([queries.as_happened(event) for event in events]).zh
+    wish = Wish(id=new_id(), day=day, kind=PlanKind.EVENT, reason=reason[:2000])
+    plan, _ = await ask(tx, wish, unit, None, now=now)
+    await _made_for(tx, plan, unit, events, now=now)
+    return plan
+
+
+async def by_hand(
+    tx: AsyncSession,
+    plan_id: UUID,
+    caller: Caller,
+    *,
+    org_unit: str | None,
+    reason: str,
+    now: datetime,
+) -> tuple[DayPlan, bool]:
+    """Ask for a plan of the rest of today as a supervisor wishes; the second value tells whether
+    it is new. What waits for a plan is dealt with as well.
+
+    Raises UnknownOrgUnit, SameIdOtherContent and PlanUnderWay.
+    """
+    unit = await unit_of(tx, caller, org_unit)
+    asked_before = await tx.get(DayPlan, plan_id)
+    # Sent again after midnight it is still the plan of the day before.
+    day = asked_before.day if asked_before else now.astimezone(unit.zone).date()
+    wish = Wish(id=plan_id, day=day, kind=PlanKind.EVENT, reason=reason)
+    plan, new = await ask(tx, wish, unit, caller, now=now)
+    if new:
+        wished = Happened(unit.id, EventKind.BY_HAND, str(plan_id), facts={"reason": reason})
+        events = await queries.waiting(tx, unit.id, day)
+        await _made_for(tx, plan, unit, events, wished, now=now)
+    return plan, new
+
+
+async def _made_for(
+    tx: AsyncSession,
+    plan: DayPlan,
+    unit: Unit,
+    events: Sequence[PlanEvent],
+    *wished: Happened,
+    now: datetime,
+) -> None:
+    """Write down what a plan is made for: what waits, and what drafts that nobody has published
+    were made for, since it takes their place."""
+    trigger = list(wished)
+    for draft in await _drafts_before(tx, plan):
+        trigger += [event for event in trigger_of(draft) if event.kind is not EventKind.LONG_VISIT]
+    trigger += [queries.as_happened(event) for event in events]
+    for event in events:
+        event.plan_id = plan.id
+    seconds = (await parameters_in_force(tx)).number(rules.CPU_SECONDS, now, unit.path)
+    plan.asked = {
+        **plan.asked,
+        "cpu_seconds": seconds,
+        # Somebody waits: on a busy machine the search is shorter, not the wait longer.
+        "wall_seconds": seconds,
+        "trigger": [written(event) for event in trigger],
+    }
+    await tx.flush()
+
+
+async def _drafts_before(tx: AsyncSession, plan: DayPlan) -> Sequence[DayPlan]:
+    found = await tx.scalars(
+        select(DayPlan)
+        .where(
+            DayPlan.org_unit_id == plan.org_unit_id,
+            DayPlan.day == plan.day,
+            DayPlan.kind == PlanKind.EVENT,
+            DayPlan.state == PlanState.DRAFT,
+            DayPlan.id != plan.id,
+        )
+        .order_by(DayPlan.asked_at)
+        .with_for_update()
+    )
+    return found.all()
+
+
+def trigger_of(plan: DayPlan) -> list[Happened]:
+    """Read what a plan was made for."""
+    return [read(kept) for kept in plan.asked.get("trigger", ())]
+
+
+async def kind_of(database: Database, plan_id: UUID) -> PlanKind | None:
+    """Say what a plan is made for; None when there is none."""
+    async with database.read() as session:
+        return await session.scalar(select(DayPlan.kind).where(DayPlan.id == plan_id))
+
+
+async def make(database: Database, clock: Clock, plan_id: UUID) -> PlanState | None:
+    """Make a plan of the rest of a day, and publish it where the policy says so."""
+    async with database.read() as session:
+        plan = await session.get_one(DayPlan, plan_id)
+    trigger = trigger_of(plan)
+
+    def prepare(districts: Sequence[District]) -> list[District]:
+        return [freed(district, away(trigger), behind(trigger)) for district in districts]
+
+    made = await making.make(database, clock, plan_id, prepare=prepare)
+    async with database.begin() as tx:
+        audit.acting(tx, "planning.replan")
+        published = await _finish(tx, plan_id, now=clock.now())
+    return PlanState.PUBLISHED if published else made
+
+
+async def _finish(tx: AsyncSession, plan_id: UUID, *, now: datetime) -> bool:
+    """Let a new draft take the place of older ones; publish it if the policy says so, and tell
+    whether it was."""
+    plan = await plans.for_change(tx, plan_id)
+    if plan.state is not PlanState.DRAFT:
+        return False
+    for older in await _drafts_before(tx, plan):
+        if older.asked_at <= plan.asked_at:
+            older.state = PlanState.DISCARDED
+    numbers = await parameters_in_force(tx)
+    path = (await workorders.org_units(tx, ids=[plan.org_unit_id])).by_id[plan.org_unit_id].path
+    changes = [row.change for row in await changes_of(tx, plan_id)]
+    policy = numbers.whole(rules.POLICY, now, path)
+    if not applies(policy, numbers.whole(rules.POLICY_MOST, now, path), changes):
+        return False
+    await publish(tx, plan_id, None, now=now)
+    return True
