@@ -40,7 +40,7 @@ _SIDES = text(
     SELECT home.path AS home_path, unit.path, home.time_zone, t.active
     FROM technician t JOIN org_unit home ON home.id = t.org_unit_id
         JOIN org_unit unit ON unit.id = :org_unit_id
-    WHERE t.id = :technician_id FOR UPDATE OF t
+    WHERE t.id = :technician_id FOR NO KEY UPDATE OF t
     """
 )
 
