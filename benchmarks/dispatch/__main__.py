@@ -2,16 +2,15 @@
 
 import argparse
 import multiprocessing
-import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.dispatch.solver import judge
 from app.dispatch.solver.districts import solve_districts
@@ -19,8 +18,11 @@ from benchmarks import machine, report
 from benchmarks.dispatch import province, vrptw
 from benchmarks.dispatch.engines import ENGINES
 from benchmarks.dispatch.run import Outcome, replan, run_branch, run_instance, warm_up
+from benchmarks.dispatch.watch import Watch
 from benchmarks.report import Figure
 
+PARTS = ("whole", "province", "events", "instances")
+WORKERS = 2
 FULL_CPU_S, SHORT_CPU_S = 110.0, 10.0
 """Processor time for the whole province at scale 1."""
 INSTANCE_CPU_S = 5.0
@@ -28,29 +30,54 @@ REPLAN_CPU_S = 2.5
 MOVED = 900
 """Price of moving a visit of the published plan in the replanning: a quarter of an hour."""
 OTHERS = [name for name in ENGINES if name != "kernel"]
+SHORT = "kernel, a tenth of the time"
 GAPS = {100: 0.5, 200: 1.3, 400: 2.0, 1_000: 4.5}
 
-Pool = ProcessPoolExecutor
+Table = tuple[str, list[str], list[list[str]]]
 
 
-def gather(pool: Pool, task: Callable[..., Any], calls: list[tuple[Any, ...]]) -> list[Any]:
-    """Run a task with each of the arguments, two at a time."""
-    return [waiting.result() for waiting in [pool.submit(task, *call) for call in calls]]
+class Bench:
+    """What all parts share: who calculates, how far it is, and the tables of what was seen."""
+
+    def __init__(self, console: Console, pool: ProcessPoolExecutor) -> None:
+        self.console, self.pool = console, pool
+        self.details: list[Table] = []
+
+    def progress(self) -> Progress:
+        """Make a progress bar that is gone when its work is done."""
+        return Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self.console,
+            transient=True,
+            # Drawing costs processor time on the machine that is being measured.
+            refresh_per_second=2,
+            disable=not self.console.is_terminal,
+        )
+
+    def gather(self, words: str, task: Callable[..., Any], calls: list[tuple[Any, ...]]) -> Any:
+        """Run a task with each of the arguments, so many at a time as there are workers."""
+        with self.progress() as shown:
+            bar = shown.add_task(words, total=len(calls))
+            waiting = [self.pool.submit(task, *call) for call in calls]
+            for _done in as_completed(waiting):
+                shown.advance(bar)
+        return [one.result() for one in waiting]
 
 
-def compare(
-    console: Console, pool: Pool, scale: float, seed: int, engines: list[str]
-) -> list[Figure]:
+def compare(bench: Bench, scale: float, seed: int) -> list[Figure]:
     """Plan every branch of the province with every engine, in equal processor time."""
     count = province.branches(scale)
     each_visit = FULL_CPU_S / province.ORDERS
     sums: dict[str, Outcome] = {}
-    runs = [(engine, engine, each_visit) for engine in engines]
-    runs.append(("kernel, 10 s", "kernel", each_visit * SHORT_CPU_S / FULL_CPU_S))
+    runs = [(engine, engine, each_visit) for engine in ENGINES]
+    runs.append((SHORT, "kernel", each_visit * SHORT_CPU_S / FULL_CPU_S))
     for name, engine, cpu in runs:
-        sums[name] = _sum(gather(pool, run_branch, [(engine, seed, b, cpu) for b in range(count)]))
-        console.print(f"{name}: {sums[name]}", style="dim", highlight=False)
-    best = min((sums[name] for name in OTHERS if name in sums), key=lambda s: s.cost)
+        calls = [(engine, seed, number, cpu) for number in range(count)]
+        sums[name] = _sum(bench.gather(f"A province-day by {name}", run_branch, calls))
+    best = min((sums[name] for name in OTHERS), key=lambda total: total.cost)
     rows = [
         [
             name,
@@ -71,10 +98,11 @@ def compare(
         "CPU, s",
         "broken before mending",
     ]
-    report.table(console, title, columns, rows)
+    bench.details.append((title, columns, rows))
     ours = sums["kernel"]
-    fewest = min(sums[name].unplaced for name in OTHERS if name in sums)
-    figures = [
+    fewest = min(sums[name].unplaced for name in OTHERS)
+    short = sums[SHORT].cost / sums["VROOM"].cost
+    return [
         Figure("province: cost beside the best of the others", ours.cost / best.cost, "x", 0.93),
         Figure(
             "province: unplaced beside the fewest of the others",
@@ -82,13 +110,8 @@ def compare(
             "x",
             0.6,
         ),
+        Figure("province in a tenth of the time, beside VROOM's full", short, "x", 1),
     ]
-    if "VROOM" in sums:
-        short = sums["kernel, 10 s"].cost / sums["VROOM"].cost
-        figures.append(
-            Figure("province in a tenth of the time, beside VROOM's full", short, "x", 1)
-        )
-    return figures
 
 
 def _sum(outcomes: list[Outcome]) -> Outcome:
@@ -102,30 +125,30 @@ def _sum(outcomes: list[Outcome]) -> Outcome:
     )
 
 
-def whole(console: Console, scale: float, seed: int) -> list[Figure]:
+def whole(bench: Bench, scale: float, seed: int) -> list[Figure]:
     """Plan the province as a user does: two processes, wall time and memory of all of them."""
-    began = time.perf_counter()
     problems = [province.branch(seed, number) for number in range(province.branches(scale))]
-    made = time.perf_counter()
     share = sum(problem.n for problem in problems) / province.ORDERS
-    found = solve_districts(problems, FULL_CPU_S * share, seed=seed, workers=2)
-    wall = time.perf_counter() - made
-    # The largest a finished child was, for each of two, and this process with all problems in it.
-    used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 2
-    used += resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with bench.progress() as shown, Watch() as watch:
+        bar = shown.add_task("A province-day as a user plans it", total=len(problems))
+        found = solve_districts(
+            problems,
+            FULL_CPU_S * share,
+            seed=seed,
+            workers=WORKERS,
+            on_done=lambda _district, _found: shown.advance(bar),
+        )
     for problem, plan in zip(problems, found, strict=True):
         assert not judge(problem, plan.plan).breaches
-    console.print(
-        f"Problems made in {made - began:.1f} s; planned in {wall:.1f} s on two processes.",
-        highlight=False,
-    )
+    bench.console.print(f"Planning {len(problems)} branches: {watch.words()}.", highlight=False)
+    where = f"province at scale {scale:g}"
     return [
-        Figure(f"province at scale {scale:g}: wall time", wall, "s", 120 * share),
-        Figure("memory of all processes", used / 1024, "MiB", 600),
+        Figure(f"{where}: wall time on two processes", watch.wall_s, "s", 120 * share),
+        Figure(f"{where}: memory of all processes", watch.peak_mib, "MiB", 600),
     ]
 
 
-def instances(console: Console, pool: Pool, folder: Path, each: int, seed: int) -> list[Figure]:
+def instances(bench: Bench, folder: Path, each: int, seed: int) -> list[Figure]:
     """Mean gap to the best known distance at each size, beside PyVRP in the same run."""
     figures, rows = [], []
     for size, chosen in vrptw.chosen(folder, each).items():
@@ -134,13 +157,12 @@ def instances(console: Console, pool: Pool, folder: Path, each: int, seed: int) 
         gaps = {}
         for engine in ("kernel", "PyVRP"):
             calls = [(engine, path, INSTANCE_CPU_S, seed) for path, _ in chosen]
-            outcomes = gather(pool, run_instance, calls)
+            outcomes = bench.gather(f"{size} customers by {engine}", run_instance, calls)
             gaps[engine] = [
                 100 * (outcome.cost / best - 1)
                 for outcome, (_, best) in zip(outcomes, chosen, strict=True)
             ]
         means = {engine: statistics.fmean(values) for engine, values in gaps.items()}
-        console.print(f"{size} customers: {means}", style="dim", highlight=False)
         rows += [
             [
                 f"{size}, {engine}",
@@ -154,14 +176,16 @@ def instances(console: Console, pool: Pool, folder: Path, each: int, seed: int) 
         worse = means["kernel"] - means["PyVRP"]
         figures.append(Figure(f"{size} customers: beyond PyVRP's gap", worse, "%", 0))
     title = f"Published instances, {INSTANCE_CPU_S:g} s of CPU each"
-    report.table(console, title, ["customers, engine", "mean gap, %", "worst", "instances"], rows)
+    columns = ["customers, engine", "mean gap, %", "worst", "instances"]
+    bench.details.append((title, columns, rows))
     return figures
 
 
-def events(pool: Pool, scale: float, seed: int) -> list[Figure]:
+def events(bench: Bench, scale: float, seed: int) -> list[Figure]:
     """Plan branches anew after an event, with the price of moving at a quarter of an hour."""
     count = min(20, province.branches(scale))
-    done = gather(pool, replan, [(seed, number, REPLAN_CPU_S, MOVED) for number in range(count)])
+    calls = [(seed, number, REPLAN_CPU_S, MOVED) for number in range(count)]
+    done = bench.gather("Branches planned anew after an event", replan, calls)
     moved = 100 * sum(r.moved for r in done) / max(1, sum(r.others for r in done))
     longest = max(r.cpu_seconds for r in done)
     return [
@@ -177,22 +201,33 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--instances", type=Path, help="folder of published instances (README)")
     parser.add_argument("--each", type=int, default=2, help="instances of each class and size")
-    parser.add_argument("--only", choices=["province", "whole", "instances", "events"])
+    parser.add_argument("--only", choices=PARTS, action="append", help="a part, or several")
     given = parser.parse_args()
+    parts = given.only or [part for part in PARTS if part != "instances" or given.instances]
+    if "instances" in parts and given.instances is None:
+        parser.error("--only instances needs --instances FOLDER (see README.md beside this)")
     console = Console(width=100)
+    machine.check()
     console.print(" · ".join(f"{name} {fact}" for name, fact in machine.facts().items()))
-    figures: list[Figure] = []
     warm_up()  # so that the workers find the machine code on disk
-    if given.only in (None, "whole"):
-        figures += whole(console, given.scale, given.seed)
-    with Pool(2, multiprocessing.get_context("spawn"), warm_up) as pool:
-        if given.only in (None, "province"):
-            figures += compare(console, pool, given.scale, given.seed, list(ENGINES))
-        if given.only in (None, "events"):
-            figures += events(pool, given.scale, given.seed)
-        if given.instances and given.only in (None, "instances"):
-            figures += instances(console, pool, given.instances, given.each, given.seed)
+    figures: list[Figure] = []
+    with (
+        ProcessPoolExecutor(WORKERS, multiprocessing.get_context("spawn"), warm_up) as pool,
+        Watch() as watch,
+    ):
+        bench = Bench(console, pool)
+        if "whole" in parts:  # first, while the pool has no process yet
+            figures += whole(bench, given.scale, given.seed)
+        if "province" in parts:
+            figures += compare(bench, given.scale, given.seed)
+        if "events" in parts:
+            figures += events(bench, given.scale, given.seed)
+        if "instances" in parts:
+            figures += instances(bench, given.instances, given.each, given.seed)
+    for title, columns, rows in bench.details:
+        report.table(console, title, columns, rows)
     report.marks(console, figures)
+    console.print(f"Altogether {watch.words()}.", highlight=False)
     return 0
 
 
