@@ -64,8 +64,7 @@ class Watch:
         """Say the conditions in one line."""
         return (
             f"{self.wall_s:,.0f} s of wall time, {self.cpu_s:,.0f} s of processor time; "
-            f"others used {self.others_cores:.1f} of {os.cpu_count()} cores meanwhile; "
-            f"at most {self.peak_mib:,.0f} MiB resident in all processes"
+            f"others used {self.others_cores:.1f} of {os.cpu_count()} cores meanwhile"
         )
 
     def _sample(self) -> None:
