@@ -1,10 +1,12 @@
 """What holds for every day and every seed."""
 
+from importlib import import_module
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dispatch.solver import Budget, Plan, Problem, judge, solve
+from app.dispatch.solver import Budget, Plan, Problem, judge, kernel, solve
 from tests.dispatch.solver.days import day, vans
 
 SEEDS = st.integers(0, 10**6)
@@ -61,3 +63,21 @@ def test_the_same_seed_gives_the_same_plan(make, made, seed):
     first, second = (solve(make(made), Budget(iterations=300), seed=seed) for _ in range(2))
     assert first.plan == second.plan
     assert first.cost == second.cost
+
+
+def test_what_is_known_of_places_saves_looking_and_changes_nothing(monkeypatch):
+    searching = import_module("app.dispatch.solver.solve")
+    monkeypatch.setattr(searching, "GLANCE_ITERATIONS", 1)
+    anneal = kernel.anneal
+
+    def forgetting(terms, routes, scratch, *more):
+        scratch.known_at[:] = -1
+        anneal(terms, routes, scratch, *more)
+
+    def found():
+        result = solve(day(5, n=60, v=10), Budget(iterations=1_500), seed=5)
+        return result.plan, result.cost
+
+    remembered = found()
+    monkeypatch.setattr(kernel, "anneal", forgetting)
+    assert found() == remembered
