@@ -20,7 +20,8 @@ class DispatchDecision(Row, Base):
     asking, with short names since there are many: t technician, k kind, r rank, m metres away (of
     a neighbour), w why passed over (absent for the chosen one), c what the order would have cost
     with whoever could have had it, in seconds: travel, ownership, lateness, unevenness; a last
-    entry {n} counts those nobody needed to look at.
+    entry {n} counts those nobody needed to look at. {d} names the order that gave way to this one,
+    {b} the one to which this one gave way.
     """
 
     __tablename__ = "dispatch_decision"

@@ -74,6 +74,23 @@ async def declined(
     return found
 
 
+async def order_to_give_way(
+    tx: AsyncSession, order_id: UUID, technician_id: UUID
+) -> WorkOrder | None:
+    """Take an order that somebody holds and has not begun, under its row lock, if it is free."""
+    return await tx.scalar(
+        select(WorkOrder)
+        .where(
+            WorkOrder.id == order_id,
+            WorkOrder.holder_id == technician_id,
+            WorkOrder.state.in_((State.ASSIGNED, State.ACKNOWLEDGED)),
+            WorkOrder.appointment_from.is_(None),
+        )
+        .with_for_update(skip_locked=True)
+        .execution_options(populate_existing=True)
+    )
+
+
 # What a person still has to do counts however old it is; what they have done, on its own day.
 _HELD_FOR_GRIDS = text(
     """

@@ -280,6 +280,11 @@ class Line:
             time, _ = _slow(end, self._ways[place + 1], walk.pauses[place + 1])
         return max(0, more)
 
+    def without(self, stop: Stop) -> "Line":
+        """Make the same day without one of its visits."""
+        rest = [one for one in self.stops if one is not stop]
+        return Line(self.frame, rest, self._travel, self._weight, self._cap)
+
     def take(self, stop: Stop, at: int) -> None:
         """Put another visit before one of the day's visits, or with their number at the end."""
         way, seconds = at - self._first, self._travel.seconds

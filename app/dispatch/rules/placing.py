@@ -106,8 +106,18 @@ class Tried(NamedTuple):
     cost: Cost | None = None
 
 
+class Displaced(NamedTuple):
+    """An order that gave way to another, and what became of it."""
+
+    order_id: UUID
+    choice: "Choice"
+
+
 class Choice(NamedTuple):
-    """Who gets an order and on which local day, or why nobody does, and who was considered."""
+    """Who gets an order and on which local day, or why nobody does, and who was considered.
+
+    `displaced` is what gave way to it.
+    """
 
     candidate: Candidate | None
     day: date | None
@@ -115,6 +125,7 @@ class Choice(NamedTuple):
     tried: list[Tried]
     more: int
     cost: Cost | None = None
+    displaced: Displaced | None = None
 
 
 _CLASSES = {

@@ -11,6 +11,7 @@ from app.core.http import Answer, Input
 from app.core.i18n import Words
 from app.dispatch.models import DispatchDecision, DispatchPin
 from app.dispatch.rules import KIND_WORDS, REASON_WORDS, Kind, PassedOver, reason_words
+from app.dispatch.rules.urgent import DISPLACED_WORDS, DISPLACES_WORDS
 
 
 class WordsOut(Answer):
@@ -85,6 +86,11 @@ class DecisionOut(Answer):
     not_considered: int = Field(
         ge=0, le=100_000, description="Others whom nobody needed to look at."
     )
+    displaced_id: UUID | None = Field(
+        description="The order that gave way to this one, which nobody had room for that day."
+    )
+    displaced_by_id: UUID | None = Field(description="The urgent order to which this one gave way.")
+    displacement_words: WordsOut | None
     pin: PinOut | None = Field(description="Who pinned the order to its holder; null if nobody.")
 
     @classmethod
@@ -96,6 +102,9 @@ class DecisionOut(Answer):
     ) -> Self:
         """Write a stored decision out, with the people's codes and names by their ids."""
         entries = [entry for entry in decision.candidates if "t" in entry]
+        displaced = next((one["d"] for one in decision.candidates if "d" in one), None)
+        displaced_by = next((one["b"] for one in decision.candidates if "b" in one), None)
+        words = DISPLACES_WORDS if displaced else DISPLACED_WORDS if displaced_by else None
         least = next((sum(one["c"]) for one in entries if "c" in one and "w" not in one), 0)
         return cls(
             work_order_id=decision.work_order_id,
@@ -109,6 +118,9 @@ class DecisionOut(Answer):
             account_id=decision.account_id,
             candidates=[_candidate(entry, people, least) for entry in entries],
             not_considered=sum(entry.get("n", 0) for entry in decision.candidates),
+            displaced_id=displaced,
+            displaced_by_id=displaced_by,
+            displacement_words=words and _words(words),
             pin=PinOut.model_validate(pin) if pin else None,
         )
 

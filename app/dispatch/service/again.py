@@ -14,6 +14,7 @@ from app.dispatch.service import standins
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.people import Asked, point_of
 from app.dispatch.service.placing import choose_within
+from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
 from app.workorders import queries as workorders
@@ -54,6 +55,7 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
         if reason is not None and order.unplaced_reason is reason:
             continue
         decided.append(await _step(tx, order, choice, reason, now=now))
+    decided += await give_way(tx, choices, now=now)
     await tx.flush()
     await write_decisions(tx, decided, at=now)
 
@@ -188,6 +190,7 @@ async def _step(
         facts={
             "technician_id": str(choice.candidate.technician_id),
             "planned_day": str(choice.day),
+            **displacing(choice),
         },
         minutes_promised=True,
     )

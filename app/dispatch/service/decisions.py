@@ -16,7 +16,7 @@ from app.dispatch.rules import Choice
 NAMED = 12
 
 
-def written(choice: Choice) -> list[dict[str, Any]]:
+def written(choice: Choice, displaced_by: UUID | None = None) -> list[dict[str, Any]]:
     """Write who was considered in the short form in which decisions are kept."""
     entries: list[dict[str, Any]] = []
     more = choice.more
@@ -36,6 +36,10 @@ def written(choice: Choice) -> list[dict[str, Any]]:
         entries.append(entry)
     if more:
         entries.append({"n": more})
+    if choice.displaced is not None:
+        entries.append({"d": choice.displaced.order_id})
+    if displaced_by is not None:
+        entries.append({"b": displaced_by})
     return entries
 
 
@@ -48,6 +52,7 @@ class Decided:
     choice: Choice | None
     reason: str
     note: str | None = None
+    displaced_by: UUID | None = None
 
 
 _DECISION = (
@@ -85,6 +90,6 @@ async def write_decisions(
                     one.reason,
                     one.note,
                     account_id,
-                    orjson.dumps(written(choice) if choice else []).decode(),
+                    orjson.dumps(written(choice, one.displaced_by) if choice else []).decode(),
                 )
             )

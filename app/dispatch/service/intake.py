@@ -15,6 +15,7 @@ from app.dispatch.service.appointments import Held, all_reserved, use_holds, wit
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.people import Asked
 from app.dispatch.service.placing import FilledMeanwhile, choose_all
+from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.locating import GridIndex
 from app.grids.rules import NEAR_BORDER
@@ -143,9 +144,15 @@ async def _place(
         order.step(
             Step.ASSIGN,
             reason=reason,
-            facts={"technician_id": order.holder_id, "planned_day": choice.day},
+            facts={
+                "technician_id": order.holder_id,
+                "planned_day": choice.day,
+                **displacing(choice),
+            },
         )
         decided.append(Decided(order.id, order.grid_id, choice, reason))
+    named = {order.id: choice for order, choice in zip(located, choices, strict=True)}
+    decided += await give_way(tx, named, now=now, account_id=sender.account_id)
     return decided
 
 

@@ -20,6 +20,9 @@ from app.grids.rules import GridKind
 from app.technicians import queries as technicians
 from app.travel.queries import travel_in_force
 from app.travel.rules import Place, Travel
+from app.workorders import queries as workorders
+from app.workorders import whereabouts
+from app.workorders.models import WorkOrder
 from app.workorders.queries import Unit
 from app.workorders.whereabouts import Whereabouts
 
@@ -60,6 +63,25 @@ def point_of(place: Whereabouts) -> tuple[float, float] | None:
     return None if place.lon is None or place.lat is None else (place.lon, place.lat)
 
 
+async def asked_again(tx: AsyncSession, order: WorkOrder, *, now: datetime) -> Asked:
+    """Say what an order asks for that is there already and lies in a grid."""
+    assert order.grid_id is not None
+    units = await workorders.org_units(tx, ids={order.org_unit_id})
+    unit = units.by_id[order.org_unit_id]
+    rest = (await parameters_in_force(tx)).number(rules.HAND_BACK_REST, now)
+    declined = await queries.declined(tx, [order.id], handed_back_since=now - timedelta(hours=rest))
+    ask = Ask(
+        order.estimated_minutes,
+        frozenset(order.skills),
+        None,
+        order.due_at,
+        frozenset(declined.get(order.id, ())),
+        order.priority,
+    )
+    point = point_of((await whereabouts.of_orders(tx, [order.id]))[order.id])
+    return Asked(ask, order.grid_id, unit, order_id=order.id, point=point)
+
+
 async def horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> dict[str, int]:
     """Say how many days after today may be planned, by the paths of the orders' units."""
     parameters = await parameters_in_force(tx)
@@ -74,9 +96,13 @@ def _until(asked: Sequence[Asked], days: Mapping[str, int], now: datetime) -> da
 
 
 async def people_of(
-    tx: AsyncSession, asked: Sequence[Asked], now: datetime
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    now: datetime,
+    known: Mapping[UUID, Diary] | None = None,
 ) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
-    """Read whom the orders' grids ask first, the cheapest first, and those people's diaries."""
+    """Read whom the orders' grids ask first, the cheapest first, and those people's diaries, except
+    for diaries that are `known` already."""
     if not asked:
         return {}, {}
     until = _until(asked, await horizons(tx, asked, now), now)
@@ -86,7 +112,10 @@ async def people_of(
         first_day=(now - timedelta(days=1)).date(),
         last_day=until.date() + timedelta(days=1),
     )
-    diaries = await diaries_of(tx, {one.technician_id for one in keepers}, now=now, until=until)
+    known = known or {}
+    people = {one.technician_id for one in keepers} - known.keys()
+    new = await diaries_of(tx, people, now=now, until=until)
+    diaries = {**known, **new}
     candidates: dict[UUID, list[Candidate]] = {}
     for one in keepers:
         kind = Kind(one.kind) if one.kind else Kind.NEIGHBOUR
@@ -103,7 +132,7 @@ async def people_of(
     }
     for ours in seats.values():
         ours.sort(key=_owned)
-    return seats, diaries
+    return seats, new
 
 
 def _owned(seat: Seat) -> int:

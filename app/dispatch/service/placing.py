@@ -12,10 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.log import log
 from app.dispatch import queries, rules
 from app.dispatch.queries import PersonOfGrid
-from app.dispatch.rules import Choice, Diary, Seat, Share
+from app.dispatch.rules import Choice, Diary, Seat, Share, Tried
 from app.dispatch.rules.costs import SAME
+from app.dispatch.rules.placing import Displaced
+from app.dispatch.rules.routes import Stop
+from app.dispatch.rules.urgent import MOST_URGENT, who_gives_way
 from app.dispatch.service.people import (
     Asked,
+    asked_again,
     branch_of,
     horizons,
     people_of,
@@ -104,6 +108,7 @@ class _Round:
         self.taken: dict[DayOf, Promised] = {}
         self.unnamed = {one.grid_id for one in asked if one.order_id is None}
         self.branch_read = False
+        self.staying: set[UUID] = set()
 
     async def read(self, freed: Changes, *, locking: bool) -> None:
         """Read whom the grids ask first, and their days."""
@@ -166,17 +171,86 @@ class _Round:
             more = await branch_of(self.tx, self.asked, self.seats, self.diaries, self.now)
             await self._open(more)
             choice = rules.choose(one.ask, self._seats(one), days, visit, one.prefer)
+        if self._may_displace(one, choice, days):
+            in_stead = await self._displace(one, visit, days[0])
+            choice = in_stead or choice
+            if in_stead is not None:
+                return choice
         if choice.candidate is None or choice.day is None:
             return choice
-        key = choice.candidate.technician_id, choice.day
-        diary = self.diaries[key[0]]
-        rules.take(one.ask, diary, choice.day, visit, choice.cost)
-        share = self.shares.get((key[0], one.grid_id))
+        rules.take(
+            one.ask,
+            self.diaries[choice.candidate.technician_id],
+            choice.day,
+            visit,
+            choice.cost,
+        )
+        self._note(one, choice.candidate.technician_id, choice.day)
+        return choice
+
+    def _note(self, one: Asked, technician_id: UUID, day: date) -> None:
+        """Note what a day has to promise for an order."""
+        key = technician_id, day
+        share = self.shares.get((technician_id, one.grid_id))
         if share is not None:
-            share.take(one.ask.minutes, diary, choice.day)
+            share.take(one.ask.minutes, self.diaries[technician_id], day)
         known = self.taken.get(key, NOTHING)
         self.taken[key] = Promised(known.minutes + one.ask.minutes, known.orders + 1)
-        return choice
+
+    def _may_displace(self, one: Asked, choice: Choice, days: Sequence[date]) -> bool:
+        """Tell whether lesser work may give way to an order that nobody has room for today."""
+        today = self.now.astimezone(one.unit.zone).date()
+        return (
+            one.ask.priority == MOST_URGENT
+            and one.order_id is not None
+            and one.only is None
+            and today in days[:1]
+            and choice.day != today
+            and any(seat.terms is not None and seat.terms.displaces for seat in self._seats(one))
+        )
+
+    async def _displace(self, one: Asked, visit: Stop, day: date) -> Choice | None:
+        """Let the cheapest lesser work of a day give way to an order, and place it anew at once.
+
+        None where there is none. An order that somebody else has locked is left to them: nobody is
+        waited for, so that none wait for each other.
+        """
+        staying = {placed.order_id for placed in self.asked if placed.order_id is not None}
+        staying |= self.staying
+        while True:
+            found = who_gives_way(one.ask, self._seats(one), day, visit, staying)
+            if found is None:
+                return None
+            diary = found.seat.diary
+            order = await queries.order_to_give_way(
+                self.tx, found.visit.order_id, diary.technician_id
+            )
+            if order is not None and order.grid_id is not None and order.planned_day is not None:
+                break
+            staying.add(found.visit.order_id)
+        self.staying.add(order.id)
+        diary.day(day).left += order.estimated_minutes + diary.allowance
+        diary.lines[day] = found.rest
+        less = {(diary.technician_id, order.planned_day): Promised(-order.estimated_minutes, -1)}
+        self.freed = together(self.freed, less)
+        rules.take(one.ask, diary, day, visit, found.cost)
+        self._note(one, diary.technician_id, day)
+        again = await asked_again(self.tx, order, now=self.now)
+        choice = await self.place(again, await self._add(again))
+        candidate = found.seat.candidate
+        tried = [Tried(candidate, None, found.cost)]
+        return Choice(candidate, day, None, tried, 0, found.cost, Displaced(order.id, choice))
+
+    async def _add(self, one: Asked) -> list[date]:
+        """Read whom one more order may ask, and say on which days."""
+        if one.grid_id not in self.seats:
+            seats, new = await people_of(self.tx, [one], self.now, self.diaries)
+            self.seats |= seats
+            self.diaries |= new
+            more = await branch_of(self.tx, [one], self.seats, self.diaries, self.now)
+            await self._open(new | more)
+        ahead = await horizons(self.tx, [one], self.now)
+        return rules.days_to_try(one.ask, self.now, one.unit.zone, ahead[one.unit.path])
 
     def _seats(self, one: Asked) -> Sequence[Seat]:
         ours = self.seats[one.grid_id]
