@@ -108,7 +108,7 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
         history.write(url, plan.province, lambda by: progress.advance(task, by))
     with psycopg.connect(url, options="-c session_replication_role=replica") as connection:
         for statement in _SCENE.split(";"):
-            connection.execute(statement)  # type: ignore[arg-type]
+            connection.execute(statement)
         row = connection.execute(
             "SELECT id, path FROM org_unit WHERE level = 'province'"
         ).fetchone()
