@@ -34,32 +34,9 @@ $$
 """
 
 # An order's unit hears of it and of who has it or had it; another unit that these are of, or are
-# lent to, hears of them alone.
-TELL_ORDERS = """
-CREATE FUNCTION tell_orders() RETURNS trigger LANGUAGE plpgsql AS $$
-DECLARE
-    touched touched_order[];
-BEGIN
-    IF TG_OP = 'INSERT' THEN
-        SELECT array_agg((id, org_unit_id, holder_id, planned_day, {waits})::touched_order)
-        INTO touched FROM changed;
-    ELSE
-        -- What is put away is no news.
-        SELECT array_agg(
-            (one.id, one.org_unit_id, one.holder_id, one.planned_day, one.waits)::touched_order
-        ) INTO touched
-        FROM (
-            SELECT id, org_unit_id, holder_id, planned_day, {waits} AS waits FROM changed
-            WHERE state <> 'archived'
-            UNION
-            SELECT before.id, before.org_unit_id, before.holder_id, before.planned_day,
-                {before_waits}
-            FROM before JOIN changed ON changed.id = before.id AND changed.state <> 'archived'
-        ) AS one;
-    END IF;
-    IF touched IS NULL THEN
-        RETURN NULL;
-    END IF;
+# lent to, hears of them alone. One query for all of it: most statements change one order, and each
+# further query of a trigger costs about as much as the change itself.
+TOLD = """
     PERFORM tell_change(
         told.path,
         array_agg(DISTINCT told.technician_id) FILTER (WHERE told.technician_id IS NOT NULL),
@@ -67,26 +44,40 @@ BEGIN
         bool_or(told.waits)
     )
     FROM (
+        WITH touched AS ({touched})
         SELECT u.path, one.holder_id AS technician_id, one.id AS order_id, one.waits
-        FROM unnest(touched) AS one JOIN org_unit u ON u.id = one.org_unit_id
+        FROM touched AS one JOIN org_unit u ON u.id = one.org_unit_id
         UNION ALL
         SELECT u.path, t.id, NULL, false
-        FROM (SELECT DISTINCT holder_id, org_unit_id FROM unnest(touched)) AS one
+        FROM touched AS one
         JOIN technician t ON t.id = one.holder_id AND t.org_unit_id <> one.org_unit_id
         JOIN org_unit u ON u.id = t.org_unit_id
         UNION ALL
         SELECT u.path, l.technician_id, NULL, false
-        FROM (
-            SELECT holder_id, max(planned_day) AS last_day FROM unnest(touched) GROUP BY holder_id
-        ) AS one
+        FROM touched AS one
         JOIN technician_loan l ON l.technician_id = one.holder_id AND l.ended_at IS NULL
-            AND l.valid_from <= one.last_day AND one.last_day < l.valid_to
+            AND l.valid_from <= one.planned_day AND one.planned_day < l.valid_to
         JOIN org_unit u ON u.id = l.org_unit_id
     ) AS told
     GROUP BY told.path;
+"""
+ADDED = f"SELECT id, org_unit_id, holder_id, planned_day, {WAITS} AS waits FROM changed"
+# What is put away is no news.
+CHANGED = f"""
+    {ADDED} WHERE state <> 'archived'
+    UNION
+    SELECT before.id, before.org_unit_id, before.holder_id, before.planned_day, before.{WAITS}
+    FROM before JOIN changed ON changed.id = before.id AND changed.state <> 'archived'
+"""
+TELL_ORDERS = f"""
+CREATE FUNCTION tell_orders() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN {TOLD.format(touched=ADDED)}
+    ELSE {TOLD.format(touched=CHANGED)}
+    END IF;
     RETURN NULL;
 END $$
-""".replace("{waits}", WAITS).replace("{before_waits}", f"before.{WAITS}")
+"""
 
 # What changes of somebody's day without an order: their unit hears of it, and whom they are or
 # were lent to.
@@ -95,17 +86,10 @@ CREATE FUNCTION tell_people() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     people uuid[];
 BEGIN
-    IF TG_TABLE_NAME <> 'technician_day' THEN
-        SELECT array_agg(DISTINCT technician_id) INTO people FROM changed;
-    ELSIF TG_OP = 'INSERT' THEN
-        SELECT array_agg(DISTINCT technician_id) INTO people FROM changed WHERE route <> '{}';
+    IF TG_LEVEL = 'ROW' THEN
+        people := ARRAY[NEW.technician_id];
     ELSE
-        SELECT array_agg(DISTINCT changed.technician_id) INTO people
-        FROM changed JOIN before USING (technician_id, day)
-        WHERE changed.route IS DISTINCT FROM before.route;
-    END IF;
-    IF people IS NULL THEN
-        RETURN NULL;
+        SELECT array_agg(DISTINCT technician_id) INTO people FROM changed;
     END IF;
     PERFORM tell_change(told.path, array_agg(DISTINCT told.id), '{}', false)
     FROM (
@@ -123,13 +107,18 @@ END $$
 
 NEW, OLD = "NEW TABLE AS changed", "OLD TABLE AS changed"
 BOTH = "OLD TABLE AS before NEW TABLE AS changed"
-TOLD = (
+STATEMENTS = (
     ("work_order", "tell_orders", {"INSERT": NEW, "UPDATE": BOTH}),
-    ("technician_day", "tell_people", {"INSERT": NEW, "UPDATE": BOTH}),
     ("leave", "tell_people", {"INSERT": NEW, "UPDATE": NEW, "DELETE": OLD}),
     ("technician_loan", "tell_people", {"INSERT": NEW, "UPDATE": NEW, "DELETE": OLD}),
     ("dispatch_pin", "tell_people", {"INSERT": NEW, "UPDATE": NEW, "DELETE": OLD}),
 )
+# By the row, since a day's minutes change with every step of an order, and only so they cost
+# nothing: a trigger of statements would run for each.
+ROUTES = {
+    "INSERT": "WHEN (NEW.route <> '{}')",
+    "UPDATE OF route": "WHEN (NEW.route IS DISTINCT FROM OLD.route)",
+}
 
 
 def upgrade() -> None:
@@ -143,30 +132,33 @@ def upgrade() -> None:
     ):
         op.create_index(name, "work_order", columns, postgresql_where=sa.text(where))
     op.execute("CREATE SEQUENCE change_id")
-    op.execute(
-        "CREATE TYPE touched_order AS"
-        " (id uuid, org_unit_id uuid, holder_id uuid, planned_day date, waits boolean)"
-    )
     op.execute(TELL_CHANGE)
     op.execute(TELL_ORDERS)
     op.execute(TELL_PEOPLE)
-    for table, function, tables in TOLD:
+    for table, function, tables in STATEMENTS:
         for operation, referencing in tables.items():
             op.execute(
                 f"CREATE TRIGGER told_{operation.lower()} AFTER {operation} ON {table}"
                 f" REFERENCING {referencing} FOR EACH STATEMENT EXECUTE FUNCTION {function}()"
             )
+    for operation, condition in ROUTES.items():
+        op.execute(
+            f"CREATE TRIGGER told_{operation.split()[0].lower()} AFTER {operation}"
+            f" ON technician_day FOR EACH ROW {condition} EXECUTE FUNCTION tell_people()"
+        )
 
 
 def downgrade() -> None:
     """Take the change back."""
-    for table, _, tables in TOLD:
-        for operation in tables:
-            op.execute(f"DROP TRIGGER told_{operation.lower()} ON {table}")
+    for table, operations in (
+        *((table, tables) for table, _, tables in STATEMENTS),
+        ("technician_day", ROUTES),
+    ):
+        for operation in operations:
+            op.execute(f"DROP TRIGGER told_{operation.split()[0].lower()} ON {table}")
     op.execute("DROP FUNCTION tell_people()")
     op.execute("DROP FUNCTION tell_orders()")
     op.execute("DROP FUNCTION tell_change(text, uuid[], uuid[], boolean)")
-    op.execute("DROP TYPE touched_order")
     op.execute("DROP SEQUENCE change_id")
     for name in ("completed", "unit_waiting", "unit_day", "held"):
         op.drop_index(f"ix_work_order_{name}", table_name="work_order")

@@ -1,5 +1,6 @@
 """The process that serves: what it does when it is told to stop."""
 
+import gc
 import signal
 from typing import Any
 
@@ -13,9 +14,9 @@ def test_a_server_that_is_told_to_stop_ends_its_streams_first(monkeypatch, setti
         number: lambda *given, number=number: heard.append(number)
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    monkeypatch.setattr(cli, "Settings", lambda: settings)
-    monkeypatch.setattr(cli.gc, "freeze", lambda: None)
-    monkeypatch.setattr(cli.gc, "set_threshold", lambda *given: None)
+    monkeypatch.setattr("app.cli.Settings", lambda: settings)
+    monkeypatch.setattr(gc, "freeze", lambda: None)
+    monkeypatch.setattr(gc, "set_threshold", lambda *given: None)
     monkeypatch.setattr(signal, "getsignal", handlers.get)
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
     app: Any = cli.serving()
