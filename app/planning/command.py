@@ -1,6 +1,7 @@
 """`yingwei plan`: a day planned from the command line, with a bar and what it comes to."""
 
 import asyncio
+import contextlib
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -108,7 +109,9 @@ async def _make(
     database: Database, clock: Clock, plan_id: UUID, console: Console
 ) -> PlanState | None:
     stopping = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopping.set)
+    # Only the main thread of a Unix process can; elsewhere Ctrl-C simply ends it.
+    with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, stopping.set)
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

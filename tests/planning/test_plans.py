@@ -1,5 +1,6 @@
 """Plans over HTTP: asked for, made, looked at, compared, published; and whose they are."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.planning.models import DayPlan
 from app.planning.rules import PlanState
+from app.planning.service import making
 from app.planning.service.making import make, make_again
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
@@ -355,3 +357,47 @@ async def test_nothing_held_is_lost_when_a_plan_is_published_for_today(tx, land,
         await tx.refresh(visit)
         assert visit.holder_id == anna.id and visit.version == 1
     assert await availability.promised(tx, anna.id, TODAY) == Promised(180, 3) != NOTHING
+
+
+async def test_a_run_that_dies_is_made_again_from_what_it_had_read(tx, land, desk, monkeypatch):
+    anna, _ = land.people
+    order = await make_visit(tx, land, land.grids[0])
+    asked = (await desk.ask()).json()
+
+    def dies(*_: Any) -> None:
+        raise asyncio.CancelledError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(making, "_search", dies)
+        with pytest.raises(asyncio.CancelledError):
+            await make(desk.database, desk.clock, asked["id"])
+    assert (await desk.get(f"/{asked['id']}")).json()["state"] == "running"
+    await make_visit(tx, land, land.grids[0])  # not known to what was read
+    assert await make(desk.database, desk.clock, asked["id"]) is PlanState.DRAFT
+    made = (await desk.get(f"/{asked['id']}")).json()
+    assert made["score"]["orders"] == 1
+    assert (await desk.routes(made))[str(anna.id)] == [str(order.id)]
+
+
+async def test_a_run_that_is_stopped_leaves_its_best(tx, land, desk, clock):
+    for number in range(6):
+        await make_visit(tx, land, land.grids[0], east=number / 10)
+    asked = (await desk.ask(iterations=None, cpu_seconds=600)).json()
+    running = asyncio.create_task(make(desk.database, clock, asked["id"], stopping=lambda: True))
+    assert await running is PlanState.DRAFT
+    assert (await desk.get(f"/{asked['id']}")).json()["score"]["placed"] == 6
+
+
+async def test_a_run_nobody_works_at_any_more_has_failed_when_it_is_stopped(tx, land, desk):
+    asked = (await desk.ask()).json()
+    await tx.execute(
+        text(
+            "UPDATE day_plan SET state = 'running',"
+            " progress = jsonb_build_object('heard_at', now() - interval '2 minutes')"
+            " WHERE id = :id"
+        ),
+        {"id": asked["id"]},
+    )
+    stopped = (await desk.post(f"/{asked['id']}/stop")).json()
+    assert stopped["state"] == "failed"
+    assert (await desk.ask()).status_code == 202  # the day is free again

@@ -35,6 +35,7 @@ from app.planning.rules import (
 )
 from app.planning.rules.districts import District, pack, unpack
 from app.planning.rules.drafts import Draft, Score, draft_of
+from app.planning.rules.starting import after, start_of
 from app.planning.service.reading import read_districts
 from app.workorders import queries as workorders
 
@@ -168,7 +169,7 @@ async def _inputs(
         )
         if plan.base_id is not None:
             routes = await queries.routes_in(read, plan.base_id)
-            districts = [replace(one, warm=_warm(one, routes)) for one in districts]
+            districts = [replace(one, warm=after(one, routes)) for one in districts]
     districts = prepare(districts)
     packed = await asyncio.to_thread(pack, districts)
     async with database.begin() as tx:
@@ -176,18 +177,6 @@ async def _inputs(
         kept = await queries.for_change(tx, plan.id)
         kept.inputs = packed
     return districts
-
-
-def _warm(district: District, routes: dict[UUID, list[UUID]]) -> Plan:
-    """Lay another plan's routes out in a district; orders it does not know stay where they are."""
-    number = {fact.order_id: row for row, fact in enumerate(district.facts)}
-    known = {order_id for route in routes.values() for order_id in route}
-    warm = []
-    for technician, current in zip(district.technician_ids, district.current, strict=True):
-        route = [number[one] for one in routes.get(technician, ()) if one in number]
-        stays = [one for one in current if district.facts[one].order_id not in known]
-        warm.append((*route, *stays))
-    return tuple(warm)
 
 
 async def _effort(
@@ -212,7 +201,7 @@ async def _effort(
 def _search(districts: Sequence[District], effort: Effort, progress: Progress) -> list[Plan]:
     """Search in processes; a single district is searched here, without the time to begin one."""
     problems = [district.problem for district in districts]
-    warm = [district.current if district.warm is None else district.warm for district in districts]
+    warm = [start_of(district) for district in districts]
     before = [_cost_in_force(district) for district in districts]
     progress.districts = len(districts)
     progress.before = progress.cost = sum(cost for cost, _ in before)
