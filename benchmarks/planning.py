@@ -118,7 +118,8 @@ class _Watch:
     """Processor time of this process and of PostgreSQL, and wall time, by step."""
 
     def __init__(self, stand: Stand) -> None:
-        self.stand, self.steps = stand, {}  # type: ignore[var-annotated]
+        self.stand = stand
+        self.steps: dict[str, list[float]] = {}
         self._last = self._now()
 
     def _now(self) -> tuple[float, float, float]:

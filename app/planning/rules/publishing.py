@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -16,7 +16,7 @@ class Planned(Protocol):
 
     technician_id: UUID | None
     before_id: UUID | None
-    before_day: object
+    before_day: date | None
     before_state: str
     before_begins_at: datetime | None
     begins_at: datetime | None
@@ -29,7 +29,7 @@ class Now(Protocol):
 
     state: str
     holder_id: UUID | None
-    planned_day: object
+    planned_day: date | None
     appointment_from: datetime | None
     appointment_until: datetime | None
     pinned_to: UUID | None
