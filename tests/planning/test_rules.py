@@ -181,6 +181,7 @@ class Planned:
     before_id: UUID | None
     before_day: date | None = DAY
     before_state: str = "assigned"
+    before_begins_at: datetime | None = datetime(2026, 3, 3, 1, tzinfo=UTC)
     begins_at: datetime | None = datetime(2026, 3, 3, 2, tzinfo=UTC)
     ends_at: datetime | None = datetime(2026, 3, 3, 3, tzinfo=UTC)
     unplaced_reason: str | None = None
@@ -253,6 +254,8 @@ def test_what_publishing_leaves_as_it_is(now, around, why):
         (Planned(A, A), False),
         (Planned(None, A, unplaced_reason="no_minutes_left"), False),
         (Planned(None, A, unplaced_reason="nobody_with_skill"), True),
+        # Its holder is away, so that it would never have begun.
+        (Planned(None, A, unplaced_reason="no_minutes_left", before_begins_at=None), True),
         (Planned(None, None, unplaced_reason="nobody_with_skill"), False),
     ],
 )
