@@ -8,7 +8,8 @@ from app.dispatch.models import DispatchPin
 from app.dispatch.solver import Budget, judge, solve
 from app.planning.rules.replanning import freed, spots
 from app.planning.service.reading import read_districts
-from app.workorders.rules import State, UnplacedReason
+from app.workorders.rules import State, Step, UnplacedReason
+from app.workorders.service import take_step
 from tests.make.replanning import TODAY, at, make_branch
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -169,3 +170,10 @@ async def test_a_missed_appointment_counts_as_late(tx, branch, read):
     booked.appointment_from, booked.appointment_until = at(9, 30), at(12)
     await tx.flush()
     assert spots(await read())[booked.id].late > 3_600
+
+
+async def test_service_that_is_restored_does_not_begin_the_visit_again(tx, branch, read):
+    await take_step(tx, branch.orders[0], Step.RESTORE, now=at(9, 25))
+    places = spots(await read())
+    # As with the neighbour, who stands at a door since nine too.
+    assert places[branch.orders[1].id].begins_at == places[branch.orders[6].id].begins_at

@@ -113,7 +113,7 @@ _ORDERS = text(
         p.technician_id AS pinned_to,
         (SELECT extract(epoch FROM e.at)::bigint FROM work_order_event e
          WHERE o.state IN ('en_route', 'on_site') AND e.work_order_id = o.id
-            AND e.to_state = o.state
+            AND e.to_state = o.state AND e.from_state <> e.to_state
          ORDER BY e.id DESC LIMIT 1) AS since
     FROM found o
     LEFT JOIN grid g ON g.id = o.grid_id
