@@ -184,12 +184,19 @@ def _book(content: Content, row: Row[Any]) -> None:
 
 _STAFF = text(
     """
-    SELECT u.path AS unit_path, t.id, ST_X(t.home_point) AS lon, ST_Y(t.home_point) AS lat,
-        NULL::date AS valid_from, NULL::date AS valid_to
-    FROM unnest(CAST(:paths AS text[])) AS u (path)
-    JOIN org_unit o ON starts_with(o.path, u.path)
-    JOIN technician t ON t.org_unit_id = o.id
-    WHERE t.active
+    (
+        SELECT u.path AS unit_path, t.id, ST_X(t.home_point) AS lon, ST_Y(t.home_point) AS lat,
+            NULL::date AS valid_from, NULL::date AS valid_to
+        FROM unnest(CAST(:paths AS text[])) AS u (path)
+        JOIN org_unit o ON starts_with(o.path, u.path)
+        JOIN technician t ON t.org_unit_id = o.id
+        WHERE t.active
+        ORDER BY
+            power((ST_X(t.home_point) - CAST(:lon AS float8)) * cosd(CAST(:lat AS float8)), 2)
+                + power(ST_Y(t.home_point) - CAST(:lat AS float8), 2) NULLS LAST,
+            t.id
+        LIMIT CAST(:most AS bigint)
+    )
     UNION ALL
     SELECT u.path, t.id, ST_X(t.home_point), ST_Y(t.home_point), l.valid_from, l.valid_to
     FROM unnest(CAST(:paths AS text[])) AS u (path)
@@ -213,12 +220,29 @@ class Person(NamedTuple):
 
 
 async def staff(
-    session: AsyncSession, unit_paths: Collection[str], *, first_day: date, last_day: date
+    session: AsyncSession,
+    unit_paths: Collection[str],
+    *,
+    first_day: date,
+    last_day: date,
+    near: tuple[float, float] | None = None,
+    most: int | None = None,
 ) -> dict[str, list[Person]]:
     """Read who is active in some org units and beneath, and who is lent to them on any of some
-    local days, by the units' paths."""
+    local days, by the units' paths.
+
+    Of the former so many at most, who live nearest to a point in WGS-84 degrees, the nearest first.
+    """
     found: dict[str, list[Person]] = {path: [] for path in unit_paths}
-    given = {"paths": list(found), "first_day": first_day, "last_day": last_day}
+    lon, lat = near or (None, None)
+    given = {
+        "paths": list(found),
+        "first_day": first_day,
+        "last_day": last_day,
+        "lon": lon,
+        "lat": lat,
+        "most": most,
+    }
     for path, *person in await session.execute(_STAFF, given):
         found[path].append(Person(*person))
     return found

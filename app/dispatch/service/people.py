@@ -1,10 +1,12 @@
 """Whom placing may ask, and what is known of their days: read for all orders at once."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import islice
 from uuid import UUID
 
+import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.geo import distance_m
@@ -152,46 +154,60 @@ async def branch_of(
     until = _until(asked, await horizons(tx, asked, now), now)
     first, last = (now - timedelta(days=1)).date(), until.date() + timedelta(days=1)
     parameters = await parameters_in_force(tx)
-    people = await staff(tx, {one.unit.path for one in asked}, first_day=first, last_day=last)
+    near, at_most = None, None
+    if len(asked) == 1:
+        [alone] = asked
+        most = parameters.whole(ASKED_OF_BRANCH, now, alone.unit.path)
+        near, at_most = alone.point, most + len(seats[alone.grid_id])
+    paths = {one.unit.path for one in asked}
+    people = await staff(tx, paths, first_day=first, last_day=last, near=near, most=at_most)
+    homes = {path: _Homes(theirs) for path, theirs in people.items()}
     found: dict[UUID, list[Candidate]] = {}
     for one in asked:
         if one.grid_id not in found:
             path = one.unit.path
             known = {seat.candidate.technician_id for seat in seats[one.grid_id]}
             most = parameters.whole(ASKED_OF_BRANCH, now, path)
-            others = [row for row in people[path] if row.id not in known]
-            found[one.grid_id] = _nearest(others, one.point, most)
+            found[one.grid_id] = homes[path].nearest(one.point, most, known)
     new = {each.technician_id for theirs in found.values() for each in theirs} - diaries.keys()
     more = await diaries_of(tx, new, now=now, until=until)
     diaries.update(more)
-    paths = {one.grid_id: one.unit.path for one in asked}
-    terms = {path: costs_of(parameters, now, path) for path in set(paths.values())}
+    terms = {path: costs_of(parameters, now, path) for path in paths}
+    units = {one.grid_id: one.unit.path for one in asked}
     for grid_id, theirs in found.items():
-        path, ours = paths[grid_id], seats[grid_id]
+        path, ours = units[grid_id], seats[grid_id]
         ours += [Seat(one, diaries[one.technician_id], None, terms[path], path) for one in theirs]
         ours.sort(key=_owned)
     return more
 
 
-def _nearest(
-    people: Sequence[Person], point: tuple[float, float] | None, most: int
-) -> list[Candidate]:
-    """List those who are lent, and of the others so many who live nearest, these first; who lives
-    nobody knows where comes last."""
+class _Homes:
+    """An org unit's people and those lent to it, with where they live."""
 
-    def away(row: Person) -> float:
-        if row.lon is None or row.lat is None or point is None:
-            return float("inf")
-        return distance_m(*point, row.lon, row.lat)
+    def __init__(self, people: Sequence[Person]) -> None:
+        self.lent = [row for row in people if row.valid_from is not None]
+        self.ours = [row for row in people if row.valid_from is None]
+        # Whoever lives nobody knows where comes last: what is not a number is sorted to the end.
+        self.lon = np.array([row.lon for row in self.ours], np.float64)
+        self.lat = np.array([row.lat for row in self.ours], np.float64)
 
-    found = [
-        Candidate(row.id, Kind.LENT, 1, 0.0, valid_from=row.valid_from, valid_to=row.valid_to)
-        for row in people
-        if row.valid_from is not None
-    ]
-    ours = sorted((row for row in people if row.valid_from is None), key=away)
-    found += [Candidate(row.id, Kind.BRANCH, rank, 0.0) for rank, row in enumerate(ours[:most], 1)]
-    return rules.in_order_of_asking(found)
+    def nearest(
+        self, point: tuple[float, float] | None, most: int, known: Collection[UUID]
+    ) -> list[Candidate]:
+        """List those who are lent, and of the others so many who live nearest to a point; those
+        who are known already are left out."""
+        order: Iterable[int] = range(len(self.ours))
+        if point is not None:
+            order = np.argsort(distance_m(*point, self.lon, self.lat), kind="stable").tolist()
+        others = (self.ours[place] for place in order)
+        near = islice((row for row in others if row.id not in known), most)
+        found = [
+            Candidate(row.id, Kind.LENT, 1, 0.0, valid_from=row.valid_from, valid_to=row.valid_to)
+            for row in self.lent
+            if row.valid_from is not None and row.id not in known
+        ]
+        found += [Candidate(row.id, Kind.BRANCH, rank, 0.0) for rank, row in enumerate(near, 1)]
+        return rules.in_order_of_asking(found)
 
 
 # --- what they have to do -------------------------------------------------------------------------
