@@ -484,7 +484,7 @@ class Week:
             self._free(person, "was cancelled on the way")
             return
         self.tell(order["id"], f"{person.code} checked in")
-        if until is not None:
+        if until is not None and until > self.at(0):  # of days before, the evening has told
             self.counts["appointments met"] += self.now <= until
             self._late(person, order, (self.now - until) / timedelta(minutes=1))
         if self.dice.random() < 0.04:
