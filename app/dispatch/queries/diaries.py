@@ -38,10 +38,10 @@ _CONTENTS = text(
     WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day
         AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
     UNION ALL
-    SELECT 'hold', h.technician_id, h.day, h.id, NULL, NULL, h.minutes, NULL, NULL, h.grid_id,
-        h.begins_at, h.ends_at, NULL, NULL, NULL, NULL
+    SELECT CASE WHEN h.expires_at > :now THEN 'hold' ELSE 'over' END, h.technician_id, h.day, h.id,
+        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL, NULL
     FROM appointment_hold h
-    WHERE h.state = 'held' AND h.expires_at > :now AND h.day <= :last_day
+    WHERE h.state = 'held' AND h.day <= :last_day
         AND h.technician_id = ANY(CAST(:technician_ids AS uuid[]))
     UNION ALL
     SELECT 'day', d.technician_id, d.day, NULL, NULL, d.version, NULL, NULL, NULL, NULL, NULL, NULL,
@@ -92,6 +92,7 @@ class Content:
     windows: dict[date, list[Booked]] = field(default_factory=dict)
     written: dict[date, DayRead] = field(default_factory=dict)
     holds: set[UUID] = field(default_factory=set)
+    over: bool = False  # a hold's time is over, and its minutes are still promised
     loans: list[Lent] = field(default_factory=list)
     last: Place | None = None
 
@@ -137,6 +138,8 @@ async def contents(
             content.visits.setdefault(row.day, []).append(stop)
             content.holds.add(row.id)
             _book(content, row)
+    for row in by_kind.get("over", ()):
+        found[row.technician_id].over = True
     for row in by_kind.get("day", ()):
         found[row.technician_id].written[row.day] = DayRead(row.number, tuple(row.route))
     for row in by_kind.get("loan", ()):

@@ -221,13 +221,14 @@ async def read_days(
     now: datetime,
     without: Collection[UUID] = (),
     grid_ids: Collection[UUID] = (),
-) -> dict[UUID, GridKind]:
-    """Read into diaries what their local days have to be done; return the kinds of some grids.
+) -> tuple[dict[UUID, GridKind], list[UUID]]:
+    """Read into diaries what their local days have to be done.
 
-    What days gone by still hold counts today. Orders and holds given by id are left out.
+    Return the kinds of some grids, and the people of whom a hold's time is over. What days gone by
+    still hold counts today. Orders and holds given by id are left out.
     """
     if not days:
-        return {}
+        return {}, []
     read, kinds = await contents(
         tx,
         diaries,
@@ -251,7 +252,7 @@ async def read_days(
         for day, visits in content.visits.items():
             diary.visits.setdefault(max(day, diary.today), []).extend(visits)
         diary.lines.clear()
-    return kinds
+    return kinds, [technician_id for technician_id, content in read.items() if content.over]
 
 
 async def shares_of(

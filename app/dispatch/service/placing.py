@@ -131,14 +131,9 @@ class _Round:
         self.shares = await shares_of(tx, self.seats, now)
 
     async def _open(self, diaries: Mapping[UUID, Diary]) -> None:
-        """Read what people's days hold, without the holds whose time is over."""
+        """Read what people's days hold, and end the holds whose time is over."""
         tried = {day for to_try in self.days for day in to_try}
-        ended = await queries.end_expired(self.tx, now=self.now, technician_ids=diaries, days=tried)
-        self.freed = together(self.freed, ended)
-        for (technician_id, day), less in self.freed.items():
-            if technician_id in diaries:
-                diaries[technician_id].relieve(day, *less)
-        self.kinds |= await read_days(
+        kinds, over = await read_days(
             self.tx,
             diaries,
             tried,
@@ -146,6 +141,15 @@ class _Round:
             without=self.without,
             grid_ids={one.grid_id for one in self.asked},
         )
+        self.kinds |= kinds
+        if over:
+            ended = await queries.end_expired(
+                self.tx, now=self.now, technician_ids=over, days=tried
+            )
+            self.freed = together(self.freed, ended)
+        for (technician_id, day), less in self.freed.items():
+            if technician_id in diaries:
+                diaries[technician_id].relieve(day, *less)
 
     async def _lock(self) -> None:
         """Lock every day that may be asked for, and correct the diaries by what they hold now."""
