@@ -37,6 +37,7 @@ SHOWN = (
     "declined",
     "handed back",
     "leaves",
+    "replans",
     "moved by hand",
     "moves undone",
 )

@@ -26,6 +26,7 @@ from app.core.clock import FixedClock
 from app.core.db import new_id
 from app.core.jobs import Worker
 from app.dispatch import jobs as dispatch
+from app.planning import jobs as planning
 from app.planning.service.making import make_again
 from app.worker import HANDLERS
 from benchmarks.week import watch
@@ -199,6 +200,7 @@ class Week:
                     await self._work_off()
                     await self._look()
             await self._missed()
+            await self._count_replans()
             told(day)
         await self._look_back()
         return self.days
@@ -282,6 +284,15 @@ class Week:
                 raise self.fault("nobody came to an appointment, and nobody was late", row.id)
             self.counts[f"appointments missed: {why}"] += 1
             self.tell(str(row.id), f"nobody came to the appointment: {why}")
+
+    async def _count_replans(self) -> None:
+        """Count today's plans for what happened in it; in the end they too are made again."""
+        given = {"day": str(self.today), "page_size": "200"}
+        found = await self.ask("GET", "/plans", self.branch.headers, (200,), params=given)
+        for plan in found["plans"]:
+            if plan["kind"] == "event":
+                self.counts["replans"] += 1
+                self.plans.append(plan["id"])
 
     async def _route(self, person: Person) -> Any:
         path = f"/technicians/{person.id}/route"
@@ -537,6 +548,7 @@ class Week:
         """What the worker does from time to time and does not end by itself in a week's sleep."""
         await dispatch.end_holds(self.worker)
         await dispatch.place_waiting(self.worker)
+        await planning.look_around(self.worker)
         self._changes += 1
 
     async def _work_off(self) -> None:

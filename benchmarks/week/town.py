@@ -1,5 +1,6 @@
 """The branch of a simulated week: square grids in a row, a primary and a backup for each."""
 
+from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
@@ -8,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Role
 from app.core.clock import FixedClock
+from app.core.parameter_values import ParameterValue
 from app.grids.rules import MembershipKind
+from app.planning.rules import ITERATIONS, POLICY
 from benchmarks.week.simulation import Branch, Person, ring
 from tests.make.auth import bearer, caller_for, make_account
 from tests.make.dispatch import SIDE, SOUTH, WEST, make_territory
@@ -40,6 +43,11 @@ async def make_branch(
         await land.give(grid, backup, MembershipKind.BACKUP)
     await make_slots(tx)
     await make_promise(tx)
+    # The rest of a day in which something has happened is planned anew, and in force at once.
+    since = clock.now() - timedelta(days=1)
+    for number, value in ((POLICY, 1), (ITERATIONS, 1_000)):
+        tx.add(ParameterValue(name=number.name, org_path="", valid_from=since, value=value))
+    await tx.flush()
     accounts = {
         role: await make_account(tx, land.org_unit, role=role)
         for role in (Role.SUPERVISOR, Role.INTEGRATION)

@@ -3,6 +3,7 @@
 from app.planning.rules.events import (
     CPU_SECONDS,
     EVENT_WORDS,
+    ITERATIONS,
     POLICY,
     POLICY_MOST,
     REPLANS,
@@ -40,6 +41,7 @@ __all__ = [
     "CPU_SECONDS",
     "EVENT_WORDS",
     "FARTHEST_DAYS",
+    "ITERATIONS",
     "LEAST_SECONDS",
     "LEFT_WORDS",
     "MOST_SECONDS",

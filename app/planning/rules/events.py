@@ -85,6 +85,17 @@ CPU_SECONDS = Parameter(
     least=0.1,
     most=60,
 )
+ITERATIONS = Parameter(
+    name="planning.replan_iterations",
+    default=0,
+    unit="iterations",
+    words=Words(
+        zh="一次重新规划按多少次迭代计（0 为按处理器时间计）；按迭代计时同样的输入得到同样的结果",
+        en="How many iterations the search for a new plan takes (0: it goes by processor time);"
+        " counted so, the same inputs give the same plan",
+    ),
+    most=10_000_000,
+)
 POLICY = Parameter(
     name="planning.replan_policy",
     default=0,

@@ -92,14 +92,14 @@ async def _made_for(
     trigger += [queries.as_happened(event) for event in events]
     for event in events:
         event.plan_id = plan.id
-    seconds = (await parameters_in_force(tx)).number(rules.CPU_SECONDS, now, unit.path)
-    plan.asked = {
-        **plan.asked,
-        "cpu_seconds": seconds,
+    numbers = await parameters_in_force(tx)
+    if iterations := numbers.whole(rules.ITERATIONS, now, unit.path):
+        effort: dict[str, float] = {"iterations": iterations}
+    else:
+        seconds = numbers.number(rules.CPU_SECONDS, now, unit.path)
         # Somebody waits: on a busy machine the search is shorter, not the wait longer.
-        "wall_seconds": seconds,
-        "trigger": [written(event) for event in trigger],
-    }
+        effort = {"cpu_seconds": seconds, "wall_seconds": seconds}
+    plan.asked = {**plan.asked, **effort, "trigger": [written(event) for event in trigger]}
     await tx.flush()
 
 
