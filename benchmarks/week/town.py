@@ -45,8 +45,8 @@ async def make_branch(
     await make_promise(tx)
     # The rest of a day in which something has happened is planned anew, and in force at once.
     since = clock.now() - timedelta(days=1)
-    for number, value in ((POLICY, 1), (ITERATIONS, 1_000)):
-        tx.add(ParameterValue(name=number.name, org_path="", valid_from=since, value=value))
+    for parameter, value in ((POLICY, 1), (ITERATIONS, 1_000)):
+        tx.add(ParameterValue(name=parameter.name, org_path="", valid_from=since, value=value))
     await tx.flush()
     accounts = {
         role: await make_account(tx, land.org_unit, role=role)
