@@ -270,22 +270,12 @@ def test_the_table_of_dials_equals_the_code():
     [
         ("upstream-orders.md", [*State, *UnplacedReason, *Verdict, *NotOffered, *HoldState]),
         (
-            "supervisor-tools.md",
-            [
-                *PassedOver,
-                *MembershipKind,
-                *GridStage,
-                *ExpansionFigure,
-                *Away,
-                *WarningKind,
-                *Cause,
-                *Fault,
-                *Doing,
-                *Risk,
-                *Works,
-                *Measure,
-                *Standing,
-            ],
+            "territory-tools.md",
+            [*Away, *MembershipKind, *GridStage, *ExpansionFigure, *WarningKind],
+        ),
+        (
+            "dispatch-tools.md",
+            [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
         ("ordering-system.md", list(RemoteState)),
