@@ -33,25 +33,26 @@ _CONTENTS = text(
             WHERE e.work_order_id = o.id AND e.to_state = o.state ORDER BY e.id DESC LIMIT 1
         ) END AS since,
         EXISTS (SELECT FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned,
-        NULL::uuid[] AS route
-    FROM work_order o
+        NULL::uuid[] AS route, g.kind
+    FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
     WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day
         AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
     UNION ALL
     SELECT CASE WHEN h.expires_at > :now THEN 'hold' ELSE 'over' END, h.technician_id, h.day, h.id,
-        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL, NULL
+        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL, NULL,
+        NULL
     FROM appointment_hold h
     WHERE h.state = 'held' AND h.day <= :last_day
         AND h.technician_id = ANY(CAST(:technician_ids AS uuid[]))
     UNION ALL
     SELECT 'day', d.technician_id, d.day, NULL, NULL, d.version, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL, NULL, d.route
+        NULL, NULL, NULL, d.route, NULL
     FROM technician_day d
     WHERE d.technician_id = ANY(CAST(:technician_ids AS uuid[]))
         AND d.day BETWEEN :first_day AND :last_day
     UNION ALL
     SELECT 'loan', l.technician_id, l.valid_from, NULL, u.path, l.valid_to - l.valid_from,
-        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM technician_loan l JOIN org_unit u ON u.id = l.org_unit_id
     WHERE l.technician_id = ANY(CAST(:technician_ids AS uuid[]))
         AND l.agreed_at IS NOT NULL AND l.ended_at IS NULL
@@ -60,23 +61,17 @@ _CONTENTS = text(
     (
         SELECT DISTINCT ON (o.holder_id)
             'last', o.holder_id, o.planned_day, NULL, NULL, NULL, NULL,
-            ST_X(o.point), ST_Y(o.point), o.grid_id, NULL, NULL, NULL, NULL, NULL, NULL
-        FROM work_order o
+            ST_X(o.point), ST_Y(o.point), o.grid_id, NULL, NULL, NULL, NULL, NULL, NULL, g.kind
+        FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
         WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[]))
             AND o.planned_day BETWEEN :first_day AND :first_day + 2
             AND o.completed_at > :this_shift AND o.point IS NOT NULL
         ORDER BY o.holder_id, o.completed_at DESC
     )
     UNION ALL
-    SELECT 'grid', g.id, NULL, NULL, g.kind, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-        NULL, NULL
-    FROM grid g
-    WHERE g.id IN (
-        SELECT o.grid_id FROM work_order o
-        WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day
-            AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
-        UNION ALL SELECT unnest(CAST(:grid_ids AS uuid[]))
-    )
+    SELECT 'grid', g.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+        NULL, NULL, g.kind
+    FROM grid g WHERE g.id = ANY(CAST(:grid_ids AS uuid[]))
     """
 )
 
@@ -107,7 +102,7 @@ async def contents(
     without: Collection[UUID] = (),
     grid_ids: Collection[UUID] = (),
 ) -> tuple[dict[UUID, Content], dict[UUID, GridKind]]:
-    """Read what people's local days hold, and the kinds of their visits' grids and some others.
+    """Read what people's local days hold, and the kinds of some grids.
 
     What days before the first still hold is read as well. Orders and holds given by id are left
     out.
@@ -127,10 +122,10 @@ async def contents(
     by_kind: dict[str, list[Row[Any]]] = {}
     for row in rows:
         by_kind.setdefault(row.what, []).append(row)
-    kinds = {row.technician_id: GridKind(row.word) for row in by_kind.get("grid", ())}
+    kinds = {row.technician_id: GridKind(row.kind) for row in by_kind.get("grid", ())}
     for row in by_kind.get("visit", ()):
         if row.id not in without:
-            _visit(found[row.technician_id], row, kinds)
+            _visit(found[row.technician_id], row)
     for row in by_kind.get("hold", ()):
         if row.id not in without:
             stop = Stop(row.id, None, row.minutes * 60, *_window(row))
@@ -146,16 +141,17 @@ async def contents(
         until = row.day + timedelta(days=row.number)
         found[row.technician_id].loans.append(Lent(row.day, until, row.word))
     for row in by_kind.get("last", ()):
-        kind = kinds.get(row.grid_id)
-        found[row.technician_id].last = Place(row.lon, row.lat, row.grid_id, kind)
+        found[row.technician_id].last = _place(row)
     return found, kinds
 
 
-def _visit(content: Content, row: Row[Any], kinds: dict[UUID, GridKind]) -> None:
+def _place(row: Row[Any]) -> Place:
+    return Place(row.lon, row.lat, row.grid_id, None if row.kind is None else GridKind(row.kind))
+
+
+def _visit(content: Content, row: Row[Any]) -> None:
     state = State(row.word)
-    place = None
-    if row.lon is not None:
-        place = Place(row.lon, row.lat, row.grid_id, kinds.get(row.grid_id))
+    place = None if row.lon is None else _place(row)
     stop = Stop(
         row.id,
         place,

@@ -138,7 +138,7 @@ FROZEN_NEXT = Parameter(
 )
 ASKED_OF_BRANCH = Parameter(
     name="dispatch.asked_of_branch",
-    default=60,
+    default=20,
     unit="people",
     words=Words(
         zh="除网格人员外最多考虑本组织多少人（住处最近者）",

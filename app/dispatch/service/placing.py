@@ -272,9 +272,12 @@ class _Round:
         return choice.day != days[0] or choice.cost.total > least
 
     def least(self, one: Asked) -> int:
-        """Say what one of the org unit costs at least."""
-        terms = next((seat.terms for seat in self.seats[one.grid_id] if seat.terms), None)
-        return 0 if terms is None else terms.owned(SAME)
+        """Say what one of the org unit costs at least: for who they are, and for one way more."""
+        seat = next((seat for seat in self.seats[one.grid_id] if seat.terms), None)
+        if seat is None or seat.terms is None:
+            return 0
+        way = 0 if seat.diary.travel is None else seat.diary.travel.least
+        return seat.terms.owned(SAME) + way
 
     async def promise(self, changes: Changes, *, locking: bool) -> None:
         """Write down what days hold now and in which order. Raises FilledMeanwhile."""
