@@ -47,6 +47,7 @@ FieldName = Literal[
     "lon",
     "lat",
     "skills",
+    "terminals",
     "estimated_minutes",
     "appointment_from",
     "appointment_until",
@@ -179,7 +180,7 @@ def _as(name: str, cell: Cell, one: FieldMap, zone: ZoneInfo) -> Any:
     if isinstance(cell, str):
         if one.split is not None:
             return [part.strip() for part in cell.split(one.split) if part.strip()]
-        if name == "skills":
+        if name in ("skills", "terminals"):
             return [cell]
         if name in MOMENTS:
             return _moment(cell, one.format, zone)

@@ -111,6 +111,7 @@ class WorkOrder(Row, Base):
     grid_id: Mapped[UUID | None] = mapped_column(ForeignKey("grid.id"))
     near_border: Mapped[bool] = mapped_column(server_default=text("false"))
     skills: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    terminals: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     estimated_minutes: Mapped[int]
     appointment_from: Mapped[datetime | None]
     appointment_until: Mapped[datetime | None]

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
 from app.core.parameters import Parameter
+from app.terminals.rules import TerminalKind
 
 
 class WorkType(StrEnum):
@@ -124,7 +125,7 @@ class Draft:
     """An order as a source sends it; the point is in WGS-84 degrees, moments are aware.
 
     `content_hash` stands for everything in it but the id: the same order sent again has the same.
-    `hold_id` names the slot that is held for it.
+    `hold_id` names the slot that is held for it; of each of `terminals` one is fitted.
     """
 
     source: str
@@ -145,6 +146,7 @@ class Draft:
     lon: float | None = None
     lat: float | None = None
     skills: tuple[str, ...] = ()
+    terminals: tuple[TerminalKind, ...] = ()
     estimated_minutes: int | None = None
     appointment_from: datetime | None = None
     appointment_until: datetime | None = None
@@ -179,6 +181,7 @@ class UnplacedReason(StrEnum):
     ALL_DECLINED = "all_declined"
     NOBODY_WITH_SKILL = "nobody_with_skill"
     NOBODY_ON_SHIFT = "nobody_on_shift"
+    NO_STOCK = "no_stock"
     NO_MINUTES_LEFT = "no_minutes_left"
     WINDOW_UNREACHABLE = "window_unreachable"
     TAKEN_BACK = "taken_back"
@@ -200,6 +203,9 @@ UNPLACED_WORDS: dict[UnplacedReason, Words] = {
         zh="无人具备所需技能", en="nobody has the skills it needs"
     ),
     UnplacedReason.NOBODY_ON_SHIFT: Words(zh="可派日期内无人当班", en="nobody is on shift in time"),
+    UnplacedReason.NO_STOCK: Words(
+        zh="可派人员车上没有所需终端", en="nobody who could do it has its terminals in the van"
+    ),
     UnplacedReason.NO_MINUTES_LEFT: Words(zh="工时均已排满", en="nobody has enough minutes left"),
     UnplacedReason.WINDOW_UNREACHABLE: Words(
         zh="无人赶得上预约时段", en="nobody can keep its appointment"

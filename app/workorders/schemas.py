@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints
 from app.core.geo import CoordSys, PointOut
 from app.core.http import Answer, Input
 from app.customers.rules import masked_name, masked_phone
+from app.terminals.rules import TerminalKind
 from app.workorders.rules import State, Step, UnplacedReason, WorkType, masked_address
 
 
@@ -36,6 +37,9 @@ class OrderOut(Answer):
     grid_id: UUID | None
     near_border: bool = Field(description="A grid's border is so close that the grid may be wrong.")
     skills: list[str] = Field(max_length=20)
+    terminals: list[TerminalKind] = Field(
+        max_length=8, description="Of each of these one is fitted, out of the technician's van."
+    )
     estimated_minutes: int = Field(ge=5, le=960)
     appointment_from: datetime | None
     appointment_until: datetime | None

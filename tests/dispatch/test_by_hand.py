@@ -186,9 +186,22 @@ async def window_taken(land):
     return technician
 
 
+async def no_stock(land):
+    return await land.add_technician(None, skills={"fibre": 1})
+
+
 @pytest.mark.parametrize(
     "arranged",
-    [inactive, no_skill, not_on_shift, on_leave, no_minutes_left, window_unreachable, window_taken],
+    [
+        inactive,
+        no_skill,
+        not_on_shift,
+        on_leave,
+        no_stock,
+        no_minutes_left,
+        window_unreachable,
+        window_taken,
+    ],
     ids=lambda arranged: arranged.__name__,
 )
 async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, arranged):
@@ -202,6 +215,7 @@ async def test_a_rule_is_named_and_can_be_overridden(tx, land, assign, clock, ar
         now=clock.now(),
         org_unit=land.org_unit,
         skills=["fibre"],
+        terminals=["camera"] if arranged is no_stock else [],
         **(window if arranged in (window_unreachable, window_taken) else {}),
     )
     refused = await assign(row, technician)

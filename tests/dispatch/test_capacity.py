@@ -228,6 +228,7 @@ def test_limits(limit, why):
         ([PassedOver.INACTIVE], NotOffered.NOBODY_ASSIGNED),
         ([PassedOver.INACTIVE, PassedOver.NO_SKILL], NotOffered.NOBODY_WITH_SKILL),
         ([PassedOver.NO_SKILL, PassedOver.ON_LEAVE], NotOffered.NOBODY_ON_SHIFT),
+        ([PassedOver.NO_STOCK, PassedOver.ON_LEAVE], NotOffered.NO_STOCK),
         ([PassedOver.ON_LEAVE, PassedOver.WINDOW_TAKEN], NotOffered.FULL),
         ([PassedOver.RATIO_USED_UP], NotOffered.FULL),
     ],

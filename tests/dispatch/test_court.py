@@ -55,6 +55,7 @@ def order(number: int, holder: UUID, minutes: int = 30, due: datetime | None = N
         planned_day=TODAY,
         minutes=minutes,
         skills=frozenset(),
+        terminals=(),
         window=None,
         stop=Stop(id_, place, minutes * 60, due=int(due.timestamp()) if due else 1 << 40),
     )

@@ -20,6 +20,7 @@ from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.customers import make_customer, make_subscription
 from tests.make.dispatch import Territory, make_territory, order
+from tests.make.terminals import make_terminal
 from tests.make.workorders import make_promise
 
 TODAY = date(2026, 3, 2)
@@ -250,6 +251,12 @@ async def nobody_on_shift(land):
     return {}
 
 
+async def no_stock(land):
+    technician = await land.add_technician(land.grids[0])
+    await make_terminal(land.tx, land.org_unit, technician_id=technician.id)
+    return {"terminals": ["ont_gateway", "set_top_box"]}
+
+
 async def no_minutes_left(land):
     await land.add_technician(land.grids[0], daily_minutes=74)
     return {}
@@ -269,6 +276,7 @@ REASONS = [
     nobody_assigned,
     nobody_with_skill,
     nobody_on_shift,
+    no_stock,
     no_minutes_left,
     window_unreachable,
 ]
@@ -331,7 +339,14 @@ async def test_an_order_may_bring_its_own_id(land, crm):
 
 @pytest.mark.parametrize(
     "change",
-    [{"summary": "other"}, {"priority": 1}, {"skills": ["iptv"]}, {"point": None}, {"id": "new"}],
+    [
+        {"summary": "other"},
+        {"priority": 1},
+        {"skills": ["iptv"]},
+        {"terminals": ["camera"]},
+        {"point": None},
+        {"id": "new"},
+    ],
 )
 async def test_the_same_name_with_other_content_is_refused(land, crm, change):
     first = (await crm(order(point=land.point_in(land.grids[0])))).json()
@@ -377,6 +392,8 @@ FIELDS = [
     ({"reported_at": "1999-12-31T08:30:00Z"}, "reported_at"),
     ({"skills": ["a,b"]}, "skills.0"),
     ({"skills": ["x"] * 21}, "skills"),
+    ({"terminals": ["modem"]}, "terminals.0"),
+    ({"terminals": ["camera"] * 9}, "terminals"),
     ({"appointment_from": "2026-03-02T10:00:00Z"}, ""),
     (
         {

@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from app.core.errors import Unavailable
 from app.core.jobs import Worker
 from app.dispatch import jobs, queries
 from app.dispatch.models import DispatchDecision
@@ -12,7 +13,7 @@ from app.dispatch.service import placing
 from app.dispatch.service.placing import FilledMeanwhile, choose_all
 from app.grids.rules import MembershipKind
 from app.technicians import availability
-from app.technicians.availability import Promised
+from app.technicians.availability import NOTHING, Promised
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State, Step, UnplacedReason
@@ -254,3 +255,19 @@ async def test_when_others_were_faster_placing_begins_again_with_the_days_locked
     await jobs.place_anew(worker, order_id=str(row.id))
     assert await availability.promised(tx, technician.id, TODAY) == Promised(60, 1)
     assert await events_of(tx, row) == ["assign"]
+
+
+async def test_when_others_are_faster_again_and_again_nothing_is_done(
+    tx, land, waiting, worker, monkeypatch
+):
+    technician = await land.add_technician(land.grids[0])
+    row = await waiting()
+
+    async def late(*args, **kwargs):
+        await choose_all(*args, **kwargs)
+        raise FilledMeanwhile
+
+    monkeypatch.setattr(placing, "choose_all", late)
+    with pytest.raises(Unavailable):
+        await jobs.place_anew(worker, order_id=str(row.id))
+    assert await availability.promised(tx, technician.id, TODAY) == NOTHING

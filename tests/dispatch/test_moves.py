@@ -259,6 +259,7 @@ async def every_reason(tx, land, make):
         WhyNot.NO_SKILL: (await make(skills=["fibre"]), await somebody(), TODAY),
         WhyNot.NOT_ON_SHIFT: (await make(), await somebody(weekdays=range(1, 2)), TODAY),
         WhyNot.ON_LEAVE: (await make(), away, TODAY),
+        WhyNot.NO_STOCK: (await make(terminals=["camera"]), await somebody(), TODAY),
         WhyNot.NO_MINUTES_LEFT: (await make(), await somebody(daily_minutes=60), TODAY),
     }
 

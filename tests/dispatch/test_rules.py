@@ -1,5 +1,6 @@
 """Who gets an order, on which day, and why each other one is passed over; no database."""
 
+from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,6 +14,7 @@ from app.dispatch.rules import Ask, Booked, Candidate, Diary, Kind, PassedOver, 
 from app.dispatch.rules.costs import costs_of
 from app.dispatch.rules.diaries import Lent
 from app.dispatch.rules.routes import NEVER, Stop
+from app.dispatch.rules.vans import Van
 from app.travel.rules import Place, Travel
 from app.workorders.rules import UnplacedReason
 
@@ -183,6 +185,18 @@ ALONE = [
         HOUR,
         {"leave": ((at("mon 00:00"), at("sat 00:00")),)},
         PassedOver.ON_LEAVE,
+        UnplacedReason.NOBODY_ON_SHIFT,
+    ),
+    (
+        Ask(60, terminals=("camera", "camera")),
+        {"van": Van(Counter({"camera": 1, "ont_gateway": 4}))},
+        PassedOver.NO_STOCK,
+        UnplacedReason.NO_STOCK,
+    ),
+    (  # what is not there today may be there once somebody is at work again
+        Ask(60, terminals=("camera",)),
+        {"shifts": ()},
+        PassedOver.NOT_ON_SHIFT,
         UnplacedReason.NOBODY_ON_SHIFT,
     ),
     (HOUR, {"promised": FULL}, PassedOver.NO_MINUTES_LEFT, UnplacedReason.NO_MINUTES_LEFT),

@@ -19,6 +19,7 @@ from app.workorders.rules import State, UnplacedReason
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.dispatch import Territory, make_territory
 from tests.make.planning import TODAY, TOMORROW, at, home_in, make_leave, make_visit
+from tests.make.terminals import make_terminal
 
 ITERATIONS = 2_000
 
@@ -271,6 +272,30 @@ async def test_only_what_nobody_can_do_is_taken_from_its_holder(tx, land, desk):
     assert sorted(order.holder_id == anna.id for order in long) == [False, True, True, True]
     assert await availability.promised(tx, anna.id, TOMORROW) == Promised(1_200, 3)
     assert await availability.promised(tx, ben.id, TOMORROW) == Promised(400, 1)
+
+
+async def test_terminals_are_planned_with_and_looked_at_again_when_it_is_published(tx, land, desk):
+    anna, ben = land.people
+    here, _there = land.grids
+    ont = await make_terminal(tx, land.org_unit, technician_id=ben.id)
+    waits = await make_visit(tx, land, here, terminals=["ont_gateway"], priority=1)
+    too_many = await make_visit(tx, land, here, terminals=["ont_gateway"])
+    held = await make_visit(tx, land, here, holder=anna, terminals=["ont_gateway"], priority=4)
+    plan = await desk.make()
+    routes = await desk.routes(plan)
+    assert routes == {str(anna.id): [], str(ben.id): [str(waits.id)]}
+    without = (await desk.get(f"/{plan['id']}/unplaced")).json()["unplaced"]
+    assert {(one["work_order_id"], one["reason"]) for one in without} == {
+        (str(too_many.id), "no_stock"),
+        (str(held.id), "no_stock"),
+    }
+    await tx.delete(ont)
+    await tx.flush()
+    published = (await desk.post(f"/{plan['id']}/publish")).json()
+    # What lacks a terminal stays with its holder: the van may be filled in the morning.
+    assert published["published"] == {"taken": 0, "taken_back": 0, "left": 1}
+    [left] = (await desk.get(f"/{plan['id']}/left")).json()["left"]
+    assert (left["work_order_id"], left["reason"]) == (str(waits.id), "no_stock")
 
 
 async def test_a_newer_published_plan_replaces_the_older(tx, land, desk):

@@ -63,7 +63,8 @@ def district(problem: Problem, *, orders: int | None = None, skill_bits: int = 6
 def one_visit(**fields: object) -> Problem:
     """One visit of an hour for one technician, who works from 8 to 12, half an hour away."""
     visits = Visits.of([1], HOUR, **{"skills": 0, **fields})  # type: ignore[arg-type]
-    staff = Technicians.of([0], 8 * HOUR, 12 * HOUR, skills=0b101)
+    stock = [[1, 0]] if "needs" in fields else None
+    staff = Technicians.of([0], 8 * HOUR, 12 * HOUR, skills=0b101, stock=stock)
     travel = np.array([[0, 1_800], [1_800, 0]], np.int32)
     return Problem(visits, staff, travel, np.zeros((1, 1), np.uint8))
 
@@ -77,6 +78,9 @@ def one_visit(**fields: object) -> Problem:
         ({"opens": 11 * HOUR, "closes": 11 * HOUR + 60}, UnplacedReason.WINDOW_UNREACHABLE),
         ({"opens": 9 * HOUR, "closes": 10 * HOUR}, UnplacedReason.NO_MINUTES_LEFT),
         ({"closes": 8 * HOUR}, UnplacedReason.WINDOW_UNREACHABLE),  # half an hour away
+        ({"needs": [[1, 1]]}, UnplacedReason.NO_STOCK),  # there is one of the first kind only
+        ({"needs": [[1, 0]]}, UnplacedReason.NO_MINUTES_LEFT),
+        ({"needs": [[0, 1]], "skills": 0b010}, UnplacedReason.NOBODY_WITH_SKILL),
     ],
 )
 def test_why_nobody_is_planned(fields, why):
@@ -197,6 +201,7 @@ class Now:
     appointment_from: datetime | None = None
     appointment_until: datetime | None = None
     pinned_to: UUID | None = None
+    terminals: tuple[str, ...] = ()
 
 
 A, B, C = new_id(), new_id(), new_id()

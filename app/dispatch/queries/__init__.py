@@ -41,6 +41,7 @@ from app.dispatch.queries.slots import (
     slot_templates,
     taken_of,
 )
+from app.dispatch.queries.vans import take_from_vans, vans
 
 __all__ = [
     "Load",
@@ -70,10 +71,12 @@ __all__ = [
     "rosters",
     "shared_points",
     "slot_templates",
+    "take_from_vans",
     "taken_in_only",
     "taken_of",
     "to_try_again",
     "undone_by",
+    "vans",
     "waits_at",
     "windows",
 ]

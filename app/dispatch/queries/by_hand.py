@@ -43,7 +43,8 @@ async def pins_of(session: AsyncSession, order_ids: Collection[UUID]) -> dict[UU
 
 _COLUMNS = """
     SELECT o.id, o.external_id, o.grid_id, g.kind, o.version, o.state, o.unplaced_reason,
-        o.holder_id, o.planned_day, o.estimated_minutes, o.skills, o.priority,
+        o.holder_id, o.planned_day, o.estimated_minutes, o.skills, o.terminals,
+        o.priority,
         ST_X(o.point) AS lon, ST_Y(o.point) AS lat, o.appointment_from, o.appointment_until,
         o.due_at
     FROM work_order o JOIN org_unit u ON u.id = o.org_unit_id LEFT JOIN grid g ON g.id = o.grid_id
@@ -110,6 +111,7 @@ def _found(row: Row[Any]) -> Found:
         planned_day=row.planned_day,
         minutes=row.estimated_minutes,
         skills=frozenset(row.skills),
+        terminals=tuple(row.terminals),
         window=window,
         stop=Stop(
             row.id,

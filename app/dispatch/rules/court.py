@@ -97,6 +97,7 @@ class _Court:
                 person = self._ground.people[order.holder_id]
                 person.diary.relieve(order.planned_day, -order.minutes, -1)
                 person.diary.days.clear()
+                person.diary.van.give_back(order.id)
                 leaving.setdefault(
                     counted(order.holder_id, order.planned_day, self._ground.people), set()
                 ).add(order.id)
@@ -174,6 +175,7 @@ class _Court:
             _take(open_, order.stop._replace(state=State.ASSIGNED), at)
             person.diary.relieve(row.day, order.minutes, 1)
             person.diary.days.clear()
+            person.diary.van.take(order.terminals)
             if order.window is not None:
                 self._booked.setdefault(key, []).append(Booked(*order.window, order.minutes))
         return row._replace(reasons=tuple(reasons))
@@ -188,6 +190,8 @@ class _Court:
         away = [] if plan.away is None else [WhyNot(plan.away.value)]
         full = plan.away is None and plan.left < order.minutes + diary.allowance
         minutes = [WhyNot.NO_MINUTES_LEFT] if full else []
+        if not diary.van.holds(order.terminals):
+            minutes.insert(0, WhyNot.NO_STOCK)
         if wish.back_to is not None:
             return [*(why for why in away if why is WhyNot.ON_LEAVE), *minutes]
         found = [WhyNot.LENT] if person.lent(day) else []

@@ -13,6 +13,7 @@ from app.dispatch.rules.costs import Terms
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.insertion import Line, line_of
 from app.dispatch.rules.routes import Stop
+from app.dispatch.rules.vans import Van
 from app.dispatch.rules.windows import Booked
 from app.technicians.rules import UNREAD, Away, DayRead, minutes_in, working_time
 from app.travel.rules import Place, Travel
@@ -27,6 +28,7 @@ class PassedOver(StrEnum):
     NOT_ON_SHIFT = "not_on_shift"
     ON_LEAVE = "on_leave"
     LENT_OUT = "lent_out"
+    NO_STOCK = "no_stock"
     WINDOW_UNREACHABLE = "window_unreachable"
     NO_MINUTES_LEFT = "no_minutes_left"
     WINDOW_TAKEN = "window_taken"
@@ -70,7 +72,7 @@ class Diary:
     for orders to come; `written` is each day
     as it was read, and `last` where they were last. `loans` are the days, the last excluded, on
     which they work for another org unit. Without `travel` nobody has read visits, and minutes
-    alone decide.
+    alone decide. `van` is read where an order needs terminals, and empty otherwise.
     """
 
     technician_id: UUID
@@ -96,6 +98,7 @@ class Diary:
     written: dict[date, DayRead] = field(default_factory=dict)
     last: Place | None = None
     loans: Sequence[Lent] = ()
+    van: Van = field(default_factory=Van)
     lines: dict[date, Line | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

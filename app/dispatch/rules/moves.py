@@ -82,6 +82,7 @@ class Found(NamedTuple):
     planned_day: date | None
     minutes: int
     skills: frozenset[str]
+    terminals: tuple[str, ...]
     window: tuple[datetime, datetime] | None
     stop: Stop
 

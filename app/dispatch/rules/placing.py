@@ -27,6 +27,7 @@ _UNPLACED = {
     PassedOver.NOT_ON_SHIFT: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.ON_LEAVE: UnplacedReason.NOBODY_ON_SHIFT,
     PassedOver.LENT_OUT: UnplacedReason.NOBODY_ON_SHIFT,
+    PassedOver.NO_STOCK: UnplacedReason.NO_STOCK,
     PassedOver.WINDOW_UNREACHABLE: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.WINDOW_TAKEN: UnplacedReason.WINDOW_UNREACHABLE,
     PassedOver.NO_MINUTES_LEFT: UnplacedReason.NO_MINUTES_LEFT,
@@ -34,7 +35,7 @@ _UNPLACED = {
     PassedOver.RATIO_USED_UP: UnplacedReason.NO_MINUTES_LEFT,
 }
 
-# Time, a change of shifts or a new grid may heal these; the others wait for a person.
+# Time, a change of shifts, a new grid or a filled van may heal these; the others wait for a person.
 HEALED_BY_TIME = frozenset(
     {
         UnplacedReason.NO_GRID,
@@ -42,6 +43,7 @@ HEALED_BY_TIME = frozenset(
         UnplacedReason.ALL_DECLINED,
         UnplacedReason.NOBODY_WITH_SKILL,
         UnplacedReason.NOBODY_ON_SHIFT,
+        UnplacedReason.NO_STOCK,
         UnplacedReason.NO_MINUTES_LEFT,
         UnplacedReason.WINDOW_UNREACHABLE,
     }
@@ -49,7 +51,8 @@ HEALED_BY_TIME = frozenset(
 
 
 class Ask(NamedTuple):
-    """What placing needs to know of an order. Moments are aware."""
+    """What placing needs to know of an order. Moments are aware; `terminals` are kinds, of each of
+    which one is fitted."""
 
     minutes: int
     skills: frozenset[str] = frozenset()
@@ -57,6 +60,7 @@ class Ask(NamedTuple):
     due_at: datetime | None = None
     declined: frozenset[UUID] = frozenset()
     priority: int = 3
+    terminals: tuple[str, ...] = ()
 
 
 def days_to_try(ask: Ask, now: datetime, zone: ZoneInfo, horizon: int) -> list[date]:
@@ -205,6 +209,7 @@ class Seat:
 # this is asked a million times for a large file.
 _WINDOW, _TAKEN = PassedOver.WINDOW_UNREACHABLE, PassedOver.WINDOW_TAKEN
 _MINUTES, _RATIO = PassedOver.NO_MINUTES_LEFT, PassedOver.RATIO_USED_UP
+_STOCK = PassedOver.NO_STOCK
 _ROUTE, _DEARER = PassedOver.ROUTE_FULL, PassedOver.DEARER
 
 
@@ -229,6 +234,8 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     plan = seat.plans.get(day) or seat.plan(day)
     if plan.away is not None:
         return plan.away
+    if ask.terminals and not seat.diary.van.holds(ask.terminals):
+        return _STOCK
     if ask.window is not None and not reachable(ask.window, ask.minutes, plan.at_work):
         return _WINDOW
     if plan.left < ask.minutes + seat.diary.allowance:
@@ -328,7 +335,10 @@ def _chosen(
 def take(
     ask: Ask, diary: Diary, day: date, visit: Stop | None = None, cost: Cost | None = None
 ) -> None:
-    """Take an order's minutes, and the way to it, from a day of somebody's diary."""
+    """Take an order's minutes, and the way to it, from a day of somebody's diary, and its terminals
+    from their van."""
+    if ask.terminals:
+        diary.van.take(ask.terminals)
     diary.day(day).left -= ask.minutes + diary.allowance
     if ask.window is not None:
         diary.windows.setdefault(day, []).append(Booked(*ask.window, ask.minutes))

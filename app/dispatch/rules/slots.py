@@ -127,6 +127,7 @@ class NotOffered(StrEnum):
     NOBODY_ASSIGNED = "nobody_assigned"
     NOBODY_WITH_SKILL = "nobody_with_skill"
     NOBODY_ON_SHIFT = "nobody_on_shift"
+    NO_STOCK = "no_stock"
     RESERVE_ONLY = "reserve_only"
     FULL = "full"
 
@@ -154,6 +155,9 @@ NOT_OFFERED_WORDS: dict[NotOffered, Words] = {
     ),
     NotOffered.NOBODY_ON_SHIFT: Words(
         zh="该时段无人当班", en="nobody who may come is at work then, or for long enough"
+    ),
+    NotOffered.NO_STOCK: Words(
+        zh="可上门人员车上没有所需终端", en="nobody who may come has its terminals in the van"
     ),
     NotOffered.RESERVE_ONLY: Words(
         zh="剩余工时仅留给紧急工单", en="what is left is kept for urgent work"
@@ -183,6 +187,8 @@ def nobody(whys: Iterable[PassedOver]) -> NotOffered:
     met = set(whys)
     if met & set(_FULL):
         return NotOffered.FULL
+    if PassedOver.NO_STOCK in met:
+        return NotOffered.NO_STOCK
     if met & set(_AWAY):
         return NotOffered.NOBODY_ON_SHIFT
     if met & {PassedOver.NO_SKILL, PassedOver.DECLINED_BEFORE}:

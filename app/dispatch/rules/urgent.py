@@ -62,6 +62,8 @@ def who_gives_way(
                 continue
             if visit.seconds / 60 + seat.diary.allowance < needed:
                 continue
+            if ask.terminals and not seat.diary.van.holds(ask.terminals, visit.order_id):
+                continue
             price = seat.owned + terms.unplaced[visit.priority - 1]
             if best is not None and price >= best[0]:
                 continue

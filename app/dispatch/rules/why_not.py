@@ -31,6 +31,7 @@ class WhyNot(StrEnum):
     NO_SKILL = "no_skill"
     NOT_ON_SHIFT = "not_on_shift"
     ON_LEAVE = "on_leave"
+    NO_STOCK = "no_stock"
     NO_MINUTES_LEFT = "no_minutes_left"
     WINDOW_UNREACHABLE = "window_unreachable"
     WINDOW_TAKEN = "window_taken"
@@ -66,6 +67,7 @@ WHY_NOT_WORDS: dict[WhyNot, Words] = {
     WhyNot.NO_SKILL: REASON_WORDS[PassedOver.NO_SKILL],
     WhyNot.NOT_ON_SHIFT: Words(zh="当日不当班", en="not on shift that day"),
     WhyNot.ON_LEAVE: REASON_WORDS[PassedOver.ON_LEAVE],
+    WhyNot.NO_STOCK: REASON_WORDS[PassedOver.NO_STOCK],
     WhyNot.NO_MINUTES_LEFT: REASON_WORDS[PassedOver.NO_MINUTES_LEFT],
     WhyNot.WINDOW_UNREACHABLE: REASON_WORDS[PassedOver.WINDOW_UNREACHABLE],
     WhyNot.WINDOW_TAKEN: REASON_WORDS[PassedOver.WINDOW_TAKEN],
@@ -82,6 +84,7 @@ OVERRIDABLE = frozenset(
         WhyNot.NO_SKILL,
         WhyNot.NOT_ON_SHIFT,
         WhyNot.ON_LEAVE,
+        WhyNot.NO_STOCK,
         WhyNot.NO_MINUTES_LEFT,
         WhyNot.WINDOW_UNREACHABLE,
         WhyNot.WINDOW_TAKEN,

@@ -12,6 +12,9 @@ REASON_WORDS: dict[PassedOver, Words] = {
     PassedOver.NOT_ON_SHIFT: Words(zh="不当班", en="not on shift for this grid"),
     PassedOver.ON_LEAVE: Words(zh="请假", en="on leave"),
     PassedOver.LENT_OUT: Words(zh="已借调至其他组织", en="lent to another org unit"),
+    PassedOver.NO_STOCK: Words(
+        zh="车上没有所需终端", en="the van does not hold the terminals it needs"
+    ),
     PassedOver.WINDOW_UNREACHABLE: Words(
         zh="赶不上预约时段", en="cannot be there within the appointment window"
     ),

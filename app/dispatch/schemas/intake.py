@@ -21,6 +21,7 @@ from app.core.http import Answer, Code, Input, Moment, Name, Note, invalid_from,
 from app.core.i18n import Lang
 from app.dispatch.lines import Line
 from app.dispatch.rules import Judged, Verdict
+from app.terminals.rules import TerminalKind
 from app.workorders.rules import Draft, State, UnplacedReason, WorkType
 
 LONGEST_WINDOW = timedelta(days=7)
@@ -62,6 +63,14 @@ class OrderIn(Input):
     ] = None
     point: PointIn | None = None
     skills: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
+    terminals: Annotated[
+        list[TerminalKind],
+        Field(
+            max_length=8,
+            description="Of each of these one is fitted; named twice, two of the kind. Only who "
+            "has them in the van gets the order.",
+        ),
+    ] = Field(default_factory=list)
     estimated_minutes: Annotated[int, Field(ge=5, le=960)] | None = None
     appointment_from: Dated | None = None
     appointment_until: Dated | None = None
@@ -108,6 +117,7 @@ class OrderIn(Input):
             lon=lon,
             lat=lat,
             skills=tuple(self.skills),
+            terminals=tuple(self.terminals),
             estimated_minutes=self.estimated_minutes,
             appointment_from=self.appointment_from,
             appointment_until=self.appointment_until,

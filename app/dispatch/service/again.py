@@ -159,6 +159,7 @@ async def _asked(
             order.due_at,
             frozenset(declined.get(order.id, ())),
             order.priority,
+            tuple(order.terminals),
         )
         unit = units.by_id[order.org_unit_id]
         point = point_of(places[order.id])

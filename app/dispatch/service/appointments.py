@@ -151,6 +151,7 @@ async def _keep(
         order.due_at,
         frozenset(declined.get(order.id, ())),
         order.priority,
+        tuple(order.terminals),
     )
     point = point_of((await whereabouts.of_orders(tx, [order.id]))[order.id])
     [choice] = await choose_within(

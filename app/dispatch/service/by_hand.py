@@ -25,6 +25,7 @@ from app.dispatch.rules.moves import Person
 from app.dispatch.rules.why_not import FARTHEST_DAYS
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.moving import people_of_days, standing_days
+from app.dispatch.service.people import read_vans
 from app.dispatch.service.pins import Pinned, pin_all, release
 from app.technicians import availability
 from app.workorders import queries as workorders
@@ -69,6 +70,8 @@ async def assign(
     diary.promised = _without(diary.promised, order, technician_id)
     candidate = Candidate(technician_id, Kind.OTHER, 1, 0.0)
     diary.windows[day] = await _appointments_beside(tx, order, technician_id, day, now)
+    if order.terminals:
+        await read_vans(tx, {technician_id: diary}, without=[order.id])
     why = _why_not(order, candidate, diary, day)
     if why is None and person.lent(day):
         why = PassedOver.LENT_OUT
@@ -95,6 +98,11 @@ async def assign(
         diary.windows[day] = beside
         if _why_not(order, candidate, diary, day) is PassedOver.WINDOW_TAKEN:
             raise _cannot(day, PassedOver.WINDOW_TAKEN)
+    if order.terminals and not override:
+        await queries.take_from_vans(tx, [technician_id])
+        await read_vans(tx, {technician_id: diary}, without=[order.id])
+        if not diary.van.holds(order.terminals):
+            raise _cannot(day, PassedOver.NO_STOCK)
     await _find_place(tx, person, day, now)
     choice = Choice(candidate, day, None, [Tried(candidate, why)], 0)
     await write_decisions(
@@ -139,7 +147,12 @@ def _why_not(
         if order.appointment_from and order.appointment_until
         else None
     )
-    ask = Ask(order.estimated_minutes, frozenset(order.skills), window)
+    ask = Ask(
+        order.estimated_minutes,
+        frozenset(order.skills),
+        window,
+        terminals=tuple(order.terminals),
+    )
     return rules.why_not_at_all(ask, diary) or rules.why_not_on(
         ask, rules.Seat(candidate, diary), day
     )

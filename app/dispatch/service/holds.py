@@ -115,7 +115,12 @@ async def _reserved(
     Whoever has the order already is asked first; on the day it stands on already, it makes room
     for itself.
     """
-    ask = Ask(asked.minutes, asked.skills, (slot.begins, slot.ends))
+    ask = Ask(
+        asked.minutes,
+        asked.skills,
+        (slot.begins, slot.ends),
+        terminals=asked.terminals,
+    )
     point, holder = asked.point, asked.holder_id
     if point is None and asked.order_id is not None:
         point = point_of((await whereabouts.of_orders(tx, [asked.order_id]))[asked.order_id])

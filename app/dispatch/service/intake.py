@@ -14,7 +14,7 @@ from app.dispatch.service import standins
 from app.dispatch.service.appointments import Held, all_reserved, use_holds, with_holds
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.people import Asked
-from app.dispatch.service.placing import FilledMeanwhile, choose_all
+from app.dispatch.service.placing import ATTEMPTS, FilledMeanwhile, choose_all
 from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.locating import GridIndex
@@ -24,9 +24,6 @@ from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
-
-# How often a transaction begins again at most: others filled a day, or took in the same orders.
-ATTEMPTS = 5
 
 
 async def take_in(
@@ -220,6 +217,7 @@ def _asked(order: Incoming, held: Held) -> Asked:
         window,
         order.due_at,
         priority=draft.priority,
+        terminals=draft.terminals,
     )
     prefer = (held[order.id].technician_id,) if order.id in held else ()
     point = None if draft.lon is None or draft.lat is None else (draft.lon, draft.lat)

@@ -17,7 +17,7 @@ from app.dispatch.rules.court import counted, target
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.moves import Command, Found, Ground, Person, Standing, Wish
 from app.dispatch.rules.why_not import FARTHEST_DAYS, MOST_ROWS, NoTarget, WhyNot
-from app.dispatch.service.people import diaries_of
+from app.dispatch.service.people import diaries_of, read_vans
 from app.technicians import availability
 from app.technicians import queries as technicians
 from app.technicians.availability import DayOf, Promised
@@ -115,6 +115,10 @@ async def ground_of(
     if locking and raw:
         held = await availability.lock(session, raw | days)
         _correct(people, held)
+    if any(order.terminals for _, order in named):
+        if locking:
+            await queries.take_from_vans(session, people)
+        await read_vans(session, {one: person.diary for one, person in people.items()})
     return Ground(
         orders=orders,
         people=people,

@@ -79,6 +79,7 @@ async def asked_again(tx: AsyncSession, order: WorkOrder, *, now: datetime) -> A
         order.due_at,
         frozenset(declined.get(order.id, ())),
         order.priority,
+        tuple(order.terminals),
     )
     point = point_of((await whereabouts.of_orders(tx, [order.id]))[order.id])
     return Asked(ask, order.grid_id, unit, order_id=order.id, point=point)
@@ -253,6 +254,17 @@ async def read_days(
             diary.visits.setdefault(max(day, diary.today), []).extend(visits)
         diary.lines.clear()
     return kinds, [technician_id for technician_id, content in read.items() if content.over]
+
+
+async def read_vans(
+    session: AsyncSession, diaries: Mapping[UUID, Diary], *, without: Collection[UUID] = ()
+) -> None:
+    """Read into diaries what is left in people's vans; orders given by id are left out."""
+    if not diaries:
+        return
+    found = await queries.vans(session, diaries, without=without)
+    for technician_id, van in found.items():
+        diaries[technician_id].van = van
 
 
 async def shares_of(

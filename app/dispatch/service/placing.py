@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import Unavailable
 from app.core.log import log
 from app.dispatch import queries, rules
 from app.dispatch.queries import PersonOfGrid
@@ -24,6 +25,7 @@ from app.dispatch.service.people import (
     horizons,
     people_of,
     read_days,
+    read_vans,
     shares_of,
     yesterday,
 )
@@ -31,6 +33,9 @@ from app.grids.rules import GridKind
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
 from app.technicians.rules import UNREAD, DayRead
+
+# How often a transaction begins again at most, since others filled a day or emptied a van.
+ATTEMPTS = 5
 
 
 class FilledMeanwhile(Exception):
@@ -48,13 +53,19 @@ async def choose_within(
     freed: Changes | None = None,
     without: Collection[UUID] = (),
 ) -> list[Choice]:
-    """Choose like `choose_all`, and begin again by itself when somebody was quicker."""
-    try:
-        async with tx.begin_nested():
-            return await choose_all(tx, asked, now=now, freed=freed, without=without)
-    except FilledMeanwhile:
-        log.info("placing begins again", orders=len(asked))
-        return await choose_all(tx, asked, now=now, freed=freed, without=without, locking=True)
+    """Choose like `choose_all`, and begin again by itself when somebody was quicker.
+
+    Raises Unavailable when somebody was again and again.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            async with tx.begin_nested():
+                return await choose_all(
+                    tx, asked, now=now, freed=freed, without=without, locking=attempt > 1
+                )
+        except FilledMeanwhile:
+            log.info("placing begins again", orders=len(asked), attempt=attempt)
+    raise Unavailable(retry_after=1, reason="busy")
 
 
 async def choose_all(
@@ -74,8 +85,10 @@ async def choose_all(
     the promise itself locks each day it fills, in a fixed order, if it still is as it was read.
     Raises FilledMeanwhile when somebody else has changed one since: the caller rolls back to its
     savepoint, which gives the days free, and begins again `locking` every day that may be asked
-    for, which cannot fail. So no day is ever overbooked, no grid gets more of a day than its share,
-    and every visit of a day, with an appointment or without, can still be made.
+    for; that fails only for what lies outside them: a day to which somebody's lesser work goes, a
+    van from which they take on other days. So no day is ever overbooked, no grid gets more of a
+    day than its share, nobody gets more terminals to fit than they have, and every visit of a day,
+    with an appointment or without, can still be made.
 
     `relieved` is what else the transaction does to days. `freed` is the same, but may be promised
     again at once; what it stood for is left out by the ids `without` (of orders and of holds).
@@ -108,6 +121,8 @@ class _Round:
         self.taken: dict[DayOf, Promised] = {}
         self.unnamed = {one.grid_id for one in asked if one.order_id is None}
         self.branch_read = False
+        self.vans_read = any(one.ask.terminals for one in asked)
+        self.leaving: set[UUID] = set()
         self.staying: set[UUID] = set()
 
     async def read(self, freed: Changes, *, locking: bool) -> None:
@@ -142,6 +157,8 @@ class _Round:
             grid_ids={one.grid_id for one in self.asked},
         )
         self.kinds |= kinds
+        if self.vans_read:
+            await read_vans(self.tx, diaries, without=self._left_out())
         if over:
             ended = await queries.end_expired(
                 self.tx, now=self.now, technician_ids=over, days=tried
@@ -150,6 +167,9 @@ class _Round:
         for (technician_id, day), less in self.freed.items():
             if technician_id in diaries:
                 diaries[technician_id].relieve(day, *less)
+
+    def _left_out(self) -> set[UUID]:
+        return {*self.without, *self.leaving}
 
     async def _lock(self) -> None:
         """Lock every day that may be asked for, and correct the diaries by what they hold now."""
@@ -233,6 +253,8 @@ class _Round:
                 break
             staying.add(found.visit.order_id)
         self.staying.add(order.id)
+        self.leaving.add(order.id)
+        diary.van.give_back(order.id)
         diary.day(day).left += order.estimated_minutes + diary.allowance
         diary.lines[day] = found.rest
         less = {(diary.technician_id, order.planned_day): Promised(-order.estimated_minutes, -1)}
@@ -247,6 +269,9 @@ class _Round:
 
     async def _add(self, one: Asked) -> list[date]:
         """Read whom one more order may ask, and say on which days."""
+        if one.ask.terminals and not self.vans_read:
+            self.vans_read = True
+            await read_vans(self.tx, self.diaries, without=self._left_out())
         if one.grid_id not in self.seats:
             seats, new = await people_of(self.tx, [one], self.now, self.diaries)
             self.seats |= seats
@@ -300,6 +325,7 @@ class _Round:
                 raise FilledMeanwhile
         if not locking:
             await self._shares_unchanged()
+        await self._vans_unchanged()
 
     async def _shares_unchanged(self) -> None:
         """Look again, now that the days are locked, at the shares that were taken from.
@@ -314,6 +340,20 @@ class _Round:
         for key, share in touched.items():
             if any(held[key].open.get(day) != share.open.get(day) for day in share.given):
                 raise FilledMeanwhile
+
+    async def _vans_unchanged(self) -> None:
+        """Look again at the vans that were taken from, now that nobody else takes from them.
+
+        A van is not promised with a day: somebody may have taken from it for another day, or
+        booked something out of it. Raises FilledMeanwhile.
+        """
+        touched = {key: one.van for key, one in self.diaries.items() if one.van.taken}
+        if not touched:
+            return
+        await queries.take_from_vans(self.tx, touched)
+        held = await queries.vans(self.tx, touched, without=self._left_out())
+        if any(van.overdrawn(held[key]) for key, van in touched.items()):
+            raise FilledMeanwhile
 
 
 def together(*changes: Changes) -> dict[DayOf, Promised]:

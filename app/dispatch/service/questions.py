@@ -47,6 +47,7 @@ class Question:
     work_type: WorkType
     minutes: int
     skills: frozenset[str]
+    terminals: tuple[str, ...]
     urgent: bool
     terms: Terms
     activation: bool
@@ -85,6 +86,7 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
         work_type=work_type,
         minutes=minutes,
         skills=frozenset(order.skills) if order else wish.skills,
+        terminals=tuple(order.terminals) if order else (),
         urgent=rules.is_urgent(order.priority if order else wish.priority, work_type),
         terms=Terms(now, wish.earliest, due, wish.later_agreed),
         activation=wish.activation,

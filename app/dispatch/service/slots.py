@@ -27,7 +27,7 @@ from app.dispatch.rules import (
     Slot,
     Taken,
 )
-from app.dispatch.service.people import Asked, people_of, shares_of
+from app.dispatch.service.people import Asked, people_of, read_vans, shares_of
 from app.dispatch.service.placing import together
 from app.dispatch.service.questions import Question
 from app.technicians.availability import DayOf
@@ -131,6 +131,8 @@ async def _scene(
         if technician_id in diaries:
             diaries[technician_id].relieve(day, -own.minutes, -own.orders)
     await shares_of(session, seats, now)
+    if asked.terminals:
+        await read_vans(session, diaries, without=asked.without)
     whole_unit = await _whole_unit(session, asked, slots, reserve=reserve)
     return _Scene(seats[asked.grid_id], taken, whole_unit)
 
@@ -202,7 +204,12 @@ def _no_room(asked: Question, slot: Slot, scene: _Scene, reserve: float) -> NotO
     why = rules.limit_reached(scene.unit, slot)
     if why is not None:
         return why
-    ask = Ask(asked.minutes, asked.skills, (slot.begins, slot.ends))
+    ask = Ask(
+        asked.minutes,
+        asked.skills,
+        (slot.begins, slot.ends),
+        terminals=asked.terminals,
+    )
     choice = rules.choose(ask, scene.seats, [slot.day])
     if choice.candidate is None:
         return rules.nobody(tried.why for tried in choice.tried if tried.why is not None)

@@ -105,7 +105,7 @@ _ORDERS = text(
             )
     )
     SELECT o.id, o.org_unit_id, o.state, o.unplaced_reason, o.holder_id, o.planned_day, o.priority,
-        o.estimated_minutes, o.skills, o.grid_id, g.kind,
+        o.estimated_minutes, o.skills, o.terminals, o.grid_id, g.kind,
         ST_X(o.point) AS lon, ST_Y(o.point) AS lat,
         extract(epoch FROM o.appointment_from)::bigint AS opens,
         extract(epoch FROM o.appointment_until)::bigint AS closes,

@@ -8,19 +8,25 @@ from uuid import UUID
 
 from app.dispatch.rules.costs import Terms
 from app.dispatch.rules.routes import Frame
+from app.dispatch.rules.vans import Van
 from app.dispatch.solver import FAR
 from app.grids.rules import MembershipKind
 from app.planning.rules.districts import Fact, LeftOut
 from app.travel.rules import Place, Travel
 
+EMPTY = Van()
+"""The van of whom nobody asks what is in it."""
+
 
 class Person(NamedTuple):
-    """Somebody at work: what their day has to fit into, and the most seconds they may work."""
+    """Somebody at work: what their day has to fit into, and the most seconds they may work. What is
+    left in their `van` is so once all orders have theirs that they hold, on whatever day."""
 
     technician_id: UUID
     frame: Frame
     skills: frozenset[str]
     most: int
+    van: Van = EMPTY
 
 
 class Wanted(NamedTuple):
@@ -38,6 +44,7 @@ class Wanted(NamedTuple):
     declined: tuple[UUID, ...] = ()
     ours: bool = True
     bound: bool = False
+    terminals: tuple[str, ...] = ()
 
 
 class Membership(NamedTuple):

@@ -22,6 +22,7 @@ from app.planning.rules.columns import (
     ownership_costs,
     reached,
     skills,
+    stock,
 )
 from app.planning.rules.districts import District, LeftOut
 from app.workorders.rules import State, UnplacedReason
@@ -56,6 +57,8 @@ def build(asked: Asked) -> District:
     lunches = [lunch_of(person, asked.origin) for person in people]
     grids, owner_class = ownership(asked, wanted, seat)
     has, needs, skill_bits = skills(people, wanted)
+    pinned = [_pinned(one, seat) for one in wanted]
+    pieces, stocked = stock(people, wanted, pinned, frozen)
     columns = [_visit(one, asked, seat, day_begins) for one in wanted]
     blocks = blocks_of(asked, seat, lunches, homes, places)
     travel = asked.travel.matrix(places.rows)
@@ -79,7 +82,8 @@ def build(asked: Asked) -> District:
         late_weight=[*(one.late_weight for one in columns), *(0 for _ in blocks)],
         unplaced=[*(one.unplaced for one in columns), *(2 * terms.unplaced[0] for _ in blocks)],
         skills=[*needs, *(0 for _ in blocks)],
-        pinned=[*(_pinned(one, seat) for one in wanted), *(one.column for one in blocks)],
+        pinned=[*pinned, *(one.column for one in blocks)],
+        needs=[*pieces, *([0] * len(pieces[0]) for _ in blocks)] if pieces else None,
         published=[
             *(_published(one, seat, stays=asked.stays) for one in wanted),
             *(-1 for _ in blocks),
@@ -91,6 +95,7 @@ def build(asked: Asked) -> District:
         ends,
         end_place=homes,
         skills=has,
+        stock=stocked if pieces else None,
         lunch_from=[lunch.earliest for lunch in lunches],
         lunch_until=[lunch.latest for lunch in lunches],
         lunch_length=[lunch.length for lunch in lunches],

@@ -3,6 +3,7 @@
 Seconds are counted from the origin, a local midnight.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -228,3 +229,31 @@ def skills(people: Sequence[Person], wanted: Sequence[Wanted]) -> tuple[list[int
         for one in wanted
     ]
     return has, needs, len(names)
+
+
+def stock(
+    people: Sequence[Person], wanted: Sequence[Wanted], pinned: Sequence[int], frozen: Plan
+) -> tuple[list[list[int]], list[list[int]]]:
+    """Terminals by kind: how many each visit takes from a van, and how many each van has for them.
+
+    What orders need that are not planned here, or that stay where they are (frozen, or somebody's
+    whatever is in their van), is left out of both: it is taken from its holder's van already.
+    """
+    kinds = sorted({kind for one in wanted for kind in one.terminals})
+    if not kinds:
+        return [], []
+    stays = {visit for prefix in frozen for visit in prefix}
+    stays |= {visit for visit, seat in enumerate(pinned) if seat >= 0}
+    moving = {one.fact.order_id for visit, one in enumerate(wanted) if visit not in stays}
+    needs = [
+        [0 if visit in stays else one.terminals.count(kind) for kind in kinds]
+        for visit, one in enumerate(wanted)
+    ]
+    vans = []
+    for person in people:
+        left = Counter(person.van.left)
+        for order_id, terminals in person.van.needed.items():
+            if order_id in moving:
+                left.update(terminals)
+        vans.append([max(0, left[kind]) for kind in kinds])
+    return needs, vans

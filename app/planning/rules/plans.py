@@ -39,6 +39,7 @@ class LeftReason(StrEnum):
     WINDOW_CHANGED = "window_changed"
     AWAY = "away"
     APPOINTMENTS = "appointments"
+    NO_STOCK = "no_stock"
 
 
 LEFT_WORDS: dict[LeftReason, Words] = {
@@ -57,6 +58,10 @@ LEFT_WORDS: dict[LeftReason, Words] = {
     ),
     LeftReason.APPOINTMENTS: Words(
         zh="计划的人员已另有预约", en="whom the plan gives it to has got another appointment since"
+    ),
+    LeftReason.NO_STOCK: Words(
+        zh="计划的人员车上已没有所需终端",
+        en="whom the plan gives it to has not got its terminals in the van any more",
     ),
 }
 

@@ -1,11 +1,12 @@
 """Which orders of a plan may still be given as it says, when it is published. Pure."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
 from uuid import UUID
 
+from app.dispatch.rules.vans import Van
 from app.planning.rules.plans import LeftReason
 from app.planning.rules.reasons import NOBODY_CAN
 from app.workorders.rules import CLOSED, UNDER_WAY, State, UnplacedReason
@@ -33,16 +34,19 @@ class Now(Protocol):
     appointment_from: datetime | None
     appointment_until: datetime | None
     pinned_to: UUID | None
+    terminals: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Around:
     """What has happened around a plan since: who is not at work (any more), when people are on
-    leave, and who has got an appointment that the plan does not know."""
+    leave, and who has got an appointment that the plan does not know. `vans` are those that an
+    order which needs terminals leaves or is given to."""
 
     here: Collection[UUID]
     leave: Mapping[UUID, Sequence[tuple[datetime, datetime]]]
     booked: Collection[UUID]
+    vans: Mapping[UUID, Van] = field(default_factory=dict)
 
 
 def changes(planned: Planned) -> bool:
@@ -55,6 +59,32 @@ def changes(planned: Planned) -> bool:
         return False
     can = UnplacedReason(planned.unplaced_reason) not in NOBODY_CAN
     return not can or planned.before_begins_at is None
+
+
+def whys_left(
+    wanted: Mapping[UUID, Planned], locked: Mapping[UUID, Now], around: Around
+) -> dict[UUID, LeftReason | None]:
+    """Say of each order that a plan wants to change hands why it is left as it is, if it is.
+
+    Terminals are given back by all that leave somebody before the first one is given.
+    """
+    whys = {one: why_left(planned, locked[one], around) for one, planned in wanted.items()}
+    moving = [one for one, why in whys.items() if why is None and locked[one].terminals]
+    for one in moving:
+        holder_id = locked[one].holder_id
+        if holder_id is not None:
+            around.vans[holder_id].give_back(one)
+    for one in moving:
+        who, order = wanted[one].technician_id, locked[one]
+        if who is None:
+            continue
+        if around.vans[who].holds(order.terminals):
+            around.vans[who].take(order.terminals)
+            continue
+        whys[one] = LeftReason.NO_STOCK
+        if order.holder_id is not None:
+            around.vans[order.holder_id].take(order.terminals)
+    return whys
 
 
 def why_left(planned: Planned, now: Now, around: Around) -> LeftReason | None:

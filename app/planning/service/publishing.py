@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
 from app.core.db import new_id
-from app.dispatch.queries import windows
+from app.dispatch.queries import take_from_vans, vans, windows
 from app.dispatch.rules import BY_PLAN, Candidate, Choice, Kind, Tried
+from app.dispatch.rules.vans import Van
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.planning.models import DayPlan
 from app.planning.queries import districts
 from app.planning.queries import plans as queries
 from app.planning.queries import publishing as statements
 from app.planning.rules import LeftReason, PlanNotReady, PlanOver, PlanState
-from app.planning.rules.publishing import Around, changes, why_left
+from app.planning.rules.publishing import Around, changes, whys_left
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
 from app.workorders import queries as workorders
@@ -71,7 +72,7 @@ async def publish(
     people = await statements.technicians(tx, plan_id)
     locked = await statements.lock_orders(tx, wanted)
     await availability.lock(tx, set(_days(plan, people, locked.values())))
-    around = await _around(tx, plan, unit, visits, wanted, now)
+    around = await _around(tx, plan, unit, visits, wanted, locked, now)
     account_id = caller.account_id if caller else None
     applied = _apply(plan, wanted, locked, around, account_id, now)
     await statements.assign(tx, applied.given, day=plan.day, now=now)
@@ -110,9 +111,11 @@ async def _around(
     unit: Unit,
     visits: Sequence[Row[Any]],
     wanted: Mapping[UUID, Row[Any]],
+    locked: Mapping[UUID, Row[Any]],
     now: datetime,
 ) -> Around:
-    """Look again at those who get something: who is here, on leave, and newly booked."""
+    """Look again at those who get something: who is here, on leave, newly booked, and what is in
+    their vans."""
     gaining = {one.technician_id for one in wanted.values() if one.technician_id is not None}
     times = [one.begins_at for one in wanted.values() if one.begins_at is not None]
     first = min(times, default=now)
@@ -124,7 +127,20 @@ async def _around(
         here=frozenset(one.technician_id for one in here),
         leave=await statements.leave(tx, gaining, first, first + timedelta(days=2)),
         booked=frozenset(who for (who, _), appointments in booked.items() if appointments),
+        vans=await _vans(tx, wanted, locked),
     )
+
+
+async def _vans(
+    tx: AsyncSession, wanted: Mapping[UUID, Row[Any]], locked: Mapping[UUID, Row[Any]]
+) -> dict[UUID, Van]:
+    """Read the vans that orders which need terminals leave or go to; mostly there are none."""
+    needing = [one for one in wanted if locked[one].terminals]
+    people = {wanted[one].technician_id for one in needing}
+    people |= {locked[one].holder_id for one in needing}
+    ids = {one for one in people if one is not None}
+    await take_from_vans(tx, ids)
+    return await vans(tx, ids) if ids else {}
 
 
 def _apply(
@@ -136,10 +152,9 @@ def _apply(
     now: datetime,
 ) -> _Applied:
     """Decide order by order what the plan still does."""
-    applied = _Applied()
+    applied, whys = _Applied(), whys_left(wanted, locked, around)
     for order_id, planned in wanted.items():
-        order = locked[order_id]
-        why = why_left(planned, order, around)
+        order, why = locked[order_id], whys[order_id]
         if why is not None:
             applied.left[order_id] = why
             continue

@@ -12,16 +12,18 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.parameter_values import parameters_in_force
+from app.dispatch.queries import vans as vans_of
 from app.dispatch.rules import HAND_BACK_REST
 from app.dispatch.rules.costs import Terms, costs_of
 from app.dispatch.rules.frames import frame_of
+from app.dispatch.rules.vans import Van
 from app.dispatch.solver import FAR
 from app.grids.rules import GridKind, MembershipKind
 from app.planning.queries import districts as queries
 from app.planning.queries.districts import Unit
 from app.planning.queries.fairness import past_of
 from app.planning.rules import fairness
-from app.planning.rules.asked import Asked, Membership, Person, Taken, Wanted
+from app.planning.rules.asked import EMPTY, Asked, Membership, Person, Taken, Wanted
 from app.planning.rules.building import build
 from app.planning.rules.districts import District, Fact, LeftOut
 from app.technicians import queries as technicians
@@ -110,11 +112,12 @@ async def read_districts(
     routes = await queries.routes(session, ids, day)
     last = await _last_places(session, ids, day) if local.today else {}
     taken = await queries.held_slots(session, ids, day, now)
+    vans = await vans_of(session, ids) if any(row.terminals for row in rows) else {}
     past = await past_of(session, ids, day)
     published = await queries.published_paths(session, day)
     lent = frozenset(one.technician_id for one in people if one.lent)
     planned = frozenset({*belongs.values(), *(units[one].district_id for one in within)})
-    read = _Read(local, units, belongs, working, declined, last, org_path, lent, planned)
+    read = _Read(local, units, belongs, working, declined, last, org_path, lent, planned, vans)
     orders, left_out = _orders(read, rows)
     grids = _by_grid(members)
     at_it = {row.holder_id for row in rows if row.state in UNDER_WAY}
@@ -211,6 +214,7 @@ class _Read:
     org_path: str
     lent: frozenset[UUID]
     planned: frozenset[UUID]
+    vans: Mapping[UUID, Van]
 
     def district_of(self, row: Row[Any]) -> UUID:
         """Say in which district an order is planned: its holder's, but who is lent to somewhere
@@ -264,6 +268,7 @@ def _orders(
                 tuple(read.declined.get(row.id, ())),
                 ours=unit.district_id == district,
                 bound=not unit.path.startswith(read.org_path),
+                terminals=tuple(row.terminals),
             )
         )
     return orders, left_out
@@ -304,7 +309,8 @@ def _people(
         if frame is None or (frame.begins >= frame.ends and who not in at_it):
             absent.add(who)
             continue
-        at_work.append(Person(who, frame, person.skills, person.daily_minutes * 60))
+        van = read.vans.get(who, EMPTY)
+        at_work.append(Person(who, frame, person.skills, person.daily_minutes * 60, van))
     return at_work, frozenset(absent)
 
 

@@ -187,8 +187,8 @@ async def settle(tx: AsyncSession, orders: Iterable[Incoming]) -> None:
 _ORDER = (
     "id org_unit_id source external_id content_hash work_type priority state unplaced_reason "
     "customer_id service_number contact_name contact_phone address locality summary point grid_id "
-    "near_border skills estimated_minutes appointment_from appointment_until due_at reported_at "
-    "received_at tried_at holder_id planned_day"
+    "near_border skills terminals estimated_minutes appointment_from appointment_until due_at "
+    "reported_at received_at tried_at holder_id planned_day"
 )
 _EVENT = "id work_order_id at account_id step from_state to_state reason facts"
 
@@ -261,6 +261,7 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
         order.grid_id,
         order.near_border,
         _array(draft.skills),
+        _array(draft.terminals),
         order.minutes,
         draft.appointment_from,
         draft.appointment_until,
@@ -274,7 +275,7 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
 
 
 def _array(words: Iterable[str]) -> str:
-    """Write an array as PostgreSQL reads it; a skill is a code and needs no escapes."""
+    """Write an array as PostgreSQL reads it; codes need no escapes."""
     return "{" + ",".join(f'"{word}"' for word in words) + "}"
 
 

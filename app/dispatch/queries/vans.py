@@ -1,0 +1,64 @@
+"""Vans: what is in them, what of it is needed, and who may take from them."""
+
+from collections.abc import Collection
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.dispatch.rules.vans import Van
+
+# The states stand in it as words, so that the partial index will do. Nothing but what lies in a
+# van names a technician.
+_VANS = text(
+    """
+    SELECT technician_id, NULL::uuid AS order_id,
+        array_agg(kind::text ORDER BY kind) AS kinds
+    FROM terminal WHERE technician_id = ANY(CAST(:technician_ids AS uuid[]))
+    GROUP BY technician_id
+    UNION ALL
+    SELECT holder_id, id, terminals FROM work_order
+    WHERE holder_id = ANY(CAST(:technician_ids AS uuid[]))
+        AND state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+        AND terminals <> '{}' AND id <> ALL(CAST(:without AS uuid[]))
+    """
+)
+
+
+async def vans(
+    session: AsyncSession, technician_ids: Collection[UUID], *, without: Collection[UUID] = ()
+) -> dict[UUID, Van]:
+    """Read what people's vans hold, and what their open orders of any day need of it.
+
+    Orders given by id are left out.
+    """
+    found = {technician_id: Van() for technician_id in technician_ids}
+    given = {"technician_ids": list(found), "without": list(without)}
+    for technician_id, order_id, kinds in await session.execute(_VANS, given):
+        van = found[technician_id]
+        if order_id is None:
+            van.left.update(kinds)
+        else:
+            van.left.subtract(kinds)
+            van.needed[order_id] = tuple(kinds)
+    return found
+
+
+_ALONE = text(
+    """
+    WITH wanted AS MATERIALIZED (
+        SELECT DISTINCT hashtextextended('van ' || id, 0) AS key
+        FROM unnest(CAST(:technician_ids AS text[])) AS given (id) ORDER BY key
+    )
+    SELECT pg_advisory_xact_lock(key) FROM wanted
+    """
+)
+
+
+async def take_from_vans(tx: AsyncSession, technician_ids: Collection[UUID]) -> None:
+    """Wait for others who take terminals from these people's vans, whatever the day.
+
+    This is the last that is waited for: whoever locks orders and days does so first.
+    """
+    if technician_ids:
+        await tx.execute(_ALONE, {"technician_ids": sorted(map(str, technician_ids))})
