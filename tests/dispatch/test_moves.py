@@ -25,6 +25,7 @@ from app.workorders.service import take_step
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.counting import counted
 from tests.make.dispatch import Territory, make_territory
+from tests.make.terminals import make_terminal
 from tests.make.workorders import make_work_order
 
 TODAY, TOMORROW = date(2026, 3, 2), date(2026, 3, 3)
@@ -212,6 +213,31 @@ async def test_two_people_swap_their_full_days(tx, land, make, send):
         rows[0].id: (people[1].id, TODAY),
         rows[1].id: (people[0].id, TODAY),
     }
+
+
+async def test_terminals_go_along_with_the_orders_that_need_them(tx, land, zhang, li, make, send):
+    """What one order leaves in a van another may take; the first rows get what there is."""
+    for _ in range(2):
+        await make_terminal(tx, land.org_unit, technician_id=li.id)
+    leaves = await make(li, terminals=["ont_gateway"])
+    rows = [await make(zhang, terminals=["ont_gateway"]) for _ in range(3)]
+    command = {
+        **give([]),
+        "rows": [
+            {
+                "order_id": str(row.id),
+                "version": row.version,
+                "technician_id": str(to.id),
+                "day": str(TODAY),
+            }
+            for row, to in [(leaves, zhang), *((row, li) for row in rows)]
+        ],
+    }
+    seen = await send("/preview", **command)
+    assert reasons(seen) == [["no_stock"], [], [], ["no_stock"]]
+    command["rows"] = command["rows"][1:2]
+    moved = await send(**command)
+    assert moved.status_code == 201, moved.text
 
 
 async def test_to_another_day_of_whoever_has_it(tx, zhang, li, make, send):

@@ -1,5 +1,7 @@
 """Every reason why nobody has an order, as the outside world brings it about."""
 
+from typing import Any
+
 import pytest
 
 from app.auth.rules import Role
@@ -16,8 +18,9 @@ from tests.make.visits import Phone
 class World:
     """A branch with one grid and its primary, whom the public API is used by."""
 
-    def __init__(self, tx, app, http, land: Territory, worker: Worker) -> None:
+    def __init__(self, tx, app, http, land: Territory, worker: Worker, clock) -> None:
         self.tx, self.app, self.http, self.land, self.worker = tx, app, http, land, worker
+        self.clock = clock
 
     def headers(self, role: Role, **fields) -> dict[str, str]:
         return bearer(self.app, caller_for(role, self.land.org_unit, **fields))
@@ -29,17 +32,18 @@ class World:
         )
         assert answer.content.count(b'"refused"') == 0, answer.text
 
-    async def one(self) -> dict:
+    async def one(self) -> dict[str, Any]:
         headers = self.headers(Role.SUPERVISOR)
         answer = await self.http.get("/v1/work-orders", headers=headers)
-        return answer.json()["orders"][0]
+        order: dict[str, Any] = answer.json()["orders"][0]
+        return order
 
 
 @pytest.fixture
 async def world(tx, app, http, settings, clock, database):
     land = await make_territory(tx)
     await land.add_technician(land.grids[0])
-    return World(tx, app, http, land, Worker(settings, clock, database))
+    return World(tx, app, http, land, Worker(settings, clock, database), clock)
 
 
 async def shared_point(world: World) -> None:
@@ -56,7 +60,7 @@ async def all_declined(world: World) -> None:
         world.tx, land.org_unit, role=Role.TECHNICIAN, technician_id=technician.id
     )
     headers = world.headers(Role.TECHNICIAN, account_id=account.id, technician_id=technician.id)
-    phone = Phone(world.http, headers, world.worker.clock, technician)
+    phone = Phone(world.http, headers, world.clock, technician)
     given = await world.one()
     answer = await phone.post(f"/work-orders/{given['id']}/decline", cause="no_time")
     assert answer.status_code == 200, answer.text

@@ -175,7 +175,7 @@ async def test_what_needs_none_costs_no_statement_more(land, send, stock, databa
     assert not any("FROM terminal" in statement for statement in without)
 
 
-async def test_sent_again_it_is_the_same_order(send):
+async def test_sent_again_it_is_the_same_order(send, clock):
     await send("F-1")
     assert await send("F-1", status=200)
     await send("F-2", ONT)
@@ -183,7 +183,7 @@ async def test_sent_again_it_is_the_same_order(send):
     refused = await send("F-2", ONT, ONT, status=409)
     assert refused["type"] == "urn:yingwei:problem:same-order-other-content"
     left_out, empty = order("F-3"), order("F-3", terminals=[])
-    hashes = {OrderIn(**one).draft(None).content_hash for one in (left_out, empty)}
+    hashes = {OrderIn(**one).draft(clock.now()).content_hash for one in (left_out, empty)}
     assert len(hashes) == 1
 
 
@@ -195,6 +195,19 @@ async def test_what_gives_way_to_urgent_work_leaves_its_terminal(tx, send, land,
     assert (urgent["holder_id"], urgent["planned_day"]) == (str(primary.id), "2026-03-02")
     gone = await queries.for_change(tx, lesser["id"])
     assert (gone.state, gone.unplaced_reason) == (State.UNPLACED, "no_stock")
+
+
+async def test_what_gives_way_to_work_that_needs_none_is_asked_for_its_own(tx, send, land, stock):
+    primary, backup = land.people
+    primary.daily_minutes = 75
+    await stock(primary, kind=CAMERA)
+    lesser = await send("F-1", CAMERA, priority=4)
+    backup.active = False
+    await tx.flush()
+    assert (await send("F-2", priority=1))["holder_id"] == str(primary.id)
+    gone = await queries.for_change(tx, lesser["id"])
+    # Their own camera is free again for tomorrow.
+    assert (gone.holder_id, str(gone.planned_day)) == (primary.id, "2026-03-03")
 
 
 async def test_what_is_done_or_cancelled_needs_none_any_more(tx, send, stock, land, clock):

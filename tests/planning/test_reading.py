@@ -28,6 +28,7 @@ from tests.make.planning import (
     make_leave,
     make_visit,
 )
+from tests.make.terminals import make_terminal
 
 NEVER_ENDS = date(2030, 1, 1)
 
@@ -174,6 +175,38 @@ async def test_pins_and_what_somebody_has_declined(tx, land, read):
     plan = judge(district.problem, ((number[declined.id],), ()))
     assert [(one.rule, one.technician) for one in plan.breaches] == [(Rule.ALLOWED, 0)]
     assert not judge(district.problem, ((), (number[declined.id],))).breaches
+
+
+async def test_vans_have_what_is_left_for_what_may_move(tx, land, read):
+    anna, _ben = land.people
+    for kind in ["camera", *["ont_gateway"] * 4]:
+        await make_terminal(tx, land.org_unit, technician_id=anna.id, kind=kind)
+    here = land.grids[0]
+    ont = {"terminals": ["ont_gateway"], "holder": anna}
+    await make_visit(tx, land, here, day=TODAY, **ont)  # has taken its own on another day
+    pinned = await make_visit(tx, land, here, **ont)
+    tx.add(
+        DispatchPin(
+            work_order_id=pinned.id, technician_id=anna.id, day=TOMORROW, at=NINE, reason="asked"
+        )
+    )
+    held = await make_visit(tx, land, here, **ont)
+    waits = await make_visit(tx, land, here, terminals=["camera", "ont_gateway", "ont_gateway"])
+    plain = await make_visit(tx, land, here)
+    await tx.flush()
+    [district] = await read()
+    needs = {
+        fact.order_id: row.tolist()
+        for fact, row in zip(district.facts, district.problem.visits.needs, strict=True)
+    }
+    # Cameras first: kinds are in the order of their names.
+    assert needs == {
+        pinned.id: [0, 0],
+        held.id: [0, 1],
+        waits.id: [1, 2],
+        plain.id: [0, 0],
+    }
+    assert district.problem.technicians.stock.tolist() == [[1, 2], [0, 0]]
 
 
 async def test_whoever_is_lent_is_planned_where_they_are_lent_to(tx, land, read):
