@@ -39,8 +39,8 @@ _CONTENTS = text(
         AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
     UNION ALL
     SELECT CASE WHEN h.expires_at > :now THEN 'hold' ELSE 'over' END, h.technician_id, h.day, h.id,
-        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL, NULL,
-        NULL
+        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL,
+        NULL, NULL
     FROM appointment_hold h
     WHERE h.state = 'held' AND h.day <= :last_day
         AND h.technician_id = ANY(CAST(:technician_ids AS uuid[]))
