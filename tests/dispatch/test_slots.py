@@ -14,8 +14,9 @@ from tests.make.auth import make_org_unit
 from tests.make.counting import counted
 from tests.make.customers import make_address, make_customer
 from tests.make.dispatch import make_territory, order
-from tests.make.slots import make_slots, search
+from tests.make.slots import holding, make_slots, search
 from tests.make.technicians import make_technician
+from tests.make.terminals import make_terminal
 from tests.make.workorders import make_promise
 
 TUESDAY = date(2026, 3, 3)
@@ -192,6 +193,27 @@ async def test_an_order_that_is_there_makes_room_for_itself(tx, crm, here, land)
     assert (await crm.slots(search(here)))["s14"]["not_offered"] == "full"
     body = {"work_order_id": placed["id"], "first_day": "2026-03-03", "last_day": "2026-03-03"}
     assert (await crm.slots(body))["s14"]["not_offered"] is None
+
+
+async def test_a_slot_is_kept_by_somebody_with_the_orders_terminals(tx, crm, here, land):
+    """The order that has the terminal keeps it for another slot; the other one has to wait."""
+    [primary] = land.people
+    await make_terminal(tx, land.org_unit, technician_id=primary.id)
+    window = {
+        "appointment_from": "2026-03-03T10:00:00+08:00",
+        "appointment_until": "2026-03-03T12:00:00+08:00",
+    }
+    install = {"point": here, "terminals": ["ont_gateway"]}
+    has = (await crm.post("/work-orders", order("F-1", **install, **window))).json()
+    waits = (await crm.post("/work-orders", order("F-2", **install))).json()
+    days = {"first_day": "2026-03-03", "last_day": "2026-03-03"}
+    slots = await crm.slots({"work_order_id": waits["id"], **days})
+    assert slots["s14"]["not_offered"] == "no_stock"
+    slots = await crm.slots({"work_order_id": has["id"], **days})
+    assert slots["s14"]["not_offered"] is None
+    await crm.hold(holding(work_order_id=has["id"], slot="s14"))
+    refused = await crm.post("/appointments/holds", holding(work_order_id=waits["id"], slot="s16"))
+    assert refused.json()["facts"]["why"] == "no_stock"
 
 
 async def test_the_minutes_of_a_grids_share_are_kept(tx, crm, here, land):

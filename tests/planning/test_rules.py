@@ -1,5 +1,7 @@
 """Planning's rules: why nobody is planned for an order, how much room a visit has, what is left."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
@@ -10,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.db import new_id
+from app.dispatch.rules.vans import Van
 from app.dispatch.solver import FAR, Plan, Problem, Technicians, Visits, judge
 from app.dispatch.solver.solve import kept
 from app.planning.rules import LeftReason
 from app.planning.rules.districts import District, Fact
 from app.planning.rules.drafts import NotAPlan, draft_of
-from app.planning.rules.publishing import Around, changes, why_left
+from app.planning.rules.publishing import Around, changes, why_left, whys_left
 from app.planning.rules.reasons import reasons
 from app.planning.rules.starting import start_of
 from app.workorders.rules import State, UnplacedReason
@@ -201,7 +204,7 @@ class Now:
     appointment_from: datetime | None = None
     appointment_until: datetime | None = None
     pinned_to: UUID | None = None
-    terminals: tuple[str, ...] = ()
+    terminals: Sequence[str] = ()
 
 
 A, B, C = new_id(), new_id(), new_id()
@@ -249,6 +252,22 @@ AROUND = Around(here={A, B}, leave={}, booked=set())
 )
 def test_what_publishing_leaves_as_it_is(now, around, why):
     assert why_left(Planned(B, A), now, around) is why
+
+
+def test_terminals_swapped_by_a_plan_and_one_that_is_not_there_any_more():
+    """A and B have a terminal each, which their own order needs; each order goes to the other."""
+    first, second, third = new_id(), new_id(), new_id()
+    ont = ("ont_gateway",)
+    planned = {first: Planned(B, A), second: Planned(A, B), third: Planned(A, None)}
+    now = {
+        first: Now("assigned", A, terminals=ont),
+        second: Now("assigned", B, terminals=ont),
+        third: Now("unplaced", None, None, terminals=ont),
+    }
+    planned[third].before_state, planned[third].before_day = "unplaced", None
+    vans = {A: Van(Counter(), {first: ont}), B: Van(Counter(), {second: ont})}
+    whys = whys_left(planned, now, replace(AROUND, vans=vans))
+    assert whys == {first: None, second: None, third: LeftReason.NO_STOCK}
 
 
 @pytest.mark.parametrize(
