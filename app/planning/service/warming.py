@@ -24,10 +24,14 @@ def plan_next_to_nothing() -> None:
 
 async def warm() -> None:
     """Load the kernel into this process, in a thread. Compiling it, which takes half a minute and
-    would keep other threads from running, is left to a process of its own."""
+    would keep other threads from running, is left to a process of its own that gives way to all
+    others: whoever comes first on a new machine shall not notice it."""
     if not await asyncio.to_thread(_is_compiled):
         log.info("the planning kernel is being compiled")
-        code = f"from {__name__} import plan_next_to_nothing; plan_next_to_nothing()"
+        code = (
+            "import os; os.nice(19)\n"
+            f"from {__name__} import plan_next_to_nothing; plan_next_to_nothing()"
+        )
         compiling = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
         try:
             await compiling.wait()
