@@ -1,17 +1,14 @@
 """What publishing looks at again under its locks, and writes; each one statement for a province."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth import audit
-from app.core.db import driver_connection
 from app.planning.rules import LeftReason
-from app.workorders.rules import UnplacedReason
 
 _VISITS = text(
     """
@@ -67,63 +64,6 @@ async def leave(
     for row in await session.execute(_LEAVE, {"ids": list(ids), "since": since, "until": until}):
         found.setdefault(row.technician_id, []).append((row.starts_at, row.ends_at))
     return found
-
-
-_ASSIGN = text(
-    """
-    UPDATE work_order SET state = 'assigned', unplaced_reason = NULL, tried_at = :now,
-        holder_id = given.technician_id, planned_day = :day, version = version + 1
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:technician_ids AS uuid[]))
-        AS given (id, technician_id)
-    WHERE work_order.id = given.id
-    """
-)
-_UNPLACE = text(
-    """
-    UPDATE work_order SET state = 'unplaced', unplaced_reason = given.reason, tried_at = :now,
-        holder_id = NULL, planned_day = NULL, version = version + 1
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[])) AS given (id, reason)
-    WHERE work_order.id = given.id
-    """
-)
-_COLUMNS = ("state", "unplaced_reason", "tried_at", "holder_id", "planned_day")
-
-
-async def assign(tx: AsyncSession, given: Mapping[UUID, UUID], *, day: date, now: datetime) -> None:
-    """Give locked orders to technicians on a day; events and minutes are the caller's."""
-    if not given:
-        return
-    ids = list(given)
-    values = {"ids": ids, "technician_ids": list(given.values()), "day": day, "now": now}
-    await tx.execute(_ASSIGN, values)
-    audit.note(tx, table="work_order", operation="update", ids=ids, columns=_COLUMNS)
-
-
-async def unplace(tx: AsyncSession, given: Mapping[UUID, UnplacedReason], *, now: datetime) -> None:
-    """Take locked orders back from their holders; events and minutes are the caller's."""
-    if not given:
-        return
-    ids = list(given)
-    reasons = [reason.value for reason in given.values()]
-    await tx.execute(_UNPLACE, {"ids": ids, "reasons": reasons, "now": now})
-    audit.note(tx, table="work_order", operation="update", ids=ids, columns=_COLUMNS)
-
-
-Event = tuple[UUID, UUID, datetime, UUID | None, str, str, str, str, str | None]
-_EVENT = "id, work_order_id, at, account_id, step, from_state, to_state, reason, facts"
-
-
-async def write_events(tx: AsyncSession, events: Sequence[Event]) -> None:
-    """Write the steps of orders down."""
-    if not events:
-        return
-    connection = await driver_connection(tx)
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY work_order_event ({_EVENT}) FROM STDIN") as copy,
-    ):
-        for event in events:
-            await copy.write_row(event)
 
 
 _LEFT = text(

@@ -6,12 +6,10 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
-from app.core.db import new_id
 from app.dispatch.queries import take_from_vans, vans, windows
 from app.dispatch.rules import BY_PLAN, Candidate, Choice, Kind, Tried
 from app.dispatch.rules.vans import Van
@@ -25,20 +23,18 @@ from app.planning.rules.publishing import Around, changes, whys_left
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
 from app.workorders import queries as workorders
-from app.workorders import rules as orders
 from app.workorders.queries import Unit
 from app.workorders.rules import State, Step, UnplacedReason
+from app.workorders.service import Moved, take_steps
 
 
 @dataclass(slots=True)
 class _Applied:
     """What a plan does to orders, gathered before anything is written."""
 
-    given: dict[UUID, UUID] = field(default_factory=dict)
-    taken_back: dict[UUID, UnplacedReason] = field(default_factory=dict)
+    moved: list[Moved] = field(default_factory=list)
     left: dict[UUID, LeftReason] = field(default_factory=dict)
     minutes: dict[DayOf, Promised] = field(default_factory=dict)
-    events: list[statements.Event] = field(default_factory=list)
     decided: list[Decided] = field(default_factory=list)
 
     def promise(self, day: DayOf, minutes: int, number: int) -> None:
@@ -74,21 +70,20 @@ async def publish(
     await availability.lock(tx, set(_days(plan, people, locked.values())))
     around = await _around(tx, plan, unit, visits, wanted, locked, now)
     account_id = caller.account_id if caller else None
-    applied = _apply(plan, wanted, locked, around, account_id, now)
-    await statements.assign(tx, applied.given, day=plan.day, now=now)
-    await statements.unplace(tx, applied.taken_back, now=now)
-    await statements.write_events(tx, applied.events)
+    applied = _apply(plan, wanted, locked, around)
+    await take_steps(tx, applied.moved, now=now, account_id=account_id)
     await availability.change(tx, applied.minutes)
     await availability.write_routes(tx, _routes(plan, people, visits, applied.left))
     await write_decisions(tx, applied.decided, at=now, account_id=account_id)
     await statements.write_left(tx, plan_id, applied.left)
     await queries.replace_published(tx, plan_id, plan.day, unit.path)
     plan.state, plan.published_at, plan.published_by = PlanState.PUBLISHED, now, account_id
+    taken = sum(one.step is Step.ASSIGN for one in applied.moved)
     plan.score = {
         **plan.score,
         "published": {
-            "taken": len(applied.given),
-            "taken_back": len(applied.taken_back),
+            "taken": taken,
+            "taken_back": len(applied.moved) - taken,
             "left": len(applied.left),
         },
     }
@@ -148,8 +143,6 @@ def _apply(
     wanted: Mapping[UUID, Row[Any]],
     locked: Mapping[UUID, Row[Any]],
     around: Around,
-    account_id: UUID | None,
-    now: datetime,
 ) -> _Applied:
     """Decide order by order what the plan still does."""
     applied, whys = _Applied(), whys_left(wanted, locked, around)
@@ -160,37 +153,30 @@ def _apply(
             continue
         if order.holder_id is not None and order.planned_day is not None:
             applied.promise((order.holder_id, order.planned_day), -order.estimated_minutes, -1)
-        facts: dict[str, Any] = {"plan_id": str(plan.id)}
+        came_from, facts = State(order.state), {"plan_id": str(plan.id)}
         if planned.technician_id is not None:
-            step, reason = Step.ASSIGN, BY_PLAN
-            applied.given[order_id] = planned.technician_id
-            applied.promise((planned.technician_id, plan.day), order.estimated_minutes, 1)
-            facts |= {
-                "technician_id": str(planned.technician_id),
-                "planned_day": plan.day.isoformat(),
-            }
-            candidate = Candidate(planned.technician_id, Kind(planned.belongs), 1, 0.0)
+            who = planned.technician_id
+            applied.promise((who, plan.day), order.estimated_minutes, 1)
+            facts |= {"technician_id": str(who), "planned_day": plan.day.isoformat()}
+            applied.moved.append(
+                Moved(order_id, came_from, Step.ASSIGN, who, plan.day, facts=facts, reason=BY_PLAN)
+            )
+            candidate = Candidate(who, Kind(planned.belongs), 1, 0.0)
             choice = Choice(candidate, plan.day, None, [Tried(candidate, None)], 0)
             applied.decided.append(Decided(order_id, order.grid_id, choice, BY_PLAN))
         else:
-            step, unplaced = Step.UNPLACE, UnplacedReason(planned.unplaced_reason)
-            reason = unplaced.value
-            applied.taken_back[order_id] = unplaced
-            applied.decided.append(Decided(order_id, order.grid_id, None, reason))
-        came_from = State(order.state)
-        applied.events.append(
-            (
-                new_id(),
-                order_id,
-                now,
-                account_id,
-                step.value,
-                came_from.value,
-                orders.move(came_from, step).value,
-                reason,
-                orjson.dumps(facts).decode(),
+            unplaced = UnplacedReason(planned.unplaced_reason)
+            applied.moved.append(
+                Moved(
+                    order_id,
+                    came_from,
+                    Step.UNPLACE,
+                    unplaced_reason=unplaced,
+                    facts=facts,
+                    reason=unplaced.value,
+                )
             )
-        )
+            applied.decided.append(Decided(order_id, order.grid_id, None, unplaced.value))
     return applied
 
 

@@ -19,7 +19,8 @@ from app.workorders.rules import State, Step, UnplacedReason
 class Moved(NamedTuple):
     """A step with one of many orders: where it stands, and where the step leads it.
 
-    `holder_id` and `planned_day` (a local day) are for ASSIGN, `unplaced_reason` is for UNPLACE.
+    `holder_id` and `planned_day` (a local day) are for ASSIGN, `unplaced_reason` is for UNPLACE;
+    `reason` is why, where not all of them have the same.
     """
 
     order_id: UUID
@@ -29,6 +30,7 @@ class Moved(NamedTuple):
     planned_day: date | None = None
     unplaced_reason: UnplacedReason | None = None
     facts: dict[str, Any] | None = None
+    reason: str | None = None
 
 
 _MOVE = text(
@@ -52,7 +54,7 @@ async def take_steps(
     *,
     now: datetime,
     account_id: UUID | None,
-    reason: str | None,
+    reason: str | None = None,
 ) -> dict[UUID, int]:
     """Give many locked orders to people, or take them back; return their versions after it.
 
@@ -74,12 +76,12 @@ async def take_steps(
         },
     )
     versions = {row.id: row.version for row in rows}
-    columns = ("state", "unplaced_reason", "holder_id", "planned_day")
+    columns = ("state", "unplaced_reason", "tried_at", "holder_id", "planned_day")
     audit.note(tx, table="work_order", operation="update", ids=list(versions), columns=columns)
     await write_events(
         tx,
         [
-            Happened(one.order_id, one.step, one.came_from, state, reason, one.facts)
+            Happened(one.order_id, one.step, one.came_from, state, one.reason or reason, one.facts)
             for one, state in zip(moved, states, strict=True)
         ],
         now=now,
