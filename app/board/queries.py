@@ -16,7 +16,6 @@ import psycopg
 
 from app.board.rules.day import Person, Visit
 from app.board.rules.words import Works
-from app.grids.rules import GridKind
 from app.technicians.rules import Piece
 from app.travel.rules import Place
 from app.workorders.rules import State, UnplacedReason, WorkType
@@ -284,12 +283,10 @@ async def unplaced(driver: Driver, asked: Asked, most: int) -> tuple[list[Waitin
     return [Waiting._make(row[:-1]) for row in rows], rows[0][-1] if rows else 0
 
 
-_KINDS: dict[str | None, GridKind | None] = {None: None} | {kind.value: kind for kind in GridKind}
 _STATES = {state.value: state for state in State}
 
 
 def _visit(row: tuple[Any, ...], ours: bool) -> Visit:
-    lon, lat = row[11], row[12]
     return Visit(
         row[0],
         row[1],
@@ -301,7 +298,7 @@ def _visit(row: tuple[Any, ...], ours: bool) -> Visit:
         row[6],
         row[7],
         row[8],
-        None if lon is None else Place(lon, lat, row[10], _KINDS[row[9]]),
+        Place.of(row[11], row[12], row[10], row[9]),
         *row[13:24],
     )
 
@@ -321,7 +318,7 @@ def _person(row: tuple[Any, ...], weekday: int) -> Person:
         _shifts(weekday, begins, ends),
         _leave(away, back),
         None if lon is None else (lon, lat),
-        None if row[14] is None else Place(row[14], row[15], row[16], _KINDS[row[17]]),
+        Place.of(*row[14:18]),
         route or (),
     )
 

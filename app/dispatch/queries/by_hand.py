@@ -14,7 +14,6 @@ from app.core.errors import NotFound
 from app.dispatch.models import BulkMove, DispatchPin
 from app.dispatch.rules.moves import Found, Selection
 from app.dispatch.rules.routes import NEVER, Stop
-from app.grids.rules import GridKind
 from app.travel.rules import Place
 from app.workorders.rules import State, UnplacedReason
 
@@ -94,9 +93,6 @@ async def orders_to_move(
 
 
 def _found(row: Row[Any]) -> Found:
-    place = None
-    if row.lon is not None:
-        place = Place(row.lon, row.lat, row.grid_id, GridKind(row.kind) if row.kind else None)
     window = None
     if row.appointment_from is not None and row.appointment_until is not None:
         window = (row.appointment_from, row.appointment_until)
@@ -115,7 +111,7 @@ def _found(row: Row[Any]) -> Found:
         window=window,
         stop=Stop(
             row.id,
-            place,
+            Place.of(row.lon, row.lat, row.grid_id, row.kind),
             row.estimated_minutes * 60,
             int(window[0].timestamp()) if window else 0,
             int(window[1].timestamp()) if window else NEVER,

@@ -141,20 +141,15 @@ async def contents(
         until = row.day + timedelta(days=row.number)
         found[row.technician_id].loans.append(Lent(row.day, until, row.word))
     for row in by_kind.get("last", ()):
-        found[row.technician_id].last = _place(row)
+        found[row.technician_id].last = Place.of(row.lon, row.lat, row.grid_id, row.kind)
     return found, kinds
-
-
-def _place(row: Row[Any]) -> Place:
-    return Place(row.lon, row.lat, row.grid_id, None if row.kind is None else GridKind(row.kind))
 
 
 def _visit(content: Content, row: Row[Any]) -> None:
     state = State(row.word)
-    place = None if row.lon is None else _place(row)
     stop = Stop(
         row.id,
-        place,
+        Place.of(row.lon, row.lat, row.grid_id, row.kind),
         row.minutes * 60,
         *_window(row),
         NEVER if row.due is None else row.due,

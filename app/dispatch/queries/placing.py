@@ -9,11 +9,9 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Row,
-    and_,
     cast,
     exists,
     func,
-    or_,
     select,
     text,
     tuple_,
@@ -25,9 +23,9 @@ from app.auth.rules import Caller
 from app.dispatch.models import DispatchDecision
 from app.dispatch.rules import HEALED_BY_TIME, PointKey, Share
 from app.technicians.models import Technician
-from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.models import WorkOrder
 from app.workorders.queries import OPEN
-from app.workorders.rules import State, Step, UnplacedReason
+from app.workorders.rules import State, UnplacedReason
 
 
 async def decision(session: AsyncSession, order_id: UUID) -> DispatchDecision | None:
@@ -51,6 +49,15 @@ async def people_in(
     return {row.id: (row.code, row.name) for row in rows}
 
 
+_DECLINED = text(
+    """
+    SELECT DISTINCT work_order_id, technician_id FROM work_order_event
+    WHERE work_order_id = ANY(CAST(:order_ids AS uuid[])) AND technician_id IS NOT NULL
+        AND (step = 'decline' OR (step = 'hand_back' AND at > :since))
+    """
+)
+
+
 async def declined(
     session: AsyncSession, order_ids: Collection[UUID], *, handed_back_since: datetime
 ) -> dict[UUID, set[UUID]]:
@@ -58,18 +65,9 @@ async def declined(
 
     Declining says "not me"; handing back mostly says "not now": nobody home, a part missing.
     """
-    rows = await session.execute(
-        select(WorkOrderEvent.work_order_id, WorkOrderEvent.technician_id).where(
-            WorkOrderEvent.work_order_id.in_(order_ids),
-            or_(
-                WorkOrderEvent.step == Step.DECLINE,
-                and_(WorkOrderEvent.step == Step.HAND_BACK, WorkOrderEvent.at > handed_back_since),
-            ),
-            WorkOrderEvent.technician_id.is_not(None),
-        )
-    )
+    given = {"order_ids": list(order_ids), "since": handed_back_since}
     found: dict[UUID, set[UUID]] = {}
-    for row in rows:
+    for row in await session.execute(_DECLINED, given):
         found.setdefault(row.work_order_id, set()).add(row.technician_id)
     return found
 

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dispatch.rules import routes as rules
 from app.dispatch.rules.routes import NEVER, Stop
-from app.grids.rules import GridKind
 from app.technicians.availability import DayOf
 from app.travel.rules import Place
 from app.workorders.rules import State
@@ -66,16 +65,12 @@ async def routes_of(
     ids = list(technician_ids)
     rows = await session.execute(_HELD, {"technician_ids": ids, "last_day": max(days)})
     for row in rows:
-        place = None
-        if row.lon is not None:
-            kind = GridKind(row.kind) if row.kind else None
-            place = Place(row.lon, row.lat, row.grid_id, kind)
         stops = found.get((row.holder_id, max(row.planned_day, today)))
         if stops is not None:
             stops.append(
                 Stop(
                     row.id,
-                    place,
+                    Place.of(row.lon, row.lat, row.grid_id, row.kind),
                     row.estimated_minutes * 60,
                     row.opens or 0,
                     row.closes or NEVER,
@@ -86,12 +81,20 @@ async def routes_of(
                     row.pinned,
                 )
             )
-    rows = await session.execute(_WRITTEN, {"technician_ids": ids, "days": list(days)})
-    written = {(row.technician_id, row.day): tuple(row.route) for row in rows}
+    written = await written_routes(session, ids, days)
     return {
         key: Route(rules.in_order(stops, written.get(key, ())), written.get(key, ()))
         for key, stops in found.items()
     }
+
+
+async def written_routes(
+    session: AsyncSession, technician_ids: Collection[UUID], days: Collection[date]
+) -> dict[DayOf, tuple[UUID, ...]]:
+    """Read in which order local days are to be done, where that is written down."""
+    given = {"technician_ids": list(technician_ids), "days": list(days)}
+    rows = await session.execute(_WRITTEN, given)
+    return {(row.technician_id, row.day): tuple(row.route) for row in rows}
 
 
 _LAST = text(
@@ -111,9 +114,5 @@ async def last_places(
 ) -> dict[UUID, Place]:
     """Read where people did the last order of a local day that they have done."""
     rows = await session.execute(_LAST, {"technician_ids": list(technician_ids), "day": day})
-    return {
-        row.holder_id: Place(
-            row.lon, row.lat, row.grid_id, GridKind(row.kind) if row.kind else None
-        )
-        for row in rows
-    }
+    places = {row.holder_id: Place.of(row.lon, row.lat, row.grid_id, row.kind) for row in rows}
+    return {technician_id: place for technician_id, place in places.items() if place is not None}

@@ -173,64 +173,6 @@ async def memberships(
     return list(rows)
 
 
-_ROUTES = text(
-    """
-    SELECT technician_id, route FROM technician_day
-    WHERE technician_id = ANY(CAST(:technician_ids AS uuid[])) AND day = :day AND route <> '{}'
-    """
-)
-
-
-async def routes(
-    session: AsyncSession, technician_ids: Collection[UUID], day: date
-) -> dict[UUID, tuple[UUID, ...]]:
-    """Read the routes of a day as they are written down."""
-    rows = await session.execute(_ROUTES, {"technician_ids": list(technician_ids), "day": day})
-    return {row.technician_id: tuple(row.route) for row in rows}
-
-
-_LAST = text(
-    """
-    SELECT DISTINCT ON (o.holder_id) o.holder_id, ST_X(o.point) AS lon, ST_Y(o.point) AS lat,
-        o.grid_id, g.kind
-    FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
-    WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day = :day
-        AND o.state IN ('completed', 'archived') AND o.point IS NOT NULL
-    ORDER BY o.holder_id, o.completed_at DESC
-    """
-)
-
-
-async def last_places(
-    session: AsyncSession, technician_ids: Collection[UUID], day: date
-) -> list[Row[Any]]:
-    """Read where people did the last order of the day that they have done."""
-    return list(await session.execute(_LAST, {"technician_ids": list(technician_ids), "day": day}))
-
-
-_DECLINED = text(
-    """
-    SELECT DISTINCT work_order_id, technician_id FROM work_order_event
-    WHERE work_order_id = ANY(CAST(:order_ids AS uuid[])) AND technician_id IS NOT NULL
-        AND (step = 'decline' OR (step = 'hand_back' AND at > :rested))
-    ORDER BY work_order_id, technician_id
-    """
-)
-
-
-async def declined(
-    session: AsyncSession, order_ids: Collection[UUID], *, handed_back_since: datetime
-) -> dict[UUID, list[UUID]]:
-    """Tell who has ever declined each of these orders, or handed it back since a moment."""
-    found: dict[UUID, list[UUID]] = {}
-    rows = await session.execute(
-        _DECLINED, {"order_ids": list(order_ids), "rested": handed_back_since}
-    )
-    for row in rows:
-        found.setdefault(row.work_order_id, []).append(row.technician_id)
-    return found
-
-
 _HELD_SLOTS = text(
     """
     SELECT technician_id, minutes, extract(epoch FROM begins_at)::bigint AS opens,

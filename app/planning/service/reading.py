@@ -12,13 +12,15 @@ from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.parameter_values import parameters_in_force
+from app.dispatch.queries import declined as declined_of
 from app.dispatch.queries import vans as vans_of
+from app.dispatch.queries.routes import last_places, written_routes
 from app.dispatch.rules import HAND_BACK_REST
 from app.dispatch.rules.costs import Terms, costs_of
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.vans import Van
 from app.dispatch.solver import FAR
-from app.grids.rules import GridKind, MembershipKind
+from app.grids.rules import MembershipKind
 from app.planning.queries import districts as queries
 from app.planning.queries.districts import Unit
 from app.planning.queries.fairness import past_of
@@ -106,11 +108,12 @@ async def read_districts(
         last_day=day,
     )
     rest = parameters.number(HAND_BACK_REST, now, org_path)
-    declined = await queries.declined(
+    declined = await declined_of(
         session, [row.id for row in rows], handed_back_since=now - timedelta(hours=rest)
     )
-    routes = await queries.routes(session, ids, day)
-    last = await _last_places(session, ids, day) if local.today else {}
+    written = await written_routes(session, ids, [day])
+    routes = {technician_id: route for (technician_id, _), route in written.items()}
+    last = await last_places(session, ids, day) if local.today else {}
     taken = await queries.held_slots(session, ids, day, now)
     vans = await vans_of(session, ids) if any(row.terminals for row in rows) else {}
     past = await past_of(session, ids, day)
@@ -196,20 +199,13 @@ def _belongs(
     return home
 
 
-async def _last_places(session: AsyncSession, ids: Sequence[UUID], day: date) -> dict[UUID, Place]:
-    return {
-        row.holder_id: Place(row.lon, row.lat, row.grid_id, row.kind and GridKind(row.kind))
-        for row in await queries.last_places(session, ids, day)
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class _Read:
     local: _Day
     units: Mapping[UUID, Unit]
     belongs: Mapping[UUID, UUID]
     working: Mapping[UUID, Working]
-    declined: Mapping[UUID, Sequence[UUID]]
+    declined: Mapping[UUID, Collection[UUID]]
     last: Mapping[UUID, Place]
     org_path: str
     lent: frozenset[UUID]
@@ -251,21 +247,17 @@ def _orders(
         if why is not None:
             left_out.setdefault(district, []).append(LeftOut(fact, why))
             continue
-        place = None
-        if row.lon is not None:
-            kind = GridKind(row.kind) if row.kind else None
-            place = Place(row.lon, row.lat, row.grid_id, kind)
         opens, closes = local.after(row.opens), local.after(row.closes)
         orders.setdefault(district, []).append(
             Wanted(
                 fact,
-                place,
+                Place.of(row.lon, row.lat, row.grid_id, row.kind),
                 0 if opens is None else opens,
                 FAR if closes is None else closes,
                 frozenset(row.skills),
                 row.pinned_to,
                 local.after(row.since),
-                tuple(read.declined.get(row.id, ())),
+                tuple(sorted(read.declined.get(row.id, ()))),
                 ours=unit.district_id == district,
                 bound=not unit.path.startswith(read.org_path),
                 terminals=tuple(row.terminals),

@@ -42,6 +42,18 @@ class Place(NamedTuple):
     grid_id: UUID | None = None
     kind: GridKind | None = None
 
+    @staticmethod
+    def of(
+        lon: float | None, lat: float | None, grid_id: UUID | None, kind: str | None
+    ) -> "Place | None":
+        """Make a place of what a row says of it; None where there is no point."""
+        if lon is None or lat is None:
+            return None
+        return Place(lon, lat, grid_id, _KINDS[kind] if kind else None)
+
+
+_KINDS = {kind.value: kind for kind in GridKind}
+
 
 @dataclass(frozen=True, slots=True)
 class Travel:
