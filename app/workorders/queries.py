@@ -38,6 +38,15 @@ OPEN: ColumnElement[bool] = literal_column(
     "work_order.state NOT IN ('completed', 'archived', 'cancelled')", Boolean
 )
 
+# Since when an order `o` is under way as it is now, in seconds since 1970; null where it is not. A
+# step within a visit (the service is restored) is no new arrival.
+UNDER_WAY_SINCE = """(
+    SELECT extract(epoch FROM e.at)::bigint FROM work_order_event e
+    WHERE o.state IN ('en_route', 'on_site') AND e.work_order_id = o.id
+        AND e.to_state = o.state AND e.from_state <> e.to_state
+    ORDER BY e.id DESC LIMIT 1
+)"""
+
 # --- one order, to change it --------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from app.dispatch.rules.routes import NEVER, Stop
 from app.grids.rules import GridKind
 from app.technicians.rules import DayRead
 from app.travel.rules import Place
+from app.workorders.queries import UNDER_WAY_SINCE
 from app.workorders.rules import State
 
 # --- what days hold -------------------------------------------------------------------------------
@@ -22,16 +23,13 @@ from app.workorders.rules import State
 # Placing one order asks some twenty people; each further statement would cost as much as all their
 # rows together. The states stand in it as words, so that the partial index of what is held will do.
 _CONTENTS = text(
-    """
+    f"""
     SELECT 'visit' AS what, o.holder_id AS technician_id, o.planned_day AS day, o.id,
         o.state AS word, o.priority AS number, o.estimated_minutes AS minutes,
         ST_X(o.point) AS lon, ST_Y(o.point) AS lat, o.grid_id,
         o.appointment_from AS begins, o.appointment_until AS until,
         extract(epoch FROM o.due_at)::bigint AS due,
-        CASE WHEN o.state IN ('en_route', 'on_site') THEN (
-            SELECT extract(epoch FROM e.at)::bigint FROM work_order_event e
-            WHERE e.work_order_id = o.id AND e.to_state = o.state ORDER BY e.id DESC LIMIT 1
-        ) END AS since,
+        {UNDER_WAY_SINCE} AS since,
         EXISTS (SELECT FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned,
         NULL::uuid[] AS route, g.kind
     FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
@@ -72,7 +70,7 @@ _CONTENTS = text(
     SELECT 'grid', g.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, g.kind
     FROM grid g WHERE g.id = ANY(CAST(:grid_ids AS uuid[]))
-    """
+    """  # noqa: S608 - text of our own
 )
 
 # Where somebody was longer ago than a shift can be is not where they are.

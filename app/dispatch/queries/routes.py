@@ -12,6 +12,7 @@ from app.dispatch.rules import routes as rules
 from app.dispatch.rules.routes import NEVER, Stop
 from app.technicians.availability import DayOf
 from app.travel.rules import Place
+from app.workorders.queries import UNDER_WAY_SINCE
 from app.workorders.rules import State
 
 
@@ -23,28 +24,21 @@ class Route(NamedTuple):
 
 
 # The states stand in it as words, so that the partial index of what is held will do. What a day
-# gone by still holds is read as well; the caller says on which day it counts. A step within a
-# visit (the service is restored) is no new arrival.
+# gone by still holds is read as well; the caller says on which day it counts.
 _HELD = text(
-    """
+    f"""
     SELECT o.holder_id, o.planned_day, o.id, o.state, o.priority, o.estimated_minutes,
         ST_X(o.point) AS lon, ST_Y(o.point) AS lat, o.grid_id, g.kind,
         extract(epoch FROM o.appointment_from)::bigint AS opens,
         extract(epoch FROM o.appointment_until)::bigint AS closes,
         extract(epoch FROM o.due_at)::bigint AS due,
-        since.at AS since,
+        {UNDER_WAY_SINCE} AS since,
         EXISTS (SELECT FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned
     FROM work_order o
     LEFT JOIN grid g ON g.id = o.grid_id
-    LEFT JOIN LATERAL (
-        SELECT extract(epoch FROM e.at)::bigint AS at FROM work_order_event e
-        WHERE o.state IN ('en_route', 'on_site') AND e.work_order_id = o.id
-            AND e.to_state = o.state AND e.from_state <> e.to_state
-        ORDER BY e.id DESC LIMIT 1
-    ) AS since ON true
     WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day
         AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
-    """
+    """  # noqa: S608 - text of our own
 )
 _WRITTEN = text(
     """

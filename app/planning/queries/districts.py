@@ -12,6 +12,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import OrgLevel
+from app.workorders.queries import UNDER_WAY_SINCE
 
 
 class Unit(NamedTuple):
@@ -82,7 +83,7 @@ async def people(session: AsyncSession, org_path: str, day: date) -> list[Person
 # hold counts today. Of orders that nobody of ours holds, those whose holder does not work here on
 # that day (any more) are read too: somebody has to do them.
 _ORDERS = text(
-    """
+    f"""
     WITH mine AS (SELECT unnest(CAST(:technician_ids AS uuid[])) AS id),
     found AS (
         SELECT o.* FROM mine JOIN work_order o ON o.holder_id = mine.id
@@ -111,15 +112,12 @@ _ORDERS = text(
         extract(epoch FROM o.appointment_until)::bigint AS closes,
         extract(epoch FROM o.due_at)::bigint AS due,
         p.technician_id AS pinned_to,
-        (SELECT extract(epoch FROM e.at)::bigint FROM work_order_event e
-         WHERE o.state IN ('en_route', 'on_site') AND e.work_order_id = o.id
-            AND e.to_state = o.state AND e.from_state <> e.to_state
-         ORDER BY e.id DESC LIMIT 1) AS since
+        {UNDER_WAY_SINCE} AS since
     FROM found o
     LEFT JOIN grid g ON g.id = o.grid_id
     LEFT JOIN dispatch_pin p ON p.work_order_id = o.id
     ORDER BY o.id
-    """
+    """  # noqa: S608 - text of our own
 )
 
 

@@ -4,7 +4,7 @@ Every statement looks at all org units at once and at what is open alone, so tha
 same however long the history is. A unit's work is planned by its branch.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import new_id
 from app.planning.models import PlanEvent
 from app.planning.rules import EventKind, Happened
+from app.workorders.queries import UNDER_WAY_SINCE
 from app.workorders.rules import UnplacedReason
 
 CURABLE = (
@@ -132,17 +133,12 @@ class Long(NamedTuple):
     seconds: int
 
 
-# What came of a step within the visit (service restored) is no new arrival.
 _LONG = text(
     f"""
     SELECT unit.id AS unit_id, unit.path, unit.day, t.id AS technician_id, t.name,
         o.id AS order_id, o.external_id, since.at AS since, o.estimated_minutes * 60 AS seconds
     FROM work_order o
-    CROSS JOIN LATERAL (
-        SELECT extract(epoch FROM e.at)::bigint AS at FROM work_order_event e
-        WHERE e.work_order_id = o.id AND e.to_state = 'on_site' AND e.from_state <> 'on_site'
-        ORDER BY e.id DESC LIMIT 1
-    ) AS since
+    CROSS JOIN LATERAL (SELECT {UNDER_WAY_SINCE} AS at) AS since
     JOIN technician t ON t.id = o.holder_id
     {_PLANNED_IN}
     WHERE o.state = 'on_site'
@@ -278,14 +274,6 @@ async def waiting(tx: AsyncSession, org_unit_id: UUID, day: date) -> Sequence[Pl
         .order_by(PlanEvent.id)
         .with_for_update(skip_locked=True)
         .execution_options(populate_existing=True)
-    )
-    return found.all()
-
-
-async def events_of(session: AsyncSession, plan_ids: Collection[UUID]) -> Sequence[PlanEvent]:
-    """Read what plans were made for, in the order in which it was found."""
-    found = await session.scalars(
-        select(PlanEvent).where(PlanEvent.plan_id.in_(plan_ids)).order_by(PlanEvent.id)
     )
     return found.all()
 
