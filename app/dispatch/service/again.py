@@ -1,18 +1,17 @@
 """Placing orders that are there already: given back, never placed, or unplaced until now."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.parameter_values import parameters_in_force
-from app.dispatch import queries, rules
-from app.dispatch.rules import Ask, Choice
+from app.dispatch import rules
 from app.dispatch.service import standins
-from app.dispatch.service.decisions import Decided, write_decisions
-from app.dispatch.service.people import Asked, point_of
+from app.dispatch.service.decisions import carry_out, write_decisions
+from app.dispatch.service.people import asked_again
 from app.dispatch.service.placing import choose_within
 from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
@@ -44,7 +43,7 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     places = await whereabouts.of_orders(tx, [order.id for order in waiting])
     reasons = await _locate(tx, waiting, places, now=now)
     located = [order for order in waiting if order.id not in reasons]
-    asked = await _asked(tx, located, places, now=now)
+    asked = await asked_again(tx, located, places, now=now)
     choices = dict(
         zip([order.id for order in located], await choose_within(tx, asked, now=now), strict=True)
     )
@@ -54,7 +53,8 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
         reason = reasons.get(order.id) or (choice.unplaced if choice else None)
         if reason is not None and order.unplaced_reason is reason:
             continue
-        decided.append(await _step(tx, order, choice, reason, now=now))
+        facts = displacing(choice) if choice else {}
+        decided.append(await carry_out(tx, order, choice, reason, facts=facts, now=now))
     decided += await give_way(tx, choices, now=now)
     await tx.flush()
     await write_decisions(tx, decided, at=now)
@@ -130,69 +130,3 @@ async def _find(
         if order.state is not State.LOCATED:
             await take_step(tx, order, Step.LOCATE, now=now, facts=place.facts())
     return at_home
-
-
-async def _asked(
-    tx: AsyncSession,
-    orders: Sequence[WorkOrder],
-    places: Mapping[UUID, Whereabouts],
-    *,
-    now: datetime,
-) -> list[Asked]:
-    units = await workorders.org_units(tx, ids={order.org_unit_id for order in orders})
-    rest = (await parameters_in_force(tx)).number(rules.HAND_BACK_REST, now)
-    declined = await queries.declined(
-        tx, [order.id for order in orders], handed_back_since=now - timedelta(hours=rest)
-    )
-    asked = []
-    for order in orders:
-        assert order.grid_id is not None
-        window = (
-            (order.appointment_from, order.appointment_until)
-            if order.appointment_from and order.appointment_until
-            else None
-        )
-        ask = Ask(
-            order.estimated_minutes,
-            frozenset(order.skills),
-            window,
-            order.due_at,
-            frozenset(declined.get(order.id, ())),
-            order.priority,
-            tuple(order.terminals),
-        )
-        unit = units.by_id[order.org_unit_id]
-        point = point_of(places[order.id])
-        asked.append(Asked(ask, order.grid_id, unit, order_id=order.id, point=point))
-    return asked
-
-
-async def _step(
-    tx: AsyncSession,
-    order: WorkOrder,
-    choice: Choice | None,
-    reason: UnplacedReason | None,
-    *,
-    now: datetime,
-) -> Decided:
-    if choice is None or choice.candidate is None:
-        assert reason is not None
-        await take_step(tx, order, Step.UNPLACE, now=now, unplaced_reason=reason)
-        return Decided(order.id, order.grid_id, choice, reason.value)
-    kind = choice.candidate.kind.value
-    await take_step(
-        tx,
-        order,
-        Step.ASSIGN,
-        now=now,
-        holder_id=choice.candidate.technician_id,
-        planned_day=choice.day,
-        reason=kind,
-        facts={
-            "technician_id": str(choice.candidate.technician_id),
-            "planned_day": str(choice.day),
-            **displacing(choice),
-        },
-        minutes_promised=True,
-    )
-    return Decided(order.id, order.grid_id, choice, kind)

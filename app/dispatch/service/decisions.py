@@ -1,6 +1,6 @@
-"""Decisions of placing, as they are written down."""
+"""Decisions of placing: the steps they ask for, and how they are written down."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_connection, new_id
 from app.dispatch.rules import Choice
+from app.workorders.models import WorkOrder
+from app.workorders.rules import Step, UnplacedReason
+from app.workorders.service import take_step
 
 # A decision names so many of those passed over; a crowd would only hide the reason.
 NAMED = 12
@@ -53,6 +56,46 @@ class Decided:
     reason: str
     note: str | None = None
     displaced_by: UUID | None = None
+
+
+async def carry_out(
+    tx: AsyncSession,
+    order: WorkOrder,
+    choice: Choice | None,
+    reason: UnplacedReason | None,
+    *,
+    now: datetime,
+    facts: Mapping[str, Any],
+    account_id: UUID | None = None,
+    displaced_by: UUID | None = None,
+) -> Decided:
+    """Let a locked order take the step of a choice, or of the `reason` why there is none.
+
+    The minutes of whoever gets it are promised already, and given free of whom it is taken from
+    where it is `displaced_by` another.
+    """
+    who, day = (choice.candidate, choice.day) if choice else (None, None)
+    if who is not None:
+        why = who.kind.value
+        facts = {"technician_id": str(who.technician_id), "planned_day": str(day), **facts}
+    else:
+        assert reason is not None
+        why = reason.value
+    await take_step(
+        tx,
+        order,
+        Step.ASSIGN if who else Step.UNPLACE,
+        now=now,
+        account_id=account_id,
+        reason=why,
+        facts=dict(facts) or None,
+        holder_id=who.technician_id if who else None,
+        planned_day=day,
+        unplaced_reason=None if who else reason,
+        minutes_promised=True,
+        minutes_released=displaced_by is not None,
+    )
+    return Decided(order.id, order.grid_id, choice, why, displaced_by=displaced_by)
 
 
 _DECISION = (

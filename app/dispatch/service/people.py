@@ -23,7 +23,6 @@ from app.technicians import queries as technicians
 from app.travel.queries import travel_in_force
 from app.travel.rules import Place, Travel
 from app.workorders import queries as workorders
-from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
 from app.workorders.queries import Unit
 from app.workorders.whereabouts import Whereabouts
@@ -65,24 +64,40 @@ def point_of(place: Whereabouts) -> tuple[float, float] | None:
     return None if place.lon is None or place.lat is None else (place.lon, place.lat)
 
 
-async def asked_again(tx: AsyncSession, order: WorkOrder, *, now: datetime) -> Asked:
-    """Say what an order asks for that is there already and lies in a grid."""
-    assert order.grid_id is not None
-    units = await workorders.org_units(tx, ids={order.org_unit_id})
-    unit = units.by_id[order.org_unit_id]
+async def asked_again(
+    tx: AsyncSession,
+    orders: Sequence[WorkOrder],
+    places: Mapping[UUID, Whereabouts],
+    *,
+    now: datetime,
+) -> list[Asked]:
+    """Say what orders ask for that are there already and lie in grids, given where they are."""
+    units = await workorders.org_units(tx, ids={order.org_unit_id for order in orders})
     rest = (await parameters_in_force(tx)).number(rules.HAND_BACK_REST, now)
-    declined = await queries.declined(tx, [order.id], handed_back_since=now - timedelta(hours=rest))
-    ask = Ask(
-        order.estimated_minutes,
-        frozenset(order.skills),
-        None,
-        order.due_at,
-        frozenset(declined.get(order.id, ())),
-        order.priority,
-        tuple(order.terminals),
+    declined = await queries.declined(
+        tx, [order.id for order in orders], handed_back_since=now - timedelta(hours=rest)
     )
-    point = point_of((await whereabouts.of_orders(tx, [order.id]))[order.id])
-    return Asked(ask, order.grid_id, unit, order_id=order.id, point=point)
+    asked = []
+    for order in orders:
+        assert order.grid_id is not None
+        window = (
+            (order.appointment_from, order.appointment_until)
+            if order.appointment_from and order.appointment_until
+            else None
+        )
+        ask = Ask(
+            order.estimated_minutes,
+            frozenset(order.skills),
+            window,
+            order.due_at,
+            frozenset(declined.get(order.id, ())),
+            order.priority,
+            tuple(order.terminals),
+        )
+        unit = units.by_id[order.org_unit_id]
+        point = point_of(places[order.id])
+        asked.append(Asked(ask, order.grid_id, unit, order_id=order.id, point=point))
+    return asked
 
 
 async def horizons(tx: AsyncSession, asked: Sequence[Asked], now: datetime) -> dict[str, int]:

@@ -33,6 +33,7 @@ from app.grids.rules import GridKind
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
 from app.technicians.rules import UNREAD, DayRead
+from app.workorders import whereabouts
 
 # How often a transaction begins again at most, since others filled a day or emptied a van.
 ATTEMPTS = 5
@@ -261,7 +262,8 @@ class _Round:
         self.freed = together(self.freed, less)
         rules.take(one.ask, diary, day, visit, found.cost)
         self._note(one, diary.technician_id, day)
-        again = await asked_again(self.tx, order, now=self.now)
+        places = await whereabouts.of_orders(self.tx, [order.id])
+        [again] = await asked_again(self.tx, [order], places, now=self.now)
         choice = await self.place(again, await self._add(again))
         candidate = found.seat.candidate
         tried = [Tried(candidate, None, found.cost)]

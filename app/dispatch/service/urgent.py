@@ -9,10 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dispatch.rules import Choice
 from app.dispatch.rules.urgent import DISPLACED_WORDS, DISPLACES_WORDS
-from app.dispatch.service.decisions import Decided
+from app.dispatch.service.decisions import Decided, carry_out
 from app.workorders.models import WorkOrder
-from app.workorders.rules import Step
-from app.workorders.service import take_step
 
 
 def displacing(choice: Choice) -> dict[str, Any]:
@@ -41,43 +39,20 @@ async def give_way(
         order = await tx.get_one(WorkOrder, urgent.displaced.order_id)
         choice = urgent.displaced.choice
         order.tried_at = now
-        facts: dict[str, Any] = {
+        facts = {
             "displaced_by": str(by),
             "displaced_words": {"zh": DISPLACED_WORDS.zh, "en": DISPLACED_WORDS.en},
         }
-        if choice.candidate is None:
-            assert choice.unplaced is not None
-            reason = choice.unplaced.value
-            await take_step(
+        decided.append(
+            await carry_out(
                 tx,
                 order,
-                Step.UNPLACE,
+                choice,
+                choice.unplaced,
                 now=now,
-                account_id=account_id,
-                unplaced_reason=choice.unplaced,
                 facts=facts,
-                minutes_released=True,
-            )
-            order.holder_id = order.planned_day = None
-        else:
-            reason = choice.candidate.kind.value
-            technician_id = choice.candidate.technician_id
-            await take_step(
-                tx,
-                order,
-                Step.ASSIGN,
-                now=now,
                 account_id=account_id,
-                holder_id=technician_id,
-                planned_day=choice.day,
-                reason=reason,
-                facts={
-                    "technician_id": str(technician_id),
-                    "planned_day": str(choice.day),
-                    **facts,
-                },
-                minutes_promised=True,
-                minutes_released=True,
+                displaced_by=by,
             )
-        decided.append(Decided(order.id, order.grid_id, choice, reason, displaced_by=by))
+        )
     return decided
