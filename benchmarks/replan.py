@@ -19,8 +19,8 @@ from app.core.clock import FixedClock
 from app.core.db import Database, open_database
 from app.core.settings import Settings
 from app.dispatch.service.again import place_again
-from app.dispatch.solver import Budget, Plan, judge, solve
-from app.dispatch.solver.solve import kept
+from app.dispatch.solver import Plan, judge
+from app.dispatch.solver.solve import Budget, kept, solve
 from app.grids import locating
 from app.planning.queries.changes import changes_of
 from app.planning.rules import PlanState
@@ -28,7 +28,7 @@ from app.planning.rules.changes import counted
 from app.planning.rules.districts import District
 from app.planning.rules.events import away, behind
 from app.planning.rules.replanning import freed
-from app.planning.service import events, replanning
+from app.planning.service import events, making_anew, replanning
 from app.planning.service.reading import read_districts
 from app.technicians import availability
 from app.workorders import queries as workorders
@@ -206,7 +206,7 @@ async def _measure(stand: Stand, database: Database, branch: Branch) -> Run:
     async with database.begin() as tx:
         plan = await replanning.for_events(tx, branch.id, DAY, now=NOW)
     assert plan is not None
-    assert await replanning.make(database, clock, plan.id) is PlanState.DRAFT
+    assert await making_anew.make(database, clock, plan.id) is PlanState.DRAFT
     spent = (
         perf_counter() - began,
         process_time() - cpu,

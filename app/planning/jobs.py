@@ -11,14 +11,14 @@ from app.core.jobs import Worker, tell
 from app.core.parameter_values import parameters_in_force
 from app.planning import rules
 from app.planning.rules import PlanKind, PlanUnderWay
-from app.planning.service import events, making, replanning, tally, warming
+from app.planning.service import events, making, making_anew, replanning, tally, warming
 from app.workorders.queries import org_units
 
 
 async def make_plan(worker: Worker, plan_id: str) -> None:
     """Make a plan; when its worker dies another one makes it again, from the same inputs."""
     if await replanning.kind_of(worker.database, UUID(plan_id)) is PlanKind.EVENT:
-        await replanning.make(worker.database, worker.clock, UUID(plan_id))
+        await making_anew.make(worker.database, worker.clock, UUID(plan_id))
     else:
         await making.make(worker.database, worker.clock, UUID(plan_id))
 

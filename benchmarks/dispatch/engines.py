@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from app.dispatch.solver import FAR, Budget, Plan, Problem, solve
+from app.dispatch.solver import FAR, Plan, Problem
 from app.dispatch.solver.model import binding
+from app.dispatch.solver.solve import Budget, solve
 
 Engine = Callable[[Problem, float, int], Plan]
 

@@ -4,7 +4,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.dispatch.solver import Budget, Costs, Plan, Problem, judge, solve
+from app.dispatch.solver import Costs, Plan, Problem, judge
+from app.dispatch.solver.solve import Budget, solve
 from benchmarks.dispatch import province, vrptw
 from benchmarks.dispatch.engines import ENGINES, mended
 

@@ -1,6 +1,8 @@
 """The house rules that no linter knows: each is one test, and its message gives the reason."""
 
 import ast
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +82,12 @@ def test_models_equal_migrations(databases):
         "Write a migration (alembic revision --autogenerate): the models say otherwise than the "
         f"migrations made: {differences}"
     )
+
+
+def test_serving_loads_no_compiler():
+    """Only who searches for plans needs numba; each serving process would hold 60 MB for it."""
+    code = "import sys, app.main; print('numba' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=APP.parent, capture_output=True, text=True
+    )
+    assert (done.stdout.strip(), done.returncode) == ("False", 0), done.stderr

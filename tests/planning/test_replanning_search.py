@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.dispatch.models import DispatchPin
-from app.dispatch.solver import Budget, judge, solve
+from app.dispatch.solver import judge
+from app.dispatch.solver.solve import Budget, solve
 from app.planning.rules.replanning import freed, spots
 from app.planning.service.reading import read_districts
 from app.workorders.rules import State, Step, UnplacedReason

@@ -1,4 +1,8 @@
-"""The planning kernel: a district's day of visits into routes, arrays in and arrays out."""
+"""The planning kernel: a district's day of visits into routes, arrays in and arrays out.
+
+Here is what a problem, a plan and the judge are. The search itself is in `solve`, to be imported by
+who searches: its compiler takes a third of a second and 60 MB that serving does without.
+"""
 
 from app.dispatch.solver.evaluate import Bill, Breach, Rule, Stop, Verdict, judge
 from app.dispatch.solver.model import (
@@ -11,15 +15,12 @@ from app.dispatch.solver.model import (
     Visits,
     travel_by_speed,
 )
-from app.dispatch.solver.solve import Budget, Found, solve
 
 __all__ = [
     "FAR",
     "Bill",
     "Breach",
-    "Budget",
     "Costs",
-    "Found",
     "Plan",
     "Problem",
     "Rule",
@@ -29,6 +30,5 @@ __all__ = [
     "Verdict",
     "Visits",
     "judge",
-    "solve",
     "travel_by_speed",
 ]

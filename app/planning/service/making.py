@@ -23,8 +23,9 @@ from app.core.db import Database
 from app.core.errors import Unavailable
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
-from app.dispatch.solver import Budget, Found, Plan, judge, solve
+from app.dispatch.solver import Plan, judge
 from app.dispatch.solver.districts import solve_districts
+from app.dispatch.solver.solve import Budget, Found, solve
 from app.planning.models import DayPlan
 from app.planning.queries import plans as queries
 from app.planning.rules import (

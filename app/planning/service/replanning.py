@@ -7,25 +7,16 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth import audit
 from app.auth.rules import Caller
-from app.core.clock import Clock
 from app.core.db import Database, new_id
 from app.core.parameter_values import parameters_in_force
 from app.planning import rules
 from app.planning.models import DayPlan, PlanEvent
 from app.planning.queries import events as queries
-from app.planning.queries import plans
-from app.planning.queries.changes import changes_of
 from app.planning.rules import EventKind, Happened, PlanKind, PlanState
-from app.planning.rules.changes import applies
-from app.planning.rules.districts import District
-from app.planning.rules.events import away, behind, read, written
-from app.planning.rules.replanning import freed
+from app.planning.rules.events import read, written
 from app.planning.rules.wishes import Wish
-from app.planning.service import making
 from app.planning.service.asking import ask, unit_of
-from app.planning.service.publishing import publish
 from app.workorders import queries as workorders
 from app.workorders.queries import Unit
 
@@ -87,7 +78,7 @@ async def _made_for(
     """Write down what a plan is made for: what waits, and what drafts that nobody has published
     were made for, since it takes their place."""
     trigger = list(wished)
-    for draft in await _drafts_before(tx, plan):
+    for draft in await drafts_before(tx, plan):
         trigger += [event for event in trigger_of(draft) if event.kind is not EventKind.LONG_VISIT]
     trigger += [queries.as_happened(event) for event in events]
     for event in events:
@@ -103,7 +94,8 @@ async def _made_for(
     await tx.flush()
 
 
-async def _drafts_before(tx: AsyncSession, plan: DayPlan) -> Sequence[DayPlan]:
+async def drafts_before(tx: AsyncSession, plan: DayPlan) -> Sequence[DayPlan]:
+    """Lock the other drafts of the rest of a plan's day, those asked for first coming first."""
     found = await tx.scalars(
         select(DayPlan)
         .where(
@@ -128,38 +120,3 @@ async def kind_of(database: Database, plan_id: UUID) -> PlanKind | None:
     """Say what a plan is made for; None when there is none."""
     async with database.read() as session:
         return await session.scalar(select(DayPlan.kind).where(DayPlan.id == plan_id))
-
-
-async def make(database: Database, clock: Clock, plan_id: UUID) -> PlanState | None:
-    """Make a plan of the rest of a day, and publish it where the policy says so."""
-    async with database.read() as session:
-        plan = await session.get_one(DayPlan, plan_id)
-    trigger = trigger_of(plan)
-
-    def prepare(districts: Sequence[District]) -> list[District]:
-        return [freed(district, away(trigger), behind(trigger)) for district in districts]
-
-    made = await making.make(database, clock, plan_id, prepare=prepare)
-    async with database.begin() as tx:
-        audit.acting(tx, "planning.replan")
-        published = await _finish(tx, plan_id, now=clock.now())
-    return PlanState.PUBLISHED if published else made
-
-
-async def _finish(tx: AsyncSession, plan_id: UUID, *, now: datetime) -> bool:
-    """Let a new draft take the place of older ones; publish it if the policy says so, and tell
-    whether it was."""
-    plan = await plans.for_change(tx, plan_id)
-    if plan.state is not PlanState.DRAFT:
-        return False
-    for older in await _drafts_before(tx, plan):
-        if older.asked_at <= plan.asked_at:
-            older.state = PlanState.DISCARDED
-    numbers = await parameters_in_force(tx)
-    path = (await workorders.org_units(tx, ids=[plan.org_unit_id])).by_id[plan.org_unit_id].path
-    changes = [row.change for row in await changes_of(tx, plan_id)]
-    policy = numbers.whole(rules.POLICY, now, path)
-    if not applies(policy, numbers.whole(rules.POLICY_MOST, now, path), changes):
-        return False
-    await publish(tx, plan_id, None, now=now)
-    return True

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from app.core.log import log
-from app.dispatch.solver import Budget, Problem, Technicians, Visits, solve, travel_by_speed
+from app.dispatch.solver import Problem, Technicians, Visits, travel_by_speed
 from app.dispatch.solver.jit import CACHE
+from app.dispatch.solver.solve import Budget, solve
 
 
 def plan_next_to_nothing() -> None:

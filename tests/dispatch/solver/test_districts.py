@@ -1,7 +1,8 @@
 """Many districts in processes of their own."""
 
-from app.dispatch.solver import Found, judge
+from app.dispatch.solver import judge
 from app.dispatch.solver.districts import solve_districts
+from app.dispatch.solver.solve import Found
 from tests.dispatch.solver.days import day
 
 

@@ -5,9 +5,10 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from app.dispatch.solver import Budget, Problem, judge, solve
+from app.dispatch.solver import Problem, judge
 from app.dispatch.solver.evaluate import follow
 from app.dispatch.solver.model import FAR, binding, bounds
+from app.dispatch.solver.solve import Budget, solve
 from tests.dispatch.solver.days import day
 
 NEVER = 1 << 40

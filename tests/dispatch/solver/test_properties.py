@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.dispatch.solver import Budget, Plan, Problem, judge, kernel, solve
+from app.dispatch.solver import Plan, Problem, judge, kernel
+from app.dispatch.solver.solve import Budget, solve
 from tests.dispatch.solver.days import day, vans
 
 SEEDS = st.integers(0, 10**6)

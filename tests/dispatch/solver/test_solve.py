@@ -3,19 +3,8 @@
 import numpy as np
 import pytest
 
-from app.dispatch.solver import (
-    FAR,
-    Budget,
-    Costs,
-    Problem,
-    Rule,
-    Technicians,
-    Unfit,
-    Visits,
-    judge,
-    solve,
-)
-from app.dispatch.solver.solve import kept
+from app.dispatch.solver import FAR, Costs, Problem, Rule, Technicians, Unfit, Visits, judge
+from app.dispatch.solver.solve import Budget, kept, solve
 from tests.dispatch.solver.days import HOUR, Clock, day
 
 LINE = np.abs(np.subtract.outer(np.arange(8), np.arange(8))).astype(np.int32) * 600
