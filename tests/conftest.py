@@ -39,6 +39,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# The planning kernel's machine code is kept between runs of the tests, and made for no test twice.
+os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".local" / "numba"))
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 # A Monday, nine in the morning: shifts have begun and the day is ahead.

@@ -128,6 +128,13 @@ class WorkOrder(Row, Base):
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
+    @property
+    def window(self) -> tuple[datetime, datetime] | None:
+        """The appointment, as aware moments from and until; None without one."""
+        if self.appointment_from is None or self.appointment_until is None:
+            return None
+        return self.appointment_from, self.appointment_until
+
 
 class WorkOrderEvent(Row, Base):
     """One step of an order: who, when (server and device time), where, why. Append-only.

@@ -7,11 +7,8 @@ from sqlalchemy import select
 
 from app.auth.rules import Role
 from app.core.db import new_id
-from app.core.jobs import Worker
-from app.planning import jobs as planning
 from app.planning.models import DayPlan, PlanError, PlanVisit
 from app.planning.rules import PlanKind, PlanState
-from app.travel import jobs as travel
 from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.dispatch import Territory, make_territory
@@ -27,18 +24,6 @@ async def land(tx) -> Territory:
     territory.org_unit = await make_org_unit(tx, parent=territory.org_unit)
     await territory.add_technician(None, home_point="SRID=4326;POINT(112.005 28.005)")
     return territory
-
-
-@pytest.fixture
-def nights(settings, clock, database):
-    """What the worker does in the nights that are over."""
-    worker = Worker(settings, clock, database)
-
-    async def pass_by():
-        await travel.learn(worker)
-        await planning.add_up(worker)
-
-    return pass_by
 
 
 @pytest.fixture

@@ -10,13 +10,10 @@ from sqlalchemy import select
 
 from app.auth.rules import Role
 from app.core.db import new_id
-from app.core.jobs import Worker
-from app.planning import jobs as planning
 from app.planning.models import WorkloadDay
 from app.planning.rules.fairness import Measure, Past, Standing, hint, leanings, standing
 from app.planning.service.reading import read_districts
 from app.suggestions.models import SuggestionDecision
-from app.travel import jobs as travel
 from app.visits.models import Visit
 from app.workorders.rules import Step
 from tests.make.auth import bearer, caller_for, make_org_unit
@@ -110,18 +107,6 @@ async def land(tx) -> Territory:
             daily_minutes=600,
         )
     return territory
-
-
-@pytest.fixture
-def nights(settings, clock, database):
-    """What the worker does in the night that is over."""
-    worker = Worker(settings, clock, database)
-
-    async def pass_by():
-        await travel.learn(worker)
-        await planning.add_up(worker)
-
-    return pass_by
 
 
 async def sums(tx):

@@ -17,20 +17,10 @@ from app.technicians.availability import NOTHING, Promised
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, UnplacedReason
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
-from tests.make.dispatch import Territory, make_territory
-from tests.make.planning import TODAY, TOMORROW, at, home_in, make_leave, make_visit
+from tests.make.planning import TODAY, TOMORROW, at, make_leave, make_visit
 from tests.make.terminals import make_terminal
 
 ITERATIONS = 2_000
-
-
-@pytest.fixture
-async def land(tx) -> Territory:
-    """Two grids, each with a primary who lives in it."""
-    land = await make_territory(tx, grids=2)
-    for grid in land.grids:
-        await land.add_technician(grid, home_point=home_in(land, grid), daily_minutes=600)
-    return land
 
 
 @pytest.fixture

@@ -17,29 +17,18 @@ from app.workorders.models import WorkOrderEvent
 from app.workorders.rules import State, Step, UnplacedReason
 from tests.make.auth import make_org_unit
 from tests.make.counting import counted
-from tests.make.dispatch import Territory, make_territory
 from tests.make.planning import (
     NINE,
     SHANGHAI,
     TODAY,
     TOMORROW,
     at,
-    home_in,
     make_leave,
     make_visit,
 )
 from tests.make.terminals import make_terminal
 
 NEVER_ENDS = date(2030, 1, 1)
-
-
-@pytest.fixture
-async def land(tx) -> Territory:
-    """Two grids, each with a primary who lives in it."""
-    land = await make_territory(tx, grids=2)
-    for grid in land.grids:
-        await land.add_technician(grid, home_point=home_in(land, grid), daily_minutes=600)
-    return land
 
 
 @pytest.fixture

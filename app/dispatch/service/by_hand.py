@@ -142,15 +142,10 @@ async def _appointments_beside(
 def _why_not(
     order: WorkOrder, candidate: Candidate, diary: rules.Diary, day: date
 ) -> PassedOver | None:
-    window = (
-        (order.appointment_from, order.appointment_until)
-        if order.appointment_from and order.appointment_until
-        else None
-    )
     ask = Ask(
         order.estimated_minutes,
         frozenset(order.skills),
-        window,
+        order.window,
         terminals=tuple(order.terminals),
     )
     return rules.why_not_at_all(ask, diary) or rules.why_not_on(

@@ -80,15 +80,10 @@ async def asked_again(
     asked = []
     for order in orders:
         assert order.grid_id is not None
-        window = (
-            (order.appointment_from, order.appointment_until)
-            if order.appointment_from and order.appointment_until
-            else None
-        )
         ask = Ask(
             order.estimated_minutes,
             frozenset(order.skills),
-            window,
+            order.window,
             order.due_at,
             frozenset(declined.get(order.id, ())),
             order.priority,
