@@ -34,10 +34,17 @@ from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
 from app.workorders.routes import router as workorders_router
 
-# A request is held against these from first to last: what every phone asks all day comes first, and
-# the territory's lists of grids before what the grids take for one grid's id.
+# A request is held against these from first to last, so what is asked most comes first: phones all
+# day long, then what becomes of orders. The map's lists of grids come before what the grids take
+# for one grid's id.
 ROUTERS = (
     visits_router,
+    moves_router,  # before the orders: `moves` is not the id of one
+    dispatch_router,
+    workorders_router,
+    sales_router,
+    suggestions_router,
+    board_router,
     health_router,
     auth_router,
     technicians_router,
@@ -48,15 +55,9 @@ ROUTERS = (
     layers_router,  # before the grids: `export` is not the id of one
     grids_router,
     grid_addresses_router,
-    moves_router,  # before the orders: `moves` is not the id of one
-    workorders_router,
-    dispatch_router,
     planning_router,
-    suggestions_router,
-    sales_router,
     ordering_router,
     maps_router,
-    board_router,
 )
 
 

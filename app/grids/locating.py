@@ -15,7 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import wall
-from app.core.db import database_of
+from app.core.db import database_of, driver_connection
 from app.grids.boundaries import CHANGED, LOOKED, MAP_LOCK
 from app.grids.index import Found, GridIndex, ListLine, Located, Territory, drawn
 from app.grids.rules import NEAR_BORDER, Where, metres_per_degree
@@ -25,8 +25,9 @@ __all__ = ["Found", "GridIndex", "Located", "Territory", "Where"]
 # How long what is only shown may go by an older map.
 STALE_AFTER_SECONDS = 1.0
 
-_SHARED = text(f"SELECT pg_advisory_xact_lock_shared({MAP_LOCK})")
 _EDITION = text("SELECT edition FROM grid_edition")
+# Two statements in one message: the second one's snapshot is newer than the lock.
+_KEPT = f"SELECT pg_advisory_xact_lock_shared({MAP_LOCK}); SELECT edition FROM grid_edition"  # noqa: S608 - text of our own
 
 
 async def for_keeps(tx: AsyncSession) -> GridIndex:
@@ -34,9 +35,11 @@ async def for_keeps(tx: AsyncSession) -> GridIndex:
 
     Whatever is written by it is right when the transaction commits: who changes the map waits.
     """
-    await tx.execute(_SHARED)
-    # A statement of its own, since its snapshot must be newer than the lock.
-    return await _of_edition(tx, (await tx.execute(_EDITION)).scalar_one())
+    driver = await driver_connection(tx)
+    cursor = await driver.execute(_KEPT, prepare=False)
+    cursor.nextset()
+    [(edition,)] = await cursor.fetchall()
+    return await _of_edition(tx, edition)
 
 
 async def for_reading(session: AsyncSession) -> GridIndex:

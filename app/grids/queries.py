@@ -5,10 +5,11 @@ from datetime import date
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
+from app.core.db import fetched
 from app.core.errors import NotFound
 from app.grids.models import Grid
 
@@ -32,21 +33,19 @@ class Keeper(NamedTuple):
     ratio: int
 
 
-_KEEPERS = text(
-    """
-    SELECT grid_id, technician_id, kind, rank, 0.0 AS distance_m, weekdays, valid_from, valid_to,
-        ratio
+_KEEPERS = """
+    SELECT grid_id, technician_id, kind, rank, 0.0::float8 AS distance_m, weekdays, valid_from,
+        valid_to, ratio
     FROM grid_membership
-    WHERE grid_id = ANY(CAST(:grid_ids AS uuid[]))
-        AND valid_from <= :until AND (valid_to IS NULL OR valid_to > :from)
+    WHERE grid_id = ANY(CAST(%(grid_ids)s AS uuid[]))
+        AND valid_from <= %(until)s AND (valid_to IS NULL OR valid_to > %(from)s)
     UNION ALL
     SELECT n.grid_id, m.technician_id, NULL, m.rank, n.distance_m, m.weekdays,
         m.valid_from, m.valid_to, 100
     FROM grid_neighbour n JOIN grid_membership m ON m.grid_id = n.neighbour_id
-    WHERE n.grid_id = ANY(CAST(:grid_ids AS uuid[])) AND m.kind = 'primary'
-        AND m.valid_from <= :until AND (m.valid_to IS NULL OR m.valid_to > :from)
+    WHERE n.grid_id = ANY(CAST(%(grid_ids)s AS uuid[])) AND m.kind = 'primary'
+        AND m.valid_from <= %(until)s AND (m.valid_to IS NULL OR m.valid_to > %(from)s)
     """
-)
 
 
 async def keepers(
@@ -56,10 +55,10 @@ async def keepers(
 
     In no order: see `rules.asking.in_order_of_asking`.
     """
-    rows = await session.execute(
-        _KEEPERS, {"grid_ids": list(grid_ids), "from": first_day, "until": last_day}
+    rows = await fetched(
+        session, _KEEPERS, {"grid_ids": list(grid_ids), "from": first_day, "until": last_day}
     )
-    return [Keeper(*row) for row in rows.all()]
+    return [Keeper(*row) for row in rows]
 
 
 async def grid_for_change(tx: AsyncSession, grid_id: UUID, caller: Caller) -> Grid:

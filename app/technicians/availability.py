@@ -10,9 +10,10 @@ from datetime import date
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, select, text
+from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetched
 from app.technicians.models import TechnicianDay
 from app.technicians.rules import DayRead
 
@@ -121,15 +122,14 @@ async def lock(tx: AsyncSession, days: Collection[DayOf]) -> dict[DayOf, Promise
 _ANY = 1 << 40
 
 
-def _filling(minutes: str, orders: str) -> TextClause:
+def _filling(minutes: str, orders: str) -> str:
     """Write the statement of `fill`, given what a row's minutes and orders change by."""
-    return text(
-        f"""
+    return f"""
         WITH given AS (
             SELECT * FROM unnest(
-                CAST(:technician_ids AS uuid[]), CAST(:days AS date[]),
-                CAST(:minutes AS bigint[]), CAST(:orders AS bigint[]),
-                CAST(:versions AS bigint[]), CAST(:routes AS text[])
+                CAST(%(technician_ids)s AS uuid[]), CAST(%(days)s AS date[]),
+                CAST(%(minutes)s AS bigint[]), CAST(%(orders)s AS bigint[]),
+                CAST(%(versions)s AS bigint[]), CAST(%(routes)s AS text[])
             ) AS given (technician_id, day, minutes, orders, version, route)
         )
         INSERT INTO technician_day AS held
@@ -144,7 +144,6 @@ def _filling(minutes: str, orders: str) -> TextClause:
         WHERE excluded.version = {_ANY} OR held.version = excluded.version - 1
         RETURNING technician_id, day, committed_minutes, orders
         """  # noqa: S608 - text of our own
-    )
 
 
 _LOOKED_UP = """(
@@ -180,7 +179,8 @@ async def fill(
         "routes": ["{}" if one is None else _array(one[1]) for one in seen],
     }
     grows = all(by.minutes >= 0 and by.orders >= 0 for _, by in wanted)
-    return _held(await tx.execute(_FILL if grows else _REFILL, given))
+    rows = await fetched(tx, _FILL if grows else _REFILL, given)
+    return {(who, day): Promised(minutes, orders) for who, day, minutes, orders in rows}
 
 
 def _array(ids: Iterable[UUID]) -> str:

@@ -3,13 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from functools import cache
+from functools import cache, lru_cache
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetched
 from app.technicians.availability import Promised
 from app.technicians.rules import Loan
 
@@ -40,25 +41,23 @@ class Working:
 
 # One statement for all of it: placing one order asks for some ten people, and every further
 # statement would cost as much as all of these rows together.
-_WORKING = text(
-    """
+_WORKING = """
     SELECT t.id, t.code, t.name, t.active, t.daily_minutes, o.time_zone, o.path,
         ST_X(t.home_point) AS lon, ST_Y(t.home_point) AS lat,
         ARRAY(SELECT skill FROM technician_skill s WHERE s.technician_id = t.id) AS skills,
-        (SELECT json_agg(json_build_array(s.weekday, s.starts_at, s.ends_at)
-                         ORDER BY s.weekday, s.starts_at)
+        (SELECT string_agg(s.weekday || ' ' || s.starts_at || ' ' || s.ends_at, ','
+                           ORDER BY s.weekday, s.starts_at)
          FROM shift s WHERE s.technician_id = t.id) AS shifts,
         (SELECT json_agg(json_build_array(l.starts_at, l.ends_at))
          FROM leave l
-         WHERE l.technician_id = t.id AND l.ends_at > :from_moment AND l.starts_at < :until_moment
-        ) AS leave,
+         WHERE l.technician_id = t.id
+            AND l.ends_at > %(from_moment)s AND l.starts_at < %(until_moment)s) AS leave,
         (SELECT json_agg(json_build_array(d.day, d.committed_minutes, d.orders))
          FROM technician_day d
-         WHERE d.technician_id = t.id AND d.orders > 0 AND d.day <= :last_day) AS promised
+         WHERE d.technician_id = t.id AND d.orders > 0 AND d.day <= %(last_day)s) AS promised
     FROM technician t JOIN org_unit o ON o.id = t.org_unit_id
-    WHERE t.id = ANY(CAST(:technician_ids AS uuid[]))
+    WHERE t.id = ANY(CAST(%(technician_ids)s AS uuid[]))
     """
-)
 
 
 async def working(
@@ -73,7 +72,8 @@ async def working(
 
     Days gone by are read as well: what is still promised there has been carried over.
     """
-    rows = await session.execute(
+    rows = await fetched(
+        session,
         _WORKING,
         {
             "technician_ids": list(technician_ids),
@@ -82,32 +82,54 @@ async def working(
             "last_day": last_day,
         },
     )
-    return {
-        row.id: Working(
-            technician_id=row.id,
-            code=row.code,
-            name=row.name,
-            org_path=row.path,
-            active=row.active,
-            daily_minutes=row.daily_minutes,
-            zone=_zone(row.time_zone),
-            skills=frozenset(row.skills),
-            shifts=tuple(
-                (weekday, time.fromisoformat(begins), time.fromisoformat(ends))
-                for weekday, begins, ends in row.shifts or ()
-            ),
-            leave=tuple(
-                (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
-                for begins, ends in row.leave or ()
-            ),
-            promised={
-                date.fromisoformat(day): Promised(minutes, orders)
-                for day, minutes, orders in row.promised or ()
-            },
-            home=None if row.lon is None else (row.lon, row.lat),
-        )
-        for row in rows.all()
-    }
+    return {row[0]: _working(*row) for row in rows}
+
+
+def _working(
+    technician_id: UUID,
+    code: str,
+    name: str,
+    active: bool,
+    daily_minutes: int,
+    time_zone: str,
+    path: str,
+    lon: float | None,
+    lat: float | None,
+    skills: list[str],
+    shifts: str | None,
+    leave: list[tuple[str, str]] | None,
+    promised: list[tuple[str, int, int]] | None,
+) -> Working:
+    return Working(
+        technician_id=technician_id,
+        code=code,
+        name=name,
+        org_path=path,
+        active=active,
+        daily_minutes=daily_minutes,
+        zone=_zone(time_zone),
+        skills=frozenset(skills),
+        shifts=_shifts(shifts),
+        leave=tuple(
+            (datetime.fromisoformat(begins), datetime.fromisoformat(ends))
+            for begins, ends in leave or ()
+        ),
+        promised={
+            date.fromisoformat(day): Promised(minutes, orders)
+            for day, minutes, orders in promised or ()
+        },
+        home=None if lon is None or lat is None else (lon, lat),
+    )
+
+
+# Most people of an org unit work at the same hours, and weeks are alike.
+@lru_cache(maxsize=4096)
+def _shifts(written: str | None) -> tuple[tuple[int, time, time], ...]:
+    parts = [shift.split() for shift in written.split(",")] if written else ()
+    return tuple(
+        (int(weekday), time.fromisoformat(begins), time.fromisoformat(ends))
+        for weekday, begins, ends in parts
+    )
 
 
 _LOANS = text(

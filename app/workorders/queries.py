@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Uuid,
+    bindparam,
     column,
     exists,
     func,
@@ -27,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import OrgUnit
 from app.auth.rules import Caller
 from app.core.clock import wall
-from app.core.db import database_of
+from app.core.db import database_of, fetched
 from app.core.errors import NotFound
 from app.grids.rules import district_of
 from app.workorders.models import PromiseRule, WorkOrder, WorkOrderEvent
@@ -178,23 +179,23 @@ class Known(NamedTuple):
     org_unit_id: UUID
 
 
-_KNOWN = text(
-    """
-    SELECT id, source, external_id, content_hash, org_unit_id FROM work_order
-    WHERE (source, external_id) IN
-        (SELECT * FROM unnest(CAST(:sources AS text[]), CAST(:external_ids AS text[])))
+_KNOWN = """
+    SELECT o.id, o.source, o.external_id, o.content_hash, o.org_unit_id
+    FROM unnest(CAST(%(sources)s AS text[]), CAST(%(external_ids)s AS text[]))
+        AS given (source, external_id)
+    JOIN work_order o USING (source, external_id)
     UNION
     SELECT id, source, external_id, content_hash, org_unit_id FROM work_order
-    WHERE id = ANY(CAST(:ids AS uuid[]))
+    WHERE id = ANY(CAST(%(ids)s AS uuid[]))
     """
-)
 
 
 async def known(
     tx: AsyncSession, names: Sequence[tuple[str, str]], ids: Sequence[UUID]
 ) -> list[Known]:
     """Find the orders of these sources and external ids, and those of these ids, in one look."""
-    rows = await tx.execute(
+    rows = await fetched(
+        tx,
         _KNOWN,
         {
             "sources": [source for source, _ in names],
@@ -264,9 +265,12 @@ _SHOWN = (
 )
 
 
+_ONE = select(*_SHOWN).where(WorkOrder.id == bindparam("order_id"))
+
+
 async def one(session: AsyncSession, order_id: UUID, caller: Caller) -> Row[Any]:
     """Read an order's columns, and its point as WGS-84 `lon` and `lat`. Raises NotFound."""
-    row = (await session.execute(select(*_SHOWN).where(WorkOrder.id == order_id))).one_or_none()
+    row = (await session.execute(_ONE, {"order_id": order_id})).one_or_none()
     if row is None or not await _within(session, row.org_unit_id, caller):
         raise NotFound()
     return row

@@ -250,13 +250,13 @@ async def test_what_is_only_shown_is_at_most_a_second_old(
         assert await shown(elsewhere) == "B"
 
 
-async def test_while_nothing_changes_the_lock_and_the_edition_are_all_that_is_asked(
+async def test_while_nothing_changes_one_message_asks_for_the_lock_and_the_edition(
     real_database, two_grids
 ):
     first = await kept(real_database)
     with counted(real_database) as statements:
         assert await kept(real_database) is first
-    assert len(statements) == 2
+    assert len(statements) == 1
 
 
 async def test_only_what_is_new_is_fetched_and_by_one_of_all_who_wait(

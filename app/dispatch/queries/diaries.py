@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import fetched
 from app.dispatch.rules import Booked
 from app.dispatch.rules.diaries import Lent
 from app.dispatch.rules.routes import NEVER, Stop
@@ -22,8 +22,7 @@ from app.workorders.rules import State
 
 # Placing one order asks some twenty people; each further statement would cost as much as all their
 # rows together. The states stand in it as words, so that the partial index of what is held will do.
-_CONTENTS = text(
-    f"""
+_CONTENTS = f"""
     SELECT 'visit' AS what, o.holder_id AS technician_id, o.planned_day AS day, o.id,
         o.state AS word, o.priority AS number, o.estimated_minutes AS minutes,
         ST_X(o.point) AS lon, ST_Y(o.point) AS lat, o.grid_id,
@@ -33,45 +32,44 @@ _CONTENTS = text(
         EXISTS (SELECT FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned,
         NULL::uuid[] AS route, g.kind
     FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
-    WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.planned_day <= :last_day
+    WHERE o.holder_id = ANY(CAST(%(technician_ids)s AS uuid[])) AND o.planned_day <= %(last_day)s
         AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
     UNION ALL
-    SELECT CASE WHEN h.expires_at > :now THEN 'hold' ELSE 'over' END, h.technician_id, h.day, h.id,
-        NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL, NULL,
-        NULL, NULL
+    SELECT CASE WHEN h.expires_at > %(now)s THEN 'hold' ELSE 'over' END, h.technician_id, h.day,
+        h.id, NULL, NULL, h.minutes, NULL, NULL, h.grid_id, h.begins_at, h.ends_at, NULL, NULL,
+        NULL, NULL, NULL
     FROM appointment_hold h
-    WHERE h.state = 'held' AND h.day <= :last_day
-        AND h.technician_id = ANY(CAST(:technician_ids AS uuid[]))
+    WHERE h.state = 'held' AND h.day <= %(last_day)s
+        AND h.technician_id = ANY(CAST(%(technician_ids)s AS uuid[]))
     UNION ALL
     SELECT 'day', d.technician_id, d.day, NULL, NULL, d.version, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, NULL, d.route, NULL
     FROM technician_day d
-    WHERE d.technician_id = ANY(CAST(:technician_ids AS uuid[]))
-        AND d.day BETWEEN :first_day AND :last_day
+    WHERE d.technician_id = ANY(CAST(%(technician_ids)s AS uuid[]))
+        AND d.day BETWEEN %(first_day)s AND %(last_day)s
     UNION ALL
     SELECT 'loan', l.technician_id, l.valid_from, NULL, u.path, l.valid_to - l.valid_from,
         NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM technician_loan l JOIN org_unit u ON u.id = l.org_unit_id
-    WHERE l.technician_id = ANY(CAST(:technician_ids AS uuid[]))
+    WHERE l.technician_id = ANY(CAST(%(technician_ids)s AS uuid[]))
         AND l.agreed_at IS NOT NULL AND l.ended_at IS NULL
-        AND l.valid_to > :first_day AND l.valid_from <= :last_day
+        AND l.valid_to > %(first_day)s AND l.valid_from <= %(last_day)s
     UNION ALL
     (
         SELECT DISTINCT ON (o.holder_id)
             'last', o.holder_id, o.planned_day, NULL, NULL, NULL, NULL,
             ST_X(o.point), ST_Y(o.point), o.grid_id, NULL, NULL, NULL, NULL, NULL, NULL, g.kind
         FROM work_order o LEFT JOIN grid g ON g.id = o.grid_id
-        WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[]))
-            AND o.planned_day BETWEEN :first_day AND :first_day + 2
-            AND o.completed_at > :this_shift AND o.point IS NOT NULL
+        WHERE o.holder_id = ANY(CAST(%(technician_ids)s AS uuid[]))
+            AND o.planned_day BETWEEN %(first_day)s AND %(first_day)s + 2
+            AND o.completed_at > %(this_shift)s AND o.point IS NOT NULL
         ORDER BY o.holder_id, o.completed_at DESC
     )
     UNION ALL
     SELECT 'grid', g.id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
         NULL, NULL, g.kind
-    FROM grid g WHERE g.id = ANY(CAST(:grid_ids AS uuid[]))
+    FROM grid g WHERE g.id = ANY(CAST(%(grid_ids)s AS uuid[]))
     """  # noqa: S608 - text of our own
-)
 
 # Where somebody was longer ago than a shift can be is not where they are.
 _SHIFT = timedelta(hours=12)
@@ -106,7 +104,8 @@ async def contents(
     out.
     """
     found = {technician_id: Content() for technician_id in technician_ids}
-    rows = await session.execute(
+    rows = await fetched(
+        session,
         _CONTENTS,
         {
             "technician_ids": list(found),
@@ -117,88 +116,128 @@ async def contents(
             "this_shift": now - _SHIFT,
         },
     )
-    by_kind: dict[str, list[Row[Any]]] = {}
-    for row in rows:
-        by_kind.setdefault(row.what, []).append(row)
-    kinds = {row.technician_id: GridKind(row.kind) for row in by_kind.get("grid", ())}
-    for row in by_kind.get("visit", ()):
-        if row.id not in without:
-            _visit(found[row.technician_id], row)
-    for row in by_kind.get("hold", ()):
-        if row.id not in without:
-            stop = Stop(row.id, None, row.minutes * 60, *_window(row))
-            content = found[row.technician_id]
-            content.visits.setdefault(row.day, []).append(stop)
-            content.holds.add(row.id)
-            _book(content, row)
-    for row in by_kind.get("over", ()):
-        found[row.technician_id].over = True
-    for row in by_kind.get("day", ()):
-        found[row.technician_id].written[row.day] = DayRead(row.number, tuple(row.route))
-    for row in by_kind.get("loan", ()):
-        until = row.day + timedelta(days=row.number)
-        found[row.technician_id].loans.append(Lent(row.day, until, row.word))
-    for row in by_kind.get("last", ()):
-        found[row.technician_id].last = Place.of(row.lon, row.lat, row.grid_id, row.kind)
+    kinds = {}
+    for row in map(_Row._make, rows):
+        if row.what == "grid" and row.kind is not None:
+            kinds[row.whose] = GridKind(row.kind)
+        elif row.id not in without or row.what == "over":
+            _TAKE[row.what](found[row.whose], row)
     return found, kinds
 
 
-def _visit(content: Content, row: Row[Any]) -> None:
-    state = State(row.word)
+class _Row(NamedTuple):
+    """A row of any kind: `whose` is a technician's id, or a grid's."""
+
+    what: str
+    whose: UUID
+    day: date
+    id: UUID | None
+    word: str
+    number: int
+    minutes: int
+    lon: float | None
+    lat: float | None
+    grid_id: UUID | None
+    begins: datetime | None
+    until: datetime | None
+    due: int | None
+    since: int | None
+    pinned: bool
+    route: list[UUID]
+    kind: str | None
+
+    def window(self) -> tuple[int, int]:
+        """Say between when work may begin, in seconds since 1970."""
+        if self.begins is None or self.until is None:
+            return 0, NEVER
+        return int(self.begins.timestamp()), int(self.until.timestamp())
+
+    def book(self, content: Content) -> None:
+        """Note an appointment, if this is one."""
+        if self.begins is not None and self.until is not None:
+            booked = Booked(self.begins, self.until, self.minutes)
+            content.windows.setdefault(self.day, []).append(booked)
+
+
+_STATES = {state.value: state for state in State}
+_NOT_BEGUN = (State.ASSIGNED, State.ACKNOWLEDGED)
+
+
+def _visit(content: Content, row: _Row) -> None:
+    assert row.id is not None
+    opens, closes = row.window()
+    place = Place.of(row.lon, row.lat, row.grid_id, row.kind)
+    due = NEVER if row.due is None else row.due
+    state, seconds = _STATES[row.word], row.minutes * 60
     stop = Stop(
-        row.id,
-        Place.of(row.lon, row.lat, row.grid_id, row.kind),
-        row.minutes * 60,
-        *_window(row),
-        NEVER if row.due is None else row.due,
-        row.number,
-        state,
-        row.since,
-        row.pinned,
+        row.id, place, seconds, opens, closes, due, row.number, state, row.since, row.pinned
     )
     content.visits.setdefault(row.day, []).append(stop)
     # What was begun keeps its minutes and no window: it is being done.
-    if row.begins is not None and state in (State.ASSIGNED, State.ACKNOWLEDGED):
-        _book(content, row)
+    if state in _NOT_BEGUN:
+        row.book(content)
 
 
-def _window(row: Row[Any]) -> tuple[int, int]:
-    if row.begins is None:
-        return 0, NEVER
-    return int(row.begins.timestamp()), int(row.until.timestamp())
+def _hold(content: Content, row: _Row) -> None:
+    assert row.id is not None
+    stop = Stop(row.id, None, row.minutes * 60, *row.window())
+    content.visits.setdefault(row.day, []).append(stop)
+    content.holds.add(row.id)
+    row.book(content)
 
 
-def _book(content: Content, row: Row[Any]) -> None:
-    content.windows.setdefault(row.day, []).append(Booked(row.begins, row.until, row.minutes))
+def _over(content: Content, _row: _Row) -> None:
+    content.over = True
+
+
+def _day(content: Content, row: _Row) -> None:
+    content.written[row.day] = DayRead(row.number, tuple(row.route))
+
+
+def _loan(content: Content, row: _Row) -> None:
+    until = row.day + timedelta(days=row.number)
+    content.loans.append(Lent(row.day, until, row.word))
+
+
+def _last(content: Content, row: _Row) -> None:
+    content.last = Place.of(row.lon, row.lat, row.grid_id, row.kind)
+
+
+_TAKE = {
+    "visit": _visit,
+    "hold": _hold,
+    "over": _over,
+    "day": _day,
+    "loan": _loan,
+    "last": _last,
+}
 
 
 # --- an org unit's people -------------------------------------------------------------------------
 
-_STAFF = text(
-    """
+_STAFF = """
     (
         SELECT u.path AS unit_path, t.id, ST_X(t.home_point) AS lon, ST_Y(t.home_point) AS lat,
             NULL::date AS valid_from, NULL::date AS valid_to
-        FROM unnest(CAST(:paths AS text[])) AS u (path)
+        FROM unnest(CAST(%(paths)s AS text[])) AS u (path)
         JOIN org_unit o ON starts_with(o.path, u.path)
         JOIN technician t ON t.org_unit_id = o.id
         WHERE t.active
         ORDER BY
-            power((ST_X(t.home_point) - CAST(:lon AS float8)) * cosd(CAST(:lat AS float8)), 2)
-                + power(ST_Y(t.home_point) - CAST(:lat AS float8), 2) NULLS LAST,
+            power((ST_X(t.home_point) - CAST(%(lon)s AS float8)) * cosd(CAST(%(lat)s AS float8)), 2)
+                + power(ST_Y(t.home_point) - CAST(%(lat)s AS float8), 2) NULLS LAST,
             t.id
-        LIMIT CAST(:most AS bigint)
+        LIMIT CAST(%(most)s AS bigint)
     )
     UNION ALL
     SELECT u.path, t.id, ST_X(t.home_point), ST_Y(t.home_point), l.valid_from, l.valid_to
-    FROM unnest(CAST(:paths AS text[])) AS u (path)
+    FROM unnest(CAST(%(paths)s AS text[])) AS u (path)
     JOIN org_unit o ON starts_with(u.path, o.path)
     JOIN technician_loan l ON l.org_unit_id = o.id
     JOIN technician t ON t.id = l.technician_id
     WHERE t.active AND l.agreed_at IS NOT NULL AND l.ended_at IS NULL
-        AND l.valid_to > :first_day AND l.valid_from <= :last_day
+        AND l.valid_to > %(first_day)s AND l.valid_from <= %(last_day)s
     """
-)
 
 
 class Person(NamedTuple):
@@ -235,6 +274,6 @@ async def staff(
         "lat": lat,
         "most": most,
     }
-    for path, *person in await session.execute(_STAFF, given):
+    for path, *person in await fetched(session, _STAFF, given):
         found[path].append(Person(*person))
     return found

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.auth.rules import Caller
 from app.core import jobs
+from app.core.db import fetched
 from app.core.errors import NotFound
 from app.dispatch import queries
 from app.dispatch.models import DispatchPin, SharedPoint
@@ -21,11 +22,10 @@ from app.workorders.rules import MOVES, Step, UnplacedReason
 from app.workorders.service import unplace_all
 
 # The new localities are counted apart: a statement does not see the rows it adds itself.
-_LOOK = text(
-    """
+_LOOK = """
     WITH given AS MATERIALIZED (
         SELECT lon_e6, lat_e6, locality FROM unnest(
-            CAST(:lons AS bigint[]), CAST(:lats AS bigint[]), CAST(:localities AS text[])
+            CAST(%(lons)s AS bigint[]), CAST(%(lats)s AS bigint[]), CAST(%(localities)s AS text[])
         ) AS given (lon_e6, lat_e6, locality)
     ), added AS (
         INSERT INTO point_locality (lon_e6, lat_e6, locality)
@@ -48,10 +48,9 @@ _LOOK = text(
         OR coalesce(newly.localities, 0) + (
             SELECT count(*) FROM point_locality known
             WHERE known.lon_e6 = place.lon_e6 AND known.lat_e6 = place.lat_e6
-        ) >= :limit
+        ) >= %(limit)s
     )
     """
-)
 
 _FLAG = text(
     """
@@ -80,18 +79,17 @@ async def look_out(
     named: list[tuple[PointKey, str | None]] = [
         (point, place) for point, places in seen.items() for place in places or (None,)
     ]
-    rows = (
-        await tx.execute(
-            _LOOK,
-            {
-                "lons": [lon for (lon, _), _ in named],
-                "lats": [lat for (_, lat), _ in named],
-                "localities": [place for _, place in named],
-                "limit": limit,
-            },
-        )
-    ).all()
-    new = sorted((row.lon_e6, row.lat_e6) for row in rows if not row.flagged)
+    rows = await fetched(
+        tx,
+        _LOOK,
+        {
+            "lons": [lon for (lon, _), _ in named],
+            "lats": [lat for (_, lat), _ in named],
+            "localities": [place for _, place in named],
+            "limit": limit,
+        },
+    )
+    new = sorted((lon, lat) for lon, lat, flagged in rows if not flagged)
     relieved: dict[DayOf, Promised] = {}
     if new:
         lons, lats = [lon for lon, _ in new], [lat for _, lat in new]
@@ -100,7 +98,7 @@ async def look_out(
         relieved = await unplace_all(
             tx, await _not_begun_at(tx, new), UnplacedReason.SHARED_POINT, now=now
         )
-    return {(row.lon_e6, row.lat_e6) for row in rows}, relieved
+    return {(lon, lat) for lon, lat, _ in rows}, relieved
 
 
 async def _not_begun_at(tx: AsyncSession, points: Collection[PointKey]) -> Sequence[WorkOrder]:

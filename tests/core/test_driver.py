@@ -1,0 +1,42 @@
+"""Statements that go to the driver itself belong to the session's transaction all the same."""
+
+from app.core.db import fetched
+
+_FLAG = """
+    INSERT INTO shared_point (lon_e6, lat_e6, flagged_at)
+    VALUES (%(lon)s, 28000000, now()) RETURNING lon_e6
+"""
+
+
+async def flagged(database):
+    async with database.read() as session:
+        rows = await fetched(session, "SELECT lon_e6 FROM shared_point ORDER BY 1", {})
+    return [lon for (lon,) in rows]
+
+
+async def test_what_a_transaction_fetched_last_is_committed_with_it(real_database):
+    async with real_database.begin() as tx:
+        assert await fetched(tx, _FLAG, {"lon": 1}) == [(1,)]
+    assert await flagged(real_database) == [1]
+
+
+async def test_what_is_fetched_first_within_a_savepoint_goes_back_with_it(real_database):
+    """A savepoint is set when the session is asked for its connection, and not before."""
+    async with real_database.begin() as tx:
+        await fetched(tx, _FLAG, {"lon": 1})
+        savepoint = await tx.begin_nested()
+        await fetched(tx, _FLAG, {"lon": 2})
+        await savepoint.rollback()
+        async with tx.begin_nested():
+            await fetched(tx, _FLAG, {"lon": 3})
+        await fetched(tx, _FLAG, {"lon": 4})
+    assert await flagged(real_database) == [1, 3, 4]
+
+
+async def test_a_second_transaction_of_one_session_looks_up_its_own_connection(real_database):
+    async with real_database._writer() as session:
+        async with session.begin():
+            await fetched(session, _FLAG, {"lon": 1})
+        async with session.begin():
+            await fetched(session, _FLAG, {"lon": 2})
+    assert await flagged(real_database) == [1, 2]
