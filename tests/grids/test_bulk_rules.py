@@ -73,6 +73,8 @@ VERDICTS = [
     # Rows of one command that get in each other's way; the first of them stands.
     ([End(HELD.id, MAR), End(HELD.id, APR)], [None, RowsCollide]),
     ([to(1), to(2, who=ZHAO)], [None, RowsCollide]),
+    ([End(HELD.id, MAR), to(1, begins=FEB)], [None, RowsCollide]),
+    ([Assign(HELD), to(1)], [None, RowsCollide]),
     ([to(1), to(2, who=ZHAO, begins=APR)], [None, RowsCollide]),
     ([to(1, ends=APR), to(2, who=ZHAO, begins=APR)], [None, None]),
     ([to(1), to(1, grid=B)], [None, RowsCollide]),

@@ -219,6 +219,9 @@ class _Court:
         if isinstance(row, HandOver):
             now_held = self._primary_on(wanted.grid_id, wanted.valid_from)
             self._check_predecessor(row, now_held or before)
+        # Another row says itself until when that one holds: a repeated command would contradict it.
+        if now_held is not None and now_held.id in self.row_of:
+            raise RowsCollide(other_row=self.row_of[now_held.id] + 1, id=now_held.id)
         self._check_alone(wanted, leaving=now_held)
         if now_held is not None:
             before = self._end(now_held, wanted.valid_from)
@@ -258,14 +261,11 @@ class _Court:
     def _check_alone(self, wanted: Term, *, leaving: Term | None) -> None:
         if wanted.kind is not MembershipKind.PRIMARY:
             return
-        # One that this command begins has an end of its own, or none: a repeated command would
-        # not find it as it was sent.
         for other in sorted(self._of_grid(wanted.grid_id), key=lambda one: one.valid_from):
-            begun_here = other.id in self.begun
-            if other is leaving and not begun_here:
+            if other is leaving:
                 continue
             if other.meets(wanted):
-                if begun_here:
+                if other.id in self.begun:
                     raise RowsCollide(other_row=self.row_of[other.id] + 1, id=other.id)
                 raise self._taken(other)
 
