@@ -11,6 +11,7 @@ from datetime import date, datetime, time
 from enum import Enum
 from typing import Annotated, Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import psycopg
 import uuid_utils.compat
@@ -27,7 +28,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, SessionTransaction, mapped_column
 from sqlalchemy.util import greenlet_spawn
 from starlette.requests import HTTPConnection
 
@@ -228,21 +229,25 @@ async def driver_connection(session: AsyncSession) -> psycopg.AsyncConnection[An
 
     What is run on it belongs to the session's own transaction.
     """
-    held: tuple[object, psycopg.AsyncConnection[Any]] | None = session.info.get("driver")
     # It is looked up once a transaction: whoever holds one holds its connection. A savepoint counts
     # as one of its own, since it is set when the session is first asked for a connection within.
-    if held is not None and held[0] is _innermost(session):
-        return held[1]
+    known: WeakKeyDictionary[SessionTransaction, psycopg.AsyncConnection[Any]]
+    known = session.info.setdefault("drivers", WeakKeyDictionary())
+    transaction = _innermost(session)
+    if transaction is not None and transaction in known:
+        return known[transaction]
     connection = await session.connection()
     raw = await connection.get_raw_connection()
     driver: psycopg.AsyncConnection[Any] | None = raw.driver_connection
     if driver is None:
         raise Unavailable(retry_after=2, reason="no driver connection")
-    session.info["driver"] = _innermost(session), driver
+    transaction = _innermost(session)
+    assert transaction is not None
+    known[transaction] = driver
     return driver
 
 
-def _innermost(session: AsyncSession) -> object:
+def _innermost(session: AsyncSession) -> SessionTransaction | None:
     sync = session.sync_session
     return sync.get_nested_transaction() or sync.get_transaction()
 

@@ -128,10 +128,10 @@ class Diary:
 
         None where no visits were read, and on a day off.
         """
-        if self.travel is None or self.terms is None:
-            return None
         if day in self.lines:
             return self.lines[day]
+        if self.travel is None or self.terms is None:
+            return None
         visits = self.visits.get(day, ())
         frame = frame_of(
             self,

@@ -4,7 +4,8 @@ Pure: the diaries are values in memory, read and kept by the service. A chunk of
 against the same diaries one after the other, each taking its minutes and its place on the way.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -219,7 +220,7 @@ def why_not_at_all(ask: Ask, diary: Diary) -> PassedOver | None:
         return PassedOver.INACTIVE
     if not ask.skills <= diary.skills:
         return PassedOver.NO_SKILL
-    if diary.technician_id in ask.declined:
+    if ask.declined and diary.technician_id in ask.declined:
         return PassedOver.DECLINED_BEFORE
     return None
 
@@ -251,84 +252,125 @@ def why_not_on(ask: Ask, seat: Seat, day: date) -> PassedOver | None:
     return None
 
 
+# Reasons that hold for whatever asks for as many minutes or more, and for the same skills.
+_FULL = frozenset(
+    {
+        PassedOver.INACTIVE,
+        PassedOver.NO_SKILL,
+        PassedOver.NOT_ON_SHIFT,
+        PassedOver.ON_LEAVE,
+        PassedOver.LENT_OUT,
+        PassedOver.NO_MINUTES_LEFT,
+        PassedOver.RATIO_USED_UP,
+    }
+)
+
+
+@dataclass(slots=True)
+class Full:
+    """Whose days were found to have no room for so many minutes or more, and why: by day and by
+    place among those who are asked.
+
+    It holds for the same seats and skills as long as days only fill up. The orders of a large file
+    meet the same full days again and again.
+    """
+
+    minutes: int = 0
+    days: dict[date, dict[int, PassedOver]] = field(default_factory=dict)
+
+    def on(self, day: date, ask: Ask) -> dict[int, PassedOver]:
+        """Give what is known of a day, to be added to; nothing that does not hold for an order."""
+        if ask.window is not None or ask.terminals or ask.declined:
+            return {}
+        if ask.minutes < self.minutes or not self.days:
+            self.minutes = ask.minutes
+            self.days.clear()
+        return self.days.setdefault(day, {})
+
+
 def choose(
     ask: Ask,
     seats: Sequence[Seat],
     days: Sequence[date],
     visit: Stop | None = None,
     prefer: Sequence[UUID] = (),
+    full: Full | None = None,
 ) -> Choice:
     """Choose who gets an order: the first day on which anybody can, and of those the cheapest.
 
     `seats` come in the order of what they cost for who they are, and of asking: where that alone
     costs more than has been found, nobody needs to look any further. Whom one is to `prefer` gets
     it before all others, in the order given. Without a `visit` the first asked gets it. Diaries are
-    only read; `take` takes the minutes.
+    only read; `take` takes the minutes. What is known to be `full` is of these seats and skills.
     """
-    whys = [why_not_at_all(ask, seat.diary) for seat in seats]
-    able = [place for place in range(len(seats)) if whys[place] is None]
-    first = _preferred(seats, able, prefer) if prefer else ()
+    first = _preferred(ask, seats, prefer) if prefer else ()
+    whys: dict[int, PassedOver] = {}
     costs: dict[int, Cost] = {}
     for day in days:
         costs.clear()
+        passed = full.on(day, ask) if full is not None else {}
         chosen, least = None, 0
-        for place in (*first, *able):
+        for place in (*first, *range(len(seats))):
             seat = seats[place]
             if chosen is not None and (chosen in first or seat.owned >= least):
                 break
             if place in costs:
                 continue
-            why, cost = why_not_on(ask, seat, day), None
+            why = passed.get(place)
             if why is None:
-                cost = seat.cost(visit, day) if visit is not None else Cost(0, seat.owned, 0, 0, 0)
-                if cost is not None:
-                    costs[place] = cost
-                    if chosen is None or cost.total < least:
-                        chosen, least = place, cost.total
-                    continue
-                why = _TAKEN if ask.window is not None else _ROUTE
-            known = whys[place]
+                why = why_not_at_all(ask, seat.diary) or why_not_on(ask, seat, day)
+                if why is None:
+                    cost = seat.cost(visit, day) if visit else Cost(0, seat.owned, 0, 0, 0)
+                    if cost is not None:
+                        costs[place] = cost
+                        if chosen is None or cost.total < least:
+                            chosen, least = place, cost.total
+                        continue
+                    why = _TAKEN if ask.window is not None else _ROUTE
+                elif why in _FULL:
+                    passed[place] = why
+            known = whys.get(place)
             if known is not why and (known is None or _NEARNESS[why] > _NEARNESS[known]):
                 whys[place] = why
         if chosen is not None:
             return _chosen(seats, whys, costs, chosen, day)
     # An appointment that is over leaves no day to try.
     tried = [
-        Tried(seat.candidate, why or PassedOver.WINDOW_UNREACHABLE)
-        for seat, why in zip(seats, whys, strict=True)
+        Tried(seat.candidate, whys.get(place) or why_not_at_all(ask, seat.diary) or _WINDOW)
+        for place, seat in enumerate(seats)
     ]
     nearest = max((one.why for one in tried if one.why), key=_NEARNESS.__getitem__, default=None)
     reason = UnplacedReason.NOBODY_ASSIGNED if nearest is None else _UNPLACED[nearest]
     return Choice(None, None, reason, tried, 0)
 
 
-def _preferred(seats: Sequence[Seat], able: Sequence[int], prefer: Sequence[UUID]) -> list[int]:
+def _preferred(ask: Ask, seats: Sequence[Seat], prefer: Sequence[UUID]) -> list[int]:
     """List the places of those who are to get it before all others, in the order given."""
     return [
         place
         for technician_id in prefer
-        for place in able
-        if seats[place].candidate.technician_id == technician_id
+        for place, seat in enumerate(seats)
+        if seat.candidate.technician_id == technician_id and why_not_at_all(ask, seat.diary) is None
     ]
 
 
 def _chosen(
     seats: Sequence[Seat],
-    whys: Sequence[PassedOver | None],
-    costs: dict[int, Cost],
+    whys: Mapping[int, PassedOver],
+    costs: Mapping[int, Cost],
     chosen: int,
     day: date,
 ) -> Choice:
     # Those who come after the chosen one and have no reason were not looked at.
     tried = []
-    for place, seat in enumerate(seats):
-        cost = costs.get(place)
+    for place in sorted(whys.keys() | costs.keys()):
+        candidate, cost = seats[place].candidate, costs.get(place)
         if place == chosen:
-            tried.append(Tried(seat.candidate, None, cost))
+            tried.append(Tried(candidate, None, cost))
         elif cost is not None:
-            tried.append(Tried(seat.candidate, _DEARER, cost))
-        elif whys[place] is not None:
-            tried.append(Tried(seat.candidate, whys[place]))
+            tried.append(Tried(candidate, _DEARER, cost))
+        else:
+            tried.append(Tried(candidate, whys[place]))
     return Choice(seats[chosen].candidate, day, None, tried, len(seats) - len(tried), costs[chosen])
 
 

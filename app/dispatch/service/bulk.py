@@ -20,7 +20,7 @@ from app.workorders.rules import Draft, Sender
 
 # Large enough that each look into the database serves many, small enough that the days it fills
 # are locked for about a second.
-CHUNK = 3000
+CHUNK = 5000
 
 # After so many lines read, others of this process get their turn.
 BREATH = 50

@@ -152,6 +152,14 @@ def _owned(seat: Seat) -> int:
     return seat.owned
 
 
+async def diaries_again(
+    tx: AsyncSession, asked: Sequence[Asked], technician_ids: Collection[UUID], now: datetime
+) -> dict[UUID, Diary]:
+    """Read the diaries of some people anew, for the same orders."""
+    until = _until(asked, await horizons(tx, asked, now), now)
+    return await diaries_of(tx, technician_ids, now=now, until=until)
+
+
 async def branch_of(
     tx: AsyncSession,
     asked: Sequence[Asked],

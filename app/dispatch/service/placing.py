@@ -3,6 +3,7 @@
 One order is placed like a thousand: every look into the database is made once for all of them.
 """
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
@@ -15,13 +16,14 @@ from app.dispatch import queries, rules
 from app.dispatch.queries import PersonOfGrid
 from app.dispatch.rules import Choice, Diary, Seat, Share, Tried
 from app.dispatch.rules.costs import SAME
-from app.dispatch.rules.placing import Displaced
+from app.dispatch.rules.placing import Displaced, Full
 from app.dispatch.rules.routes import Stop
 from app.dispatch.rules.urgent import MOST_URGENT, who_gives_way
 from app.dispatch.service.people import (
     Asked,
     asked_again,
     branch_of,
+    diaries_again,
     horizons,
     people_of,
     read_days,
@@ -39,8 +41,21 @@ from app.workorders import whereabouts
 ATTEMPTS = 5
 
 
+# From how many orders on only those are placed again whose people somebody else gave something.
+MANY = 10
+# After so many orders others of this process get their turn.
+BREATH = 50
+
+
 class FilledMeanwhile(Exception):
-    """Another transaction changed a day that this one had read: begin again, locking."""
+    """Another transaction changed a day that this one had read: begin again, locking.
+
+    `people` are those whose days they are, as far as known.
+    """
+
+    def __init__(self, people: Collection[UUID] = ()) -> None:
+        super().__init__()
+        self.people = set(people)
 
 
 Changes = Mapping[DayOf, Promised]
@@ -87,7 +102,8 @@ async def choose_all(
     Raises FilledMeanwhile when somebody else has changed one since: the caller rolls back to its
     savepoint, which gives the days free, and begins again `locking` every day that may be asked
     for; that fails only for what lies outside them: a day to which somebody's lesser work goes, a
-    van from which they take on other days. So no day is ever overbooked, no grid gets more of a
+    van from which they take on other days. Of many orders first those alone are placed again, a few
+    times, whose people's days have changed. So no day is ever overbooked, no grid gets more of a
     day than its share, nobody gets more terminals to fit than they have, and every visit of a day,
     with an appointment or without, can still be made.
 
@@ -100,9 +116,25 @@ async def choose_all(
     round_ = _Round(tx, asked, now, without)
     await round_.read(freed, locking=locking)
     choices: dict[int, Choice] = {}
-    for place in sorted(range(len(asked)), key=lambda place: not asked[place].prefer):
-        choices[place] = await round_.place(asked[place], round_.days[place])
-    await round_.promise(together(round_.taken, relieved or {}, round_.freed), locking=locking)
+    waiting: Sequence[int] = sorted(range(len(asked)), key=lambda place: not asked[place].prefer)
+    for attempt in range(1, ATTEMPTS + 1):
+        for number, place in enumerate(waiting, 1):
+            choices[place] = await round_.place(asked[place], round_.days[place])
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+        changes = together(round_.taken, relieved or {}, round_.freed)
+        if len(asked) < MANY or locking or attempt == ATTEMPTS:
+            await round_.promise(changes, locking=locking)
+            break
+        try:
+            async with tx.begin_nested():
+                await round_.promise(changes, locking=locking)
+            break
+        except FilledMeanwhile as filled:
+            if not filled.people or round_.leaving:
+                raise
+            log.info("some are placed again", orders=len(asked), people=len(filled.people))
+            waiting = await round_.take_back(filled.people, choices)
     return [choices[place] for place in range(len(asked))]
 
 
@@ -121,6 +153,7 @@ class _Round:
         self.freed: dict[DayOf, Promised] = {}
         self.taken: dict[DayOf, Promised] = {}
         self.unnamed = {one.grid_id for one in asked if one.order_id is None}
+        self.full: dict[tuple[UUID, frozenset[str]], Full] = {}
         self.branch_read = False
         self.vans_read = any(one.ask.terminals for one in asked)
         self.leaving: set[UUID] = set()
@@ -190,12 +223,13 @@ class _Round:
         The rest of the org unit is read once somebody costs more than any of them costs at least.
         """
         visit = one.visit(self.kinds)
-        choice = rules.choose(one.ask, self._seats(one), days, visit, one.prefer)
+        choice = self._choose(one, visit, days)
         if not self.branch_read and one.only is None and self._may_be_beaten(one, choice, days):
             self.branch_read = True
             more = await branch_of(self.tx, self.asked, self.seats, self.diaries, self.now)
             await self._open(more)
-            choice = rules.choose(one.ask, self._seats(one), days, visit, one.prefer)
+            self.full.clear()
+            choice = self._choose(one, visit, days)
         if self._may_displace(one, choice, days):
             in_stead = await self._displace(one, visit, days[0])
             choice = in_stead or choice
@@ -212,6 +246,15 @@ class _Round:
         )
         self._note(one, choice.candidate.technician_id, choice.day)
         return choice
+
+    def _choose(self, one: Asked, visit: Stop, days: Sequence[date]) -> Choice:
+        full = None
+        if one.only is None:
+            key = one.grid_id, one.ask.skills
+            full = self.full.get(key)
+            if full is None:
+                full = self.full[key] = Full()
+        return rules.choose(one.ask, self._seats(one), days, visit, one.prefer, full)
 
     def _note(self, one: Asked, technician_id: UUID, day: date) -> None:
         """Note what a day has to promise for an order."""
@@ -257,6 +300,7 @@ class _Round:
         self.leaving.add(order.id)
         diary.van.give_back(order.id)
         diary.day(day).left += order.estimated_minutes + diary.allowance
+        self.full.clear()
         diary.lines[day] = found.rest
         less = {(diary.technician_id, order.planned_day): Promised(-order.estimated_minutes, -1)}
         self.freed = together(self.freed, less)
@@ -321,13 +365,39 @@ class _Round:
                 ]
                 routes[technician_id, day] = diary.written.get(day, UNREAD), route
         held_now = await availability.fill(self.tx, changes, routes)
+        filled = set()
         for technician_id, day in self.taken:
             now_held = held_now.get((technician_id, day))
             if now_held is None or rules.overbooked(self.diaries[technician_id], day, now_held):
-                raise FilledMeanwhile
+                filled.add(technician_id)
+        if filled:
+            raise FilledMeanwhile(filled)
         if not locking:
             await self._shares_unchanged()
         await self._vans_unchanged()
+
+    async def take_back(self, people: Collection[UUID], choices: Mapping[int, Choice]) -> list[int]:
+        """Read some people's days anew, without what they were given here; return the places of the
+        orders that have to be placed again."""
+        diaries = await diaries_again(self.tx, self.asked, people, self.now)
+        self.diaries |= diaries
+        theirs = {
+            grid_id: [seat for seat in seats if seat.candidate.technician_id in diaries]
+            for grid_id, seats in self.seats.items()
+        }
+        for seats in theirs.values():
+            for seat in seats:
+                seat.diary = diaries[seat.candidate.technician_id]
+                seat.plans.clear()
+        await self._open(diaries)
+        self.shares |= await shares_of(self.tx, theirs, self.now)
+        self.taken = {key: by for key, by in self.taken.items() if key[0] not in diaries}
+        self.full.clear()
+        return [
+            place
+            for place, choice in choices.items()
+            if choice.candidate is not None and choice.candidate.technician_id in diaries
+        ]
 
     async def _shares_unchanged(self) -> None:
         """Look again, now that the days are locked, at the shares that were taken from.
