@@ -108,38 +108,50 @@ def _until(asked: Sequence[Asked], days: Mapping[str, int], now: datetime) -> da
     return max([now + timedelta(days=max(days.values())), *windows]) + timedelta(days=1)
 
 
-async def people_of(
-    tx: AsyncSession,
-    asked: Sequence[Asked],
-    now: datetime,
-    known: Mapping[UUID, Diary] | None = None,
-) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
-    """Read whom the orders' grids ask first, the cheapest first, and those people's diaries, except
-    for diaries that are `known` already."""
-    if not asked:
-        return {}, {}
+async def candidates_of(
+    tx: AsyncSession, asked: Sequence[Asked], now: datetime
+) -> dict[UUID, list[Candidate]]:
+    """Read whom the orders' grids may ask, by grid and in the order of asking: their own people,
+    and the primaries of neighbouring grids."""
     until = _until(asked, await horizons(tx, asked, now), now)
+    found: dict[UUID, list[Candidate]] = {one.grid_id: [] for one in asked}
     keepers = await grids.keepers(
         tx,
-        {one.grid_id for one in asked},
+        found,
         first_day=(now - timedelta(days=1)).date(),
         last_day=until.date() + timedelta(days=1),
     )
-    known = known or {}
-    people = {one.technician_id for one in keepers} - known.keys()
-    new = await diaries_of(tx, people, now=now, until=until)
-    diaries = {**known, **new}
-    candidates: dict[UUID, list[Candidate]] = {}
     for one in keepers:
-        kind = Kind(one.kind) if one.kind else Kind.NEIGHBOUR
-        candidates.setdefault(one.grid_id, []).append(Candidate(one.technician_id, kind, *one[3:]))
+        kind = _KINDS[one.kind] if one.kind else Kind.NEIGHBOUR
+        found[one.grid_id].append(Candidate(one.technician_id, kind, *one[3:]))
+    return {grid_id: rules.in_order_of_asking(theirs) for grid_id, theirs in found.items()}
+
+
+_KINDS = {kind.value: kind for kind in Kind}
+
+
+async def seated(
+    tx: AsyncSession,
+    asked: Sequence[Asked],
+    candidates: Mapping[UUID, Sequence[Candidate]],
+    now: datetime,
+    known: Mapping[UUID, Diary] | None = None,
+) -> tuple[dict[UUID, list[Seat]], dict[UUID, Diary]]:
+    """Seat candidates by grid, the cheapest first, and read their diaries, except for diaries that
+    are `known` already; return both."""
+    if not asked:
+        return {}, {}
+    known = known or {}
+    people = {one.technician_id for theirs in candidates.values() for one in theirs} - known.keys()
+    new = await diaries_again(tx, asked, people, now)
+    diaries = {**known, **new}
     parameters = await parameters_in_force(tx)
     paths = {one.grid_id: one.unit.path for one in asked}
     terms = {path: costs_of(parameters, now, path) for path in set(paths.values())}
     seats = {
         grid_id: [
-            Seat(candidate, diaries[candidate.technician_id], None, terms[path], path)
-            for candidate in rules.in_order_of_asking(candidates.get(grid_id, ()))
+            Seat(one, diaries[one.technician_id], None, terms[path], path)
+            for one in candidates.get(grid_id, ())
         ]
         for grid_id, path in paths.items()
     }
@@ -166,18 +178,27 @@ async def branch_of(
     seats: Mapping[UUID, list[Seat]],
     diaries: dict[UUID, Diary],
     now: datetime,
+    neighbours: Mapping[UUID, Sequence[Candidate]],
 ) -> dict[UUID, Diary]:
-    """Seat the other people of the grids' org units beside those whom the grids ask first, and
-    whoever is lent to the units: of each so many who live nearest. Returns the new diaries.
+    """Seat whoever costs more for who they are beside those whom the grids ask first: primaries of
+    neighbouring grids, whoever is lent to the grids' org units, and of the units' other people so
+    many who live nearest. Returns the new diaries.
     """
     until = _until(asked, await horizons(tx, asked, now), now)
     first, last = (now - timedelta(days=1)).date(), until.date() + timedelta(days=1)
     parameters = await parameters_in_force(tx)
+    known = {
+        grid_id: {
+            *(seat.candidate.technician_id for seat in ours),
+            *(one.technician_id for one in neighbours.get(grid_id, ())),
+        }
+        for grid_id, ours in seats.items()
+    }
     near, at_most = None, None
     if len(asked) == 1:
         [alone] = asked
         most = parameters.whole(ASKED_OF_BRANCH, now, alone.unit.path)
-        near, at_most = alone.point, most + len(seats[alone.grid_id])
+        near, at_most = alone.point, most + len(known[alone.grid_id])
     paths = {one.unit.path for one in asked}
     people = await staff(tx, paths, first_day=first, last_day=last, near=near, most=at_most)
     homes = {path: _Homes(theirs) for path, theirs in people.items()}
@@ -185,19 +206,15 @@ async def branch_of(
     for one in asked:
         if one.grid_id not in found:
             path = one.unit.path
-            known = {seat.candidate.technician_id for seat in seats[one.grid_id]}
             most = parameters.whole(ASKED_OF_BRANCH, now, path)
-            found[one.grid_id] = homes[path].nearest(one.point, most, known)
-    new = {each.technician_id for theirs in found.values() for each in theirs} - diaries.keys()
-    more = await diaries_of(tx, new, now=now, until=until)
-    diaries.update(more)
-    terms = {path: costs_of(parameters, now, path) for path in paths}
-    units = {one.grid_id: one.unit.path for one in asked}
-    for grid_id, theirs in found.items():
-        path, ours = units[grid_id], seats[grid_id]
-        ours += [Seat(one, diaries[one.technician_id], None, terms[path], path) for one in theirs]
-        ours.sort(key=_owned)
-    return more
+            more = homes[path].nearest(one.point, most, known[one.grid_id])
+            found[one.grid_id] = [*neighbours.get(one.grid_id, ()), *more]
+    more_seats, new = await seated(tx, asked, found, now, diaries)
+    diaries.update(new)
+    for grid_id, theirs in more_seats.items():
+        seats[grid_id].extend(theirs)
+        seats[grid_id].sort(key=_owned)
+    return new
 
 
 class _Homes:

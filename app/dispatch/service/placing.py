@@ -14,7 +14,7 @@ from app.core.errors import Unavailable
 from app.core.log import log
 from app.dispatch import queries, rules
 from app.dispatch.queries import PersonOfGrid
-from app.dispatch.rules import Choice, Diary, Seat, Share, Tried
+from app.dispatch.rules import Candidate, Choice, Diary, Kind, Seat, Share, Tried
 from app.dispatch.rules.costs import SAME
 from app.dispatch.rules.placing import Displaced, Full
 from app.dispatch.rules.routes import Stop
@@ -23,11 +23,12 @@ from app.dispatch.service.people import (
     Asked,
     asked_again,
     branch_of,
+    candidates_of,
     diaries_again,
     horizons,
-    people_of,
     read_days,
     read_vans,
+    seated,
     shares_of,
     yesterday,
 )
@@ -147,6 +148,7 @@ class _Round:
         self.tx, self.asked, self.now, self.without = tx, asked, now, without
         self.seats: dict[UUID, list[Seat]] = {}
         self.diaries: dict[UUID, Diary] = {}
+        self.neighbours: dict[UUID, list[Candidate]] = {}
         self.kinds: dict[UUID, GridKind] = {}
         self.shares: dict[PersonOfGrid, Share] = {}
         self.days: list[list[date]] = []
@@ -167,17 +169,26 @@ class _Round:
                 await availability.lock(self.tx, freed)
             return
         tx, asked, now = self.tx, self.asked, self.now
-        self.seats, self.diaries = await people_of(tx, asked, now)
+        candidates = await candidates_of(tx, asked, now)
+        if not any(one.prefer or one.only for one in asked):
+            # Neighbours' people cost so much more that mostly nobody has to know of their days.
+            for grid_id, theirs in candidates.items():
+                ours = [one for one in theirs if one.kind is not Kind.NEIGHBOUR]
+                self.neighbours[grid_id], candidates[grid_id] = theirs[len(ours) :], ours
+        self.seats, self.diaries = await seated(tx, asked, candidates, now)
         ahead = await horizons(tx, asked, now)
         self.days = [
             rules.days_to_try(one.ask, now, one.unit.zone, ahead[one.unit.path]) for one in asked
         ]
         if locking:
-            await branch_of(tx, asked, self.seats, self.diaries, now)
             self.branch_read = True
+            await self._read_branch(asked)
             await self._lock()
         await self._open(self.diaries)
         self.shares = await shares_of(tx, self.seats, now)
+
+    async def _read_branch(self, asked: Sequence[Asked]) -> dict[UUID, Diary]:
+        return await branch_of(self.tx, asked, self.seats, self.diaries, self.now, self.neighbours)
 
     async def _open(self, diaries: Mapping[UUID, Diary]) -> None:
         """Read what people's days hold, and end the holds whose time is over."""
@@ -226,7 +237,7 @@ class _Round:
         choice = self._choose(one, visit, days)
         if not self.branch_read and one.only is None and self._may_be_beaten(one, choice, days):
             self.branch_read = True
-            more = await branch_of(self.tx, self.asked, self.seats, self.diaries, self.now)
+            more = await self._read_branch(self.asked)
             await self._open(more)
             self.full.clear()
             choice = self._choose(one, visit, days)
@@ -319,10 +330,11 @@ class _Round:
             self.vans_read = True
             await read_vans(self.tx, self.diaries, without=self._left_out())
         if one.grid_id not in self.seats:
-            seats, new = await people_of(self.tx, [one], self.now, self.diaries)
+            candidates = await candidates_of(self.tx, [one], self.now)
+            seats, new = await seated(self.tx, [one], candidates, self.now, self.diaries)
             self.seats |= seats
             self.diaries |= new
-            more = await branch_of(self.tx, [one], self.seats, self.diaries, self.now)
+            more = await self._read_branch([one])
             await self._open(new | more)
         ahead = await horizons(self.tx, [one], self.now)
         return rules.days_to_try(one.ask, self.now, one.unit.zone, ahead[one.unit.path])

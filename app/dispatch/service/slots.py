@@ -27,7 +27,7 @@ from app.dispatch.rules import (
     Slot,
     Taken,
 )
-from app.dispatch.service.people import Asked, people_of, read_vans, shares_of
+from app.dispatch.service.people import Asked, candidates_of, read_vans, seated, shares_of
 from app.dispatch.service.placing import together
 from app.dispatch.service.questions import Question
 from app.technicians.availability import DayOf
@@ -109,7 +109,9 @@ async def _scene(
         asked.skills,
         (min(slot.begins for slot in slots), max(slot.ends for slot in slots)),
     )
-    seats, diaries = await people_of(session, [Asked(whole, asked.grid_id, unit)], now)
+    one = Asked(whole, asked.grid_id, unit)
+    candidates = await candidates_of(session, [one], now)
+    seats, diaries = await seated(session, [one], candidates, now)
     taken: dict[DayOf, list[Taken]] = {}
     for load in await queries.loads(
         session,
