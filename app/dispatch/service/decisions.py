@@ -9,7 +9,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import driver_connection, new_id
+from app.core.db import Rows, new_id, put
 from app.dispatch.rules import Choice
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Step, UnplacedReason
@@ -99,8 +99,7 @@ async def carry_out(
 
 
 _DECISION = (
-    "id, work_order_id, at, grid_id, technician_id, planned_day, reason, note, account_id,"
-    " candidates"
+    "id work_order_id at grid_id technician_id planned_day reason note account_id candidates"
 )
 
 
@@ -114,25 +113,22 @@ async def write_decisions(
     """Write decisions down; the newest of an order is the one in force."""
     if not decided:
         return
-    connection = await driver_connection(tx)
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY dispatch_decision ({_DECISION}) FROM STDIN") as copy,
-    ):
-        for one in decided:
-            choice = one.choice
-            candidate = choice.candidate if choice else None
-            await copy.write_row(
-                (
-                    new_id(),
-                    one.order_id,
-                    at,
-                    one.grid_id,
-                    candidate.technician_id if candidate else None,
-                    choice.day if choice else None,
-                    one.reason,
-                    one.note,
-                    account_id,
-                    orjson.dumps(written(choice, one.displaced_by) if choice else []).decode(),
-                )
+    rows = []
+    for one in decided:
+        choice = one.choice
+        candidate = choice.candidate if choice else None
+        rows.append(
+            (
+                new_id(),
+                one.order_id,
+                at,
+                one.grid_id,
+                candidate.technician_id if candidate else None,
+                choice.day if choice else None,
+                one.reason,
+                one.note,
+                account_id,
+                orjson.dumps(written(choice, one.displaced_by) if choice else []).decode(),
             )
+        )
+    await put(tx, Rows("dispatch_decision", _DECISION, rows))

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import subtree
 from app.auth.models import OrgUnit
 from app.auth.rules import Caller
-from app.core.db import driver_connection
+from app.core.db import Rows, put
 from app.core.errors import NotFound
 from app.planning.models import DayPlan, PlanRoute, PlanVisit
 from app.planning.rules import UNDER_WAY, PlanState
@@ -162,18 +162,19 @@ async def write(
     """Write a plan's routes and visits, in place of those it had."""
     for table in (PlanVisit, PlanRoute):
         await tx.execute(delete(table).where(table.plan_id == plan_id))
-    connection = await driver_connection(tx)
-    async with connection.cursor() as cursor:
-        async with cursor.copy(_copy("plan_route", _ROUTE)) as copy:
-            for route in routes:
-                await copy.write_row((plan_id, *route))
-        async with cursor.copy(_copy("plan_visit", _VISIT)) as copy:
-            for visit in visits:
-                await copy.write_row((plan_id, *(_plain(one) for one in visit)))
+    await put(
+        tx,
+        Rows("plan_route", _columns(_ROUTE), [(plan_id, *route) for route in routes]),
+        Rows(
+            "plan_visit",
+            _columns(_VISIT),
+            [(plan_id, *(_plain(one) for one in visit)) for visit in visits],
+        ),
+    )
 
 
-def _copy(table: str, columns: Iterable[str]) -> str:
-    return f"COPY {table} (plan_id, {', '.join(columns)}) FROM STDIN"
+def _columns(names: Iterable[str]) -> str:
+    return " ".join(("plan_id", *names))
 
 
 def _plain(value: Any) -> Any:

@@ -15,7 +15,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.core.db import driver_connection, new_id
+from app.core.db import Rows, new_id, put
 from app.core.errors import Problem, SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
 from app.customers.models import Interaction
@@ -23,6 +23,7 @@ from app.customers.rules import Channel, InteractionKind
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason, WorkType
+from app.workorders.service.many import EVENT
 from app.workorders.whereabouts import Whereabouts
 
 
@@ -190,7 +191,6 @@ _ORDER = (
     "near_border skills terminals estimated_minutes appointment_from appointment_until due_at "
     "reported_at received_at tried_at holder_id planned_day"
 )
-_EVENT = "id work_order_id at account_id step from_state to_state reason facts"
 
 
 async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Sender) -> None:
@@ -198,15 +198,12 @@ async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Sender) ->
 
     Raises psycopg's UniqueViolation when another transaction has just taken one of them in.
     """
-    connection = await driver_connection(tx)
-    async with connection.cursor() as cursor:
-        async with cursor.copy(_copy("work_order", _ORDER)) as copy:
-            for order in orders:
-                await copy.write_row(_order_row(order))
-        async with cursor.copy(_copy("work_order_event", _EVENT)) as copy:
-            for order in orders:
-                for row in _event_rows(order, sender.account_id):
-                    await copy.write_row(row)
+    events = [row for order in orders for row in _event_rows(order, sender.account_id)]
+    await put(
+        tx,
+        Rows("work_order", _ORDER, [_order_row(order) for order in orders]),
+        Rows("work_order_event", EVENT, events),
+    )
     audit.note(tx, table="work_order", operation="insert", ids=[order.id for order in orders])
     contacts = [
         Interaction(
@@ -224,10 +221,6 @@ async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Sender) ->
     if contacts:
         tx.add_all(contacts)
         await tx.flush()
-
-
-def _copy(table: str, columns: str) -> str:
-    return f"COPY {table} ({', '.join(columns.split())}) FROM STDIN"
 
 
 _POINT = struct.Struct("<BIIdd")  # EWKB: little-endian, a point with an SRID

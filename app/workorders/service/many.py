@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.core.db import driver_connection, new_id
+from app.core.db import Rows, new_id, put
 from app.core.errors import plain
 from app.workorders import rules
 from app.workorders.rules import State, Step, UnplacedReason
@@ -101,29 +101,26 @@ class Happened(NamedTuple):
     facts: dict[str, Any] | None = None
 
 
-_EVENT = "id, work_order_id, at, account_id, step, from_state, to_state, reason, facts"
+EVENT = "id work_order_id at account_id step from_state to_state reason facts"
+"""The columns of an event that are written; the database fills in the rest."""
 
 
 async def write_events(
     tx: AsyncSession, events: Iterable[Happened], *, now: datetime, account_id: UUID | None
 ) -> None:
     """Write events of many orders down; their states are whatever the caller has made them."""
-    connection = await driver_connection(tx)
-    async with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY work_order_event ({_EVENT}) FROM STDIN") as copy,
-    ):
-        for one in events:
-            await copy.write_row(
-                (
-                    new_id(),
-                    one.order_id,
-                    now,
-                    account_id,
-                    one.step.value,
-                    one.came_from.value,
-                    one.went_to.value,
-                    one.reason,
-                    orjson.dumps(plain(one.facts)).decode() if one.facts else None,
-                )
-            )
+    rows = [
+        (
+            new_id(),
+            one.order_id,
+            now,
+            account_id,
+            one.step.value,
+            one.came_from.value,
+            one.went_to.value,
+            one.reason,
+            orjson.dumps(plain(one.facts)).decode() if one.facts else None,
+        )
+        for one in events
+    ]
+    await put(tx, Rows("work_order_event", EVENT, rows))
