@@ -1,4 +1,5 @@
-"""The command line: the kernel beside PyVRP, VROOM and OR-Tools, in one table of marks."""
+"""The command line: the kernel beside PyVRP, VROOM and OR-Tools, and what dispatch does for one
+request, in one table of marks."""
 
 import argparse
 import multiprocessing
@@ -21,7 +22,9 @@ from benchmarks.dispatch.run import Outcome, replan, run_branch, run_instance, w
 from benchmarks.dispatch.watch import Watch
 from benchmarks.report import Figure
 
-PARTS = ("whole", "province", "events", "instances")
+PARTS = ("whole", "province", "events", "requests", "instances")
+REQUESTS = ("placing", "replan", "board", "slots")
+"""What is measured through the API and PostgreSQL, at the full size of each."""
 WORKERS = 2
 FULL_CPU_S, SHORT_CPU_S = 110.0, 10.0
 """Processor time for the whole province at scale 1."""
@@ -194,6 +197,18 @@ def events(bench: Bench, scale: float, seed: int) -> list[Figure]:
     ]
 
 
+def requests(console: Console) -> list[Figure]:
+    """Measure what dispatch does for one request, on a database of its own."""
+    # The application is loaded only here: every process that calculates would load it as well.
+    import uvloop
+
+    from benchmarks.parts import measure
+    from benchmarks.stand import stand
+
+    with stand(console) as ground:
+        return uvloop.run(measure(ground, REQUESTS))
+
+
 def main() -> int:
     """Run the benchmark; the exit code tells whether it ran, not whether marks were met."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.dispatch", description=__doc__)
@@ -224,10 +239,13 @@ def main() -> int:
             figures += events(bench, given.scale, given.seed)
         if "instances" in parts:
             figures += instances(bench, given.instances, given.each, given.seed)
+    if "requests" in parts:
+        figures += requests(console)
     for title, columns, rows in bench.details:
         report.table(console, title, columns, rows)
     report.marks(console, figures)
-    console.print(f"Altogether {watch.words()}.", highlight=False)
+    if set(parts) != {"requests"}:
+        console.print(f"The kernel's parts: {watch.words()}.", highlight=False)
     return 0
 
 
