@@ -17,9 +17,9 @@ class DayPlan(Row, Base):
     """A version of an org unit's local day; the id is the client's.
 
     `asked` says how it is to be made (seed, seconds of processor time, what set it off) and
-    `inputs` holds all that it was made from, compressed, so that it can be made again; `progress`
-    changes while it runs and `score` is what the judge says of the result. `base_id` is the plan
-    that it began with.
+    `inputs` holds all that it was made from, compressed, so that it can be made again for a while;
+    `progress` changes while it runs and `score` is what the judge says of the result. `base_id` is
+    the plan that it began with.
     """
 
     __tablename__ = "day_plan"
@@ -34,6 +34,8 @@ class DayPlan(Row, Base):
             postgresql_where=text("state IN ('waiting', 'running')"),
         ),
         Index("ix_day_plan_day", "day", "org_unit_id", "asked_at"),
+        # A night finds whose inputs are too old among those that still have any.
+        Index("ix_day_plan_inputs", "day", postgresql_where=text("inputs IS NOT NULL")),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))

@@ -1,6 +1,7 @@
 """Plans over HTTP: asked for, made, looked at, compared, published; and whose they are."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -345,6 +346,22 @@ async def test_a_plan_is_made_again_to_the_last_visit(tx, land, desk):
         if visit.technician_id is not None:
             again[str(visit.technician_id)].append(str(visit.order_id))
     assert again == await desk.routes(plan)
+
+
+async def test_what_a_plan_was_made_from_is_forgotten_after_a_while(
+    tx, land, desk, nights, clock
+):
+    """The plan itself stays, and says that it cannot be made again."""
+    await make_visit(tx, land, land.grids[0])
+    plan = await desk.make()
+    clock.tick(timedelta(days=90))
+    await nights()
+    assert await make_again(desk.database, plan["id"])
+    clock.tick(timedelta(days=3))
+    await nights()
+    with pytest.raises(ValueError, match="not kept any more"):
+        await make_again(desk.database, plan["id"])
+    assert (await desk.get(f"/{plan['id']}")).json()["state"] == "draft"
 
 
 async def test_a_past_day_is_not_published(tx, land, desk, clock):

@@ -159,3 +159,14 @@ async def forget(tx: AsyncSession, before: date) -> None:
     """Delete what is of local days before another."""
     for statement in _FORGET:
         await tx.execute(statement, {"before": before})
+
+
+# The partial index is of what is left to forget, however many plans there were.
+_FORGET_INPUTS = text(
+    "UPDATE day_plan SET inputs = NULL WHERE day < :before AND inputs IS NOT NULL"
+)
+
+
+async def forget_inputs(tx: AsyncSession, before: date) -> None:
+    """Forget what plans of local days before another were made from; the plans stay."""
+    await tx.execute(_FORGET_INPUTS, {"before": before})

@@ -23,6 +23,7 @@ from app.planning.rules.events import (
 )
 from app.planning.rules.plans import (
     FARTHEST_DAYS,
+    INPUTS_KEPT_DAYS,
     LEAST_SECONDS,
     LEFT_WORDS,
     MOST_SECONDS,
@@ -41,6 +42,7 @@ __all__ = [
     "CPU_SECONDS",
     "EVENT_WORDS",
     "FARTHEST_DAYS",
+    "INPUTS_KEPT_DAYS",
     "ITERATIONS",
     "LEAST_SECONDS",
     "LEFT_WORDS",

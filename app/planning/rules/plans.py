@@ -76,6 +76,17 @@ SECONDS_AN_ORDER = Parameter(
     least=0.0001,
     most=1.0,
 )
+INPUTS_KEPT_DAYS = Parameter(
+    name="planning.inputs_kept_days",
+    default=90,
+    unit="days",
+    words=Words(
+        zh="规划所依据的数据保留多少天，其间可按原样重新计算",
+        en="How long what a plan was made from is kept, so that it can be made again",
+    ),
+    least=1,
+    most=3_650,
+)
 LEAST_SECONDS, MOST_SECONDS = 1.0, 600.0
 """Bounds of the processor time of a plan."""
 FARTHEST_DAYS = 60

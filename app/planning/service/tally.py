@@ -1,4 +1,5 @@
-"""A night's sums: what each technician had on a day, and how well plans were kept."""
+"""A night's sums: what each technician had on a day, and how well plans were kept; and what is too
+old to be kept goes."""
 
 from datetime import datetime, timedelta
 
@@ -8,7 +9,7 @@ from app.core import nights
 from app.core.nights import Night
 from app.core.parameter_values import parameters_in_force
 from app.planning.queries import tally as queries
-from app.planning.rules import fairness
+from app.planning.rules import INPUTS_KEPT_DAYS, fairness
 from app.travel.rules import KEPT_DAYS, TRIP_MOST, WINDOW_DAYS
 
 WORK = "planning"
@@ -36,6 +37,8 @@ async def add_up(tx: AsyncSession, now: datetime) -> bool:
     )
     await queries.add_plan_errors(tx, span)
     await queries.forget(tx, span.until.date() - timedelta(days=numbers.whole(KEPT_DAYS, now)))
+    kept = timedelta(days=numbers.whole(INPUTS_KEPT_DAYS, now))
+    await queries.forget_inputs(tx, span.until.date() - kept)
     tx.add(Night(work=WORK, until=span.until, done_at=now, facts={}))
     await tx.flush()
     return True
