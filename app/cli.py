@@ -340,6 +340,20 @@ def travel_learn() -> None:
     learn(Settings())
 
 
+@travel.command("roads")
+def travel_roads() -> None:
+    """Ask the routing engine of the settings how long the roads between grids take, with a bar.
+
+    Workers do the same by themselves, some grids a minute. Stopped in the middle, it goes on where
+    it was; what it says is in force after the next night's learning.
+    """
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.travel.command import roads
+
+    if not roads(Settings()):
+        raise typer.Exit(1)
+
+
 @cli.command("import-orders")
 def import_orders(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="CSV, or CSV.gz.")],

@@ -48,6 +48,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
     (60.0, grids.draw_shapes),
+    (60.0, travel.ask_roads),
     (300.0, travel.learn),
     (300.0, planning.add_up),
     (600.0, auth.forget_sign_ins),

@@ -48,5 +48,11 @@ class Settings(BaseSettings):
         default=SecretStr(""), description="The bearer token that callbacks must carry."
     )
     ordering_timeout_seconds: float = Field(default=10.0, gt=0)
+    routing_url: str = Field(
+        default="",
+        description="Base address of a routing engine that knows the roads; empty means none.",
+    )
+    routing_engine: str = Field(default="osrm", pattern="^(osrm|valhalla)$")
+    routing_timeout_seconds: float = Field(default=10.0, gt=0)
     log_format: str = Field(default="json", pattern="^(json|console)$")
     log_level: str = "INFO"

@@ -1,4 +1,4 @@
-"""`yingwei travel learn`: the nights that are over are learned from at once, with a bar."""
+"""`yingwei travel`: nights that are over are learned from and roads are asked about, with a bar."""
 
 import asyncio
 from datetime import timedelta
@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -20,6 +21,7 @@ from app.core.db import Database, open_database
 from app.core.settings import Settings
 from app.travel import service
 from app.travel.queries import nights as queries
+from app.travel.roads import Roads, RoadsUnavailable
 from app.travel.service import Learning
 
 ACTION = "command_line_travel_learn"
@@ -36,19 +38,55 @@ def learn(settings: Settings, console: Console | None = None) -> list[Learning]:
     return asyncio.run(_learn(settings, console or Console()))
 
 
+def roads(settings: Settings, console: Console | None = None) -> bool:
+    """Ask the routing engine about the roads from every grid of which nobody has asked for long.
+
+    False when there is no engine in the settings, or it does not answer; it is said why.
+    """
+    return asyncio.run(_roads(settings, console or Console()))
+
+
+async def _roads(settings: Settings, console: Console) -> bool:
+    if not settings.routing_url:
+        console.print("no routing engine: set YINGWEI_ROUTING_URL (and YINGWEI_ROUTING_ENGINE)")
+        return False
+    database, now = open_database(settings), clock_from(settings.clock).now()
+    database.before_commit = audit.record
+    try:
+        async with database.read() as read:
+            left = await service.roads_left(read, now)
+        asked = 0
+        with Progress(*_columns(), console=console) as progress:
+            bar = progress.add_task("grids", total=left)
+            async with Roads.of(settings) as engine:
+                while more := await service.ask_roads(database, engine, now):
+                    asked += more
+                    progress.update(bar, completed=asked)
+    except RoadsUnavailable as error:
+        console.print(f"the routing engine does not answer ({error}); what is known stays known")
+        return False
+    finally:
+        await database.close()
+    console.print(f"the roads from {asked:,} grids are known, from the next night's learning on")
+    return True
+
+
+def _columns() -> tuple[ProgressColumn, ...]:
+    return (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+
+
 async def _learn(settings: Settings, console: Console) -> list[Learning]:
     database, now = open_database(settings), clock_from(settings.clock).now()
     database.before_commit = audit.record
     learned: list[Learning] = []
     try:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-        )
-        with Progress(*columns, console=console) as progress:
+        with Progress(*_columns(), console=console) as progress:
             bar = progress.add_task("nights", total=None)
             while True:
                 async with database.begin() as tx:

@@ -1,8 +1,11 @@
-"""What happens at night: the ways of the day before are learned from."""
+"""What happens from time to time: the ways of the day before are learned from, and a routing
+engine is asked about roads, where there is one."""
 
 from app.auth import audit
 from app.core.jobs import Worker
+from app.core.log import log
 from app.travel import service
+from app.travel.roads import Roads, RoadsUnavailable
 
 
 async def learn(worker: Worker) -> None:
@@ -16,3 +19,17 @@ async def learn(worker: Worker) -> None:
             audit.acting(tx, "travel.learn")
             if await service.learn(tx, now) is None:
                 return
+
+
+async def ask_roads(worker: Worker) -> None:
+    """Ask a routing engine about the roads of some grids of which nobody has asked for long.
+
+    An engine that does not answer is asked again the next time; what is known stays known.
+    """
+    if not worker.settings.routing_url:
+        return
+    try:
+        async with Roads.of(worker.settings) as roads:
+            await service.ask_roads(worker.database, roads, worker.clock.now())
+    except RoadsUnavailable as error:
+        log.warning("the routing engine does not answer", cause=str(error))

@@ -73,3 +73,18 @@ class TravelRatio(Base):
     hour: Mapped[int] = mapped_column(SmallInteger, primary_key=True)
     ratio: Mapped[float] = mapped_column(REAL)
     trips: Mapped[int]
+
+
+class TravelRoad(Base):
+    """What a routing engine says of the way from one grid to another: `pace` is seconds a metre of
+    the straight line between a point of each, null where no road leads there. `asked_at` is UTC.
+
+    It is known by day and hour of nothing: it stands for the median of a pair that has none yet.
+    """
+
+    __tablename__ = "travel_road"
+
+    from_grid_id: Mapped[UUID] = mapped_column(primary_key=True)
+    to_grid_id: Mapped[UUID] = mapped_column(primary_key=True)
+    pace: Mapped[float | None] = mapped_column(REAL)
+    asked_at: Mapped[datetime]

@@ -1,4 +1,5 @@
-"""A night's learning: check-ins become trips, and trips become medians."""
+"""A night's learning: check-ins become trips, and trips become medians; and what a routing engine
+says of roads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.core import nights
+from app.core.db import Database
 from app.core.geo import distance_m
 from app.core.nights import Night
 from app.core.parameter_values import parameters_in_force
@@ -19,8 +22,10 @@ from app.grids.rules import GridKind
 from app.travel import rules
 from app.travel.queries import known, travel_in_force
 from app.travel.queries import nights as queries
+from app.travel.queries import roads as roads_queries
 from app.travel.queries.known import WORK
 from app.travel.queries.nights import Counts, NewTrip
+from app.travel.roads import Roads
 from app.travel.rules import Bounds, Place, Travel
 from app.workorders.queries import Units, org_units
 
@@ -161,6 +166,44 @@ def _trip(row: Row[Any], travel: Travel, bounds: Bounds) -> NewTrip:
 
 def _kind(kind: str | None) -> GridKind | None:
     return GridKind(kind) if kind else None
+
+
+# So many grids are asked about at a time.
+ROADS_AT_A_TIME = 100
+
+
+async def roads_left(session: AsyncSession, now: datetime) -> int:
+    """Count the grids about whose roads a routing engine is to be asked."""
+    return await roads_queries.left(session, await _long_ago(session, now))
+
+
+async def ask_roads(database: Database, roads: Roads, now: datetime) -> int:
+    """Ask a routing engine about the roads from some grids of which nobody has asked for long, each
+    written down by itself; return how many grids that were, none when all are known.
+
+    What it says is known of with the next night's learning. Raises RoadsUnavailable.
+    """
+    async with database.read() as read:
+        numbers = await parameters_in_force(read)
+        starts = await roads_queries.to_ask(
+            read,
+            since=await _long_ago(read, now),
+            size=ROADS_AT_A_TIME,
+            reach_m=numbers.number(rules.ROADS_REACH, now),
+            most=numbers.whole(rules.ROADS_MOST, now),
+        )
+    for start in starts:
+        ends = [(one.lon, one.lat) for one in start.near]
+        seconds = await roads.seconds((start.lon, start.lat), ends) if ends else []
+        async with database.begin() as tx:
+            audit.acting(tx, "travel.ask_roads")
+            await roads_queries.say(tx, start, seconds, at=now)
+    return len(starts)
+
+
+async def _long_ago(session: AsyncSession, now: datetime) -> datetime:
+    numbers = await parameters_in_force(session)
+    return now - timedelta(days=numbers.whole(rules.ROADS_KEPT_DAYS, now))
 
 
 def total(learnings: Sequence[Learning]) -> tuple[int, int]:

@@ -348,9 +348,7 @@ async def test_a_plan_is_made_again_to_the_last_visit(tx, land, desk):
     assert again == await desk.routes(plan)
 
 
-async def test_what_a_plan_was_made_from_is_forgotten_after_a_while(
-    tx, land, desk, nights, clock
-):
+async def test_what_a_plan_was_made_from_is_forgotten_after_a_while(tx, land, desk, nights, clock):
     """The plan itself stays, and says that it cannot be made again."""
     await make_visit(tx, land, land.grids[0])
     plan = await desk.make()

@@ -90,7 +90,18 @@ async def _held(session: AsyncSession) -> _Held:
 
 # Row by row through a session, a province's medians would keep the process busy for seconds. In
 # PostgreSQL's binary form every row has the same length, so that all of them are one array.
-_COPY = "COPY travel_median (from_grid_id, to_grid_id, hour, pace) TO STDOUT (FORMAT binary)"
+# What a routing engine says of a pair stands for its median at any hour until there is one.
+_COPY = """
+    COPY (
+        SELECT from_grid_id, to_grid_id, hour, pace FROM travel_median
+        UNION ALL
+        SELECT from_grid_id, to_grid_id, smallint '-1', pace FROM travel_road r
+        WHERE pace IS NOT NULL AND NOT EXISTS (
+            SELECT FROM travel_median m WHERE m.from_grid_id = r.from_grid_id
+                AND m.to_grid_id = r.to_grid_id AND m.hour = -1
+        )
+    ) TO STDOUT (FORMAT binary)
+    """
 _HEADER = 19
 _TRAILER = 2
 _ROW = np.dtype(

@@ -81,6 +81,39 @@ KEPT_DAYS = Parameter(
     least=31,
     most=3_650,
 )
+ROADS_KEPT_DAYS = Parameter(
+    name="travel.roads_kept_days",
+    default=30,
+    unit="days",
+    words=Words(
+        zh="路径引擎给出的路途时间多少天后重新询问",
+        en="After how many days a routing engine is asked about the same roads again",
+    ),
+    least=1,
+    most=3_650,
+)
+ROADS_REACH = Parameter(
+    name="travel.roads_reach_m",
+    default=10_000,
+    unit="m",
+    words=Words(
+        zh="向路径引擎询问多远以内的网格之间的路途",
+        en="Between grids how far apart a routing engine is asked about the roads",
+    ),
+    least=500,
+    most=100_000,
+)
+ROADS_MOST = Parameter(
+    name="travel.roads_most",
+    default=24,
+    unit="grids",
+    words=Words(
+        zh="每个网格最多向路径引擎询问多少个邻近网格",
+        en="About the roads to how many grids near it a routing engine is asked for each",
+    ),
+    least=1,
+    most=99,
+)
 LEAST_TRIPS = Parameter(
     name="travel.least_trips",
     default=5,

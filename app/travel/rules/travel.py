@@ -4,7 +4,8 @@ Pure; what has been learned is handed in. Hours are local ones of the org unit. 
 on a ladder, and the first rung that knows something says it:
 
 1. the median pace between the two grids at that hour;
-2. the same at any hour, times how much that hour differs from others in the org unit;
+2. the same at any hour, or what a routing engine says of the roads until that is learned, times how
+   much that hour differs from others in the org unit;
 3. the distance at the speeds of the areas, times how much longer ways of the org unit took at that
    hour than this, else at any hour, else of the unit above it;
 4. the distance at the speeds of the areas.
