@@ -244,6 +244,9 @@ def test_why_nobody(whys, why):
         (Cause.NETWORK_FAULT, [Cause.CUSTOMER_REQUEST] * 5, False, "", False),
         (Cause.NETWORK_FAULT, [Cause.NETWORK_FAULT], False, "", True),
         (Cause.NETWORK_FAULT, [Cause.RESOURCE_MISSING], False, "", True),  # ours, all together
+        (Cause.TECHNICIAN_ABSENT, [Cause.RUNNING_LATE], False, "", True),
+        (Cause.RUNNING_LATE, [Cause.ACCESS_REFUSED] * 3, False, "", False),
+        (Cause.ACCESS_REFUSED, [Cause.TECHNICIAN_ABSENT] * 3, False, "", False),
         (Cause.NETWORK_FAULT, [Cause.NETWORK_FAULT], True, "", True),
         (Cause.NETWORK_FAULT, [Cause.NETWORK_FAULT], True, "pipe burst", False),
         (Cause.CUSTOMER_ABSENT, [Cause.NETWORK_FAULT] * 3, False, "", False),

@@ -112,6 +112,27 @@ def test_a_day_takes_what_fits_and_more_only_when_somebody_insists():
     assert insisted.effects[LI, TODAY].orders == (0, len(orders))
 
 
+def test_what_nobody_holds_cannot_be_taken_back():
+    waiting = order(0, ZHANG)._replace(state=State.LOCATED, holder_id=None, planned_day=None)
+    [row] = judge([Wish(waiting.id, 1, take_back=True)], ground([waiting])).rows
+    assert row.reasons == (WhyNot.NOT_HELD,)
+
+
+def test_a_visit_that_leaves_no_time_for_lunch_is_refused():
+    """Four hours that have to begin before ten, and lunch is at twelve."""
+    window = MONDAY_NINE, MONDAY_NINE + timedelta(hours=1)
+    opens, closes = (int(moment.timestamp()) for moment in window)
+    long = order(0, ZHANG, 240)
+    long = long._replace(window=window, stop=long.stop._replace(opens=opens, closes=closes))
+    met = ground([long])
+    li = met.people[LI]
+    li.diary.shifts = [(0, time(8), time(12)), (0, time(13), time(18))]
+    frame = frame_of(li.diary, TODAY, now=MONDAY_NINE, lunch_slack=0)
+    met.days[LI, TODAY] = Standing(frame, [], ())  # type: ignore[index]
+    [row] = judge([Wish(long.id, 1, LI)], met).rows
+    assert row.reasons == (WhyNot.NO_BREAK,)
+
+
 def test_late_visits_are_counted_before_and_after():
     """Due in an hour, after three others of an hour: given to somebody free, it is not late."""
     soon = MONDAY_NINE + timedelta(hours=1)
