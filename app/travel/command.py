@@ -1,6 +1,7 @@
 """`yingwei travel`: nights that are over are learned from and roads are asked about, with a bar."""
 
 import asyncio
+from contextlib import aclosing
 from datetime import timedelta
 
 from rich.console import Console
@@ -58,7 +59,7 @@ async def _roads(settings: Settings, console: Console) -> bool:
         asked = 0
         with Progress(*_columns(), console=console) as progress:
             bar = progress.add_task("grids", total=left)
-            async with Roads.of(settings) as engine:
+            async with aclosing(Roads.of(settings)) as engine:
                 while more := await service.ask_roads(database, engine, now):
                     asked += more
                     progress.update(bar, completed=asked)

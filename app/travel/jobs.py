@@ -1,6 +1,8 @@
 """What happens from time to time: the ways of the day before are learned from, and a routing
 engine is asked about roads, where there is one."""
 
+from contextlib import aclosing
+
 from app.auth import audit
 from app.core.jobs import Worker
 from app.core.log import log
@@ -29,7 +31,7 @@ async def ask_roads(worker: Worker) -> None:
     if not worker.settings.routing_url:
         return
     try:
-        async with Roads.of(worker.settings) as roads:
+        async with aclosing(Roads.of(worker.settings)) as roads:
             await service.ask_roads(worker.database, roads, worker.clock.now())
     except RoadsUnavailable as error:
         log.warning("the routing engine does not answer", cause=str(error))

@@ -1,8 +1,7 @@
 """The way out to a routing engine that knows the roads: OSRM or Valhalla, by their table calls."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import httpx
 import orjson
@@ -20,7 +19,7 @@ class Roads:
     """A routing engine: how long it takes to drive from one point to some others.
 
     OSRM is asked by `GET /table/v1/driving/...`, Valhalla by `POST /sources_to_targets`. Close it
-    with `aclose()` or use it in `async with`.
+    with `aclose()`.
     """
 
     def __init__(
@@ -42,19 +41,6 @@ class Roads:
             settings.routing_engine,
             time_limit=settings.routing_timeout_seconds,
         )
-
-    async def __aenter__(self) -> Self:
-        """Use the engine for a while."""
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Close its connections."""
-        await self.aclose()
 
     async def aclose(self) -> None:
         """Close its connections."""

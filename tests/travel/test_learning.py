@@ -7,7 +7,6 @@ import pytest
 from sqlalchemy import select, text
 
 from app.core.geo import distance_m
-from app.core.jobs import Worker
 from app.core.nights import Night
 from app.core.parameter_values import ParameterValue
 from app.grids.rules import GridKind
@@ -17,8 +16,6 @@ from app.travel.queries import travel_in_force
 from app.travel.rules import ALL_DAY, Cut, Place, Travel
 from app.workorders.happened import HAPPENED
 from app.workorders.rules import Step
-from tests.make.auth import make_org_unit
-from tests.make.dispatch import Territory, make_territory
 from tests.make.history import History, door_in, drive_days, local
 
 # Business time stands at nine on Monday; so the last night that is over ended at two that morning.
@@ -27,24 +24,10 @@ WEEK = [SUNDAY - timedelta(days=back) for back in range(4, -1, -1)]
 
 
 @pytest.fixture
-async def land(tx) -> Territory:
-    """Three squares in a row, of a branch in a city."""
-    territory = await make_territory(tx, grids=3)
-    territory.org_unit = await make_org_unit(tx, parent=territory.org_unit)
-    return territory
-
-
-@pytest.fixture
 async def lee(tx, land):
     """A technician who lives in the middle of the first square."""
     home = "SRID=4326;POINT(112.005 28.005)"
     return await land.add_technician(land.grids[0], home_point=home)
-
-
-@pytest.fixture
-def worker(settings, clock, database) -> Worker:
-    """The worker's process, on the rolled-back database."""
-    return Worker(settings, clock, database)
 
 
 @pytest.fixture

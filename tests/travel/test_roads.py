@@ -1,5 +1,6 @@
 """A routing engine that knows the roads: what it is asked, what it says, and who goes by it."""
 
+from contextlib import aclosing
 from datetime import timedelta
 
 import httpx
@@ -14,8 +15,7 @@ from app.travel.models import TravelMedian, TravelRoad
 from app.travel.queries import travel_in_force
 from app.travel.roads import Roads, RoadsUnavailable
 from app.travel.rules import ALL_DAY, Place
-from tests.make.auth import make_org_unit
-from tests.make.dispatch import Territory, make_territory
+from tests.make.dispatch import make_territory
 
 HOME, ENDS = (112.0, 28.0), [(112.01, 28.0), (112.02, 28.0)]
 
@@ -43,7 +43,7 @@ def table(*seconds):
 
 async def test_osrm_is_asked_for_one_row_of_its_table():
     asked: list[httpx.Request] = []
-    async with engine(table(61.5, None), asked=asked) as roads:
+    async with aclosing(engine(table(61.5, None), asked=asked)) as roads:
         assert await roads.seconds(HOME, ENDS) == [61.5, None]
     [request] = asked
     places = "112.000000,28.000000;112.010000,28.000000;112.020000,28.000000"
@@ -59,7 +59,7 @@ async def test_valhalla_is_asked_for_one_row_of_its_matrix():
     asked: list[httpx.Request] = []
     times = [{"time": 61, "distance": 1.0}, {"time": None, "distance": None}]
     answer = httpx.Response(200, json={"sources_to_targets": [times]})
-    async with engine(answer, "valhalla", asked) as roads:
+    async with aclosing(engine(answer, "valhalla", asked)) as roads:
         assert await roads.seconds(HOME, ENDS) == [61, None]
     [request] = asked
     assert request.url.path == "/sources_to_targets"
@@ -83,25 +83,12 @@ async def test_valhalla_is_asked_for_one_row_of_its_matrix():
     ],
 )
 async def test_any_other_answer_is_none(answer, words):
-    async with engine(answer) as roads:
+    async with aclosing(engine(answer)) as roads:
         with pytest.raises(RoadsUnavailable, match=words):
             await roads.seconds(HOME, ENDS)
 
 
 # --- who goes by them -----------------------------------------------------------------------------
-
-
-@pytest.fixture
-async def land(tx) -> Territory:
-    """Three squares in a row, about a kilometre wide, of a branch in a city."""
-    territory = await make_territory(tx, grids=3)
-    territory.org_unit = await make_org_unit(tx, parent=territory.org_unit)
-    return territory
-
-
-@pytest.fixture
-def worker(settings, clock, database) -> Worker:
-    return Worker(settings, clock, database)
 
 
 def driving(metres_per_second):

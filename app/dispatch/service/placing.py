@@ -261,10 +261,7 @@ class _Round:
     def _choose(self, one: Asked, visit: Stop, days: Sequence[date]) -> Choice:
         full = None
         if one.only is None:
-            key = one.grid_id, one.ask.skills
-            full = self.full.get(key)
-            if full is None:
-                full = self.full[key] = Full()
+            full = self.full.setdefault((one.grid_id, one.ask.skills), Full())
         return rules.choose(one.ask, self._seats(one), days, visit, one.prefer, full)
 
     def _note(self, one: Asked, technician_id: UUID, day: date) -> None:
