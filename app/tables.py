@@ -9,6 +9,7 @@ from app.dispatch import models as dispatch_models
 from app.grids import models as grids_models
 from app.ordering import models as ordering_models
 from app.planning import models as planning_models
+from app.promises import models as promises_models
 from app.sales import models as sales_models
 from app.suggestions import models as suggestions_models
 from app.technicians import models as technicians_models
@@ -17,6 +18,7 @@ from app.territory import models as territory_models
 from app.travel import models as travel_models
 from app.visits import models as visits_models
 from app.workorders import models as workorders_models
+from app.worktypes import models as worktypes_models
 
 ROOMS = (
     auth_models,
@@ -27,6 +29,8 @@ ROOMS = (
     customers_models,
     catalog_models,
     terminals_models,
+    worktypes_models,
+    promises_models,
     workorders_models,
     territory_models,
     suggestions_models,

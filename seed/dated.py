@@ -20,11 +20,11 @@ from app.dispatch.models import SlotTemplate
 from app.dispatch.rules import NOW_SLOT
 from app.grids.models import GridExpansion
 from app.grids.rules.asking import EVERY_DAY
+from app.promises.models import PromiseRule
 from app.territory.rules import roadmap
 from app.territory.rules.roadmap import Target
 from app.territory.schemas.roadmap import TargetIn
-from app.workorders.models import PromiseRule
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 Fen = Annotated[int, Field(ge=0, le=100_000_000)]
 OrgPath = Annotated[str, Field(max_length=200, pattern=r"^([\w\-]+\.)*$")]
@@ -32,7 +32,7 @@ Entry = TypeVar("Entry", bound=Input)
 
 
 class PromiseIn(Input):
-    """One promise rule of a file: see `workorders.models.PromiseRule`; times are local."""
+    """One promise rule of a file: see `promises.models.PromiseRule`; times are local."""
 
     code: Code
     org_path: OrgPath = ""

@@ -15,7 +15,7 @@ import yaml
 
 from app.core.geo import CoordSys, from_wgs84, to_wgs84
 from app.suggestions.rules import DeclineReason
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 from seed import terrain, words
 from seed.city import HERE, City
 from seed.dice import Dice

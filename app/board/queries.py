@@ -18,7 +18,8 @@ from app.board.rules.day import Person, Visit
 from app.board.rules.words import Works
 from app.technicians.rules import Piece
 from app.travel.rules import Place
-from app.workorders.rules import State, UnplacedReason, WorkType
+from app.workorders.rules import State, UnplacedReason
+from app.worktypes.rules import WorkType
 
 Driver = psycopg.AsyncConnection[Any]
 _zone = cache(ZoneInfo)

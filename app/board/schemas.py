@@ -13,7 +13,8 @@ from app.board.rules.day import PersonDay, Timetable
 from app.board.rules.words import ON_SHIFT, RISK_WORDS, Doing, Risk, Works
 from app.core.http import Answer
 from app.core.i18n import Words
-from app.workorders.rules import UNPLACED_WORDS, State, UnplacedReason, WorkType, masked_address
+from app.workorders.rules import UNPLACED_WORDS, State, UnplacedReason, masked_address
+from app.worktypes.rules import WorkType
 
 Text = Annotated[str, Field(max_length=2000)]
 # Slack beyond it, in seconds, means that nothing bounds it.

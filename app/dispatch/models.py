@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
 from app.dispatch.rules import BulkKind, Cause, HoldState
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 
 class DispatchDecision(Row, Base):

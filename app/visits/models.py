@@ -6,7 +6,7 @@ from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy import ARRAY, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -19,7 +19,8 @@ class Visit(Row, Base):
 
     Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
     check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
-    `terminals` lists what the technician says was fitted or taken away.
+    `checked` are the lines of the checklist that are ticked, and `terminals` lists what the
+    technician says was fitted or taken away.
     """
 
     __tablename__ = "visit"
@@ -49,6 +50,7 @@ class Visit(Row, Base):
     ended_at: Mapped[datetime | None]
     outcome: Mapped[Outcome | None] = mapped_column(text_enum(Outcome))
     outcome_code: Mapped[str | None]
+    checked: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     measurements: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     terminals: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]

@@ -1,6 +1,6 @@
-"""Work orders, their append-only events, and the dated promise rules."""
+"""Work orders and their append-only events."""
 
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -11,14 +11,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.workorders.rules import State, Step, UnplacedReason, WorkType
+from app.workorders.rules import State, Step, UnplacedReason
+from app.worktypes.rules import WorkType
 
 
 class WorkOrder(Row, Base):
     """A promised install or repair. Times are UTC; `planned_day` is a local day of the org unit.
 
     `content_hash` tells a repeated intake from one with other content; `tried_at` is when placing
-    was last tried.
+    was last tried. `template_id` is the version of its work type's template that it began with, and
+    `promise_rule_id` the rule it is judged by; `repeat_of_id` is the order that was closed shortly
+    before on the same service; `nudges` counts how often the customer has asked for it.
     """
 
     __tablename__ = "work_order"
@@ -98,6 +101,11 @@ class WorkOrder(Row, Base):
     priority: Mapped[int] = mapped_column(server_default=text("3"))
     state: Mapped[State] = mapped_column(text_enum(State))
     unplaced_reason: Mapped[UnplacedReason | None] = mapped_column(text_enum(UnplacedReason))
+    template_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_template.id"))
+    promise_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("promise_rule.id"))
+    repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
+    outage_id: Mapped[UUID | None]
+    nudges: Mapped[int] = mapped_column(server_default=text("0"))
     customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
     service_number: Mapped[str | None]
     contact_name: Mapped[str | None]
@@ -165,22 +173,3 @@ class WorkOrderEvent(Row, Base):
     to_state: Mapped[State] = mapped_column(text_enum(State))
     reason: Mapped[str | None]
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-
-
-class PromiseRule(Row, Base):
-    """What an org unit's customers are promised for a work type, from one day to another."""
-
-    __tablename__ = "promise_rule"
-    __table_args__ = (Index("ix_promise_rule_type", "work_type", "org_path", "valid_from"),)
-
-    code: Mapped[str] = mapped_column(unique=True)
-    org_path: Mapped[str] = mapped_column(server_default=text("''"))
-    work_type: Mapped[WorkType] = mapped_column(text_enum(WorkType))
-    valid_from: Mapped[date]
-    valid_to: Mapped[date | None]
-    cut_off: Mapped[time | None]
-    due_time: Mapped[time]
-    hours_after: Mapped[float]
-    compensation_fen: Mapped[int]
-    compensation_per: Mapped[str]
-    compensation_cap_fen: Mapped[int]

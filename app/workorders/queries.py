@@ -31,8 +31,9 @@ from app.core.clock import wall
 from app.core.db import database_of, fetched
 from app.core.errors import NotFound
 from app.grids.rules import district_of
-from app.workorders.models import PromiseRule, WorkOrder, WorkOrderEvent
-from app.workorders.rules import CLOSED, Promise, State, UnplacedReason, WorkType
+from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.rules import CLOSED, State, UnplacedReason
+from app.worktypes.rules import WorkType
 
 # An order that is not closed, in the words of the partial index, or PostgreSQL would not use it.
 OPEN: ColumnElement[bool] = literal_column(
@@ -98,7 +99,7 @@ async def all_for_change(
 
 # --- what a process remembers for a few seconds -------------------------------------------------
 
-# Org units and promises change rarely; a change is in force everywhere after so many seconds.
+# Org units change rarely; a change is in force everywhere after so many seconds.
 STALE_AFTER_SECONDS = 5.0
 
 _zone = cache(ZoneInfo)
@@ -146,19 +147,6 @@ async def org_units(
     units = Units([Unit(row.id, row.code, row.path, _zone(row.time_zone)) for row in rows])
     cache["workorders.units"] = (wall(), units)
     return units
-
-
-async def promises(session: AsyncSession) -> list[Promise]:
-    """Return the dated promise rules, read at most a few seconds ago by this process."""
-    held: tuple[datetime, list[Promise]] | None = database_of(session).cache.get(
-        "workorders.promises"
-    )
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
-    rows = await session.execute(select(*(getattr(PromiseRule, name) for name in Promise._fields)))
-    read = [Promise(*row) for row in rows]
-    database_of(session).cache["workorders.promises"] = (wall(), read)
-    return read
 
 
 async def _within(session: AsyncSession, org_unit_id: UUID, caller: Caller) -> bool:

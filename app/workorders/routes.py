@@ -13,8 +13,9 @@ from app.core.geo import CoordSys
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.workorders import queries, service
-from app.workorders.rules import State, UnplacedReason, WorkType
+from app.workorders.rules import State, UnplacedReason
 from app.workorders.schemas import CancelIn, EventOut, HistoryOut, OrderOut, OrderPage
+from app.worktypes.rules import WorkType
 
 router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
 

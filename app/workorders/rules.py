@@ -1,28 +1,16 @@
-"""A work order's states and steps in one table, its clocks, and what may be refused and why."""
+"""A work order's states and steps in one table, and what may be refused and why."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
-from app.core.parameters import Parameter
 from app.terminals.rules import TerminalKind
-
-
-class WorkType(StrEnum):
-    """What is to be done at the door."""
-
-    INSTALL = "install"
-    RELOCATE = "relocate"
-    REMOVE = "remove"
-    REPAIR = "repair"
-    CARE = "care"
+from app.worktypes.rules import WorkType
 
 
 class State(StrEnum):
@@ -229,46 +217,6 @@ def allowed(state: State) -> list[str]:
     return [step.value for (at, step) in MOVES if at is state]
 
 
-class Promise(NamedTuple):
-    """One dated promise rule: `org_path` empty is for everybody; `valid_to` is excluded.
-
-    A report before `cut_off` (local time) is due the same day at `due_time`; a later one, or any
-    when there is no cut-off, `hours_after` hours after the report.
-    """
-
-    code: str
-    org_path: str
-    work_type: WorkType
-    valid_from: date
-    valid_to: date | None
-    cut_off: time | None
-    due_time: time
-    hours_after: float
-
-
-def promise_for(
-    promises: Iterable[Promise], work_type: WorkType, org_path: str, day: date
-) -> Promise | None:
-    """Find the promise in force for an org unit on a local day: the closest unit's, the latest."""
-    fitting = [
-        promise
-        for promise in promises
-        if promise.work_type is work_type
-        and org_path.startswith(promise.org_path)
-        and promise.valid_from <= day
-        and (promise.valid_to is None or day < promise.valid_to)
-    ]
-    return max(fitting, key=lambda one: (len(one.org_path), one.valid_from), default=None)
-
-
-def due_at(reported_at: datetime, zone: ZoneInfo, promise: Promise) -> datetime:
-    """Say until when a promise wants an order done that was reported at an aware moment (UTC)."""
-    local = reported_at.astimezone(zone)
-    if promise.cut_off is not None and local.time() < promise.cut_off:
-        return datetime.combine(local.date(), promise.due_time, zone).astimezone(UTC)
-    return reported_at.astimezone(UTC) + timedelta(hours=promise.hours_after)
-
-
 # Where an address begins to name a single home: what follows the building is cut off.
 _BUILDING = re.compile(r"^(.*?\d+\s*(?:号楼|栋|幢|座))")
 _HOME = re.compile(
@@ -282,25 +230,6 @@ def masked_address(address: str) -> str:
     building = _BUILDING.match(address)
     shown = building.group(1) if building else _HOME.sub("", address)
     return shown if shown == address else f"{shown}*"
-
-
-MINUTES: dict[WorkType, Parameter] = {
-    work_type: Parameter(
-        name=f"workorders.minutes.{work_type.value}",
-        default=minutes,
-        unit="min",
-        words=Words(zh=f"{zh}工单的默认工时", en=f"Minutes planned for {en} when none are given"),
-        least=5,
-        most=960,
-    )
-    for work_type, minutes, zh, en in (
-        (WorkType.INSTALL, 90, "装机", "an install"),
-        (WorkType.RELOCATE, 90, "移机", "a relocation"),
-        (WorkType.REMOVE, 45, "拆机", "a removal"),
-        (WorkType.REPAIR, 60, "修障", "a repair"),
-        (WorkType.CARE, 45, "关怀", "a care visit"),
-    )
-}
 
 
 class SameOrderOtherContent(Conflict):

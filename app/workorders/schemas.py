@@ -10,7 +10,8 @@ from app.core.geo import CoordSys, PointOut
 from app.core.http import Answer, Input
 from app.customers.rules import masked_name, masked_phone
 from app.terminals.rules import TerminalKind
-from app.workorders.rules import State, Step, UnplacedReason, WorkType, masked_address
+from app.workorders.rules import State, Step, UnplacedReason, masked_address
+from app.worktypes.rules import WorkType
 
 
 class OrderOut(Answer):

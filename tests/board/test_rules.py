@@ -11,7 +11,8 @@ from app.board.rules.words import Doing, Risk, Works
 from app.core.db import new_id
 from app.core.parameters import Parameters
 from app.travel.rules import Place, Travel
-from app.workorders.rules import State, WorkType
+from app.workorders.rules import State
+from app.worktypes.rules import WorkType
 from tests.conftest import SHANGHAI
 
 MONDAY = date(2026, 3, 2)

@@ -26,7 +26,7 @@ from app.dispatch.rules import (
     Unit,
     UnitTaken,
 )
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 from tests.dispatch.appointing import at
 from tests.dispatch.test_rules import seat, who
 

@@ -8,7 +8,7 @@ from app.auth.rules import Role
 from app.grids.rules import MembershipKind
 from app.technicians.models import Leave
 from app.technicians.rules import LeaveCause
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 from tests.dispatch.appointing import Desk, at
 from tests.make.auth import make_org_unit
 from tests.make.counting import counted

@@ -38,7 +38,6 @@ from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
 from app.territory.rules.vacancies import WarningKind
-from app.visits.rules import OutcomeCode
 from app.workorders.rules import State, UnplacedReason
 from tests.house.pages import (
     ROOT,
@@ -277,7 +276,7 @@ def test_the_table_of_dials_equals_the_code():
             "dispatch-tools.md",
             [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
         ),
-        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OutcomeCode, *OnSite, *CoordSys]),
+        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys]),
         ("ordering-system.md", list(RemoteState)),
     ],
 )

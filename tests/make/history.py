@@ -17,7 +17,8 @@ from app.core.geo import distance_m
 from app.grids.models import Grid
 from app.technicians.models import Technician
 from app.workorders.models import WorkOrder, WorkOrderEvent
-from app.workorders.rules import State, Step, WorkType
+from app.workorders.rules import State, Step
+from app.worktypes.rules import WorkType
 from tests.make.dispatch import SIDE, SOUTH, WEST
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")

@@ -19,7 +19,8 @@ from app.sales.rules import ConsentKind, Line
 from app.technicians.models import Technician
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
-from app.workorders.rules import State, WorkType
+from app.workorders.rules import State
+from app.worktypes.rules import WorkType
 from tests.make.auth import caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_customer
 from tests.make.technicians import make_technician

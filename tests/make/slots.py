@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import database_of, new_id
 from app.dispatch.models import SlotTemplate
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 HOURS = (8, 10, 14, 16, 18)
 

@@ -17,8 +17,9 @@ from app.core.db import new_id
 from app.customers.models import Customer
 from app.technicians.models import Technician
 from app.workorders.models import WorkOrder
-from app.workorders.rules import State, Step, WorkType
+from app.workorders.rules import State, Step
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.technicians import make_technician
 

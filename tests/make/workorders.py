@@ -8,8 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
-from app.workorders.models import PromiseRule, WorkOrder
-from app.workorders.rules import State, WorkType
+from app.promises.models import PromiseRule
+from app.workorders.models import WorkOrder
+from app.workorders.rules import State
+from app.worktypes.rules import WorkType
 from tests.make.auth import make_org_unit
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from app.core.files import FileRefused
 from app.core.parameter_values import ParameterValue
 from app.grids.models import GridExpansion
-from app.workorders.models import PromiseRule
+from app.promises.models import PromiseRule
 from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
 from tests.make.auth import make_org_unit
 

@@ -11,7 +11,7 @@ from app.customers.models import Interaction
 from app.customers.rules import InteractionKind
 from app.suggestions.models import ContactSlot, Suggestion, SuggestionAnswer
 from app.suggestions.rules import AnswerKind, DeclineReason, complete_answer, said_at
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 from tests.make.visits import make_assigned_order, make_phone
 
 NINE = datetime(2026, 3, 2, 1, tzinfo=UTC)

@@ -10,8 +10,9 @@ from app.core.parameter_values import ParameterValue
 from app.customers.rules import InteractionKind
 from app.suggestions.models import ContactSlot, Suggestion, SuggestionDecision
 from app.workorders.models import WorkOrder
-from app.workorders.rules import Step, WorkType
+from app.workorders.rules import Step
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.make.customers import make_contact, make_customer
 from tests.make.statements import statements
 from tests.make.visits import TODAY, make_assigned_order, make_phone

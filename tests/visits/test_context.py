@@ -10,7 +10,7 @@ from app.auth.models import AuditEntry
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.customers.rules import InteractionKind
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import (
     AS_OF,

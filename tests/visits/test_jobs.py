@@ -8,8 +8,9 @@ from app.suggestions.models import ContactSlot
 from app.visits.jobs import end_cancelled
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
-from app.workorders.rules import Step, WorkType
+from app.workorders.rules import Step
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer

@@ -7,10 +7,10 @@ from uuid import UUID
 import pytest
 
 from app.core.db import new_id
-from app.core.errors import Invalid
 from app.visits import rules
-from app.visits.rules import Asked, FarFromAddress, FarReason, OutcomeCode, Taken, content_of
-from app.workorders.rules import MOVES, State, Step, StepRefused, WorkType
+from app.visits.rules import Asked, FarFromAddress, FarReason, Taken, content_of
+from app.workorders.rules import MOVES, State, Step, StepRefused
+from app.worktypes.rules import WorkType
 
 NINE = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 ME, OTHER = new_id(), new_id()
@@ -136,22 +136,6 @@ def test_a_check_in_far_away_without_a_reason_says_how_far():
     with pytest.raises(FarFromAddress) as refused:
         rules.checked_in(1234.5, 300.0, None)
     assert refused.value.facts == {"distance_m": 1234, "limit_m": 300}
-
-
-@pytest.mark.parametrize("work_type", WorkType)
-@pytest.mark.parametrize("code", OutcomeCode)
-def test_each_work_type_has_its_own_outcomes(work_type, code):
-    if code in rules.OUTCOMES[work_type]:
-        rules.outcome_fits(work_type, code)
-    else:
-        with pytest.raises(Invalid) as refused:
-            rules.outcome_fits(work_type, code)
-        assert refused.value.facts["errors"][0]["field"] == "outcome_code"
-
-
-def test_every_outcome_belongs_to_one_work_type():
-    listed = [code for codes in rules.OUTCOMES.values() for code in codes]
-    assert sorted(listed) == sorted(OutcomeCode)
 
 
 # --- the day --------------------------------------------------------------------------------------

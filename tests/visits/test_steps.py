@@ -14,8 +14,9 @@ from app.customers.models import Interaction
 from app.technicians.models import TechnicianDay
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder, WorkOrderEvent
-from app.workorders.rules import State, Step, WorkType
+from app.workorders.rules import State, Step
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.customers import make_customer
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone

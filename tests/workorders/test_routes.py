@@ -8,8 +8,9 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.technicians import availability
 from app.technicians.availability import NOTHING
-from app.workorders.rules import State, Step, UnplacedReason, WorkType
+from app.workorders.rules import State, Step, UnplacedReason
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.technicians import make_technician

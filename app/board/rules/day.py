@@ -23,7 +23,8 @@ from app.dispatch.rules.routes import (
 )
 from app.technicians.rules import Piece, working_time
 from app.travel.rules import Place, Travel
-from app.workorders.rules import UNDER_WAY, State, WorkType
+from app.workorders.rules import UNDER_WAY, State
+from app.worktypes.rules import WorkType
 
 
 class Person(NamedTuple):

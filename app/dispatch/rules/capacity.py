@@ -15,7 +15,7 @@ from app.dispatch.rules.placing import Seat
 from app.dispatch.rules.slots import Limit, NotOffered, Slot, beyond
 from app.dispatch.rules.windows import Booked, Piece
 from app.technicians.rules import minutes_in, working_time
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 
 class Grade(StrEnum):

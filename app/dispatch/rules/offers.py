@@ -7,7 +7,7 @@ from uuid import UUID
 
 from app.dispatch.rules.capacity import Grade
 from app.dispatch.rules.slots import NotOffered, Slot
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 from app.core.i18n import Words
 from app.dispatch.rules.diaries import PassedOver
 from app.grids.rules.asking import in_force, works_on
-from app.workorders.rules import WorkType
+from app.worktypes.rules import WorkType
 
 # The slot that begins this moment: a sale made at the door, installed in the same visit.
 NOW_SLOT = "now"

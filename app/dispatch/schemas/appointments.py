@@ -27,7 +27,8 @@ from app.dispatch.rules import (
 )
 from app.dispatch.schemas.decisions import WordsOut
 from app.dispatch.schemas.intake import Dated
-from app.workorders.rules import State, WorkType
+from app.workorders.rules import State
+from app.worktypes.rules import WorkType
 
 SlotCode = Annotated[str, StringConstraints(max_length=64, pattern=r"^[\w.\-:/]*$")]
 

@@ -22,7 +22,8 @@ from app.core.i18n import Lang
 from app.dispatch.lines import Line
 from app.dispatch.rules import Judged, Verdict
 from app.terminals.rules import TerminalKind
-from app.workorders.rules import Draft, State, UnplacedReason, WorkType
+from app.workorders.rules import Draft, State, UnplacedReason
+from app.worktypes.rules import WorkType
 
 LONGEST_WINDOW = timedelta(days=7)
 

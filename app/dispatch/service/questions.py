@@ -18,13 +18,16 @@ from app.dispatch.rules import Terms, Wish
 from app.dispatch.service.placing import together
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
+from app.promises import queries as promises
+from app.promises.rules import due_at, promise_for
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.queries import Unit
-from app.workorders.rules import MINUTES, WorkType, due_at, promise_for
 from app.workorders.service.steps import promised_of
 from app.workorders.whereabouts import Whereabouts
+from app.worktypes import queries as worktypes
+from app.worktypes.rules import BUILT_IN, WorkType, template_for
 
 
 def reserved_by(hold: AppointmentHold) -> dict[DayOf, Promised]:
@@ -67,17 +70,19 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
     if work_type is None:
         raise Invalid(errors=[{"field": "work_type", "message": "say what is to be done"}])
     grid_id, unit, point = await _place(session, wish, order, caller, parameters, now)
-    minutes = (
-        order.estimated_minutes
-        if order
-        else wish.minutes or parameters.whole(MINUTES[work_type], now, unit.path)
-    )
-    due = order.due_at if order else None
     holds = await queries.open_holds_of(session, order.id, now=now) if order else []
-    if order is None:
+    if order is not None:
+        minutes, due = order.estimated_minutes, order.due_at
+        skills, terminals = frozenset(order.skills), tuple(order.terminals)
+    else:
         reported_at = wish.reported_at or now
         day = reported_at.astimezone(unit.zone).date()
-        promise = promise_for(await workorders.promises(session), work_type, unit.path, day)
+        dated = (await worktypes.templates(session)).values()
+        in_force = template_for(dated, work_type, unit.path, day)
+        template = in_force.template if in_force else BUILT_IN[work_type]
+        minutes = wish.minutes or template.minutes
+        skills, terminals = wish.skills.union(template.skills), template.needs
+        promise = promise_for(await promises.promises(session), work_type, unit.path, day)
         due = due_at(reported_at, unit.zone, promise) if promise else None
     return Question(
         grid_id=grid_id,
@@ -85,8 +90,8 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
         point=point,
         work_type=work_type,
         minutes=minutes,
-        skills=frozenset(order.skills) if order else wish.skills,
-        terminals=tuple(order.terminals) if order else (),
+        skills=skills,
+        terminals=terminals,
         urgent=rules.is_urgent(order.priority if order else wish.priority, work_type),
         terms=Terms(now, wish.earliest, due, wish.later_agreed),
         activation=wish.activation,

@@ -14,7 +14,8 @@ from app.planning.models import DayPlan
 from app.planning.rules import Happened, NotAReplan, PlanKind, PlanState
 from app.planning.rules.changes import Change, Spot
 from app.planning.rules.events import read
-from app.workorders.rules import UnplacedReason, WorkType
+from app.workorders.rules import UnplacedReason
+from app.worktypes.rules import WorkType
 
 
 class Replan(NamedTuple):

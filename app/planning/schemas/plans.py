@@ -20,7 +20,8 @@ from app.planning.rules import (
 )
 from app.planning.rules.drafts import Score
 from app.planning.rules.wishes import Wish
-from app.workorders.rules import UNPLACED_WORDS, UnplacedReason, WorkType
+from app.workorders.rules import UNPLACED_WORDS, UnplacedReason
+from app.worktypes.rules import WorkType
 
 MOST_ITERATIONS = 100_000_000
 

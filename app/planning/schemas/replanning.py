@@ -12,7 +12,8 @@ from app.core.i18n import Words
 from app.planning.queries.changes import Changed, Replan
 from app.planning.rules import EventKind, Happened, PlanState, said
 from app.planning.rules.changes import WHY_WORDS, ChangeKind, Spot, Why, counted, why_of
-from app.workorders.rules import UNPLACED_WORDS, UnplacedReason, WorkType
+from app.workorders.rules import UNPLACED_WORDS, UnplacedReason
+from app.worktypes.rules import WorkType
 
 
 class ReplanIn(Input):

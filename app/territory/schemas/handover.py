@@ -12,7 +12,8 @@ from app.grids.rules import MembershipKind
 from app.grids.rules.bulk import Person
 from app.grids.rules.terms import Term
 from app.territory.rules.handover import Holder, Parties
-from app.workorders.rules import State, WorkType, masked_address
+from app.workorders.rules import State, masked_address
+from app.worktypes.rules import WorkType
 
 MOST_ORDERS = 200
 

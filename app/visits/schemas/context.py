@@ -19,7 +19,8 @@ from app.customers.rules import (
 )
 from app.terminals.rules import TerminalKind
 from app.visits.queries import BehindTheDoor, LineOfCustomer, OrderOfCustomer
-from app.workorders.rules import State, WorkType
+from app.workorders.rules import State
+from app.worktypes.rules import WorkType
 
 Text = Annotated[str, Field(max_length=300)]
 

@@ -13,7 +13,8 @@ from app.core.http import Answer
 from app.customers.rules import masked_name, masked_phone
 from app.visits.queries import DayRow
 from app.visits.rules import STEPS, sees_contact
-from app.workorders.rules import HELD, State, Step, WorkType
+from app.workorders.rules import HELD, State, Step
+from app.worktypes.rules import WorkType
 
 Text = Annotated[str, Field(max_length=2000)]
 

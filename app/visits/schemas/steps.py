@@ -13,7 +13,6 @@ from app.visits.rules import (
     DeclineCause,
     FarReason,
     HandBackCause,
-    OutcomeCode,
     SuspendCause,
     Taken,
     TerminalAction,
@@ -128,6 +127,7 @@ class CompleteIn(StepIn):
             "examples": [
                 {
                     "outcome_code": "fixed",
+                    "checked": ["cabling_tidy", "speed_shown"],
                     "measurements": {"optical_rx_power_dbm": -19.4, "download_mbps": 942.0},
                     "terminals": [
                         {
@@ -143,11 +143,15 @@ class CompleteIn(StepIn):
         }
     )
 
-    outcome_code: OutcomeCode = Field(
+    outcome_code: Code = Field(
         description=(
-            "install: installed; relocate: relocated; remove: removed; care: cared_for; repair:"
-            " fixed, fixed_elsewhere, no_fault_found or customer_equipment."
+            "A closing code of the order's template. Without templates: install: installed;"
+            " relocate: relocated; remove: removed; care: cared_for; repair: fixed,"
+            " fixed_elsewhere, no_fault_found or customer_equipment."
         )
+    )
+    checked: Annotated[list[Code], Field(max_length=50)] = Field(
+        default_factory=list, description="The lines of the template's checklist that are done."
     )
     measurements: MeasurementsIn = Field(default_factory=MeasurementsIn)
     terminals: Annotated[list[TerminalIn], Field(max_length=20)] = Field(default_factory=list)

@@ -10,7 +10,8 @@ from app.suggestions.service import Decided, Door, suggest
 from app.visits import queries, rules
 from app.visits.service.steps import technician_of
 from app.workorders.models import WorkOrder
-from app.workorders.rules import CLOSED, HELD, WorkType
+from app.workorders.rules import CLOSED, HELD
+from app.worktypes.rules import WorkType
 
 # Older orders of the customer say nothing about today.
 LOOKING_BACK = timedelta(days=365)

@@ -2,7 +2,6 @@
 only asking a second time, asks the rules, and leaves an event.
 """
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,8 +17,6 @@ from app.core.db import is_broken
 from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, plain
 from app.core.geo import distance_m
 from app.core.parameter_values import parameters_in_force
-from app.customers.rules import Channel, InteractionKind
-from app.customers.service import record_contact
 from app.suggestions.service import release_slot
 from app.visits import queries, rules
 from app.visits.models import Visit
@@ -29,7 +26,6 @@ from app.visits.rules import (
     FarReason,
     HandBackCause,
     Outcome,
-    OutcomeCode,
     SuspendCause,
     Taken,
     content_of,
@@ -59,7 +55,7 @@ async def acknowledge(
     Raises NotFound and StepRefused.
     """
     asked = Asked(Step.ACKNOWLEDGE, device_at)
-    order, before = await _held(tx, order_id, caller, asked)
+    order, before = await held(tx, order_id, caller, asked)
     if before:
         return before
     audit.unmasked(
@@ -70,7 +66,7 @@ async def acknowledge(
         purpose=f"work_order:{order.id}",
         fields=SHOWN_TO_HOLDER,
     )
-    return await _take(tx, order, caller, asked, now)
+    return await take(tx, order, caller, asked, now)
 
 
 async def decline(
@@ -87,8 +83,8 @@ async def decline(
     Raises NotFound and StepRefused.
     """
     asked = Asked(Step.DECLINE, device_at, cause)
-    order, before = await _held(tx, order_id, caller, asked)
-    return before or await _take(tx, order, caller, asked, now)
+    order, before = await held(tx, order_id, caller, asked)
+    return before or await take(tx, order, caller, asked, now)
 
 
 async def set_out(
@@ -105,12 +101,12 @@ async def set_out(
     Raises NotFound, StepRefused, OneAtATime, and SameIdOtherContent for a used id.
     """
     asked = Asked(Step.TRAVEL, device_at, content=content_of(visit_id=visit_id))
-    order, before = await _held(tx, order_id, caller, asked)
+    order, before = await held(tx, order_id, caller, asked)
     if before:
         return before
     if await tx.get(Visit, visit_id) is not None:
         raise SameIdOtherContent(id=visit_id)
-    taken = await _take(tx, order, caller, asked, now, visit_id=visit_id)
+    taken = await take(tx, order, caller, asked, now, visit_id=visit_id)
     tx.add(
         Visit(
             id=visit_id,
@@ -146,7 +142,7 @@ async def check_in(
     """
     content = content_of(point=[round(part, 7) for part in point], accuracy_m=accuracy_m)
     asked = Asked(Step.CHECK_IN, device_at, far_reason, content)
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
     if before:
         return before
     limit_m = (await parameters_in_force(tx)).number(rules.FAR_METRES, now, caller.org_path)
@@ -158,7 +154,7 @@ async def check_in(
     visit.check_in_distance_m = distance
     visit.far_reason = far_reason if far else None
     facts = {"visit_id": visit_id, "distance_m": distance, "far": far}
-    return await _take(tx, order, caller, asked, now, **facts)
+    return await take(tx, order, caller, asked, now, **facts)
 
 
 def _distance(order: WorkOrder, point: tuple[float, float]) -> float | None:
@@ -186,11 +182,11 @@ async def suspend(
     if resume_at <= device_at:
         raise Invalid(errors=[{"field": "resume_at", "message": "must be after device_at"}])
     asked = Asked(Step.SUSPEND, device_at, cause, content_of(resume_at=resume_at.timestamp()))
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
     if before:
         return before
     visit.suspend_cause, visit.resume_at = cause, resume_at
-    return await _take(tx, order, caller, asked, now, visit_id=visit_id, resume_at=resume_at)
+    return await take(tx, order, caller, asked, now, visit_id=visit_id, resume_at=resume_at)
 
 
 async def resume(
@@ -198,11 +194,11 @@ async def resume(
 ) -> Taken:
     """Go on with suspended work. Raises NotFound, StepRefused, OneAtATime and VisitEnded."""
     asked = Asked(Step.RESUME, device_at)
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
     if before:
         return before
     visit.suspend_cause = visit.resume_at = None
-    return await _take(tx, order, caller, asked, now, visit_id=visit_id)
+    return await take(tx, order, caller, asked, now, visit_id=visit_id)
 
 
 async def restored(
@@ -213,58 +209,11 @@ async def restored(
     Raises NotFound, StepRefused (also for what is no repair) and VisitEnded.
     """
     asked = Asked(Step.RESTORE, device_at)
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
     if before:
         return before
     visit.restored_at = visit.restored_at or now
-    return await _take(tx, order, caller, asked, now, visit_id=visit_id)
-
-
-async def complete(
-    tx: AsyncSession,
-    visit_id: UUID,
-    caller: Caller,
-    *,
-    outcome_code: OutcomeCode,
-    measurements: Mapping[str, float],
-    terminals: Sequence[Mapping[str, Any]],
-    note: str | None,
-    device_at: datetime,
-    now: datetime,
-) -> Taken:
-    """Finish the order and leave the door; the visit is a service contact of the customer.
-
-    Raises NotFound, StepRefused, VisitEnded, and Invalid when the code is not one of the order's
-    work type.
-    """
-    content = content_of(measurements=measurements, terminals=terminals, note=note)
-    asked = Asked(Step.COMPLETE, device_at, outcome_code, content)
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
-    if before:
-        return before
-    rules.outcome_fits(order.work_type, outcome_code)
-    if outcome_code in rules.WORKS_AGAIN:
-        visit.restored_at = visit.restored_at or now
-        order.restored_at = order.restored_at or now
-    order.outcome_code = visit.outcome_code = outcome_code
-    visit.outcome, visit.ended_at = Outcome.COMPLETED, now
-    visit.measurements = dict(measurements)
-    visit.terminals = [dict(terminal) for terminal in terminals]
-    visit.note = note
-    taken = await _take(tx, order, caller, asked, now, visit_id=visit_id)
-    if order.customer_id is not None:
-        await record_contact(
-            tx,
-            customer_id=order.customer_id,
-            at=now,
-            channel=Channel.VISIT,
-            kind=InteractionKind.SERVICE,
-            subject=order.work_type.value,
-            outcome=outcome_code.value,
-            technician_id=visit.technician_id,
-            work_order_id=order.id,
-        )
-    return taken
+    return await take(tx, order, caller, asked, now, visit_id=visit_id)
 
 
 async def hand_back(
@@ -282,7 +231,7 @@ async def hand_back(
     Raises NotFound and StepRefused.
     """
     asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
-    order, before = await _held(tx, order_id, caller, asked)
+    order, before = await held(tx, order_id, caller, asked)
     if before:
         return before
     visit = await queries.open_visit(tx, order_id)
@@ -301,7 +250,7 @@ async def hand_back_visit(
 ) -> Taken:
     """The same, said in a visit. Raises NotFound, StepRefused and VisitEnded."""
     asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
-    order, visit, before = await _visiting(tx, visit_id, caller, asked)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
     return before or await _leave(tx, order, visit, caller, asked, note, now)
 
 
@@ -315,18 +264,18 @@ async def _leave(
     now: datetime,
 ) -> Taken:
     if visit is None:
-        return await _take(tx, order, caller, asked, now)
+        return await take(tx, order, caller, asked, now)
     visit.outcome, visit.outcome_code, visit.ended_at = Outcome.HANDED_BACK, asked.reason, now
     visit.note = note
     # Whoever comes next may offer something, if this technician did not.
     await release_slot(tx, visit.id)
-    return await _take(tx, order, caller, asked, now, visit_id=visit.id)
+    return await take(tx, order, caller, asked, now, visit_id=visit.id)
 
 
 # --- what every step has in common ----------------------------------------------------------------
 
 
-async def _held(
+async def held(
     tx: AsyncSession, order_id: UUID, caller: Caller, asked: Asked
 ) -> tuple[WorkOrder, Taken | None]:
     """Lock a technician's own order, and find the step if it was taken before.
@@ -348,13 +297,13 @@ async def _held(
     return order, before
 
 
-async def _visiting(
+async def visiting(
     tx: AsyncSession, visit_id: UUID, caller: Caller, asked: Asked
 ) -> tuple[WorkOrder, Visit, Taken | None]:
     """The same for a step in a visit, which has to be the technician's own and going on."""
     technician_id = technician_of(caller)
     visit = await queries.own(tx, visit_id, technician_id)
-    order, before = await _held(tx, visit.work_order_id, caller, asked)
+    order, before = await held(tx, visit.work_order_id, caller, asked)
     # The order's lock is held now, and visits only change under it.
     visit = await queries.own(tx, visit_id, technician_id)
     if before is None and visit.ended_at is not None:
@@ -362,9 +311,13 @@ async def _visiting(
     return order, visit, before
 
 
-async def _take(
+async def take(
     tx: AsyncSession, order: WorkOrder, caller: Caller, asked: Asked, now: datetime, **facts: Any
 ) -> Taken:
+    """Take a step that may be taken, with what it found out written into its event.
+
+    Raises StepRefused and OneAtATime.
+    """
     written = {name: plain(value) for name, value in facts.items()}
     if asked.content:
         written["content"] = asked.content

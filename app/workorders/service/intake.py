@@ -17,14 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.core.db import Rows, new_id, put
 from app.core.errors import Problem, SameIdOtherContent
-from app.core.parameter_values import parameters_in_force
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
+from app.promises import queries as promises
+from app.promises.rules import due_at, promise_for
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
-from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason, WorkType
+from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.many import EVENT
 from app.workorders.whereabouts import Whereabouts
+from app.worktypes import queries as worktypes
+from app.worktypes.rules import BUILT_IN, WorkType, template_for
 
 
 @dataclass(slots=True)
@@ -38,6 +41,10 @@ class Incoming:
     received_at: datetime
     customer_path: str | None = None
     minutes: int = 0
+    template_id: UUID | None = None
+    promise_rule_id: UUID | None = None
+    repeat_of_id: UUID | None = None
+    outage_id: UUID | None = None
     due_at: datetime | None = None
     state: State = State.RECEIVED
     grid_id: UUID | None = None
@@ -170,26 +177,41 @@ def _met_again(draft: Draft, met: Known, sender: Sender, units: queries.Units) -
 
 
 async def settle(tx: AsyncSession, orders: Iterable[Incoming]) -> None:
-    """Give orders what their unit decides: minutes where none were sent, and until when."""
-    parameters = await parameters_in_force(tx)
-    promises = await queries.promises(tx)
+    """Give orders what their unit decides: what their work type asks for, and until when.
+
+    Minutes are the template's where none were sent; its skills come to those that were, and the
+    terminals it needs count where none were named.
+    """
+    templates = (await worktypes.templates(tx)).values()
+    rules_of_promises = await promises.promises(tx)
     for order in orders:
         draft, unit = order.draft, order.unit
-        order.minutes = draft.estimated_minutes or parameters.whole(
-            rules.MINUTES[draft.work_type], order.received_at, unit.path
-        )
+        work_type = draft.work_type
         reported_on = draft.reported_at.astimezone(unit.zone).date()
-        promise = rules.promise_for(promises, draft.work_type, unit.path, reported_on)
+        began_with = template_for(templates, work_type, unit.path, reported_on)
+        template = began_with.template if began_with else BUILT_IN[work_type]
+        order.template_id = began_with.id if began_with else None
+        order.minutes = draft.estimated_minutes or template.minutes
+        more = tuple(skill for skill in template.skills if skill not in draft.skills)
+        if more or (template.needs and not draft.terminals):
+            order.draft = replace(
+                draft,
+                skills=draft.skills + more,
+                terminals=draft.terminals or template.needs,
+            )
+        promise = promise_for(rules_of_promises, work_type, unit.path, reported_on)
         if promise is not None:
-            order.due_at = rules.due_at(draft.reported_at, unit.zone, promise)
+            order.promise_rule_id = promise.id
+            order.due_at = due_at(draft.reported_at, unit.zone, promise)
 
 
 # What `write` copies; the database fills in the rest.
 _ORDER = (
     "id org_unit_id source external_id content_hash work_type priority state unplaced_reason "
-    "customer_id service_number contact_name contact_phone address locality summary point grid_id "
-    "near_border skills terminals estimated_minutes appointment_from appointment_until due_at "
-    "reported_at received_at tried_at holder_id planned_day"
+    "template_id promise_rule_id repeat_of_id outage_id customer_id service_number contact_name "
+    "contact_phone address locality summary point grid_id near_border skills terminals "
+    "estimated_minutes appointment_from appointment_until due_at reported_at received_at tried_at "
+    "holder_id planned_day"
 )
 
 
@@ -243,6 +265,10 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
         draft.priority,
         order.state.value,
         order.unplaced_reason and order.unplaced_reason.value,
+        order.template_id,
+        order.promise_rule_id,
+        order.repeat_of_id,
+        order.outage_id,
         order.customer_id,
         draft.service_number,
         draft.contact_name,

@@ -1,18 +1,19 @@
-"""A technician's steps at a door: causes, outcomes, the order of the day, who sees whose name."""
+"""A technician's steps at a door: causes, what may be done when, and repetitions."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from app.core.errors import Conflict, Invalid, plain
+from app.core.errors import Conflict, plain
 from app.core.i18n import Words
 from app.core.parameters import Parameter
-from app.workorders.rules import MOVES, State, Step, StepRefused, WorkType
+from app.workorders.rules import MOVES, State, Step, StepRefused
+from app.worktypes.rules import WorkType
 
 FAR_METRES = Parameter(
     "visits.far_check_in_m",
@@ -21,16 +22,6 @@ FAR_METRES = Parameter(
     words=Words(
         "签到点离地址超过此距离须说明原因", "A check-in farther from the address needs a reason"
     ),
-)
-GRACE_HOURS = Parameter(
-    "visits.contact_grace_hours",
-    default=2.0,
-    unit="hours",
-    words=Words(
-        "完工后装维人员仍可看到客户信息的时间",
-        "How long after completing a technician still sees whom they met",
-    ),
-    most=72.0,
 )
 
 
@@ -92,39 +83,6 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     HANDED_BACK = "handed_back"
     CANCELLED = "cancelled"
-
-
-class OutcomeCode(StrEnum):
-    """What was achieved; each work type has its own."""
-
-    INSTALLED = "installed"
-    RELOCATED = "relocated"
-    REMOVED = "removed"
-    FIXED = "fixed"
-    FIXED_ELSEWHERE = "fixed_elsewhere"
-    NO_FAULT_FOUND = "no_fault_found"
-    CUSTOMER_EQUIPMENT = "customer_equipment"
-    CARED_FOR = "cared_for"
-
-
-# What a work type can be completed with. Whoever could not do it hands back instead.
-OUTCOMES: dict[WorkType, frozenset[OutcomeCode]] = {
-    WorkType.INSTALL: frozenset({OutcomeCode.INSTALLED}),
-    WorkType.RELOCATE: frozenset({OutcomeCode.RELOCATED}),
-    WorkType.REMOVE: frozenset({OutcomeCode.REMOVED}),
-    WorkType.REPAIR: frozenset(
-        {
-            OutcomeCode.FIXED,
-            OutcomeCode.FIXED_ELSEWHERE,
-            OutcomeCode.NO_FAULT_FOUND,
-            OutcomeCode.CUSTOMER_EQUIPMENT,
-        }
-    ),
-    WorkType.CARE: frozenset({OutcomeCode.CARED_FOR}),
-}
-
-# Outcomes that say of a repair that the service works again.
-WORKS_AGAIN = frozenset({OutcomeCode.FIXED, OutcomeCode.FIXED_ELSEWHERE})
 
 
 class FarFromAddress(Conflict):
@@ -262,77 +220,3 @@ def checked_in(distance_m: float | None, limit_m: float, reason: FarReason | Non
     if far and reason is None:
         raise FarFromAddress(distance_m=round(distance_m or 0), limit_m=round(limit_m))
     return far
-
-
-def outcome_fits(work_type: WorkType, code: OutcomeCode) -> None:
-    """Check that an order of this type can be completed with this code. Raises Invalid."""
-    if code not in OUTCOMES[work_type]:
-        raise Invalid(
-            errors=[
-                {
-                    "field": "outcome_code",
-                    "message": f"{work_type.value} is completed with one of: "
-                    + ", ".join(sorted(OUTCOMES[work_type])),
-                }
-            ]
-        )
-
-
-# --- the day --------------------------------------------------------------------------------------
-
-_PHASE: dict[State, int] = {
-    State.EN_ROUTE: 0,
-    State.ON_SITE: 0,
-    State.SUSPENDED: 1,
-    State.ACKNOWLEDGED: 2,
-    State.ASSIGNED: 2,
-    State.COMPLETED: 3,
-    State.ARCHIVED: 3,
-}
-IN_THE_DAY = frozenset(_PHASE)
-
-_NEVER = float("inf")
-
-
-def place_in_day(
-    state: State,
-    *,
-    place: int | None,
-    appointment_from: datetime | None,
-    appointment_until: datetime | None,
-    priority: int,
-    due_at: datetime | None,
-    completed_at: datetime | None,
-    order_id: UUID,
-) -> tuple[float | str, ...]:
-    """Give the sort key of an order in a technician's day.
-
-    What is under way comes first, then what is suspended; then those with a `place` in the day's
-    route by that, then appointments by their window, then the rest by priority (1 is the most
-    urgent), promise and id; what was completed stands at the end in the order it was done.
-    """
-    routed = _NEVER if place is None else place
-    begins = appointment_from.timestamp() if appointment_from else _NEVER
-    ends = appointment_until.timestamp() if appointment_until else _NEVER
-    due = due_at.timestamp() if due_at else _NEVER
-    done = completed_at.timestamp() if completed_at else 0.0
-    return (_PHASE[state], done, routed, begins, ends, priority, due, order_id.hex)
-
-
-_SHOWN_WHILE_HELD = frozenset({State.ACKNOWLEDGED, State.EN_ROUTE, State.ON_SITE, State.SUSPENDED})
-
-
-def sees_contact(
-    state: State, completed_at: datetime | None, now: datetime, grace: timedelta
-) -> bool:
-    """Tell whether the order's holder sees the customer's name and number unmasked.
-
-    From acknowledging to completing, and for a short grace afterwards.
-    """
-    if state in _SHOWN_WHILE_HELD:
-        return True
-    return (
-        state in (State.COMPLETED, State.ARCHIVED)
-        and completed_at is not None
-        and now - completed_at <= grace
-    )

@@ -1,0 +1,15 @@
+"""Doorways of visits: the day, each step at a door, whom one meets, what may be offered."""
+
+from fastapi import APIRouter
+
+from app.visits.routes.day import router as day
+from app.visits.routes.door import router as door
+from app.visits.routes.steps import router as steps
+
+__all__ = ["router"]
+
+router = APIRouter()
+# What is asked most comes first: see ROUTERS in app/main.py.
+router.include_router(day)
+router.include_router(steps)
+router.include_router(door)

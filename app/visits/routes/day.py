@@ -1,0 +1,58 @@
+"""Doorways of a technician's day."""
+
+import hashlib
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Response, status
+
+from app.core.db import Read
+from app.core.geo import CoordSys
+from app.core.http import Now, RawJson
+from app.visits.routes.callers import Technician
+from app.visits.schemas.day import DayOut, day_bytes
+from app.visits.service import day
+
+router = APIRouter(prefix="/v1", tags=["visits"])
+
+
+_DAY_ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "model": DayOut,
+        "headers": {
+            "ETag": {"description": "Of exactly these bytes.", "schema": {"type": "string"}}
+        },
+    },
+    304: {"description": "Nothing has changed since the answer with this ETag."},
+}
+
+
+@router.get("/my/day", response_class=RawJson, responses=_DAY_ANSWERS, operation_id="visits_my_day")
+async def my_day(
+    technician: Technician,
+    read: Read,
+    now: Now,
+    on: Annotated[
+        date | None, Query(alias="day", description="A local day; left out, today.")
+    ] = None,
+    coordsys: Annotated[
+        CoordSys, Query(description="The system points are wanted in; phones' maps use gcj02.")
+    ] = CoordSys.GCJ02,
+    if_none_match: Annotated[str | None, Header(max_length=400)] = None,
+) -> Response:
+    """List a technician's orders in the order they are to be worked.
+
+    First what is under way, then what is suspended; then the day's route, where it has one; then
+    appointments by their window, and the rest by priority, promise and id; the day's completed ones
+    stand at the end. What is still open from days before is there, too. Ask again with
+    `If-None-Match`: 304 means no news.
+    """
+    orders = await day.my_day(read, technician, day=on, now=now)
+    body = day_bytes(
+        orders.day, orders.orders, now=orders.now, grace=orders.grace, coordsys=coordsys
+    )
+    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    headers = {"etag": etag, "cache-control": "private, no-cache"}
+    if if_none_match is not None and etag in if_none_match:
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
+    return RawJson(body, headers=headers)

@@ -1,0 +1,46 @@
+"""Rules of visits: steps and their causes, the order of a day, who sees whose name."""
+
+from app.visits.rules.day import GRACE_HOURS, IN_THE_DAY, place_in_day, sees_contact
+from app.visits.rules.steps import (
+    FAR_METRES,
+    STEPS,
+    Asked,
+    CustomerNotKnown,
+    DeclineCause,
+    FarFromAddress,
+    FarReason,
+    HandBackCause,
+    Outcome,
+    SuspendCause,
+    Taken,
+    TerminalAction,
+    VisitEnded,
+    checked_in,
+    content_of,
+    may,
+    repeated,
+)
+
+__all__ = [
+    "FAR_METRES",
+    "GRACE_HOURS",
+    "IN_THE_DAY",
+    "STEPS",
+    "Asked",
+    "CustomerNotKnown",
+    "DeclineCause",
+    "FarFromAddress",
+    "FarReason",
+    "HandBackCause",
+    "Outcome",
+    "SuspendCause",
+    "Taken",
+    "TerminalAction",
+    "VisitEnded",
+    "checked_in",
+    "content_of",
+    "may",
+    "place_in_day",
+    "repeated",
+    "sees_contact",
+]

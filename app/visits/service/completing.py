@@ -1,0 +1,90 @@
+"""Finishing an order: what its template asks for is there, or all that is missing is said."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller
+from app.customers.rules import Channel, InteractionKind
+from app.customers.service import record_contact
+from app.visits import queries
+from app.visits.rules import Asked, Outcome, Taken, content_of
+from app.visits.service.steps import take, visiting
+from app.workorders.models import WorkOrder
+from app.workorders.rules import Step
+from app.worktypes.queries import template_of
+from app.worktypes.rules import Done, Missing, NotComplete, judge
+
+
+async def complete(
+    tx: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    *,
+    outcome_code: str,
+    checked: Collection[str],
+    measurements: Mapping[str, float],
+    terminals: Sequence[Mapping[str, Any]],
+    note: str | None,
+    device_at: datetime,
+    now: datetime,
+) -> Taken:
+    """Finish the order and leave the door; the visit is a service contact of the customer.
+
+    What earlier visits have checked and measured counts as well. Raises NotFound, StepRefused,
+    VisitEnded, Invalid when the code is not one of the order's template, and NotComplete with all
+    that is missing.
+    """
+    content = content_of(
+        checked=sorted(checked), measurements=measurements, terminals=terminals, note=note
+    )
+    asked = Asked(Step.COMPLETE, device_at, outcome_code, content)
+    order, visit, before = await visiting(tx, visit_id, caller, asked)
+    if before:
+        return before
+    template = await template_of(tx, order.template_id, order.work_type)
+    closing = template.closing(outcome_code)
+    visit.checked = sorted({*visit.checked, *checked})
+    visit.measurements = {**(visit.measurements or {}), **measurements}
+    verdict = judge(template, closing, await done_of(tx, order))
+    if verdict.missing:
+        raise NotComplete(count=len(verdict.missing), missing=said(verdict.missing))
+    if closing.works_again:
+        visit.restored_at = visit.restored_at or now
+        order.restored_at = order.restored_at or now
+    order.outcome_code = visit.outcome_code = outcome_code
+    visit.outcome, visit.ended_at = Outcome.COMPLETED, now
+    visit.terminals = [dict(terminal) for terminal in terminals]
+    visit.note = note
+    warnings = said(verdict.warnings)
+    taken = await take(tx, order, caller, asked, now, visit_id=visit_id, warnings=warnings)
+    if order.customer_id is not None:
+        await record_contact(
+            tx,
+            customer_id=order.customer_id,
+            at=now,
+            channel=Channel.VISIT,
+            kind=InteractionKind.SERVICE,
+            subject=order.work_type.value,
+            outcome=outcome_code,
+            technician_id=visit.technician_id,
+            work_order_id=order.id,
+        )
+    return taken
+
+
+async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
+    """Gather what has been done for an order, in all of its visits."""
+    checked, measurements = await queries.worked_so_far(tx, order.id)
+    return Done(checked=checked, measurements=measurements)
+
+
+def said(found: Iterable[Missing]) -> list[dict[str, str]]:
+    """Write what is missing as plain data, in both languages."""
+    return [
+        {"wanting": one.wanting.value, "code": one.code, "zh": one.words.zh, "en": one.words.en}
+        for one in found
+    ]

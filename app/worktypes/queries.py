@@ -1,0 +1,64 @@
+"""Reads of templates: those in force, and the one an order began with."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import TypeAdapter
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.clock import wall
+from app.core.db import database_of
+from app.worktypes.models import WorkTemplate
+from app.worktypes.rules import BUILT_IN, DatedTemplate, Template, WorkType
+
+# A new version is in force everywhere after so many seconds.
+STALE_AFTER_SECONDS = 5.0
+
+READ = TypeAdapter(Template)
+"""Reads and writes what a row's `content` holds."""
+
+
+async def templates(session: AsyncSession) -> dict[UUID, DatedTemplate]:
+    """Return all versions of all templates, read at most a few seconds ago by this process."""
+    cache = database_of(session).cache
+    held: tuple[datetime, dict[UUID, DatedTemplate]] | None = cache.get("worktypes.templates")
+    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
+        return held[1]
+    before = held[1] if held is not None else {}
+    columns = (
+        WorkTemplate.id,
+        WorkTemplate.code,
+        WorkTemplate.version,
+        WorkTemplate.org_path,
+        WorkTemplate.valid_from,
+    )
+    # A version is never rewritten, so only those that are new are read as a whole.
+    new = select(*columns, WorkTemplate.content).where(WorkTemplate.id.not_in(before))
+    read = {
+        row.id: DatedTemplate(
+            row.id,
+            row.code,
+            row.version,
+            row.org_path,
+            row.valid_from,
+            READ.validate_python(row.content),
+        )
+        for row in await session.execute(new)
+    }
+    known = {**before, **read}
+    cache["worktypes.templates"] = (wall(), known)
+    return known
+
+
+async def template_of(
+    session: AsyncSession, template_id: UUID | None, work_type: WorkType
+) -> Template:
+    """Return the template an order began with; without one it is the built-in of its type."""
+    if template_id is None:
+        return BUILT_IN[work_type]
+    known = await templates(session)
+    if template_id not in known:
+        database_of(session).cache.pop("worktypes.templates", None)
+        known = await templates(session)
+    return known[template_id].template
