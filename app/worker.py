@@ -29,6 +29,7 @@ from app.visits import jobs as visits
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
+    "workorder.completed": [],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
     "map.changed": [territory.map_changed],

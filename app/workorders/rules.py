@@ -48,6 +48,8 @@ class Step(StrEnum):
     ARCHIVE = "archive"
     PIN = "pin"
     UNPIN = "unpin"
+    NUDGE = "nudge"
+    TRANSFER = "transfer"
 
 
 # Every legal move. What is not here is refused with the state that was met. To pin an order to its
@@ -77,9 +79,16 @@ MOVES: dict[tuple[State, Step], State] = {
     (State.ON_SITE, Step.HAND_BACK): State.LOCATED,  # nobody home, part missing
     (State.SUSPENDED, Step.RESUME): State.ON_SITE,
     (State.SUSPENDED, Step.HAND_BACK): State.LOCATED,
+    # Passed on by its holder to a colleague, who has yet to take it on; at any point of the work.
+    (State.ASSIGNED, Step.TRANSFER): State.ASSIGNED,
+    (State.ACKNOWLEDGED, Step.TRANSFER): State.ASSIGNED,
+    (State.EN_ROUTE, Step.TRANSFER): State.ASSIGNED,
+    (State.ON_SITE, Step.TRANSFER): State.ASSIGNED,
+    (State.SUSPENDED, Step.TRANSFER): State.ASSIGNED,
     (State.COMPLETED, Step.ARCHIVE): State.ARCHIVED,
 }
-# Until it is completed, an order can be cancelled by whoever sent it.
+# Until it is completed, an order can be cancelled by whoever sent it, and its customer can ask for
+# it: a nudge moves it nowhere, it is a step since the history tells of it.
 for _state in (
     State.RECEIVED,
     State.LOCATED,
@@ -91,6 +100,7 @@ for _state in (
     State.SUSPENDED,
 ):
     MOVES[_state, Step.CANCEL] = State.CANCELLED
+    MOVES[_state, Step.NUDGE] = _state
 
 WAITING = frozenset({State.RECEIVED, State.LOCATED, State.UNPLACED})
 HELD = frozenset(

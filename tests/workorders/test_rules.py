@@ -44,6 +44,19 @@ ASIDE = [
     (State.EN_ROUTE, Step.CANCEL, State.CANCELLED),
     (State.ON_SITE, Step.CANCEL, State.CANCELLED),
     (State.SUSPENDED, Step.CANCEL, State.CANCELLED),
+    (State.ASSIGNED, Step.TRANSFER, State.ASSIGNED),
+    (State.ACKNOWLEDGED, Step.TRANSFER, State.ASSIGNED),
+    (State.EN_ROUTE, Step.TRANSFER, State.ASSIGNED),
+    (State.ON_SITE, Step.TRANSFER, State.ASSIGNED),
+    (State.SUSPENDED, Step.TRANSFER, State.ASSIGNED),
+    (State.RECEIVED, Step.NUDGE, State.RECEIVED),
+    (State.LOCATED, Step.NUDGE, State.LOCATED),
+    (State.UNPLACED, Step.NUDGE, State.UNPLACED),
+    (State.ASSIGNED, Step.NUDGE, State.ASSIGNED),
+    (State.ACKNOWLEDGED, Step.NUDGE, State.ACKNOWLEDGED),
+    (State.EN_ROUTE, Step.NUDGE, State.EN_ROUTE),
+    (State.ON_SITE, Step.NUDGE, State.ON_SITE),
+    (State.SUSPENDED, Step.NUDGE, State.SUSPENDED),
 ]
 LEGAL = {(state, step) for state, step, _ in WAY + ASIDE}
 

@@ -10,6 +10,7 @@ from app.core.db import new_id
 from app.core.errors import NotFound
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
+from app.worker import HANDLERS
 from app.workorders import queries, rules
 from app.workorders.models import WorkOrderEvent
 from app.workorders.rules import State, Step, UnplacedReason
@@ -144,6 +145,37 @@ async def test_an_order_that_comes_back_is_told(tx, clock, step):
     assert await told(tx) == [
         {"order_id": str(order.id), "declined_by": str(technician.id)},
     ]
+
+
+async def test_an_order_that_is_done_is_told(tx, clock):
+    technician = await make_technician(tx)
+    order = await assigned(tx, clock.now(), technician)
+    order.state = State.ON_SITE
+    await take_step(tx, order, Step.COMPLETE, now=clock.now(), technician_id=technician.id)
+    assert await told(tx, "workorder.completed") == [{"order_id": str(order.id)}]
+    assert "workorder.completed" in HANDLERS, "a job that the worker does not know would fail"
+
+
+async def test_a_nudge_moves_nothing_and_an_unplaced_order_keeps_its_reason(tx, clock):
+    order = await make_work_order(tx, now=clock.now())
+    await take_step(
+        tx, order, Step.UNPLACE, now=clock.now(), unplaced_reason=UnplacedReason.NO_GRID
+    )
+    await take_step(tx, order, Step.NUDGE, now=clock.now())
+    assert (order.state, order.unplaced_reason) == (State.UNPLACED, UnplacedReason.NO_GRID)
+
+
+@pytest.mark.parametrize("state", sorted(rules.HELD))
+async def test_passing_an_order_on_moves_the_minutes(tx, clock, state):
+    first, second = await make_technician(tx), await make_technician(tx)
+    order = await assigned(tx, clock.now(), first)
+    order.state = state
+    await take_step(
+        tx, order, Step.TRANSFER, now=clock.now(), holder_id=second.id, planned_day=TODAY
+    )
+    assert (order.state, order.holder_id) == (State.ASSIGNED, second.id)
+    assert await days_of(tx, first) == (NOTHING, NOTHING)
+    assert await days_of(tx, second) == (Promised(60, 1), NOTHING)
 
 
 async def test_one_order_under_way_at_a_time(tx, clock):

@@ -42,7 +42,7 @@ async def steps_taken(tx: AsyncSession, order_id: UUID) -> Sequence[Taken]:
             facts=event.facts or {},
         )
         for event, work_type in rows
-        if event.step not in (None, Step.PIN, Step.UNPIN)
+        if event.step not in (None, Step.PIN, Step.UNPIN, Step.NUDGE)
     ]
 
 

@@ -38,19 +38,20 @@ async def take_step(
     """Take one step with an order that the transaction holds locked, and write down who and why.
 
     `account_id` and `technician_id` say who acts; `holder_id` and `planned_day` (a local day) say
-    who gets the order, for ASSIGN alone; `unplaced_reason` belongs to UNPLACE alone. The minutes
-    promised of the technicians' days follow, unless the caller says that it has promised the new
-    holder's already, or given the old one's free. An order that comes back from its holder is told
-    as "workorder.freed", so that dispatch places it anew. Other fields the caller has set are
-    written with the step.
+    who gets the order, for ASSIGN and TRANSFER alone; `unplaced_reason` belongs to UNPLACE alone.
+    The minutes promised of the technicians' days follow, unless the caller says that it has
+    promised the new holder's already, or given the old one's free. An order that comes back from
+    its holder is told as "workorder.freed", so that dispatch places it anew; one that is done, as
+    "workorder.completed". Other fields the caller has set are written with the step.
 
     Raises StepRefused when the step is not allowed in the order's state, and OneAtATime when the
     holder has another order under way.
     """
     came_from, before = order.state, {} if minutes_released else promised_of(order)
     order.state = rules.move(came_from, step)
-    order.unplaced_reason = unplaced_reason
-    if step is Step.ASSIGN:
+    if step is not Step.NUDGE:
+        order.unplaced_reason = unplaced_reason
+    if step in (Step.ASSIGN, Step.TRANSFER):
         order.holder_id, order.planned_day = holder_id, planned_day
     elif order.state in rules.WAITING:
         order.holder_id = order.planned_day = None
@@ -83,6 +84,8 @@ async def take_step(
     )
     if step in (Step.DECLINE, Step.HAND_BACK):
         await jobs.tell(tx, "workorder.freed", order_id=order.id, declined_by=technician_id)
+    elif step is Step.COMPLETE:
+        await jobs.tell(tx, "workorder.completed", order_id=order.id)
     return order
 
 
