@@ -24,6 +24,7 @@ from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
 from app.maps.routes import router as maps_router
+from app.messaging.routes import router as messaging_router
 from app.ordering.routes import router as ordering_router
 from app.planning.routes import router as planning_router
 from app.sales.routes import router as sales_router
@@ -57,6 +58,7 @@ ROUTERS = (
     grid_addresses_router,
     planning_router,
     ordering_router,
+    messaging_router,
     maps_router,
 )
 

@@ -7,6 +7,7 @@ from app.core.db import Base
 from app.customers import models as customers_models
 from app.dispatch import models as dispatch_models
 from app.grids import models as grids_models
+from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
 from app.planning import models as planning_models
 from app.promises import models as promises_models
@@ -29,6 +30,7 @@ ROOMS = (
     customers_models,
     catalog_models,
     terminals_models,
+    messaging_models,
     worktypes_models,
     promises_models,
     workorders_models,

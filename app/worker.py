@@ -20,6 +20,7 @@ from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
 from app.grids import jobs as grids
+from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
 from app.planning import jobs as planning
 from app.territory import jobs as territory
@@ -32,6 +33,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "workorder.completed": [],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
+    "message.asked": [messaging.deliver],
     "map.changed": [territory.map_changed],
     "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
@@ -43,6 +45,7 @@ HANDLERS: dict[str, list[Handler]] = {
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (2.0, messaging.sweep),
     (10.0, planning.look_around),
     (15.0, dispatch.end_holds),
     (20.0, dispatch.place_waiting),
@@ -53,6 +56,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, travel.learn),
     (300.0, planning.add_up),
     (600.0, auth.forget_sign_ins),
+    (3600.0, messaging.forget),
     (3600.0, planning.warm_up),
 ]
 

@@ -18,7 +18,7 @@ import psycopg
 import uuid_utils.compat
 from fastapi import Depends
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
-from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, Text, Time, Uuid, func
+from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, Text, Time, Uuid, func, select
 from sqlalchemy import Enum as SqlEnum
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
@@ -332,6 +332,18 @@ def is_broken(constraint: str, error: DBAPIError) -> bool:
     """Tell whether a database error is the breaking of one named constraint or unique index."""
     diagnosis = getattr(error.orig, "diag", None)
     return getattr(diagnosis, "constraint_name", None) == constraint
+
+
+async def shared_now(tx: AsyncSession) -> datetime:
+    """Return the real time by the database's clock, the one that all workers share.
+
+    A lease told in one machine's time and read in another's would end early where clocks differ.
+    """
+    now: datetime = (await tx.execute(_SHARED_NOW)).scalar_one()
+    return now
+
+
+_SHARED_NOW = select(func.clock_timestamp())
 
 
 async def reachable(database: Database, seconds: float = 1.0) -> bool:

@@ -54,5 +54,11 @@ class Settings(BaseSettings):
     )
     routing_engine: str = Field(default="osrm", pattern="^(osrm|valhalla)$")
     routing_timeout_seconds: float = Field(default=10.0, gt=0)
+    messaging_url: str = Field(
+        default="",
+        description="Base address of the messaging provider's API; empty means messages wait.",
+    )
+    messaging_token: SecretStr = SecretStr("")
+    messaging_timeout_seconds: float = Field(default=5.0, gt=0)
     log_format: str = Field(default="json", pattern="^(json|console)$")
     log_level: str = "INFO"

@@ -84,18 +84,6 @@ async def for_change_by_caller(tx: AsyncSession, sync_id: UUID, caller: Caller) 
     return sync
 
 
-async def shared_now(tx: AsyncSession) -> datetime:
-    """Return the real time by the database's clock, the one that all workers share.
-
-    A lease told in one machine's time and read in another's would end early where clocks differ.
-    """
-    now: datetime = (await tx.execute(_SHARED_NOW)).scalar_one()
-    return now
-
-
-_SHARED_NOW = select(func.clock_timestamp())
-
-
 async def due(session: AsyncSession, limit: int) -> Sequence[UUID]:
     """List the sales whose delivery has something to do now, longest due first."""
     return (await session.scalars(_DUE, {"limit": limit})).all()

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.core.clock import wall
-from app.core.db import new_id
+from app.core.db import new_id, shared_now
 from app.core.errors import Conflict, NotFound
 from app.core.i18n import Words
 from app.core.log import log
@@ -86,7 +86,7 @@ async def claim(
     if sync.state in (SyncState.FINISHED, SyncState.PARKED):
         return None
     # Read only now: waiting for the row may have taken long.
-    now = await queries.shared_now(tx)
+    now = await shared_now(tx)
     if sync.next_try_at is not None and sync.next_try_at > now:
         return None  # not due, or somebody else is at it
     numbers = delivery.retry_numbers(parameters, now)
@@ -187,7 +187,7 @@ async def _failed(
     if sync.state is not SyncState.SENDING and not (delivered and attempt.doing is Doing.ASK):
         return  # a callback was quicker
     parameters = await parameters_in_force(tx)
-    now = await queries.shared_now(tx)
+    now = await shared_now(tx)
     if delivered:
         # The order is there; that a question about it failed changes nothing but the next one.
         sync.last_error, sync.last_tried_at = failed.told()[:ERROR_LIMIT], now
@@ -235,7 +235,7 @@ async def _learn(
 ) -> Verdict | None:
     """Take in what the other side says of an order; never moves it back. None: no state said."""
     parameters = await parameters_in_force(tx)
-    real = await queries.shared_now(tx)
+    real = await shared_now(tx)
     if sync.remote_id is None:
         sync.remote_id, sync.remote_href = seen.id, seen.href
     elif sync.remote_id != seen.id:
@@ -320,7 +320,7 @@ async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
     sync = await queries.for_change_by_caller(tx, sync_id, caller)
     if sync.state is not SyncState.PARKED:
         raise NotParked(state=sync.state)
-    now = await queries.shared_now(tx)
+    now = await shared_now(tx)
     numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
     sync.tries_not_sent = sync.tries_unknown = 0

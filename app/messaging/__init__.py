@@ -1,0 +1,1 @@
+"""Messaging: what customers are told by text message, each message delivered by itself."""

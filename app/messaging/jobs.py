@@ -1,0 +1,65 @@
+"""What the worker does for messages: at once when one is asked for, and again when it is due."""
+
+import asyncio
+from uuid import UUID
+
+from app.auth import audit
+from app.core.jobs import Worker
+from app.core.log import log
+from app.messaging import queries, service
+from app.messaging.client import MessagingClient
+
+AT_ONCE = 8
+A_SWEEP = 200
+
+
+async def deliver(worker: Worker, *, message_id: str) -> None:
+    """Hand over a message that was just asked for; what fails is taken up by `sweep`."""
+    if not worker.settings.messaging_url:
+        log.warning("no messaging provider is set (YINGWEI_MESSAGING_URL); the message waits")
+        return
+    await _deliver(worker, UUID(message_id))
+
+
+async def _deliver(worker: Worker, message_id: UUID) -> None:
+    settings = worker.settings
+
+    def client() -> MessagingClient:
+        return MessagingClient(
+            settings.messaging_url,
+            token=settings.messaging_token.get_secret_value(),
+            time_limit=settings.messaging_timeout_seconds,
+            connections=AT_ONCE * 2,
+        )
+
+    await service.deliver(
+        worker.database.begin,
+        await worker.keep("messaging", client),
+        message_id,
+        time_limit=settings.messaging_timeout_seconds,
+    )
+
+
+async def sweep(worker: Worker) -> None:
+    """Take up every message that is due: tries again, and those whose worker died."""
+    if not worker.settings.messaging_url:
+        return
+    async with worker.database.read() as session:
+        due = await queries.due(session, A_SWEEP)
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(message_id: UUID) -> None:
+        async with turn:
+            try:
+                await _deliver(worker, message_id)
+            except Exception:  # noqa: BLE001 - one message's trouble must not hold up the others
+                log.exception("message not delivered", message=str(message_id))
+
+    await asyncio.gather(*(one(message_id) for message_id in due))
+
+
+async def forget(worker: Worker) -> None:
+    """Forget whom messages went to and what they said, some time after their end."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "messaging.forget")
+        await service.forget(tx)

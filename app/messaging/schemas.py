@@ -1,0 +1,82 @@
+"""Wire shapes of messages, for supervisors."""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import Field
+
+from app.core.http import Answer
+from app.core.i18n import Lang
+from app.messaging.models import Message
+from app.messaging.queries import Standing
+from app.messaging.rules import (
+    FAIL_WORDS,
+    FailReason,
+    MessageKind,
+    MessageState,
+    masked_number,
+)
+
+
+class MessageOut(Answer):
+    """A message's delivery; whom it went to is masked, and what it said is not shown."""
+
+    id: UUID
+    kind: MessageKind
+    about: UUID | None = Field(description="The id of what it is about, such as an order.")
+    recipient: str | None = Field(
+        description="Masked; null once it is forgotten, or where there was no number."
+    )
+    state: MessageState
+    asked_at: datetime
+    attempts: int
+    next_try_at: datetime | None = Field(description="When it is tried again; real time.")
+    ended_at: datetime | None = Field(description="When it was sent or given up; real time.")
+    fail_reason: FailReason | None
+    words: str | None = Field(description="Why it was given up, in the caller's language.")
+    last_error: str | None = Field(description="What the provider said last.")
+
+    @classmethod
+    def of(cls, message: Message, lang: Lang) -> Self:
+        """Write a message's delivery."""
+        reason = message.fail_reason
+        return cls(
+            id=message.id,
+            kind=message.kind,
+            about=message.about,
+            recipient=masked_number(message.recipient) if message.recipient else None,
+            state=message.state,
+            asked_at=message.asked_at,
+            attempts=message.attempts,
+            next_try_at=message.next_try_at,
+            ended_at=message.ended_at,
+            fail_reason=reason,
+            words=FAIL_WORDS[reason].say(lang) if reason else None,
+            last_error=message.last_error,
+        )
+
+
+class MessagePage(Answer):
+    """A page of messages, newest first."""
+
+    messages: Annotated[list[MessageOut], Field(max_length=200)]
+    next_page_token: str | None
+
+
+class MessagesStateOut(Answer):
+    """How messages stand in the caller's part of the organisation."""
+
+    provider_set: bool = Field(
+        description="Whether the installation names a messaging provider; without one all wait."
+    )
+    waiting: int
+    waiting_since: datetime | None = Field(
+        description="When the one that has waited longest was asked for; real time."
+    )
+    failed_today: int = Field(description="Given up in the last 24 hours.")
+
+    @classmethod
+    def of(cls, standing: Standing, *, provider_set: bool) -> Self:
+        """Write how messages stand."""
+        return cls(provider_set=provider_set, **standing._asdict())
