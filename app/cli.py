@@ -432,6 +432,7 @@ class Kind(StrEnum):
     CONTACTS = "contacts"
     TERMINALS = "terminals"
     CATALOGUE = "catalogue"
+    WORK_TYPES = "work-types"
     PROMISE_RULES = "promise-rules"
     PARAMETERS = "parameters"
     ROAD_MAP = "road-map"

@@ -34,6 +34,7 @@ from app.terminals.routes import router as terminals_router
 from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
 from app.workorders.routes import router as workorders_router
+from app.worktypes.routes import router as worktypes_router
 
 # A request is held against these from first to last, so what is asked most comes first: phones all
 # day long, then what becomes of orders. The map's lists of grids come before what the grids take
@@ -52,6 +53,7 @@ ROUTERS = (
     customers_router,
     catalog_router,
     terminals_router,
+    worktypes_router,
     territory_router,
     layers_router,  # before the grids: `export` is not the id of one
     grids_router,

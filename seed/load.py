@@ -36,6 +36,7 @@ from app.terminals.loading import load_terminals
 from app.terminals.models import Terminal
 from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
+from app.worktypes.loading import load_work_types
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
 from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
 from seed.dice import id_of
@@ -55,6 +56,7 @@ CSV_LOADERS: Mapping[str, CsvLoader] = {
 }
 YAML_LOADERS: Mapping[str, CsvLoader] = {
     "catalogue": load_catalogue,
+    "work-types": load_work_types,
     "promise-rules": load_promise_rules,
     "slots": load_slots,
     "parameters": load_parameters,

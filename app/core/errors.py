@@ -38,6 +38,10 @@ class Problem(Exception):
         }
         return self.advice.say(lang).format_map(_Facts(said))
 
+    def facts_in(self, lang: Lang) -> dict[str, Any]:
+        """Give the facts as a caller reads them: what has words is said in one language."""
+        return {name: _told(value, lang) for name, value in self.facts.items()}
+
     @classmethod
     def catalogue(cls) -> list["type[Problem]"]:
         """List every refusal the product knows, by slug; the API guides and OpenAPI use it."""
@@ -58,8 +62,23 @@ class _Facts(dict[str, Any]):
         return "—"
 
 
+def _told(value: Any, lang: Lang) -> Any:
+    if isinstance(value, Words):
+        return value.say(lang)
+    if isinstance(value, dict):
+        return {name: _told(item, lang) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_told(item, lang) for item in value]
+    return value
+
+
 def plain(value: Any) -> Any:
-    """Turn a value into what JSON can hold: ids, times and enums become text."""
+    """Turn a value into what JSON can hold: ids, times and enums become text.
+
+    Words stay, so that a refusal can say them in the caller's language.
+    """
+    if isinstance(value, Words):
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, UUID):

@@ -119,7 +119,7 @@ def problem_body(problem: Problem, lang: Lang, request_id: str) -> dict[str, Any
         "title": problem.title.say(lang),
         "status": problem.status,
         "detail": problem.detail(lang),
-        "facts": problem.facts,
+        "facts": problem.facts_in(lang),
         "request_id": request_id,
     }
 

@@ -19,8 +19,9 @@ class Visit(Row, Base):
 
     Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
     check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
-    `checked` are the lines of the checklist that are ticked, and `terminals` lists what the
-    technician says was fitted or taken away.
+    `checked` are the lines of the checklist that are ticked, `progress_at` is when the phone last
+    said so, by its own clock where that was not ahead of the server's, and `terminals` lists what
+    the technician says was fitted or taken away.
     """
 
     __tablename__ = "visit"
@@ -51,6 +52,7 @@ class Visit(Row, Base):
     outcome: Mapped[Outcome | None] = mapped_column(text_enum(Outcome))
     outcome_code: Mapped[str | None]
     checked: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    progress_at: Mapped[datetime | None]
     measurements: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     terminals: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import wall
-from app.core.db import database_of
+from app.core.db import Database, database_of
 from app.worktypes.models import WorkTemplate
 from app.worktypes.rules import BUILT_IN, DatedTemplate, Template, WorkType
 
@@ -59,6 +59,11 @@ async def template_of(
         return BUILT_IN[work_type]
     known = await templates(session)
     if template_id not in known:
-        database_of(session).cache.pop("worktypes.templates", None)
+        forget(database_of(session))
         known = await templates(session)
     return known[template_id].template
+
+
+def forget(database: Database) -> None:
+    """Let this process read again which templates there are, since it has made a new one."""
+    database.cache.pop("worktypes.templates", None)

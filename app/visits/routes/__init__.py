@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
+from app.visits.routes.progress import router as progress
 from app.visits.routes.steps import router as steps
 
 __all__ = ["router"]
@@ -12,4 +13,5 @@ router = APIRouter()
 # What is asked most comes first: see ROUTERS in app/main.py.
 router.include_router(day)
 router.include_router(steps)
+router.include_router(progress)
 router.include_router(door)

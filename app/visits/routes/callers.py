@@ -9,6 +9,9 @@ from app.auth.rules import Role
 
 Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
 Adviser = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="suggestions:use"))]
+Viewer = Annotated[
+    Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="catalog:read"))
+]
 Reader = Annotated[
     Caller,
     Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:read")),

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 
 from app.core.db import Tx
-from app.core.http import Now
+from app.core.http import Language, Now
 from app.visits.routes.callers import Technician
 from app.visits.schemas.steps import (
     CheckInIn,
@@ -134,9 +134,9 @@ async def restored(
 
 @router.post("/visits/{visit_id}/complete", operation_id="visits_complete")
 async def complete(
-    visit_id: UUID, body: CompleteIn, technician: Technician, tx: Tx, now: Now
+    visit_id: UUID, body: CompleteIn, technician: Technician, tx: Tx, now: Now, lang: Language
 ) -> StepOut:
-    """Finish the order and leave the door."""
+    """Finish the order and leave the door; what its template asks for has to be there."""
     return StepOut.of(
         await completing.complete(
             tx,
@@ -149,7 +149,8 @@ async def complete(
             note=body.note,
             device_at=body.device_at,
             now=now,
-        )
+        ),
+        lang,
     )
 
 

@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from app.core.geo import PointIn
 from app.core.http import Answer, Code, Input, Moment, Note
+from app.core.i18n import Lang
 from app.terminals.rules import TerminalKind
 from app.visits.rules import (
     DeclineCause,
@@ -18,6 +19,7 @@ from app.visits.rules import (
     TerminalAction,
 )
 from app.workorders.rules import State, Step
+from app.worktypes.rules import Wanting
 
 AtTheDevice = Annotated[
     Moment,
@@ -166,6 +168,19 @@ class CompleteIn(StepIn):
         return [terminal.model_dump(mode="json") for terminal in self.terminals]
 
 
+class FindingOut(Answer):
+    """One thing that is missing, or is not as it should be."""
+
+    wanting: Wanting
+    code: str = Field(
+        description=(
+            "Of a check or evidence its code, else the measure, the kind or serial number of a"
+            " terminal, how far the activation is, or how the customer is to accept."
+        )
+    )
+    words: str = Field(description="For whoever has to do it, in the caller's language.")
+
+
 class StepOut(Answer):
     """A step that was taken: the same answer, however often it is asked for."""
 
@@ -183,10 +198,13 @@ class StepOut(Answer):
     allowed: Annotated[list[Step], Field(max_length=20)] = Field(
         description="The technician's steps open after this one."
     )
+    warnings: Annotated[list[FindingOut], Field(max_length=50)] = Field(
+        description="Of completing: what is not as it should be, though it did not keep it back."
+    )
 
     @classmethod
-    def of(cls, taken: Taken) -> Self:
-        """Write a step as it was taken."""
+    def of(cls, taken: Taken, lang: Lang = "zh") -> Self:
+        """Write a step as it was taken; the language is that of its warnings."""
         return cls(
             work_order_id=taken.work_order_id,
             visit_id=taken.facts.get("visit_id"),
@@ -198,4 +216,8 @@ class StepOut(Answer):
             distance_m=taken.facts.get("distance_m"),
             far=taken.facts.get("far"),
             allowed=[Step(step) for step in taken.allowed],
+            warnings=[
+                FindingOut(wanting=one["wanting"], code=one["code"], words=one[lang])
+                for one in taken.facts.get("warnings", ())
+            ],
         )

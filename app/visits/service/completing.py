@@ -51,14 +51,16 @@ async def complete(
     visit.measurements = {**(visit.measurements or {}), **measurements}
     verdict = judge(template, closing, await done_of(tx, order))
     if verdict.missing:
-        raise NotComplete(count=len(verdict.missing), missing=said(verdict.missing))
+        raise NotComplete(
+            count=len(verdict.missing), missing=[one._asdict() for one in verdict.missing]
+        )
     if closing.works_again:
         visit.restored_at = visit.restored_at or now
         order.restored_at = order.restored_at or now
     order.outcome_code = visit.outcome_code = outcome_code
     visit.outcome, visit.ended_at = Outcome.COMPLETED, now
     visit.terminals = [dict(terminal) for terminal in terminals]
-    visit.note = note
+    visit.note = note or visit.note
     warnings = said(verdict.warnings)
     taken = await take(tx, order, caller, asked, now, visit_id=visit_id, warnings=warnings)
     if order.customer_id is not None:
@@ -83,7 +85,7 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
 
 
 def said(found: Iterable[Missing]) -> list[dict[str, str]]:
-    """Write what is missing as plain data, in both languages."""
+    """Write findings as an event keeps them, in both languages."""
     return [
         {"wanting": one.wanting.value, "code": one.code, "zh": one.words.zh, "en": one.words.en}
         for one in found

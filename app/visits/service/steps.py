@@ -266,7 +266,7 @@ async def _leave(
     if visit is None:
         return await take(tx, order, caller, asked, now)
     visit.outcome, visit.outcome_code, visit.ended_at = Outcome.HANDED_BACK, asked.reason, now
-    visit.note = note
+    visit.note = note or visit.note
     # Whoever comes next may offer something, if this technician did not.
     await release_slot(tx, visit.id)
     return await take(tx, order, caller, asked, now, visit_id=visit.id)
