@@ -33,6 +33,7 @@ from app.technicians.routes import router as technicians_router
 from app.terminals.routes import router as terminals_router
 from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
+from app.workorders.routes import repeats_router
 from app.workorders.routes import router as workorders_router
 from app.worktypes.routes import router as worktypes_router
 
@@ -59,6 +60,7 @@ ROUTERS = (
     grids_router,
     grid_addresses_router,
     planning_router,
+    repeats_router,
     ordering_router,
     messaging_router,
     maps_router,

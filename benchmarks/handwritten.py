@@ -44,7 +44,7 @@ _DAY = """
         o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
         ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
         o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-        o.version, visit.id, visit.resume_at, visit.restored_at
+        o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
     FROM work_order AS o
     LEFT JOIN grid ON grid.id = o.grid_id
     LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
@@ -158,7 +158,7 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         id_, external_id, work_type, state, priority, customer_id, number, name, phone, address,
         locality, summary, lon, lat, grid_code, grid_name, near_border, minutes,
         appointment_from, appointment_until, due_at, planned_day, completed_at, version,
-        visit_id, resume_at, restored_at,
+        visit_id, resume_at, restored_at, repeats, nudges, absences,
     ) = row  # fmt: skip
     seen = sees_contact(state, completed_at, now, GRACE)
     point = None
@@ -195,6 +195,9 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         "visit_id": visit_id,
         "resume_at": resume_at,
         "restored_at": restored_at,
+        "repeats": repeats,
+        "nudges": nudges,
+        "absences": absences,
         "version": version,
         "allowed": STEPS[state, work_type],
     }

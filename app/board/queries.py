@@ -92,7 +92,7 @@ _VISITS = """
         extract(epoch FROM o.due_at)::bigint, o.planned_day, o.version,
         extract(epoch FROM o.completed_at)::bigint,
         extract(epoch FROM e.set_out)::bigint, extract(epoch FROM e.arrived)::bigint,
-        extract(epoch FROM e.since)::bigint, p.work_order_id IS NOT NULL
+        extract(epoch FROM e.since)::bigint, p.work_order_id IS NOT NULL, o.repeats, o.nudges
     FROM found o
     LEFT JOIN grid g ON g.id = o.grid_id
     LEFT JOIN dispatch_pin p ON p.work_order_id = o.id
@@ -109,7 +109,7 @@ _VISITS = """
 _COLUMNS = """
     o.id, o.holder_id, o.external_id, o.work_type, o.priority, o.state, o.address, o.locality,
     o.grid_id, o.point, o.estimated_minutes, o.appointment_from, o.appointment_until, o.due_at,
-    o.planned_day, o.version, o.completed_at
+    o.planned_day, o.version, o.completed_at, o.repeats, o.nudges
 """
 
 # A unit's own visits: those of the day that are open, and those completed on it, by whomever.
@@ -175,7 +175,8 @@ _WAITS = "o.state IN ('received', 'located', 'unplaced')"
 _UNPLACED = f"""
     SELECT o.id, o.external_id, o.work_type, o.priority, o.state, o.unplaced_reason, o.address,
         o.locality, g.code, o.skills, o.estimated_minutes, o.appointment_from,
-        o.appointment_until, o.due_at, o.received_at, o.tried_at, o.version, found.all
+        o.appointment_until, o.due_at, o.received_at, o.tried_at, o.version, o.repeats, o.nudges,
+        found.all
     FROM (
         SELECT id, count(*) OVER () AS all FROM work_order o
         WHERE {_UNITS} AND {_WAITS}
@@ -249,6 +250,8 @@ class Waiting(NamedTuple):
     received_at: datetime
     tried_at: datetime | None
     version: int
+    repeats: int
+    nudges: int
 
 
 async def mark(driver: Driver, asked: Asked) -> str:
@@ -300,7 +303,7 @@ def _visit(row: tuple[Any, ...], ours: bool) -> Visit:
         row[7],
         row[8],
         Place.of(row[11], row[12], row[10], row[9]),
-        *row[13:24],
+        *row[13:26],
     )
 
 

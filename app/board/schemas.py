@@ -65,6 +65,8 @@ class BoardVisitOut(Answer):
     due_at: datetime | None
     planned_day: date = Field(description="Earlier than `day` when it is left from before.")
     pinned: bool = Field(description="Somebody has given it by hand, and plans leave it there.")
+    repeats: int = Field(description="How many faults in a row came back on its service.")
+    nudges: int = Field(description="How often the customer has asked for it.")
     leaves_at: datetime | None = Field(description=f"Setting out. {Moments}")
     arrives_at: datetime | None
     begins_at: datetime | None = Field(description="Later than `arrives_at` by what is waited.")
@@ -143,6 +145,8 @@ class UnplacedOut(Answer):
     received_at: datetime
     waiting_minutes: int = Field(description="Since it was received.")
     tried_at: datetime | None = Field(description="When placing it was last tried.")
+    repeats: int = Field(description="How many faults in a row came back on its service.")
+    nudges: int = Field(description="How often the customer has asked for it.")
 
 
 class TotalsOut(Answer):
@@ -286,6 +290,8 @@ def _visit(one: Timetable) -> dict[str, Any]:
         "due_at": _moment(order.due),
         "planned_day": order.planned_day,
         "pinned": order.pinned,
+        "repeats": order.repeats,
+        "nudges": order.nudges,
         "leaves_at": _moment(one.leaves),
         "arrives_at": _moment(one.arrives),
         "begins_at": _moment(one.begins),
@@ -320,4 +326,6 @@ def _unplaced(one: Waiting, at: datetime) -> dict[str, Any]:
         "received_at": one.received_at,
         "waiting_minutes": max(0, int((at - one.received_at).total_seconds()) // 60),
         "tried_at": one.tried_at,
+        "repeats": one.repeats,
+        "nudges": one.nudges,
     }

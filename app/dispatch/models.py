@@ -19,9 +19,10 @@ class DispatchDecision(Row, Base):
     belongs to the grid, `by_hand`, or why nobody was found. `candidates` are in the order of
     asking, with short names since there are many: t technician, k kind, r rank, m metres away (of
     a neighbour), w why passed over (absent for the chosen one), c what the order would have cost
-    with whoever could have had it, in seconds: travel, ownership, lateness, unevenness; a last
-    entry {n} counts those nobody needed to look at. {d} names the order that gave way to this one,
-    {b} the one to which this one gave way.
+    with whoever could have had it, in seconds: travel, ownership, lateness, unevenness, and that a
+    repeat fault is not done by whom it prefers, where that is so; a last entry {n} counts those
+    nobody needed to look at. {d} names the order that gave way to this one, {b} the one to which
+    this one gave way.
     """
 
     __tablename__ = "dispatch_decision"

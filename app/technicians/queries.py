@@ -132,6 +132,22 @@ def _shifts(written: str | None) -> tuple[tuple[int, time, time], ...]:
     )
 
 
+_LEVELS = """
+    SELECT technician_id, skill, level FROM technician_skill
+    WHERE technician_id = ANY(CAST(%(ids)s AS uuid[]))
+    """
+
+
+async def levels(
+    session: AsyncSession, technician_ids: Collection[UUID]
+) -> dict[UUID, dict[str, int]]:
+    """Read how well these technicians can do what: the levels of their skills, from 1 to 5."""
+    found: dict[UUID, dict[str, int]] = {}
+    for who, skill, level in await fetched(session, _LEVELS, {"ids": list(technician_ids)}):
+        found.setdefault(who, {})[skill] = level
+    return found
+
+
 _LOANS = text(
     """
     SELECT l.technician_id, l.org_unit_id, o.path, l.valid_from, l.valid_to

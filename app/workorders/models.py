@@ -21,7 +21,8 @@ class WorkOrder(Row, Base):
     `content_hash` tells a repeated intake from one with other content; `tried_at` is when placing
     was last tried. `template_id` is the version of its work type's template that it began with, and
     `promise_rule_id` the rule it is judged by; `repeat_of_id` is the order that was closed shortly
-    before on the same service; `nudges` counts how often the customer has asked for it.
+    before on the same service, `repeats` how many faults in a row came back so; `nudges` counts how
+    often the customer has asked for it, `absences` how often nobody was at home.
     """
 
     __tablename__ = "work_order"
@@ -89,6 +90,18 @@ class WorkOrder(Row, Base):
             "received_at",
             postgresql_where=text("customer_id IS NOT NULL"),
         ),
+        # What was closed last on a service, and what came back of what somebody has closed.
+        Index(
+            "ix_work_order_service",
+            "service_number",
+            "completed_at",
+            postgresql_where=text("service_number IS NOT NULL AND completed_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_work_order_repeat",
+            "repeat_of_id",
+            postgresql_where=text("repeat_of_id IS NOT NULL"),
+        ),
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         CheckConstraint("(state = 'unplaced') = (unplaced_reason IS NOT NULL)", name="reason_said"),
     )
@@ -105,7 +118,9 @@ class WorkOrder(Row, Base):
     promise_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("promise_rule.id"))
     repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
     outage_id: Mapped[UUID | None]
+    repeats: Mapped[int] = mapped_column(server_default=text("0"))
     nudges: Mapped[int] = mapped_column(server_default=text("0"))
+    absences: Mapped[int] = mapped_column(server_default=text("0"))
     customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
     service_number: Mapped[str | None]
     contact_name: Mapped[str | None]

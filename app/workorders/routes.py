@@ -1,6 +1,6 @@
 """Doorways of work orders; intake and placing are dispatch's."""
 
-from datetime import datetime
+from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -9,15 +9,27 @@ from fastapi import APIRouter, Depends, Query
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.errors import Invalid
 from app.core.geo import CoordSys
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
-from app.workorders import queries, service
+from app.workorders import queries, repeats, service
+from app.workorders.repeats import By
 from app.workorders.rules import State, UnplacedReason
-from app.workorders.schemas import CancelIn, EventOut, HistoryOut, OrderOut, OrderPage
+from app.workorders.schemas import (
+    CancelIn,
+    EventOut,
+    HistoryOut,
+    NudgeIn,
+    NudgeOut,
+    OrderOut,
+    OrderPage,
+    RepeatFiguresOut,
+)
 from app.worktypes.rules import WorkType
 
 router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
+repeats_router = APIRouter(prefix="/v1/repeat-faults", tags=["work orders"])
 
 Reader = Annotated[
     Caller,
@@ -92,3 +104,53 @@ async def cancel(order_id: UUID, body: CancelIn, caller: Canceller, tx: Tx, now:
     """Cancel an order that is not completed; doing it again is answered like the first time."""
     await service.cancel(tx, order_id, caller, reason=body.reason, now=now)
     return OrderOut.of(await queries.one(tx, order_id, caller), CoordSys.WGS84)
+
+
+@router.post("/{order_id}/nudges", operation_id="work_orders_nudge")
+async def nudge(order_id: UUID, body: NudgeIn, caller: Canceller, tx: Tx, now: Now) -> NudgeOut:
+    """Take down that the customer asks for an order: whoever holds it sees it, and within bounds it
+    becomes more urgent. One that nobody has is placed anew at once.
+    """
+    taken = await service.nudge(
+        tx, order_id, caller, reference=body.reference, note=body.note, now=now
+    )
+    return NudgeOut.model_validate(taken)
+
+
+# The days that figures are counted over at most, so that a request costs the same for ever.
+MOST_DAYS = 92
+
+
+@repeats_router.get("", operation_id="repeat_faults_figures")
+async def repeat_faults(
+    reader: Reader,
+    read: Read,
+    now: Now,
+    by: By = By.ORG_UNIT,
+    since: Annotated[
+        date | None, Query(alias="from", description="A local day; 29 before `until` without.")
+    ] = None,
+    until: Annotated[
+        date | None, Query(description="A local day, included; today when left out.")
+    ] = None,
+) -> RepeatFiguresOut:
+    """Count repeat faults of at most 92 days.
+
+    By unit: of the faults that came in, how many came back shortly after work on the same service.
+    By technician: of the work on services that they closed, how much a fault came back after.
+    """
+    units = await queries.org_units(read, ids=[reader.org_unit_id])
+    zone = units.by_id[reader.org_unit_id].zone
+    last = until or now.astimezone(zone).date()
+    first = since or last - timedelta(days=29)
+    if not timedelta(0) <= last - first < timedelta(days=MOST_DAYS):
+        message = f"at most {MOST_DAYS} days up to `until`, included"
+        raise Invalid(errors=[{"field": "from", "message": message}])
+    found = await repeats.figures(
+        read,
+        by,
+        reader.org_path,
+        datetime.combine(first, time.min, zone),
+        datetime.combine(last + timedelta(days=1), time.min, zone),
+    )
+    return RepeatFiguresOut.of(by, first, last, found)

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
+from app.core.parameters import Parameter
 from app.terminals.rules import TerminalKind
 from app.worktypes.rules import WorkType
 
@@ -225,6 +226,66 @@ def move(state: State, step: Step) -> State:
 def allowed(state: State) -> list[str]:
     """List the steps that are legal in a state, in the order of the table."""
     return [step.value for (at, step) in MOVES if at is state]
+
+
+# --- what makes an order more urgent --------------------------------------------------------------
+
+REPEAT_DAYS = Parameter(
+    "workorders.repeat_days",
+    default=7.0,
+    unit="days",
+    words=Words(
+        "同一业务完工后多少天内再次申告算重复障碍",
+        "A fault reported within so long after work on the same service was closed is a repeat",
+    ),
+    most=365.0,
+)
+REPEAT_RAISES = Parameter(
+    "workorders.repeat_raises",
+    default=1.0,
+    unit="yes/no",
+    words=Words(
+        "重复障碍是否提高一级优先级（1 是，0 否）",
+        "Whether a repeat fault is one priority more urgent than it was sent (1 yes, 0 no)",
+    ),
+    most=1.0,
+)
+NUDGE_LIMIT = Parameter(
+    "workorders.nudge_limit",
+    default=2.0,
+    unit="priority",
+    words=Words(
+        "催单最多把优先级提高到几级（1 最紧急）",
+        "The priority that nudges raise an order to at most (1 is the most urgent)",
+    ),
+    least=1.0,
+    most=4.0,
+)
+NUDGE_MINUTES = Parameter(
+    "workorders.nudge_minutes",
+    default=60.0,
+    unit="min",
+    words=Words(
+        "多长时间内的多次催单只提高一次优先级",
+        "Of all nudges within so long only one makes an order more urgent",
+    ),
+    most=10_080.0,
+)
+URGENT = 1
+
+
+def raised(priority: int, most: int = URGENT) -> int:
+    """Make a priority one more urgent, but no more than `most`; 1 is the most urgent."""
+    return max(most, priority - 1) if priority > most else priority
+
+
+def nudged(
+    priority: int, last_raised: datetime | None, now: datetime, *, apart: timedelta, most: int
+) -> int:
+    """Say how urgent a nudge makes an order: of several within a short time only one counts."""
+    if last_raised is not None and now - last_raised < apart:
+        return priority
+    return raised(priority, most)
 
 
 # Where an address begins to name a single home: what follows the building is cut off.

@@ -1,15 +1,17 @@
 """Wire shapes of work orders. Moments carry their zone; personal fields leave masked."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.geo import CoordSys, PointOut
-from app.core.http import Answer, Input
+from app.core.http import Answer, Code, Input, Note
 from app.customers.rules import masked_name, masked_phone
 from app.terminals.rules import TerminalKind
+from app.workorders.repeats import By, Figure
 from app.workorders.rules import State, Step, UnplacedReason, masked_address
 from app.worktypes.rules import WorkType
 
@@ -23,6 +25,13 @@ class OrderOut(Answer):
     external_id: str = Field(max_length=128)
     work_type: WorkType
     priority: int = Field(ge=1, le=4)
+    repeat_of_id: UUID | None = Field(
+        description="The order that was closed shortly before on the same service: this fault is a "
+        "repeat, and `repeats` counts how many in a row came back so."
+    )
+    repeats: int = Field(ge=0, le=2**31 - 1)
+    nudges: int = Field(ge=0, le=2**31 - 1, description="How often the customer has asked for it.")
+    absences: int = Field(ge=0, le=2**31 - 1, description="How often nobody was at home.")
     state: State
     unplaced_reason: UnplacedReason | None = Field(
         description="Why nobody has it; null unless the state is unplaced."
@@ -97,6 +106,76 @@ class HistoryOut(Answer):
     """All that happened to an order, oldest first."""
 
     events: list[EventOut] = Field(max_length=10_000)
+
+
+class NudgeIn(Input):
+    """A customer who asks for their order."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"reference": "CALL-20260302-0417", "note": "家中有老人，盼尽快修复"}]
+        }
+    )
+
+    reference: Code = Field(
+        description="Your own name of the call; sent again, it is answered like the first time."
+    )
+    note: Note | None = Field(default=None, description="What the customer says.")
+
+
+class NudgeOut(Answer):
+    """A nudge as it was taken: the same answer, however often it is sent."""
+
+    work_order_id: UUID
+    reference: str = Field(max_length=64)
+    at: datetime
+    state: State = Field(description="Where the order stood then.")
+    nudges: int = Field(ge=1, le=2**31 - 1, description="How many there were with this one.")
+    priority: int = Field(ge=1, le=4, description="Then; 1 is the most urgent.")
+    raised: bool = Field(
+        description="Whether it has made the order more urgent; false where that happened a short "
+        "time before, or the order is as urgent as nudges make it."
+    )
+
+
+class RepeatFigureOut(Answer):
+    """Repeat faults of a unit or a technician; the rate is `repeats` of `faults`."""
+
+    id: UUID
+    code: str = Field(max_length=64)
+    name_zh: str = Field(max_length=200)
+    name_en: str = Field(max_length=200)
+    repeats: int = Field(ge=0, le=2**31 - 1)
+    faults: int = Field(ge=0, le=2**31 - 1)
+    rate: float | None = Field(ge=0, le=1, description="Null where there is nothing to count.")
+
+
+class RepeatFiguresOut(Answer):
+    """How much of what was mended came back."""
+
+    by: By
+    since: date
+    until: date = Field(description="The last day, which counts.")
+    repeats: int = Field(ge=0, le=2**31 - 1)
+    faults: int = Field(ge=0, le=2**31 - 1)
+    rows: list[RepeatFigureOut] = Field(max_length=10_000)
+
+    @classmethod
+    def of(cls, by: By, since: date, until: date, figures: Sequence[Figure]) -> Self:
+        """Write figures with their rates and their sum."""
+        return cls(
+            by=by,
+            since=since,
+            until=until,
+            repeats=sum(one.repeats for one in figures),
+            faults=sum(one.faults for one in figures),
+            rows=[
+                RepeatFigureOut(
+                    **one._asdict(), rate=one.repeats / one.faults if one.faults else None
+                )
+                for one in figures
+            ],
+        )
 
 
 class CancelIn(Input):

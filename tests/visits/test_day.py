@@ -151,6 +151,9 @@ async def test_a_row_has_what_the_list_needs(tx, phone, clock, branch):
         "visit_id": None,
         "resume_at": None,
         "restored_at": None,
+        "repeats": 0,
+        "nudges": 0,
+        "absences": 0,
         "version": order.version,
         "allowed": ["acknowledge", "decline"],
     }

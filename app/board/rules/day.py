@@ -76,6 +76,8 @@ class Visit(NamedTuple):
     arrived: int | None
     since: int | None
     pinned: bool
+    repeats: int = 0
+    nudges: int = 0
 
 
 class Endangered(NamedTuple):

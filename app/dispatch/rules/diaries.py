@@ -1,6 +1,6 @@
 """What placing knows of people: their days, what is left of them, and grids' shares of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
@@ -72,7 +72,8 @@ class Diary:
     for orders to come; `written` is each day
     as it was read, and `last` where they were last. `loans` are the days, the last excluded, on
     which they work for another org unit. Without `travel` nobody has read visits, and minutes
-    alone decide. `van` is read where an order needs terminals, and empty otherwise.
+    alone decide. `van` is read where an order needs terminals, and empty otherwise; so are `levels`
+    (of skills) where a repeat fault wants somebody better.
     """
 
     technician_id: UUID
@@ -99,6 +100,7 @@ class Diary:
     last: Place | None = None
     loans: Sequence[Lent] = ()
     van: Van = field(default_factory=Van)
+    levels: Mapping[str, int] = field(default_factory=dict)
     lines: dict[date, Line | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from app.dispatch.rules.costs import BACKUP_CLASS, ELSEWHERE, PRIMARY, SAME, Terms
 from app.dispatch.rules.diaries import Day, Diary, PassedOver, Share
+from app.dispatch.rules.repeats import Repeat
 from app.dispatch.rules.routes import Stop
 from app.dispatch.rules.windows import Booked, kept_together, reachable
 from app.grids.rules.asking import Candidate, Kind
@@ -53,7 +54,7 @@ HEALED_BY_TIME = frozenset(
 
 class Ask(NamedTuple):
     """What placing needs to know of an order. Moments are aware; `terminals` are kinds, of each of
-    which one is fitted."""
+    which one is fitted; `repeat` says whom a fault that came back prefers."""
 
     minutes: int
     skills: frozenset[str] = frozenset()
@@ -62,6 +63,7 @@ class Ask(NamedTuple):
     declined: frozenset[UUID] = frozenset()
     priority: int = 3
     terminals: tuple[str, ...] = ()
+    repeat: Repeat | None = None
 
 
 def days_to_try(ask: Ask, now: datetime, zone: ZoneInfo, horizon: int) -> list[date]:
@@ -85,7 +87,8 @@ class Cost(NamedTuple):
     """What an order costs with somebody, in seconds of travel, and where on their day it goes.
 
     `travel` is what their ways grow by, `owned` what it costs that they are who they are to the
-    grid, `late` the weighted lateness it brings and suffers, `uneven` that they have much to do.
+    grid, `late` the weighted lateness it brings and suffers, `uneven` that they have much to do,
+    `repeat` that they are not whom a fault that came back prefers.
     """
 
     travel: int
@@ -93,11 +96,12 @@ class Cost(NamedTuple):
     late: int
     uneven: int
     at: int
+    repeat: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.travel + self.owned + self.late + self.uneven
+        return self.travel + self.owned + self.late + self.uneven + self.repeat
 
 
 class Tried(NamedTuple):
@@ -322,6 +326,10 @@ def choose(
                 if why is None:
                     cost = seat.cost(visit, day) if visit else Cost(0, seat.owned, 0, 0, 0)
                     if cost is not None:
+                        if ask.repeat is not None:
+                            diary = seat.diary
+                            more = ask.repeat.cost(diary.technician_id, diary.levels, ask.skills)
+                            cost = cost._replace(repeat=more)
                         costs[place] = cost
                         if chosen is None or cost.total < least:
                             chosen, least = place, cost.total

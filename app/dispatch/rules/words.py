@@ -44,6 +44,13 @@ KIND_WORDS: dict[Kind, Words] = {
     Kind.OTHER: Words(zh="其他人员", en="somebody else"),
 }
 
+COST_WORDS: dict[str, Words] = {
+    "travel_s": Words(zh="路途", en="travel"),
+    "ownership_s": Words(zh="网格归属", en="who they are to the grid"),
+    "lateness_s": Words(zh="超时", en="lateness"),
+    "imbalance_s": Words(zh="负荷不均", en="work beyond a fair share"),
+    "repeat_s": Words(zh="重复障碍人员偏好", en="who is preferred for a repeat fault"),
+}
 
 BY_HAND = "by_hand"
 BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")

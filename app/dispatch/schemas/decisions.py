@@ -12,6 +12,7 @@ from app.core.i18n import Words
 from app.dispatch.models import DispatchDecision, DispatchPin
 from app.dispatch.rules import KIND_WORDS, REASON_WORDS, Kind, PassedOver, reason_words
 from app.dispatch.rules.urgent import DISPLACED_WORDS, DISPLACES_WORDS
+from app.dispatch.rules.words import COST_WORDS
 
 
 class WordsOut(Answer):
@@ -33,6 +34,9 @@ class CostOut(Answer):
         description="Lateness of this order and of others that it makes late, weighted."
     )
     imbalance_s: Seconds = Field(description="For work beyond a fair share of the day.")
+    repeat_s: Seconds = Field(
+        description="For a repeat fault that is not done by whom the setting prefers."
+    )
     total_s: Seconds
     more_than_chosen_s: Seconds = Field(description="By how much they lost; 0: they won.")
 
@@ -83,6 +87,7 @@ class DecisionOut(Answer):
     note: str | None = Field(max_length=2000, description="What the supervisor gave as the reason.")
     account_id: UUID | None = Field(description="Who sent the order or gave it by hand.")
     candidates: list[CandidateOut] = Field(max_length=100)
+    cost_words: dict[str, WordsOut] = Field(description="What each part of a cost is called.")
     not_considered: int = Field(
         ge=0, le=100_000, description="Others whom nobody needed to look at."
     )
@@ -117,6 +122,7 @@ class DecisionOut(Answer):
             note=decision.note,
             account_id=decision.account_id,
             candidates=[_candidate(entry, people, least) for entry in entries],
+            cost_words={part: _words(said) for part, said in COST_WORDS.items()},
             not_considered=sum(entry.get("n", 0) for entry in decision.candidates),
             displaced_id=displaced,
             displaced_by_id=displaced_by,
@@ -146,12 +152,13 @@ def _candidate(
 
 
 def _cost(terms: Sequence[int], least: int) -> CostOut:
-    travel, owned, late, uneven = terms
+    travel, owned, late, uneven, *repeat = terms
     return CostOut(
         travel_s=travel,
         ownership_s=owned,
         lateness_s=late,
         imbalance_s=uneven,
+        repeat_s=sum(repeat),
         total_s=sum(terms),
         more_than_chosen_s=sum(terms) - least,
     )

@@ -35,7 +35,7 @@ def written(choice: Choice, displaced_by: UUID | None = None) -> list[dict[str, 
         if why is not None:
             entry["w"] = why
         if cost is not None:
-            entry["c"] = cost[:4]
+            entry["c"] = [*cost[:4], cost.repeat] if cost.repeat else cost[:4]
         entries.append(entry)
     if more:
         entries.append({"n": more})

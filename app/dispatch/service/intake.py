@@ -10,11 +10,13 @@ from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import rules
 from app.dispatch.rules import Ask, Outcome, Verdict
+from app.dispatch.rules.repeats import Repeat
 from app.dispatch.service import standins
 from app.dispatch.service.appointments import Held, all_reserved, use_holds, with_holds
 from app.dispatch.service.decisions import Decided, write_decisions
 from app.dispatch.service.people import Asked
 from app.dispatch.service.placing import ATTEMPTS, FilledMeanwhile, choose_all
+from app.dispatch.service.repeats import repeats_of
 from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.locating import GridIndex
@@ -122,7 +124,16 @@ async def _place(
         else:
             decided.append(_unplaced(order, UnplacedReason.NO_GRID))
     await settle(tx, orders)
-    asked = [_asked(order, held) for order in located]
+    repeats = await repeats_of(
+        tx,
+        {
+            order.id: (order.before.technician_id, order.unit.path)
+            for order in located
+            if order.before is not None and order.before.technician_id is not None
+        },
+        now=now,
+    )
+    asked = [_asked(order, held, repeats.get(order.id)) for order in located]
     choices = await choose_all(
         tx,
         asked,
@@ -203,7 +214,7 @@ async def _locate(
         order.step(Step.LOCATE, facts=place.facts())
 
 
-def _asked(order: Incoming, held: Held) -> Asked:
+def _asked(order: Incoming, held: Held, repeat: Repeat | None) -> Asked:
     draft = order.draft
     assert order.grid_id is not None
     window = (
@@ -218,6 +229,7 @@ def _asked(order: Incoming, held: Held) -> Asked:
         order.due_at,
         priority=draft.priority,
         terminals=draft.terminals,
+        repeat=repeat,
     )
     prefer = (held[order.id].technician_id,) if order.id in held else ()
     point = None if draft.lon is None or draft.lat is None else (draft.lon, draft.lat)

@@ -17,6 +17,7 @@ from app.dispatch.queries.diaries import Person, contents, staff
 from app.dispatch.rules import Ask, Candidate, Diary, Kind, Seat, Share
 from app.dispatch.rules.costs import ASKED_OF_BRANCH, Terms, costs_of
 from app.dispatch.rules.routes import NEVER, Stop
+from app.dispatch.service.repeats import repeats_of
 from app.grids import queries as grids
 from app.grids.rules import GridKind
 from app.technicians import queries as technicians
@@ -25,6 +26,7 @@ from app.travel.rules import Place, Travel
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.queries import Unit
+from app.workorders.repeats import last_hands
 from app.workorders.whereabouts import Whereabouts
 
 
@@ -77,6 +79,17 @@ async def asked_again(
     declined = await queries.declined(
         tx, [order.id for order in orders], handed_back_since=now - timedelta(hours=rest)
     )
+    came_back = [order.id for order in orders if order.repeat_of_id is not None]
+    before = await last_hands(tx, came_back) if came_back else {}
+    repeats = await repeats_of(
+        tx,
+        {
+            order.id: (before[order.id], units.by_id[order.org_unit_id].path)
+            for order in orders
+            if order.id in before
+        },
+        now=now,
+    )
     asked = []
     for order in orders:
         assert order.grid_id is not None
@@ -88,6 +101,7 @@ async def asked_again(
             frozenset(declined.get(order.id, ())),
             order.priority,
             tuple(order.terminals),
+            repeats.get(order.id),
         )
         unit = units.by_id[order.org_unit_id]
         point = point_of(places[order.id])

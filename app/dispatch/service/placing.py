@@ -32,6 +32,7 @@ from app.dispatch.service.people import (
     shares_of,
     yesterday,
 )
+from app.dispatch.service.repeats import read_levels
 from app.grids.rules import GridKind
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
@@ -158,6 +159,7 @@ class _Round:
         self.full: dict[tuple[UUID, frozenset[str]], Full] = {}
         self.branch_read = False
         self.vans_read = any(one.ask.terminals for one in asked)
+        self.levels_read = any(_wants_better(one) for one in asked)
         self.leaving: set[UUID] = set()
         self.staying: set[UUID] = set()
 
@@ -204,6 +206,8 @@ class _Round:
         self.kinds |= kinds
         if self.vans_read:
             await read_vans(self.tx, diaries, without=self._left_out())
+        if self.levels_read:
+            await read_levels(self.tx, diaries, diaries)
         if over:
             ended = await queries.end_expired(
                 self.tx, now=self.now, technician_ids=over, days=tried
@@ -326,6 +330,9 @@ class _Round:
         if one.ask.terminals and not self.vans_read:
             self.vans_read = True
             await read_vans(self.tx, self.diaries, without=self._left_out())
+        if _wants_better(one) and not self.levels_read:
+            self.levels_read = True
+            await read_levels(self.tx, self.diaries, self.diaries)
         if one.grid_id not in self.seats:
             candidates = await candidates_of(self.tx, [one], self.now)
             seats, new = await seated(self.tx, [one], candidates, self.now, self.diaries)
@@ -435,6 +442,10 @@ class _Round:
         held = await queries.vans(self.tx, touched, without=self._left_out())
         if any(van.overdrawn(held[key]) for key, van in touched.items()):
             raise FilledMeanwhile
+
+
+def _wants_better(one: Asked) -> bool:
+    return one.ask.repeat is not None and one.ask.repeat.levels is not None
 
 
 def together(*changes: Changes) -> dict[DayOf, Promised]:

@@ -52,6 +52,9 @@ class DayRow(NamedTuple):
     resume_at: datetime | None
     restored_at: datetime | None
     place: int | None
+    repeats: int
+    nudges: int
+    absences: int
 
 
 # The hottest read of all, since every phone asks again and again: it goes straight to the driver,
@@ -67,7 +70,8 @@ DAY = """
             (SELECT route FROM technician_day AS d
              WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
             o.id
-        )
+        ),
+        o.repeats, o.nudges, o.absences
     FROM work_order AS o
     LEFT JOIN grid ON grid.id = o.grid_id
     LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL

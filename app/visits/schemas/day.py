@@ -52,6 +52,11 @@ class DayOrderOut(Answer):
     visit_id: UUID | None = Field(description="The visit that is going on.")
     resume_at: datetime | None = Field(description="When suspended work is to go on.")
     restored_at: datetime | None
+    repeats: int = Field(
+        description="How many faults in a row came back on this service, with this one; 0: none."
+    )
+    nudges: int = Field(description="How often the customer has asked for it.")
+    absences: int = Field(description="How often somebody came and nobody was at home.")
     version: int = Field(description="Grows with every change of the order.")
     allowed: Annotated[list[Step], Field(max_length=20)] = Field(
         description="The technician's steps open now."
@@ -127,6 +132,9 @@ def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> 
         "visit_id": row.visit_id,
         "resume_at": row.resume_at,
         "restored_at": row.restored_at,
+        "repeats": row.repeats,
+        "nudges": row.nudges,
+        "absences": row.absences,
         "version": row.version,
         "allowed": STEPS[state, row.work_type],
     }

@@ -5,9 +5,9 @@ One order goes the same way as a thousand: each look into the database is made o
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,12 +17,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.core.db import Rows, new_id, put
 from app.core.errors import Problem, SameIdOtherContent
+from app.core.parameter_values import parameters_in_force
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.promises import queries as promises
 from app.promises.rules import due_at, promise_for
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
+from app.workorders.repeats import Before, Fault, closed_before
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.many import EVENT
 from app.workorders.whereabouts import Whereabouts
@@ -43,7 +45,7 @@ class Incoming:
     minutes: int = 0
     template_id: UUID | None = None
     promise_rule_id: UUID | None = None
-    repeat_of_id: UUID | None = None
+    before: Before | None = None
     outage_id: UUID | None = None
     due_at: datetime | None = None
     state: State = State.RECEIVED
@@ -56,6 +58,11 @@ class Incoming:
     steps: list[tuple[Step, State, State, str | None, dict[str, Any] | None]] = field(
         default_factory=list
     )
+
+    @property
+    def repeats(self) -> int:
+        """How many faults in a row have come back on its service, with this one."""
+        return 0 if self.before is None else self.before.repeats + 1
 
     @property
     def whereabouts(self) -> Whereabouts:
@@ -176,12 +183,14 @@ def _met_again(draft: Draft, met: Known, sender: Sender, units: queries.Units) -
     )
 
 
-async def settle(tx: AsyncSession, orders: Iterable[Incoming]) -> None:
+async def settle(tx: AsyncSession, orders: Collection[Incoming]) -> None:
     """Give orders what their unit decides: what their work type asks for, and until when.
 
     Minutes are the template's where none were sent; its skills come to those that were, and the
-    terminals it needs count where none were named.
+    terminals it needs count where none were named. A fault that comes back shortly after work on
+    the same service is linked to it, and more urgent.
     """
+    await _link_repeats(tx, [one for one in orders if one.draft.work_type is WorkType.REPAIR])
     templates = (await worktypes.templates(tx)).values()
     rules_of_promises = await promises.promises(tx)
     for order in orders:
@@ -205,13 +214,32 @@ async def settle(tx: AsyncSession, orders: Iterable[Incoming]) -> None:
             order.due_at = due_at(draft.reported_at, unit.zone, promise)
 
 
+async def _link_repeats(tx: AsyncSession, repairs: Sequence[Incoming]) -> None:
+    if not repairs:
+        return
+    numbers = await parameters_in_force(tx)
+    faults = []
+    for order in repairs:
+        draft = order.draft
+        days = numbers.number(rules.REPEAT_DAYS, order.received_at, order.unit.path)
+        since = draft.reported_at - timedelta(days=days)
+        faults.append(
+            Fault(draft.service_number, order.customer_id, draft.address, since, draft.reported_at)
+        )
+    for place, before in (await closed_before(tx, faults)).items():
+        order = repairs[place]
+        order.before = before
+        if numbers.whole(rules.REPEAT_RAISES, order.received_at, order.unit.path):
+            order.draft = replace(order.draft, priority=rules.raised(order.draft.priority))
+
+
 # What `write` copies; the database fills in the rest.
 _ORDER = (
     "id org_unit_id source external_id content_hash work_type priority state unplaced_reason "
-    "template_id promise_rule_id repeat_of_id outage_id customer_id service_number contact_name "
-    "contact_phone address locality summary point grid_id near_border skills terminals "
-    "estimated_minutes appointment_from appointment_until due_at reported_at received_at tried_at "
-    "holder_id planned_day"
+    "template_id promise_rule_id repeat_of_id repeats outage_id customer_id service_number "
+    "contact_name contact_phone address locality summary point grid_id near_border skills "
+    "terminals estimated_minutes appointment_from appointment_until due_at reported_at "
+    "received_at tried_at holder_id planned_day"
 )
 
 
@@ -267,7 +295,8 @@ def _order_row(order: Incoming) -> tuple[Any, ...]:
         order.unplaced_reason and order.unplaced_reason.value,
         order.template_id,
         order.promise_rule_id,
-        order.repeat_of_id,
+        order.before and order.before.order_id,
+        order.repeats,
         order.outage_id,
         order.customer_id,
         draft.service_number,
@@ -299,8 +328,11 @@ def _array(words: Iterable[str]) -> str:
 
 
 def _event_rows(order: Incoming, account_id: UUID | None) -> Iterable[tuple[Any, ...]]:
-    at = order.received_at
-    yield (new_id(), order.id, at, account_id, None, None, State.RECEIVED.value, None, None)
+    at, told = order.received_at, None
+    if order.before is not None:
+        again = {"repeat_of_id": order.before.order_id, "repeats": order.repeats}
+        told = orjson.dumps(again).decode()
+    yield (new_id(), order.id, at, account_id, None, None, State.RECEIVED.value, None, told)
     for step, came_from, went_to, reason, facts in order.steps:
         yield (
             new_id(),
