@@ -36,6 +36,7 @@ LOGS = frozenset(
         "suggestion_answer",
         "order_callback",
         "technician_day",
+        "terminal_move",
         "point_locality",
         "plan_event",
         "night",

@@ -1,26 +1,45 @@
-"""Terminals by serial number."""
+"""Terminals by serial number, and the chain of moves that brought each where it is."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.terminals.rules import Pool, TerminalKind
+from app.terminals.rules import CountState, Handling, HandoverState, Pool, TerminalKind, Why
 
 
 class Terminal(Row, Base):
-    """One device; `technician_id` holds it while in a van, `customer_id` while at a customer's."""
+    """One device and where it is, which is always where its last move brought it.
+
+    `technician_id` has it in their van, or has recovered it and not handed it in; `customer_id`
+    and `service_number` say at whose line it stands, as far as that is known. `last_move` is the
+    number of its last move, 0 while none is known, and `placed_at` since when it is there.
+    """
 
     __tablename__ = "terminal"
     __table_args__ = (
         CheckConstraint(
-            "(pool = 'van') = (technician_id IS NOT NULL)"
-            " AND (pool = 'customer') = (customer_id IS NOT NULL)",
+            "(pool <> 'van' OR technician_id IS NOT NULL)"
+            " AND (technician_id IS NULL OR pool IN ('van', 'recovered'))"
+            " AND (pool = 'customer' OR (customer_id IS NULL AND service_number IS NULL))",
             name="booked_where_it_is",
         ),
-        Index("ix_terminal_van", "technician_id", "kind"),
+        # Placing counts what is in a van, and reads nothing but this index for it.
+        Index("ix_terminal_in_van", "technician_id", "kind", postgresql_where=text("pool = 'van'")),
+        Index(
+            "ix_terminal_in_hands",
+            "technician_id",
+            postgresql_where=text("pool = 'recovered' AND technician_id IS NOT NULL"),
+        ),
         Index("ix_terminal_customer", "customer_id"),
+        Index(
+            "ix_terminal_service_number",
+            "service_number",
+            postgresql_where=text("service_number IS NOT NULL"),
+        ),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
@@ -30,6 +49,133 @@ class Terminal(Row, Base):
     pool: Mapped[Pool] = mapped_column(text_enum(Pool))
     technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    service_number: Mapped[str | None]
+    last_move: Mapped[int] = mapped_column(server_default=text("0"))
+    placed_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class TerminalMove(Row, Base):
+    """One move of one terminal; moves are numbered from 1 and never changed.
+
+    `at` is the server's time and `device_at` the phone's. `by_technician_id` or `account_id` did
+    it; `batch_id` is the scan, the depot's batch, the hand-over or the count that it belongs to.
+    What was undone stays and is followed by a move that undoes it.
+    """
+
+    __tablename__ = "terminal_move"
+    __table_args__ = (
+        Index("uq_terminal_move_number", "terminal_id", "number", unique=True),
+        Index("uq_terminal_move_undone", "undoes_id", unique=True),
+        Index(
+            "ix_terminal_move_work_order",
+            "work_order_id",
+            postgresql_where=text("work_order_id IS NOT NULL"),
+        ),
+        Index("ix_terminal_move_batch", "batch_id", postgresql_where=text("batch_id IS NOT NULL")),
+        Index("ix_terminal_move_lost", "at", postgresql_where=text("to_pool = 'lost'")),
+        Index(
+            "ix_terminal_move_from_technician",
+            "from_technician_id",
+            "at",
+            postgresql_where=text("from_technician_id IS NOT NULL"),
+        ),
+    )
+
+    terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"))
+    number: Mapped[int]
+    handling: Mapped[Handling] = mapped_column(text_enum(Handling))
+    why: Mapped[Why] = mapped_column(text_enum(Why))
+    at: Mapped[datetime]
+    device_at: Mapped[datetime | None]
+    from_pool: Mapped[Pool | None] = mapped_column(text_enum(Pool))
+    from_org_unit_id: Mapped[UUID | None] = mapped_column(ForeignKey("org_unit.id"))
+    from_technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    from_customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    from_service_number: Mapped[str | None]
+    to_pool: Mapped[Pool] = mapped_column(text_enum(Pool))
+    to_org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    to_technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    to_customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    to_service_number: Mapped[str | None]
+    by_technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    work_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
+    visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
+    batch_id: Mapped[UUID | None]
+    undoes_id: Mapped[UUID | None] = mapped_column(ForeignKey("terminal_move.id"))
+
+
+class TerminalBatch(Row, Base):
+    """One piece of work of a depot, on up to a thousand serial numbers; its maker makes the id."""
+
+    __tablename__ = "terminal_batch"
+
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    handling: Mapped[Handling] = mapped_column(text_enum(Handling))
+    why: Mapped[Why] = mapped_column(text_enum(Why))
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    serial_numbers: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    at: Mapped[datetime]
+
+
+class TerminalHandover(Row, Base):
+    """A terminal that one technician gives to another, who has to say that it is there.
+
+    The giver's phone makes the id. It stays in the giver's van until it is accepted.
+    """
+
+    __tablename__ = "terminal_handover"
+    __table_args__ = (
+        Index(
+            "uq_terminal_handover_one_open",
+            "terminal_id",
+            unique=True,
+            postgresql_where=text("state = 'offered'"),
+        ),
+        Index(
+            "ix_terminal_handover_to",
+            "to_technician_id",
+            postgresql_where=text("state = 'offered'"),
+        ),
+    )
+
+    terminal_id: Mapped[UUID] = mapped_column(ForeignKey("terminal.id"))
+    from_technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    to_technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    state: Mapped[HandoverState] = mapped_column(text_enum(HandoverState))
+    device_at: Mapped[datetime]
+    offered_at: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+
+
+class StockCount(Row, Base):
+    """What was found in a technician's van, and how it differs from what is booked there.
+
+    Whoever counts makes the id. `counted` is what was scanned, with kinds where they were given;
+    `differences` are what was found then, each with its cause once a supervisor has settled it.
+    """
+
+    __tablename__ = "stock_count"
+    __table_args__ = (
+        Index(
+            "uq_stock_count_one_open",
+            "technician_id",
+            unique=True,
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index("ix_stock_count_unit", "org_unit_id", "counted_at"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    state: Mapped[CountState] = mapped_column(text_enum(CountState))
+    device_at: Mapped[datetime | None]
+    counted_at: Mapped[datetime]
+    counted: Mapped[list[dict[str, Any]]]
+    differences: Mapped[list[dict[str, Any]]]
+    settled_at: Mapped[datetime | None]
+    settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))

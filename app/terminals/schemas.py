@@ -1,12 +1,20 @@
 """Wire shapes of terminals."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from app.core.http import Answer
-from app.terminals.rules import Pool, TerminalKind
+from app.terminals.rules import Pool, TerminalKind, serial_number
+
+SerialNumber = Annotated[
+    str,
+    Field(min_length=1, max_length=120, examples=["HWTC-8F21A9C4"]),
+    AfterValidator(serial_number),
+]
+"""A serial number as it is scanned or typed, which is read as it is stored."""
 
 
 class TerminalOut(Answer):
@@ -18,8 +26,11 @@ class TerminalOut(Answer):
     model: Annotated[str, Field(max_length=100)]
     pool: Pool
     org_unit_id: UUID
-    technician_id: UUID | None = Field(description="In whose van it is, in the pool `van`.")
+    technician_id: UUID | None = Field(
+        description="In whose van it is, or who has recovered it and not handed it in."
+    )
     customer_id: UUID | None = Field(description="Where it stands, in the pool `customer`.")
+    placed_at: datetime | None = Field(description="Since when it is there; null is not known.")
     version: Annotated[int, Field(ge=1)]
 
 

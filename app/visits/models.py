@@ -11,7 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.visits.rules import FarReason, Outcome, SuspendCause
+from app.terminals.rules import TerminalKind, Why
+from app.visits.rules import FarReason, Outcome, ScanAction, SuspendCause
 
 
 class Visit(Row, Base):
@@ -19,9 +20,8 @@ class Visit(Row, Base):
 
     Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
     check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
-    `checked` are the lines of the checklist that are ticked, `progress_at` is when the phone last
-    said so, by its own clock where that was not ahead of the server's, and `terminals` lists what
-    the technician says was fitted or taken away.
+    `checked` are the lines of the checklist that are ticked, and `progress_at` is when the phone
+    last said so, by its own clock where that was not ahead of the server's.
     """
 
     __tablename__ = "visit"
@@ -54,5 +54,27 @@ class Visit(Row, Base):
     checked: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     progress_at: Mapped[datetime | None]
     measurements: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
-    terminals: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]
+
+
+class TerminalScan(Row, Base):
+    """A terminal that was scanned in a visit; the phone makes the id.
+
+    `replaced_serial_number` is the old one of a swap. `warnings` are codes of what the technician
+    was told with it; `undone_at` is set when it was taken back. The moves it made carry its id.
+    """
+
+    __tablename__ = "terminal_scan"
+    __table_args__ = (Index("ix_terminal_scan_visit", "visit_id", "at"),)
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    action: Mapped[ScanAction] = mapped_column(text_enum(ScanAction))
+    serial_number: Mapped[str]
+    replaced_serial_number: Mapped[str | None]
+    kind: Mapped[TerminalKind] = mapped_column(text_enum(TerminalKind))
+    reason: Mapped[Why] = mapped_column(text_enum(Why))
+    content: Mapped[str]
+    warnings: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    device_at: Mapped[datetime]
+    at: Mapped[datetime]
+    undone_at: Mapped[datetime | None]

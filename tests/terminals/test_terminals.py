@@ -54,7 +54,14 @@ async def test_a_terminal_moves_out_of_the_van_into_a_home(tx, technician, custo
     assert (report.inserted, report.updated, report.unchanged) == (0, 1, 0)
     terminal = await held(tx)
     assert (terminal.technician_id, terminal.customer_id) == (None, customer.id)
-    assert terminal.version == 2
+    chain = [one.link for one in await queries.chain_of(tx, terminal.id)]
+    assert [(one.number, one.handling) for one in chain] == [(1, "load"), (2, "load")]
+    assert chain[1].before == chain[0].after
+    assert (chain[1].before.technician_id, chain[1].after.customer_id) == (
+        technician.id,
+        customer.id,
+    )
+    assert terminal.last_move == 2
     assert [one.id for one in await queries.at_customer(tx, customer.id)] == [terminal.id]
 
 

@@ -93,7 +93,6 @@ async def test_a_repair_from_acknowledging_to_leaving(tx, phone, order, customer
             f"/visits/{visit_id}/complete",
             outcome_code="fixed",
             measurements={"optical_rx_power_dbm": -19.4},
-            terminals=[{"serial_number": "SN-1", "kind": "ont_gateway", "action": "fitted"}],
             note="更换光猫",
         )
     ).json()
@@ -110,7 +109,6 @@ async def test_a_repair_from_acknowledging_to_leaving(tx, phone, order, customer
     assert (visit.restored_at, visit.ended_at) == (restored_at, clock.now())
     assert (visit.suspend_cause, visit.resume_at) == (None, None)
     assert visit.measurements == {"optical_rx_power_dbm": -19.4}
-    assert visit.terminals == [{"serial_number": "SN-1", "kind": "ont_gateway", "action": "fitted"}]
     done = await seen(tx, WorkOrder, order.id)
     assert (done.completed_at, done.outcome_code, done.restored_at) == (
         clock.now(),

@@ -8,14 +8,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.dispatch.rules.vans import Van
 
-# The states stand in it as words, so that the partial index will do. Nothing but what lies in a
-# van names a technician.
+# States and pools stand in it as words, so that the partial indexes will do. What has been fitted
+# for an order that is still open has left the van, and is not needed of it any more.
 _VANS = text(
     """
     SELECT technician_id, NULL::uuid AS order_id,
         array_agg(kind::text ORDER BY kind) AS kinds
-    FROM terminal WHERE technician_id = ANY(CAST(:technician_ids AS uuid[]))
+    FROM terminal WHERE technician_id = ANY(CAST(:technician_ids AS uuid[])) AND pool = 'van'
     GROUP BY technician_id
+    UNION ALL
+    SELECT o.holder_id, NULL, array_agg(t.kind::text ORDER BY t.kind)
+    FROM work_order o JOIN terminal_move m ON m.work_order_id = o.id
+        JOIN terminal t ON t.id = m.terminal_id
+    WHERE o.holder_id = ANY(CAST(:technician_ids AS uuid[])) AND o.state IN ('on_site', 'suspended')
+        AND o.terminals <> '{}' AND o.id <> ALL(CAST(:without AS uuid[]))
+        AND m.handling = 'fit' AND t.kind = ANY(o.terminals)
+        AND NOT EXISTS (SELECT FROM terminal_move AS back WHERE back.undoes_id = m.id)
+    GROUP BY o.holder_id
     UNION ALL
     SELECT holder_id, id, terminals FROM work_order
     WHERE holder_id = ANY(CAST(:technician_ids AS uuid[]))

@@ -6,6 +6,7 @@ from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
 from app.visits.routes.progress import router as progress
 from app.visits.routes.steps import router as steps
+from app.visits.routes.terminals import router as terminals
 
 __all__ = ["router"]
 
@@ -14,4 +15,5 @@ router = APIRouter()
 router.include_router(day)
 router.include_router(steps)
 router.include_router(progress)
+router.include_router(terminals)
 router.include_router(door)

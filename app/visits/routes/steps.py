@@ -145,7 +145,6 @@ async def complete(
             outcome_code=body.outcome_code,
             checked=body.checked,
             measurements=body.measured(),
-            terminals=body.moved(),
             note=body.note,
             device_at=body.device_at,
             now=now,

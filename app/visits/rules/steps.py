@@ -70,13 +70,6 @@ class FarReason(StrEnum):
     OTHER = "other"
 
 
-class TerminalAction(StrEnum):
-    """What was done with a device at the door."""
-
-    FITTED = "fitted"
-    TAKEN_AWAY = "taken_away"
-
-
 class Outcome(StrEnum):
     """How a visit ended."""
 

@@ -1,7 +1,7 @@
 """What a phone sends with each step of a technician, and what it is answered."""
 
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field
@@ -9,14 +9,12 @@ from pydantic import ConfigDict, Field
 from app.core.geo import PointIn
 from app.core.http import Answer, Code, Input, Moment, Note
 from app.core.i18n import Lang
-from app.terminals.rules import TerminalKind
 from app.visits.rules import (
     DeclineCause,
     FarReason,
     HandBackCause,
     SuspendCause,
     Taken,
-    TerminalAction,
 )
 from app.workorders.rules import State, Step
 from app.worktypes.rules import Wanting
@@ -113,14 +111,6 @@ class MeasurementsIn(Input):
     wifi_rssi_dbm: Annotated[float, Field(ge=-120, le=0)] | None = None
 
 
-class TerminalIn(Input):
-    """A device that was fitted or taken away."""
-
-    serial_number: Code
-    kind: TerminalKind
-    action: TerminalAction
-
-
 class CompleteIn(StepIn):
     """What was achieved."""
 
@@ -131,13 +121,6 @@ class CompleteIn(StepIn):
                     "outcome_code": "fixed",
                     "checked": ["cabling_tidy", "speed_shown"],
                     "measurements": {"optical_rx_power_dbm": -19.4, "download_mbps": 942.0},
-                    "terminals": [
-                        {
-                            "serial_number": "HWTC-8F21A9C4",
-                            "kind": "ont_gateway",
-                            "action": "fitted",
-                        }
-                    ],
                     "note": "更换光猫后恢复",
                     "device_at": "2026-03-02T10:40:00+08:00",
                 }
@@ -156,16 +139,11 @@ class CompleteIn(StepIn):
         default_factory=list, description="The lines of the template's checklist that are done."
     )
     measurements: MeasurementsIn = Field(default_factory=MeasurementsIn)
-    terminals: Annotated[list[TerminalIn], Field(max_length=20)] = Field(default_factory=list)
     note: Note | None = None
 
     def measured(self) -> dict[str, float]:
         """Give what was measured, without what was not."""
         return self.measurements.model_dump(exclude_none=True)
-
-    def moved(self) -> list[dict[str, Any]]:
-        """Give the devices as plain data."""
-        return [terminal.model_dump(mode="json") for terminal in self.terminals]
 
 
 class FindingOut(Answer):

@@ -1,8 +1,7 @@
 """Finishing an order: what its template asks for is there, or all that is missing is said."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller
 from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
+from app.terminals import queries as terminals
 from app.visits import queries
 from app.visits.rules import Asked, Outcome, Taken, content_of
 from app.visits.service.steps import take, visiting
@@ -27,7 +27,6 @@ async def complete(
     outcome_code: str,
     checked: Collection[str],
     measurements: Mapping[str, float],
-    terminals: Sequence[Mapping[str, Any]],
     note: str | None,
     device_at: datetime,
     now: datetime,
@@ -38,9 +37,7 @@ async def complete(
     VisitEnded, Invalid when the code is not one of the order's template, and NotComplete with all
     that is missing.
     """
-    content = content_of(
-        checked=sorted(checked), measurements=measurements, terminals=terminals, note=note
-    )
+    content = content_of(checked=sorted(checked), measurements=measurements, note=note)
     asked = Asked(Step.COMPLETE, device_at, outcome_code, content)
     order, visit, before = await visiting(tx, visit_id, caller, asked)
     if before:
@@ -59,7 +56,6 @@ async def complete(
         order.restored_at = order.restored_at or now
     order.outcome_code = visit.outcome_code = outcome_code
     visit.outcome, visit.ended_at = Outcome.COMPLETED, now
-    visit.terminals = [dict(terminal) for terminal in terminals]
     visit.note = note or visit.note
     warnings = said(verdict.warnings)
     taken = await take(tx, order, caller, asked, now, visit_id=visit_id, warnings=warnings)
@@ -81,7 +77,15 @@ async def complete(
 async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
     """Gather what has been done for an order, in all of its visits."""
     checked, measurements = await queries.worked_so_far(tx, order.id)
-    return Done(checked=checked, measurements=measurements)
+    moved = await terminals.moved_for(tx, order.id)
+    standing = await terminals.standing_at(tx, order.customer_id, order.service_number)
+    return Done(
+        checked=checked,
+        measurements=measurements,
+        fitted=frozenset(moved.fitted.values()),
+        # What was fitted for this very order is meant to stay.
+        left_behind=tuple(serial for serial in standing if serial not in moved.fitted),
+    )
 
 
 def said(found: Iterable[Missing]) -> list[dict[str, str]]:

@@ -1,9 +1,9 @@
-"""Reads of terminals: a caller's, those in a van, those at a customer's."""
+"""Terminals where they are: a caller's, those in a van or in hands, those at a customer's."""
 
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import literal_column, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
@@ -47,9 +47,22 @@ async def page(
 
 async def in_van(session: AsyncSession, technician_id: UUID) -> Sequence[Terminal]:
     """Read the terminals in a technician's van, by kind and serial number."""
+    return await _held(session, technician_id, Pool.VAN)
+
+
+async def in_hands(session: AsyncSession, technician_id: UUID) -> Sequence[Terminal]:
+    """Read what a technician has recovered and not handed in, by kind and serial number."""
+    return await _held(session, technician_id, Pool.RECOVERED)
+
+
+async def _held(session: AsyncSession, technician_id: UUID, pool: Pool) -> Sequence[Terminal]:
+    # The pool stands in it as a word, so that the partial indexes will do.
     found = await session.scalars(
         select(Terminal)
-        .where(Terminal.technician_id == technician_id)
+        .where(
+            Terminal.technician_id == technician_id,
+            Terminal.pool == literal_column(f"'{pool.value}'"),
+        )
         .order_by(Terminal.kind, Terminal.serial_number)
     )
     return found.all()

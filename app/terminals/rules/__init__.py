@@ -1,0 +1,39 @@
+"""Rules of terminals: serial numbers, the pools they can be in, and how they come there."""
+
+from app.terminals.rules.counting import CountState
+from app.terminals.rules.custody import (
+    MOVES,
+    UNDOABLE,
+    Handling,
+    HandoverState,
+    Link,
+    MovedSince,
+    MoveNotAllowed,
+    Place,
+    Pool,
+    TerminalKind,
+    Why,
+    allowed,
+    moved,
+    undone,
+)
+from app.terminals.rules.serials import serial_number
+
+__all__ = [
+    "MOVES",
+    "UNDOABLE",
+    "CountState",
+    "Handling",
+    "HandoverState",
+    "Link",
+    "MoveNotAllowed",
+    "MovedSince",
+    "Place",
+    "Pool",
+    "TerminalKind",
+    "Why",
+    "allowed",
+    "moved",
+    "serial_number",
+    "undone",
+]
