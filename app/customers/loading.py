@@ -39,6 +39,7 @@ CUSTOMERS = CsvFile(
         Column("preferred_channel", cells.one_of(Channel)),
         Column("arrears_fen", _MONEY, "bigint"),
         Column("monthly_usage_gb", cells.whole(0, 1_000_000), "bigint"),
+        Column("value_tier", cells.code),
     ),
 )
 _CUSTOMER = Target(

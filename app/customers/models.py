@@ -15,7 +15,8 @@ from app.customers.rules import Channel, InteractionKind, Segment
 class Customer(Row, Base):
     """A household or business; name and telephone are personal data and leave masked by default.
 
-    What null means is always "not known". `as_of` says when the CRM held it to be so.
+    What null means is always "not known". `as_of` says when the CRM held it to be so. `value_tier`
+    is the operator's own word for how much the customer is worth to it.
     `do_not_disturb_since` is when the switch was last moved here, on or off; null is "never, it
     stands as the CRM gave it".
     """
@@ -27,6 +28,7 @@ class Customer(Row, Base):
     name: Mapped[str]
     phone: Mapped[str]
     segment: Mapped[Segment] = mapped_column(text_enum(Segment))
+    value_tier: Mapped[str | None]
     activated_on: Mapped[date | None]
     do_not_disturb: Mapped[bool] = mapped_column(server_default=text("false"))
     do_not_disturb_since: Mapped[datetime | None]

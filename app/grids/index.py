@@ -16,7 +16,16 @@ import shapely
 from numpy.typing import ArrayLike, NDArray
 
 from app.core.geo import Floats
-from app.grids.rules import Cover, ListKind, Lists, Where, district_of, metres_per_degree, settle
+from app.grids.rules import (
+    Cover,
+    GridKind,
+    ListKind,
+    Lists,
+    Where,
+    district_of,
+    metres_per_degree,
+    settle,
+)
 
 Whole = NDArray[np.int64]
 Truths = NDArray[np.bool_]
@@ -27,12 +36,16 @@ MOST_TREES = 8
 
 
 class Territory(NamedTuple):
-    """A grid as those who place orders need it; `org_path` is the path of its org unit."""
+    """A grid as those who place orders need it; `org_path` is the path of its org unit.
+
+    Of ground that is only planned the kind is not known.
+    """
 
     id: UUID
     code: str
     org_unit_id: UUID
     org_path: str
+    kind: GridKind | None = None
 
     def within(self, org_path: str) -> bool:
         """Tell whether it belongs to an org unit's part of the organisation."""

@@ -18,7 +18,7 @@ from app.core.clock import wall
 from app.core.db import database_of, driver_connection
 from app.grids.boundaries import CHANGED, LOOKED, MAP_LOCK
 from app.grids.index import Found, GridIndex, ListLine, Located, Territory, drawn
-from app.grids.rules import NEAR_BORDER, Where, metres_per_degree
+from app.grids.rules import NEAR_BORDER, GridKind, Where, metres_per_degree
 
 __all__ = ["Found", "GridIndex", "Located", "Territory", "Where"]
 
@@ -123,7 +123,8 @@ _MAP = """
          WHERE l.valid_to IS NULL AND g.retired_at IS NULL) AS entry_ids
     FROM grid_edition CROSS JOIN (
         SELECT array_agg(g.id) AS ids, array_agg(g.code) AS codes,
-            array_agg(g.org_unit_id) AS org_unit_ids, array_agg(o.path) AS paths
+            array_agg(g.org_unit_id) AS org_unit_ids, array_agg(o.path) AS paths,
+            array_agg(g.kind) AS kinds
         FROM grid g JOIN org_unit o ON o.id = g.org_unit_id
     ) AS grids
 """
@@ -153,7 +154,8 @@ async def _read(session: AsyncSession, known: GridIndex | None, box: Box | None)
     if new_lines:
         for id, *line in await session.execute(_ENTRIES, {"ids": new_lines}):
             lines[id] = ListLine(*line)
-    columns = (row.ids or (), row.codes or (), row.org_unit_ids or (), row.paths or ())
+    kinds = map(GridKind, row.kinds or ())
+    columns = (row.ids or (), row.codes or (), row.org_unit_ids or (), row.paths or (), kinds)
 
     def build() -> GridIndex:
         made = drawn([one.grid_id for one in fetched], [one.wkb for one in fetched])

@@ -1,25 +1,99 @@
-"""Reads of promise rules."""
+"""Reads of promise rules, of what stops their clocks, and of the working calendar.
 
+All of them change rarely; a change is in force everywhere after a few seconds.
+"""
+
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import wall
 from app.core.db import database_of
-from app.promises.models import PromiseRule
-from app.promises.rules import Promise
+from app.core.i18n import Words
+from app.promises.models import CalendarDay, ClockStopRule, PromiseRule, WorkingHours
+from app.promises.rules import (
+    NO_CALENDAR,
+    Calendar,
+    Clock,
+    Opening,
+    Per,
+    Promise,
+    ProofKind,
+    SpecialDay,
+    StopRule,
+)
+from app.worktypes.rules import WorkType
 
-# Promises change rarely; a change is in force everywhere after so many seconds.
 STALE_AFTER_SECONDS = 5.0
+
+T = TypeVar("T")
+
+
+async def _lately(
+    session: AsyncSession, name: str, read: Callable[[AsyncSession], Awaitable[T]]
+) -> T:
+    """Give what this process read at most a few seconds ago, or read it now."""
+    cache = database_of(session).cache
+    held: tuple[datetime, T] | None = cache.get(name)
+    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
+        return held[1]
+    found = await read(session)
+    cache[name] = (wall(), found)
+    return found
 
 
 async def promises(session: AsyncSession) -> list[Promise]:
-    """Return the dated promise rules, read at most a few seconds ago by this process."""
-    held: tuple[datetime, list[Promise]] | None = database_of(session).cache.get("promises.rules")
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
+    """Return the dated promise rules."""
+    return await _lately(session, "promises.rules", _promises)
+
+
+async def _promises(session: AsyncSession) -> list[Promise]:
     rows = await session.execute(select(*(getattr(PromiseRule, name) for name in Promise._fields)))
-    read = [Promise(*row) for row in rows]
-    database_of(session).cache["promises.rules"] = (wall(), read)
-    return read
+    return [Promise(*row)._replace(compensation_per=Per(row.compensation_per)) for row in rows]
+
+
+async def stop_rules(session: AsyncSession) -> list[StopRule]:
+    """Return the dated rules of what stops a clock."""
+    return await _lately(session, "promises.stop_rules", _stop_rules)
+
+
+async def _stop_rules(session: AsyncSession) -> list[StopRule]:
+    names = StopRule._fields
+    rows = await session.execute(select(*(getattr(ClockStopRule, name) for name in names)))
+    return [
+        StopRule(*row)._replace(
+            work_types=frozenset(map(WorkType, row.work_types)),
+            proofs=frozenset(map(ProofKind, row.proofs)),
+        )
+        for row in rows
+    ]
+
+
+async def calendar(session: AsyncSession, promises: list[Promise]) -> Calendar:
+    """Return the working calendar; where no promise runs by it, nothing is read."""
+    if all(one.clock is Clock.CALENDAR for one in promises):
+        return NO_CALENDAR
+    return await whole_calendar(session)
+
+
+async def whole_calendar(session: AsyncSession) -> Calendar:
+    """Return the working calendar."""
+    return await _lately(session, "promises.calendar", _calendar)
+
+
+async def _calendar(session: AsyncSession) -> Calendar:
+    hours = await session.execute(
+        select(*(getattr(WorkingHours, name) for name in Opening._fields))
+    )
+    openings = [Opening(*row) for row in hours]
+    days = await session.scalars(select(CalendarDay))
+    return Calendar(
+        openings,
+        [
+            SpecialDay(one.org_path, one.day, one.kind, Words(one.name_zh, one.name_en))
+            for one in days
+        ],
+    )

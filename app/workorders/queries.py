@@ -31,7 +31,7 @@ from app.core.clock import wall
 from app.core.db import database_of, fetched
 from app.core.errors import NotFound
 from app.grids.rules import district_of
-from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.models import ClockStop, WorkOrder, WorkOrderEvent
 from app.workorders.rules import CLOSED, State, UnplacedReason
 from app.worktypes.rules import WorkType
 
@@ -95,6 +95,31 @@ async def all_for_change(
         .execution_options(populate_existing=True)
     )
     return found.all()
+
+
+async def clock_stops(session: AsyncSession, order_ids: Collection[UUID]) -> Sequence[ClockStop]:
+    """Read all stops of some orders' clocks, those made first first, also what was withdrawn."""
+    found = await session.scalars(
+        select(ClockStop)
+        .where(ClockStop.work_order_id.in_(order_ids))
+        .order_by(ClockStop.id)
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+# Tables of rooms above, whose rows can show why a clock stands still: named by table, as foreign
+# keys are.
+_SHOWING = {
+    name: table(name, column("id", Uuid()), column("work_order_id", Uuid())) for name in ("visit",)
+}
+
+
+async def belongs_to(session: AsyncSession, name: str, row_id: UUID, order_id: UUID) -> bool:
+    """Tell whether a row of a table that is to show something, such as a visit, is an order's."""
+    shows = _SHOWING[name].c
+    found = select(exists().where(shows.id == row_id, shows.work_order_id == order_id))
+    return bool(await session.scalar(found))
 
 
 # --- what a process remembers for a few seconds -------------------------------------------------
@@ -196,11 +221,11 @@ async def known(
 
 _CUSTOMERS = text(
     """
-    SELECT c.id, c.code, NULL AS service_number, o.path
+    SELECT c.id, c.code, NULL AS service_number, o.path, c.value_tier
     FROM customer c JOIN org_unit o ON o.id = c.org_unit_id
     WHERE c.code = ANY(CAST(:codes AS text[]))
     UNION ALL
-    SELECT c.id, NULL, s.service_number, o.path
+    SELECT c.id, NULL, s.service_number, o.path, c.value_tier
     FROM subscription s
         JOIN customer c ON c.id = s.customer_id
         JOIN org_unit o ON o.id = c.org_unit_id
@@ -210,10 +235,11 @@ _CUSTOMERS = text(
 
 
 class Named(NamedTuple):
-    """A customer whom an order names, and the path of the org unit they belong to."""
+    """A customer whom an order names, the path of the org unit they belong to, and their tier."""
 
     id: UUID
     org_path: str
+    value_tier: str | None
 
 
 async def customers_named(
@@ -230,9 +256,9 @@ async def customers_named(
         if not row.path.startswith(org_path):
             continue
         if row.code is not None:
-            by_code[row.code] = Named(row.id, row.path)
+            by_code[row.code] = Named(row.id, row.path, row.value_tier)
         else:
-            by_number[row.service_number] = Named(row.id, row.path)
+            by_number[row.service_number] = Named(row.id, row.path, row.value_tier)
     return by_code, by_number
 
 

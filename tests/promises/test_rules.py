@@ -6,8 +6,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from app.core.db import new_id
+from app.grids.rules import GridKind
 from app.promises import rules
-from app.promises.rules import Promise
+from app.promises.rules import Clock, Per, Promise
 from app.worktypes.rules import WorkType
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -19,6 +20,12 @@ def promise(code: str = "p", **fields):
         "code": code,
         "org_path": "",
         "work_type": WorkType.REPAIR,
+        "value_tier": None,
+        "grid_kind": None,
+        "clock": Clock.CALENDAR,
+        "compensation_fen": 1000,
+        "compensation_per": Per.DAY,
+        "compensation_cap_fen": 10_000,
         "valid_from": date(2020, 1, 1),
         "valid_to": None,
         "cut_off": time(16, 0),
@@ -81,3 +88,38 @@ def test_a_promise_counts_hours_and_not_the_clock_across_a_change_of_time():
 def test_which_promise_is_in_force(promises, path, day, code):
     found = rules.promise_for(promises, WorkType.REPAIR, path, day)
     assert (found and found.code) == code
+
+
+VIP = promise("vip", value_tier="gold")
+TOWER = promise("tower", grid_kind=GridKind.BUSINESS_BUILDING)
+LATER = promise("later", valid_from=date(2026, 3, 1))
+
+
+@pytest.mark.parametrize(
+    ("tier", "kind", "code"),
+    [
+        (None, None, "later"),  # what is not known fits only what asks nothing
+        ("gold", None, "vip"),  # a tier before a later rule for all
+        ("gold", GridKind.BUSINESS_BUILDING, "vip"),  # and before a kind of place
+        ("silver", GridKind.BUSINESS_BUILDING, "tower"),
+        ("silver", GridKind.VILLAGE, "later"),
+    ],
+)
+def test_a_promise_for_few_counts_before_one_for_many(tier, kind, code):
+    found = rules.promise_for(
+        [VIP, TOWER, LATER],
+        WorkType.REPAIR,
+        "gd.",
+        date(2026, 3, 2),
+        value_tier=tier,
+        grid_kind=kind,
+    )
+    assert found and found.code == code
+
+
+def test_a_closer_unit_counts_before_a_tier():
+    closer = promise("closer", org_path="gd.sz.")
+    found = rules.promise_for(
+        [VIP, closer], WorkType.REPAIR, "gd.sz.ns.", date(2026, 3, 2), value_tier="gold"
+    )
+    assert found is closer

@@ -78,8 +78,11 @@ async def limits_between(
     return rows.all()
 
 
-async def customer_place(session: AsyncSession, caller: Caller, customer_code: str) -> Whereabouts:
-    """Read where a customer of the caller's subtree is served, at the first address by code.
+async def customer_place(
+    session: AsyncSession, caller: Caller, customer_code: str
+) -> tuple[Whereabouts, str | None]:
+    """Read where a customer of the caller's subtree is served, at the first address by code, and
+    the customer's tier.
 
     Raises NotFound when there is no such customer.
     """
@@ -92,6 +95,7 @@ async def customer_place(session: AsyncSession, caller: Caller, customer_code: s
                 Customer.id,
                 func.coalesce(ServiceAddress.standard_address, "").label("address"),
                 ServiceAddress.locality,
+                Customer.value_tier,
             )
             .select_from(Customer)
             .join(OrgUnit, OrgUnit.id == Customer.org_unit_id)
@@ -103,7 +107,8 @@ async def customer_place(session: AsyncSession, caller: Caller, customer_code: s
     ).one_or_none()
     if row is None:
         raise NotFound()
-    return Whereabouts(row.lon, row.lat, row.path, row.id, None, row.address, row.locality)
+    place = Whereabouts(row.lon, row.lat, row.path, row.id, None, row.address, row.locality)
+    return place, row.value_tier
 
 
 # --- a whole unit --------------------------------------------------------------------------------

@@ -211,6 +211,7 @@ async def _locate(
         if not unit.path.startswith(sender.org_path):
             continue
         order.grid_id, order.near_border, order.unit = place.grid_id, place.near_border, unit
+        order.grid_kind = grids[place.grid_id].kind
         order.step(Step.LOCATE, facts=place.facts())
 
 

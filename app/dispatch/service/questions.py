@@ -17,9 +17,10 @@ from app.dispatch.models import AppointmentHold
 from app.dispatch.rules import Terms, Wish
 from app.dispatch.service.placing import together
 from app.grids import locating
+from app.grids.index import Territory
 from app.grids.rules import NEAR_BORDER
 from app.promises import queries as promises
-from app.promises.rules import due_at, promise_for
+from app.promises.rules import first_due, promise_for
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
@@ -69,7 +70,7 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
     work_type = order.work_type if order else wish.work_type
     if work_type is None:
         raise Invalid(errors=[{"field": "work_type", "message": "say what is to be done"}])
-    grid_id, unit, point = await _place(session, wish, order, caller, parameters, now)
+    grid, unit, point, tier = await _place(session, wish, order, caller, parameters, now)
     holds = await queries.open_holds_of(session, order.id, now=now) if order else []
     if order is not None:
         minutes, due = order.estimated_minutes, order.due_at
@@ -82,10 +83,14 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
         template = in_force.template if in_force else BUILT_IN[work_type]
         minutes = wish.minutes or template.minutes
         skills, terminals = wish.skills.union(template.skills), template.needs
-        promise = promise_for(await promises.promises(session), work_type, unit.path, day)
-        due = due_at(reported_at, unit.zone, promise) if promise else None
+        promised = await promises.promises(session)
+        promise = promise_for(
+            promised, work_type, unit.path, day, value_tier=tier, grid_kind=grid.kind
+        )
+        calendar = await promises.calendar(session, promised)
+        due = first_due(reported_at, unit.zone, promise, unit.path, calendar) if promise else None
     return Question(
-        grid_id=grid_id,
+        grid_id=grid.id,
         unit=unit,
         point=point,
         work_type=work_type,
@@ -110,16 +115,18 @@ async def _place(
     caller: Caller,
     parameters: Parameters,
     now: datetime,
-) -> tuple[UUID, Unit, tuple[float, float] | None]:
-    """Find the grid that a wish is about, its unit, and its point if that had to be looked at.
+) -> tuple[Territory, Unit, tuple[float, float] | None, str | None]:
+    """Find the grid that a wish is about, its unit, its point if that had to be looked at, and
+    the tier of the customer it names.
 
     Raises PlaceNotCovered or NotFound.
     """
     index = await locating.for_reading(session)
     grid_id, point = order.grid_id if order else wish.grid_id, wish.point
+    tier: str | None = None
     if grid_id is None:
         near_m = parameters.number(NEAR_BORDER, now, caller.org_path)
-        place, address = await _whereabouts(session, wish, order, caller)
+        place, address, tier = await _whereabouts(session, wish, order, caller)
         where = None
         if index.lists and address is not None:
             where = await whereabouts.as_listed(session, index.lists, [address])
@@ -132,16 +139,17 @@ async def _place(
         # A grid named outright is not there for others; any other place is merely not covered.
         raise NotFound() if wish.grid_id else rules.PlaceNotCovered()
     units = await workorders.org_units(session, ids=[known.org_unit_id])
-    return known.id, units.by_id[known.org_unit_id], point
+    return known, units.by_id[known.org_unit_id], point, tier
 
 
 async def _whereabouts(
     session: AsyncSession, wish: Wish, order: Any, caller: Caller
-) -> tuple[tuple[float | None, float | None], Whereabouts | None]:
+) -> tuple[tuple[float | None, float | None], Whereabouts | None, str | None]:
+    tier = None
     if order is not None:
         address = (await whereabouts.of_orders(session, [order.id]))[order.id]
     elif wish.customer_code is not None:
-        address = await queries.customer_place(session, caller, wish.customer_code)
+        address, tier = await queries.customer_place(session, caller, wish.customer_code)
     else:
-        return wish.point or (None, None), None
-    return (address.lon, address.lat), address
+        return wish.point or (None, None), None, None
+    return (address.lon, address.lat), address, tier

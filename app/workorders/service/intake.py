@@ -20,8 +20,9 @@ from app.core.errors import Problem, SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
+from app.grids.rules import GridKind
 from app.promises import queries as promises
-from app.promises.rules import due_at, promise_for
+from app.promises.rules import first_due, promise_for
 from app.workorders import queries, rules
 from app.workorders.queries import Known, Unit
 from app.workorders.repeats import Before, Fault, closed_before
@@ -42,6 +43,7 @@ class Incoming:
     customer_id: UUID | None
     received_at: datetime
     customer_path: str | None = None
+    value_tier: str | None = None
     minutes: int = 0
     template_id: UUID | None = None
     promise_rule_id: UUID | None = None
@@ -50,6 +52,7 @@ class Incoming:
     due_at: datetime | None = None
     state: State = State.RECEIVED
     grid_id: UUID | None = None
+    grid_kind: GridKind | None = None
     near_border: bool = False
     holder_id: UUID | None = None
     planned_day: date | None = None
@@ -159,6 +162,7 @@ async def sort_out(
             unit=unit,
             customer_id=customer.id if customer else None,
             customer_path=customer.org_path if customer else None,
+            value_tier=customer.value_tier if customer else None,
             received_at=now,
         )
         # A line that comes twice in one file is met again as if it had come in another.
@@ -188,11 +192,13 @@ async def settle(tx: AsyncSession, orders: Collection[Incoming]) -> None:
 
     Minutes are the template's where none were sent; its skills come to those that were, and the
     terminals it needs count where none were named. A fault that comes back shortly after work on
-    the same service is linked to it, and more urgent.
+    the same service is linked to it, and more urgent. What is promised is settled here once, by
+    what is known now of the customer and of the place.
     """
     await _link_repeats(tx, [one for one in orders if one.draft.work_type is WorkType.REPAIR])
     templates = (await worktypes.templates(tx)).values()
-    rules_of_promises = await promises.promises(tx)
+    promised = await promises.promises(tx)
+    calendar = await promises.calendar(tx, promised)
     for order in orders:
         draft, unit = order.draft, order.unit
         work_type = draft.work_type
@@ -208,10 +214,17 @@ async def settle(tx: AsyncSession, orders: Collection[Incoming]) -> None:
                 skills=draft.skills + more,
                 terminals=draft.terminals or template.needs,
             )
-        promise = promise_for(rules_of_promises, work_type, unit.path, reported_on)
+        promise = promise_for(
+            promised,
+            work_type,
+            unit.path,
+            reported_on,
+            value_tier=order.value_tier,
+            grid_kind=order.grid_kind,
+        )
         if promise is not None:
             order.promise_rule_id = promise.id
-            order.due_at = due_at(draft.reported_at, unit.zone, promise)
+            order.due_at = first_due(draft.reported_at, unit.zone, promise, unit.path, calendar)
 
 
 async def _link_repeats(tx: AsyncSession, repairs: Sequence[Incoming]) -> None:
