@@ -33,6 +33,7 @@ from app.technicians.routes import router as technicians_router
 from app.terminals.routes import router as terminals_router
 from app.territory.routes import router as territory_router
 from app.visits.routes import router as visits_router
+from app.workorders.clock_routes import router as clocks_router
 from app.workorders.routes import repeats_router
 from app.workorders.routes import router as workorders_router
 from app.worktypes.routes import router as worktypes_router
@@ -45,6 +46,7 @@ ROUTERS = (
     moves_router,  # before the orders: `moves` is not the id of one
     dispatch_router,
     workorders_router,
+    clocks_router,
     sales_router,
     suggestions_router,
     board_router,

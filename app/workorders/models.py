@@ -6,11 +6,21 @@ from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import (
+    ARRAY,
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    Text,
+    func,
+    literal_column,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB, ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
+from app.promises.rules import ProofKind, Span, StopCause
 from app.workorders.rules import State, Step, UnplacedReason
 from app.worktypes.rules import WorkType
 
@@ -188,3 +198,58 @@ class WorkOrderEvent(Row, Base):
     to_state: Mapped[State] = mapped_column(text_enum(State))
     reason: Mapped[str | None]
     facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+
+
+class ClockStop(Row, Base):
+    """From when until when the clock of an order's promise stands still, and what shows why.
+
+    While `ended_at` is null the clock stands, but not beyond `ends_by`: a stop that nobody ends
+    ends by itself. The device's times are kept beside those that count. `first_due_at` is until
+    when the order was due before its clock was ever stopped. A stop that was wrong is withdrawn
+    and stays to be seen; `content_hash` tells whether it is asked for again.
+    """
+
+    __tablename__ = "clock_stop"
+    __table_args__ = (
+        ExcludeConstraint(
+            ("work_order_id", "="),
+            (
+                func.tstzrange(
+                    literal_column("began_at"), literal_column("coalesce(ended_at, ends_by)")
+                ),
+                "&&",
+            ),
+            name="ex_clock_stop_one_at_a_time",
+            using="gist",
+            where=text("withdrawn_at IS NULL"),
+        ),
+        Index("ix_clock_stop_order", "work_order_id", "id"),
+        CheckConstraint("ended_at >= began_at AND ends_by >= began_at", name="in_order"),
+    )
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
+    cause: Mapped[StopCause] = mapped_column(text_enum(StopCause))
+    rule_code: Mapped[str]
+    exempts: Mapped[bool]
+    began_at: Mapped[datetime]
+    ends_by: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    proof_kind: Mapped[ProofKind] = mapped_column(text_enum(ProofKind))
+    proof_id: Mapped[UUID | None]
+    reference: Mapped[str | None]
+    note: Mapped[str] = mapped_column(server_default=text("''"))
+    account_id: Mapped[UUID | None]
+    technician_id: Mapped[UUID | None]
+    device_began_at: Mapped[datetime | None]
+    device_ended_at: Mapped[datetime | None]
+    ended_by_id: Mapped[UUID | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by_id: Mapped[UUID | None]
+    withdrawn_why: Mapped[str | None]
+    first_due_at: Mapped[datetime | None]
+    content_hash: Mapped[str]
+
+    @property
+    def span(self) -> Span:
+        """From when until when it counts, as it is known now."""
+        return Span(self.began_at, self.ended_at or self.ends_by)

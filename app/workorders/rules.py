@@ -49,12 +49,17 @@ class Step(StrEnum):
     ARCHIVE = "archive"
     PIN = "pin"
     UNPIN = "unpin"
+    STOP_CLOCK = "stop_clock"
+    START_CLOCK = "start_clock"
     NUDGE = "nudge"
     TRANSFER = "transfer"
 
 
+# What the history tells of and no technician does at a door.
+BESIDE = frozenset({Step.PIN, Step.UNPIN, Step.NUDGE, Step.STOP_CLOCK, Step.START_CLOCK})
+
 # Every legal move. What is not here is refused with the state that was met. To pin an order to its
-# holder moves it nowhere; it is a step since the history tells of it.
+# holder, or to stop its clock, moves it nowhere; it is a step since the history tells of it.
 MOVES: dict[tuple[State, Step], State] = {
     (State.RECEIVED, Step.LOCATE): State.LOCATED,
     (State.RECEIVED, Step.UNPLACE): State.UNPLACED,  # no point, or no grid around it

@@ -1,6 +1,6 @@
 """Promises for tiers and kinds of place, working calendars, and what stops a promise's clock.
 
-Revision: 0024, after 0023
+Revision: 0025, after 0024
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "0024"
-down_revision: str | None = "0023"
+revision: str = "0025"
+down_revision: str | None = "0024"
 branch_labels: str | None = None
 depends_on: str | None = None
 

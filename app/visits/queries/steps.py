@@ -10,7 +10,7 @@ from app.core.errors import NotFound
 from app.visits.models import Visit
 from app.visits.rules import Taken
 from app.workorders.models import WorkOrder, WorkOrderEvent
-from app.workorders.rules import Step
+from app.workorders.rules import BESIDE
 
 
 async def own(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -> Visit:
@@ -42,7 +42,7 @@ async def steps_taken(tx: AsyncSession, order_id: UUID) -> Sequence[Taken]:
             facts=event.facts or {},
         )
         for event, work_type in rows
-        if event.step not in (None, Step.PIN, Step.UNPIN, Step.NUDGE)
+        if event.step is not None and event.step not in BESIDE
     ]
 
 

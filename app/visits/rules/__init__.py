@@ -2,7 +2,9 @@
 
 from app.visits.rules.day import GRACE_HOURS, IN_THE_DAY, place_in_day, sees_contact
 from app.visits.rules.steps import (
+    BELIEVED_HOURS,
     FAR_METRES,
+    HANDED_BACK_HOURS,
     STEPS,
     Asked,
     CustomerNotKnown,
@@ -32,8 +34,10 @@ from app.visits.rules.terminals import (
 )
 
 __all__ = [
+    "BELIEVED_HOURS",
     "FAR_METRES",
     "GRACE_HOURS",
+    "HANDED_BACK_HOURS",
     "IN_THE_DAY",
     "STEPS",
     "Asked",

@@ -24,6 +24,27 @@ FAR_METRES = Parameter(
     ),
 )
 
+BELIEVED_HOURS = Parameter(
+    "visits.believed_hours",
+    default=12.0,
+    unit="h",
+    words=Words(
+        "停表、起表采信手机时间的最长回溯",
+        "How far back a phone's time counts where a clock stops or runs again",
+    ),
+    most=168.0,
+)
+HANDED_BACK_HOURS = Parameter(
+    "visits.handed_back_stop_hours",
+    default=24.0,
+    unit="h",
+    words=Words(
+        "退单停表的最长时间；再次出发即恢复计时",
+        "How long the clock stands still at most after a handing back; setting out again ends it",
+    ),
+    most=720.0,
+)
+
 
 class DeclineCause(StrEnum):
     """Why a technician does not take an order."""

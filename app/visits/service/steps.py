@@ -30,6 +30,7 @@ from app.visits.rules import (
     Taken,
     content_of,
 )
+from app.visits.service import clocks
 from app.workorders.models import WorkOrder
 from app.workorders.queries import held_for_change
 from app.workorders.rules import Step
@@ -106,7 +107,8 @@ async def set_out(
         return before
     if await tx.get(Visit, visit_id) is not None:
         raise SameIdOtherContent(id=visit_id)
-    taken = await take(tx, order, caller, asked, now, visit_id=visit_id)
+    clock = await clocks.runs(tx, order, caller, asked, now)
+    taken = await take(tx, order, caller, asked, now, visit_id=visit_id, **clock)
     tx.add(
         Visit(
             id=visit_id,
@@ -186,7 +188,9 @@ async def suspend(
     if before:
         return before
     visit.suspend_cause, visit.resume_at = cause, resume_at
-    return await take(tx, order, caller, asked, now, visit_id=visit_id, resume_at=resume_at)
+    clock = await clocks.stands(tx, order, visit, caller, asked, now, latest=resume_at)
+    facts = {"visit_id": visit_id, "resume_at": resume_at, **clock}
+    return await take(tx, order, caller, asked, now, **facts)
 
 
 async def resume(
@@ -198,7 +202,8 @@ async def resume(
     if before:
         return before
     visit.suspend_cause = visit.resume_at = None
-    return await take(tx, order, caller, asked, now, visit_id=visit_id)
+    clock = await clocks.runs(tx, order, caller, asked, now)
+    return await take(tx, order, caller, asked, now, visit_id=visit_id, **clock)
 
 
 async def restored(
@@ -263,13 +268,14 @@ async def _leave(
     note: str | None,
     now: datetime,
 ) -> Taken:
+    clock = await clocks.stands(tx, order, visit, caller, asked, now)
     if visit is None:
-        return await take(tx, order, caller, asked, now)
+        return await take(tx, order, caller, asked, now, **clock)
     visit.outcome, visit.outcome_code, visit.ended_at = Outcome.HANDED_BACK, asked.reason, now
     visit.note = note or visit.note
     # Whoever comes next may offer something, if this technician did not.
     await release_slot(tx, visit.id)
-    return await take(tx, order, caller, asked, now, visit_id=visit.id)
+    return await take(tx, order, caller, asked, now, visit_id=visit.id, **clock)
 
 
 # --- what every step has in common ----------------------------------------------------------------
