@@ -1,6 +1,6 @@
 """Promises for tiers and kinds of place, working calendars, and what stops a promise's clock.
 
-Revision: 0025, after 0024
+Revision: 0026, after 0025
 """
 
 from typing import Any
@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision: str = "0025"
-down_revision: str | None = "0024"
+revision: str = "0026"
+down_revision: str | None = "0025"
 branch_labels: str | None = None
 depends_on: str | None = None
 
