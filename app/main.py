@@ -20,6 +20,8 @@ from app.core.stream import Changes
 from app.customers.routes import router as customers_router
 from app.dispatch.routes import moves_router
 from app.dispatch.routes import router as dispatch_router
+from app.evidence.routes import router as evidence_router
+from app.evidence.storage import Storage
 from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
@@ -43,6 +45,7 @@ from app.worktypes.routes import router as worktypes_router
 # for one grid's id.
 ROUTERS = (
     visits_router,
+    evidence_router,
     moves_router,  # before the orders: `moves` is not the id of one
     dispatch_router,
     workorders_router,
@@ -85,6 +88,7 @@ def create_app(
         app.state.database = database or open_database(settings)
         app.state.database.before_commit = audit.record
         app.state.changes = Changes(app.state.database)
+        app.state.evidence = Storage.of(settings)
         yield
         await app.state.changes.close()
         if database is None:

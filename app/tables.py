@@ -6,6 +6,7 @@ from app.core import nights, parameter_values
 from app.core.db import Base
 from app.customers import models as customers_models
 from app.dispatch import models as dispatch_models
+from app.evidence import models as evidence_models
 from app.grids import models as grids_models
 from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
@@ -40,6 +41,7 @@ ROOMS = (
     dispatch_models,
     planning_models,
     visits_models,
+    evidence_models,
     sales_models,
     ordering_models,
 )

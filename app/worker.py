@@ -19,6 +19,7 @@ from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
+from app.evidence import jobs as evidence
 from app.grids import jobs as grids
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
@@ -40,6 +41,9 @@ HANDLERS: dict[str, list[Handler]] = {
     "plan.asked": [planning.make_plan],
     "leave.granted": [planning.look_around],
     "day.disturbed": [planning.replan],
+    "evidence.whole": [evidence.settle_whole],
+    "evidence.stored": [evidence.look_at_stored],
+    "evidence.left": [evidence.remove_left],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
@@ -55,8 +59,10 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (60.0, travel.ask_roads),
     (300.0, travel.learn),
     (300.0, planning.add_up),
+    (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),
     (3600.0, messaging.forget),
+    (3600.0, evidence.forget),
     (3600.0, planning.warm_up),
 ]
 

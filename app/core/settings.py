@@ -60,5 +60,19 @@ class Settings(BaseSettings):
     )
     messaging_token: SecretStr = SecretStr("")
     messaging_timeout_seconds: float = Field(default=5.0, gt=0)
+    evidence_folder: Path = Field(
+        default=Path(".local/evidence"),
+        description="Folder of photos and signatures, where no bucket is set; shared by all.",
+    )
+    evidence_bucket: str = Field(
+        default="", description="A bucket that speaks S3, in place of the folder; empty means none."
+    )
+    evidence_endpoint: str = Field(
+        default="", description="Address of the bucket's service; empty means that of AWS."
+    )
+    evidence_region: str = "us-east-1"
+    evidence_access_key: SecretStr = SecretStr("")
+    evidence_secret_key: SecretStr = SecretStr("")
+    evidence_timeout_seconds: float = Field(default=20.0, gt=0)
     log_format: str = Field(default="json", pattern="^(json|console)$")
     log_level: str = "INFO"

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller
 from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
+from app.evidence.queries import counted
 from app.terminals import queries as terminals
 from app.visits import queries
 from app.visits.rules import Asked, Outcome, Taken, content_of
@@ -79,12 +80,16 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
     checked, measurements = await queries.worked_so_far(tx, order.id)
     moved = await terminals.moved_for(tx, order.id)
     standing = await terminals.standing_at(tx, order.customer_id, order.service_number)
+    evidence = await counted(tx, order.id)
     return Done(
         checked=checked,
+        stored=evidence.stored,
+        announced=evidence.announced,
         measurements=measurements,
         fitted=frozenset(moved.fitted.values()),
         # What was fitted for this very order is meant to stay.
         left_behind=tuple(serial for serial in standing if serial not in moved.fitted),
+        signed=evidence.signed,
     )
 
 

@@ -1,0 +1,1 @@
+"""Evidence: photos and signatures from the door, uploaded in pieces, checked, kept, forgotten."""

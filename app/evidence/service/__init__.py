@@ -1,0 +1,1 @@
+"""What is done with evidence: announced, received, settled, looked at, shown and forgotten."""

@@ -1,0 +1,171 @@
+"""A phone says what it is going to send, or takes it back."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from geoalchemy2.shape import from_shape
+from shapely import Point
+from sqlalchemy import delete
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller
+from app.core import jobs
+from app.core.db import is_broken, new_id
+from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, TooLarge
+from app.core.parameter_values import parameters_in_force
+from app.evidence import queries, rules
+from app.evidence.models import Evidence, EvidencePiece
+from app.evidence.rules import Announcement, UploadState
+from app.evidence.rules.parameters import GRACE, MOST_BYTES, MOST_FILES, UPLOAD_KEPT
+from app.evidence.rules.uploads import COMPLETED
+from app.workorders.models import WorkOrder
+from app.workorders.queries import held_for_change
+from app.worktypes.queries import template_of
+
+
+def technician_of(caller: Caller) -> UUID:
+    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
+    if caller.technician_id is None:
+        raise Forbidden(needs="an account that belongs to a technician")
+    return caller.technician_id
+
+
+async def announce(
+    tx: AsyncSession, caller: Caller, said: Announcement, *, now: datetime
+) -> Evidence:
+    """Take the announcement of a picture for an order that the caller holds.
+
+    One that is there already, for this order or from this technician, is stored at once. The same
+    announcement under the same id is answered like the first, also when the order is no longer the
+    caller's; one that had expired goes on from its first byte.
+
+    Raises NotFound, EvidenceClosed, TooLarge, TooMuchEvidence, Invalid, SameIdOtherContent,
+    PictureRefused for what was refused before, and UploadGone for what was withdrawn.
+    """
+    technician_id = technician_of(caller)
+    order: WorkOrder | None
+    try:
+        order = await held_for_change(tx, said.work_order_id, technician_id)
+    except NotFound:
+        order = None
+    if said.id is not None:
+        before = await queries.for_change(tx, said.id)
+        if before is not None:
+            return await _again(tx, before, said, caller, order, now)
+    if order is None:
+        raise NotFound()
+    numbers = await parameters_in_force(tx)
+    most_bytes = numbers.whole(MOST_BYTES, now, caller.org_path)
+    if said.bytes > most_bytes:
+        raise TooLarge(limit=f"{most_bytes} bytes")
+    grace_hours = numbers.number(GRACE, now, caller.org_path)
+    _check_open(order, now, grace_hours)
+    rules.check_requirement(
+        await template_of(tx, order.template_id, order.work_type), said.requirement, said.kind
+    )
+    most = numbers.whole(MOST_FILES, now, caller.org_path)
+    if await queries.number_of(tx, order.id) >= most:
+        raise rules.TooMuchEvidence(most=most)
+    visit_id = await queries.visit_of(tx, order.id, said.visit_id)
+    if said.visit_id is not None and visit_id is None:
+        raise Invalid(errors=[{"field": "visit_id", "message": "not a visit of this order"}])
+    evidence = Evidence(
+        id=said.id or new_id(),
+        work_order_id=order.id,
+        visit_id=visit_id,
+        org_unit_id=order.org_unit_id,
+        technician_id=technician_id,
+        requirement=said.requirement,
+        kind=said.kind,
+        sha256=said.sha256,
+        bytes=said.bytes,
+        upload_metadata=said.upload_metadata,
+        filename=said.filename,
+        taken_at=said.taken_at,
+        point=from_shape(Point(*said.point), srid=4326) if said.point else None,
+        state=UploadState.ANNOUNCED,
+        received=0,
+        announced_at=now,
+        expires_at=await _until(tx, caller, now),
+    )
+    await _link(tx, evidence, now)
+    tx.add(evidence)
+    try:
+        await tx.flush()
+    except IntegrityError as error:
+        if is_broken("pk_evidence", error):
+            raise SameIdOtherContent(id=evidence.id) from error
+        raise
+    if evidence.state is UploadState.STORED:
+        await jobs.tell(tx, "evidence.stored", evidence_id=evidence.id)
+    return evidence
+
+
+async def _again(
+    tx: AsyncSession,
+    before: Evidence,
+    said: Announcement,
+    caller: Caller,
+    order: WorkOrder | None,
+    now: datetime,
+) -> Evidence:
+    alike = before.bytes == said.bytes and (
+        rules.metadata_of(before.upload_metadata) == rules.metadata_of(said.upload_metadata)
+    )
+    if before.technician_id != caller.technician_id or not alike:
+        raise SameIdOtherContent(id=before.id)
+    if before.state is UploadState.REFUSED:
+        raise rules.PictureRefused(**(before.refusal or {}))
+    if before.state is UploadState.WITHDRAWN:
+        raise rules.UploadGone(state=before.state)
+    if before.state is UploadState.EXPIRED:
+        if order is None:
+            raise NotFound()
+        grace_hours = (await parameters_in_force(tx)).number(GRACE, now, caller.org_path)
+        _check_open(order, now, grace_hours)
+        await tx.execute(delete(EvidencePiece).where(EvidencePiece.evidence_id == before.id))
+        before.state, before.received = UploadState.ANNOUNCED, 0
+        before.expires_at = await _until(tx, caller, now)
+        await tx.flush()
+    return before
+
+
+async def _link(tx: AsyncSession, evidence: Evidence, now: datetime) -> None:
+    """Let evidence be the picture that is there already, if the caller may know of it."""
+    blob = await queries.known_blob(
+        tx,
+        evidence.sha256,
+        work_order_id=evidence.work_order_id,
+        technician_id=evidence.technician_id,
+    )
+    if blob is not None:
+        evidence.blob_sha256 = blob.sha256
+        evidence.state, evidence.stored_at = UploadState.STORED, now
+        evidence.received = evidence.bytes
+
+
+async def withdraw(tx: AsyncSession, evidence_id: UUID, caller: Caller, *, now: datetime) -> None:
+    """Take back what the caller announced, with its bytes; a second time changes nothing.
+
+    Raises NotFound, and EvidenceClosed once the order is completed.
+    """
+    evidence = await queries.own(tx, evidence_id, technician_of(caller), lock=True)
+    if evidence.state is UploadState.WITHDRAWN:
+        return
+    order = await tx.get_one(WorkOrder, evidence.work_order_id)
+    if order.state in COMPLETED:
+        grace_hours = (await parameters_in_force(tx)).number(GRACE, now, caller.org_path)
+        raise rules.EvidenceClosed(state=order.state, grace_hours=grace_hours)
+    evidence.state = UploadState.WITHDRAWN
+    await jobs.tell(tx, "evidence.left", evidence_id=evidence.id)
+
+
+async def _until(tx: AsyncSession, caller: Caller, now: datetime) -> datetime:
+    hours = (await parameters_in_force(tx)).number(UPLOAD_KEPT, now, caller.org_path)
+    return now + timedelta(hours=hours)
+
+
+def _check_open(order: WorkOrder, now: datetime, grace_hours: float) -> None:
+    if not rules.is_open(order.state, order.completed_at, now, grace_hours):
+        raise rules.EvidenceClosed(state=order.state, grace_hours=grace_hours)
