@@ -122,6 +122,25 @@ def simulate_ordering(
     )
 
 
+@cli.command("simulate-activation")
+def simulate_activation(
+    store: Annotated[Path, typer.Option(help="The SQLite file that holds what it opened.")],
+    host: str = "127.0.0.1",
+    port: int = 8023,
+    dials: Annotated[
+        str, typer.Option(help="Dials as JSON, as in '{\"no_light\": 0.1}'; see PUT /dials.")
+    ] = "{}",
+) -> None:
+    """Run the simulator of an activation platform, as a process of its own.
+
+    The token is read from YINGWEI_ACTIVATION_TOKEN.
+    """
+    from app.activation.simulator import Dials, serve
+
+    token = Settings().activation_token.get_secret_value()
+    serve(host, port, store, Dials.model_validate_json(dials), token=token)
+
+
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""

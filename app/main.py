@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from app.activation.client import LINE_TEST_SECONDS, ActivationClient
+from app.activation.routes import router as activation_router
 from app.auth import audit
 from app.auth.keys import KeyRing
 from app.auth.routes import router as auth_router
@@ -50,6 +52,7 @@ ROUTERS = (
     dispatch_router,
     workorders_router,
     clocks_router,
+    activation_router,
     sales_router,
     suggestions_router,
     board_router,
@@ -89,7 +92,10 @@ def create_app(
         app.state.database.before_commit = audit.record
         app.state.changes = Changes(app.state.database)
         app.state.evidence = Storage.of(settings)
+        app.state.activation = _platform(settings)
         yield
+        if app.state.activation is not None:
+            await app.state.activation.aclose()
         await app.state.changes.close()
         if database is None:
             await app.state.database.close()
@@ -112,3 +118,14 @@ def create_app(
     app.add_middleware(Surroundings)
     app.openapi = openapi_of(app)  # type: ignore[method-assign]
     return app
+
+
+def _platform(settings: Settings) -> ActivationClient | None:
+    """Make the way to the activation platform on which technicians test lines, if one is set."""
+    if not settings.activation_url:
+        return None
+    return ActivationClient(
+        settings.activation_url,
+        token=settings.activation_token.get_secret_value(),
+        time_limit=LINE_TEST_SECONDS,
+    )

@@ -1,5 +1,6 @@
 """Imports every room's models, so that the metadata is whole for Alembic, the worker and tests."""
 
+from app.activation import models as activation_models
 from app.auth import models as auth_models
 from app.catalog import models as catalog_models
 from app.core import nights, parameter_values
@@ -42,6 +43,7 @@ ROOMS = (
     planning_models,
     visits_models,
     evidence_models,
+    activation_models,
     sales_models,
     ordering_models,
 )

@@ -11,6 +11,7 @@ from typing import Any
 import procrastinate
 from structlog.contextvars import bound_contextvars
 
+from app.activation import jobs as activation
 from app.auth import audit
 from app.auth import jobs as auth
 from app.core.clock import clock_from, wall
@@ -34,6 +35,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "workorder.completed": [],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
+    "activation.asked": [activation.put],
     "message.asked": [messaging.deliver],
     "map.changed": [territory.map_changed],
     "shapes.not_drawn": [grids.draw_shapes],
@@ -49,6 +51,7 @@ HANDLERS: dict[str, list[Handler]] = {
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (1.0, activation.sweep),
     (2.0, messaging.sweep),
     (10.0, planning.look_around),
     (15.0, dispatch.end_holds),

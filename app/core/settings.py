@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     )
     routing_engine: str = Field(default="osrm", pattern="^(osrm|valhalla)$")
     routing_timeout_seconds: float = Field(default=10.0, gt=0)
+    activation_url: str = Field(
+        default="",
+        description="Base address of the activation platform's API; empty means lines wait.",
+    )
+    activation_token: SecretStr = SecretStr("")
+    activation_timeout_seconds: float = Field(default=5.0, gt=0)
     messaging_url: str = Field(
         default="",
         description="Base address of the messaging provider's API; empty means messages wait.",

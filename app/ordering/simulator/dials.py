@@ -1,17 +1,11 @@
-"""The dials: how the simulator behaves, and the draws that follow from them. Pure.
+"""The dials: how the simulator behaves, and the draws that follow from them. Pure."""
 
-Every draw is a function of the seed and of what it is about, never of the order in which requests
-happen to arrive, so the same seed and ids meet the same faults however the run is interleaved.
-"""
-
-import hashlib
 from enum import StrEnum
-from typing import Annotated, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Share = Annotated[float, Field(ge=0, le=1)]
-Seconds = Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)]
+from app.core.simulating import Seconds, Share, luck
 
 
 class Dials(BaseModel):
@@ -100,13 +94,6 @@ class Step(NamedTuple):
 
     state: str
     due: float
-
-
-def luck(seed: int, *about: object) -> float:
-    """Draw a number from 0 up to 1 that depends on nothing but the seed and what it is about."""
-    text = "\x1f".join((str(seed), *map(str, about)))
-    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    return int.from_bytes(digest) / 2**64
 
 
 def fault_of(dials: Dials, key: str, nth: int) -> Fault | None:

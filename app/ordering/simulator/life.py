@@ -17,7 +17,8 @@ import orjson
 from app.core import clock
 from app.core.db import new_id
 from app.core.log import log
-from app.ordering.simulator.dials import Dials, Step, luck, steps_of
+from app.core.simulating import luck
+from app.ordering.simulator.dials import Dials, Step, steps_of
 from app.ordering.simulator.store import Callback, Hub, Store, StoredOrder
 
 NAME = "Yingwei ordering simulator"

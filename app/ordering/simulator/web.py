@@ -2,25 +2,23 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import orjson
-import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.db import new_id
-from app.ordering.simulator.broken import Cut, CuttableProtocol, Silence
+from app.core.simulating import Cut, Doorman, Silence, as_json, luck, serve_app
 from app.ordering.simulator.checks import faults_in
-from app.ordering.simulator.dials import Dials, Fault, fault_of, luck
+from app.ordering.simulator.dials import Dials, Fault, fault_of
 from app.ordering.simulator.life import NAME, Life
 from app.ordering.simulator.store import Filters, Hub, Store
 
@@ -80,7 +78,7 @@ def create_simulator(
             Route("/_simulator/orders", _orders),
             Route("/_simulator/counts", _counts),
         ],
-        middleware=[Middleware(_Doorman, token=token)],
+        middleware=[Middleware(Doorman, name=NAME, token=token, guarded=BASE_PATH)],
         exception_handlers={404: _no_such_path, 405: _no_such_method},
         lifespan=lifespan,
     )
@@ -101,17 +99,7 @@ def serve(
     app = create_simulator(
         store, dials, callback_url=callback_url, callback_token=callback_token, token=token
     )
-    uvicorn.run(
-        app,
-        host=host,
-        port=port,
-        http=CuttableProtocol,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        # Requests that hang on purpose must not keep the process from stopping.
-        timeout_graceful_shutdown=1,
-    )
+    serve_app(app, host, port)
 
 
 # --- TMF622 ---------------------------------------------------------------------------------------
@@ -182,7 +170,7 @@ async def _search(request: Request) -> Response:
     wanted = request.query_params.get("fields")
     headers = {"X-Total-Count": str(total), "X-Result-Count": str(len(orders))}
     status = 200 if len(orders) == total else 206
-    return _json([_only(order, wanted) for order in orders], status, headers)
+    return as_json([_only(order, wanted) for order in orders], status, headers)
 
 
 async def _read(request: Request) -> Response:
@@ -194,7 +182,7 @@ async def _read(request: Request) -> Response:
     order = _life(request).store.order(number)
     if order is None or order["id"] != id_:
         return _error(404, "60", "Resource not found", f"There is no product order {id_}")
-    return _json(_only(order, request.query_params.get("fields")))
+    return as_json(_only(order, request.query_params.get("fields")))
 
 
 async def _register(request: Request) -> Response:
@@ -214,7 +202,7 @@ async def _register(request: Request) -> Response:
     hub = Hub(new_id().hex, callback, query)
     store.put_hub(hub)
     location = {"Location": f"{BASE_PATH}/hub/{hub.id}"}
-    return _json({k: v for k, v in hub._asdict().items() if v is not None}, 201, location)
+    return as_json({k: v for k, v in hub._asdict().items() if v is not None}, 201, location)
 
 
 async def _unregister(request: Request) -> Response:
@@ -229,7 +217,7 @@ async def _unregister(request: Request) -> Response:
 
 async def _who(request: Request) -> Response:
     """Say what this is."""
-    return _json(
+    return as_json(
         {
             "name": NAME,
             "what": "A simulator: no order here reaches a real ordering system.",
@@ -254,18 +242,18 @@ async def _dials(request: Request) -> Response:
             life.dials = Dials.model_validate(body)
         except ValidationError as error:
             return _error(400, "21", "Invalid dials", str(error))
-    return _json(life.dials.model_dump())
+    return as_json(life.dials.model_dump())
 
 
 async def _orders(request: Request) -> Response:
     """List all orders in short, each with the number of POSTs of its externalId."""
     orders, without = _life(request).store.overview()
-    return _json({"orders": orders, "without_order": without})
+    return as_json({"orders": orders, "without_order": without})
 
 
 async def _counts(request: Request) -> Response:
     """Give every figure of the store."""
-    return _json(_life(request).store.counts())
+    return as_json(_life(request).store.counts())
 
 
 # --- pieces ---------------------------------------------------------------------------------------
@@ -325,14 +313,10 @@ def _only(order: dict[str, Any], fields: str | None) -> dict[str, Any]:
     return {name: value for name, value in order.items() if name in wanted}
 
 
-def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(orjson.dumps(value), status, headers, "application/json")
-
-
 def _error(status: int, code: str, reason: str, message: str) -> Response:
     """Answer in TMF630's shape of an error."""
     error = {"code": code, "reason": reason, "message": message, "status": str(status)}
-    return _json({"@type": "Error", **error}, status)
+    return as_json({"@type": "Error", **error}, status)
 
 
 async def _no_such_path(request: Request, error: Exception) -> Response:
@@ -343,29 +327,3 @@ async def _no_such_method(request: Request, error: Exception) -> Response:
     answer = _error(405, "44", "Method not allowed", f"{request.method} is not offered here")
     answer.headers.update(getattr(error, "headers", None) or {})
     return answer
-
-
-class _Doorman:
-    """ASGI middleware: every answer says whose it is, and with a token set strangers stay out."""
-
-    def __init__(self, app: ASGIApp, token: str) -> None:
-        self.app = app
-        self._pass = f"Bearer {token}".encode() if token else None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], (b"server", NAME.encode())]
-            await send(message)
-
-        app = self.app
-        if self._pass and scope["path"].startswith(BASE_PATH):
-            carried = dict(scope["headers"]).get(b"authorization")
-            if carried != self._pass:
-                app = _error(401, "40", "Unauthorized", "A bearer token is needed")
-        await app(scope, receive, sending)

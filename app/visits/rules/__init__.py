@@ -12,6 +12,7 @@ from app.visits.rules.steps import (
     FarFromAddress,
     FarReason,
     HandBackCause,
+    NotAtTheDoor,
     Outcome,
     SuspendCause,
     Taken,
@@ -22,7 +23,6 @@ from app.visits.rules.steps import (
     repeated,
 )
 from app.visits.rules.terminals import (
-    NotAtTheDoor,
     Scan,
     ScanAction,
     ScanWarning,

@@ -117,6 +117,15 @@ class VisitEnded(Conflict):
     )
 
 
+class NotAtTheDoor(Conflict):
+    slug = "not-at-the-door"
+    title = Words(zh="请先签到", en="This is done at the door")
+    advice = Words(
+        zh="工单现为 {state}：签到（或解挂）之后才能操作。",
+        en="The order is {state}: check in first, or resume what is suspended.",
+    )
+
+
 class CustomerNotKnown(Conflict):
     slug = "customer-not-known"
     title = Words(zh="工单未关联客户", en="This order names no known customer")

@@ -120,15 +120,6 @@ def warnings_of(
     return found
 
 
-class NotAtTheDoor(Conflict):
-    slug = "not-at-the-door"
-    title = Words(zh="请先签到再扫终端", en="Check in before you scan terminals")
-    advice = Words(
-        zh="工单目前为 {state}：签到或恢复作业后再扫。",
-        en="The order is {state}: check in, or resume the work, and scan again.",
-    )
-
-
 class TerminalNotKnown(Conflict):
     slug = "terminal-not-known"
     title = Words(zh="查无此串号", en="Nobody knows this serial number")

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.activation.queries import line_of
 from app.auth.callers import Caller
 from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
@@ -90,6 +91,7 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
         # What was fitted for this very order is meant to stay.
         left_behind=tuple(serial for serial in standing if serial not in moved.fitted),
         signed=evidence.signed,
+        line=await line_of(tx, order.id),
     )
 
 

@@ -33,7 +33,7 @@ from app.visits.rules import (
 from app.visits.service import clocks
 from app.workorders.models import WorkOrder
 from app.workorders.queries import held_for_change
-from app.workorders.rules import Step
+from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 
 # What the holder of an acknowledged order sees of the customer in the list of the day.
@@ -315,6 +315,29 @@ async def visiting(
     if before is None and visit.ended_at is not None:
         raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
     return order, visit, before
+
+
+async def of_open_visit(tx: AsyncSession, visit: Visit, caller: Caller) -> WorkOrder:
+    """Lock the order of a technician's own visit, for what is no step of the order.
+
+    Raises NotFound and VisitEnded.
+    """
+    if visit.ended_at is not None:
+        raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
+    order = await held_for_change(tx, visit.work_order_id, technician_of(caller))
+    # Visits only change under the order's lock.
+    visit = await queries.own(tx, visit.id, technician_of(caller))
+    if visit.ended_at is not None:
+        raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
+    return order
+
+
+async def at_the_door(tx: AsyncSession, visit: Visit, caller: Caller) -> WorkOrder:
+    """The same, while the technician is at work at the door. Raises NotAtTheDoor besides."""
+    order = await of_open_visit(tx, visit, caller)
+    if order.state is not State.ON_SITE:
+        raise rules.NotAtTheDoor(state=order.state)
+    return order
 
 
 async def take(

@@ -26,10 +26,8 @@ from app.visits import queries, rules
 from app.visits.models import TerminalScan, Visit
 from app.visits.rules import Scan, ScanAction
 from app.visits.rules.terminals import Whereabouts
-from app.visits.service.steps import technician_of
+from app.visits.service.steps import at_the_door, of_open_visit, technician_of
 from app.workorders.models import WorkOrder
-from app.workorders.queries import held_for_change
-from app.workorders.rules import State
 from app.worktypes.queries import template_of
 
 
@@ -45,7 +43,7 @@ async def scan(
     visit = await queries.own(tx, visit_id, technician_of(caller))
     if (before := await _before(tx, visit, scanned)) is not None:
         return before
-    order = await _at_the_door(tx, visit, caller)
+    order = await at_the_door(tx, visit, caller)
     # The order's lock is held now: a second request with this id has waited for the first.
     if (before := await _before(tx, visit, scanned)) is not None:
         return before
@@ -103,7 +101,7 @@ async def undo(
     made = await _scan_of(tx, visit, scan_id)
     if made.undone_at is not None:
         return made
-    order = await _of_visit(tx, visit, caller)
+    order = await of_open_visit(tx, visit, caller)
     made = await _scan_of(tx, visit, scan_id)
     if made.undone_at is not None:
         return made
@@ -147,24 +145,6 @@ async def _scan_of(tx: AsyncSession, visit: Visit, scan_id: UUID) -> TerminalSca
     if made is None or made.visit_id != visit.id:
         raise NotFound()
     return made
-
-
-async def _of_visit(tx: AsyncSession, visit: Visit, caller: Caller) -> WorkOrder:
-    if visit.ended_at is not None:
-        raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
-    order = await held_for_change(tx, visit.work_order_id, technician_of(caller))
-    # Visits only change under the order's lock.
-    visit = await queries.own(tx, visit.id, technician_of(caller))
-    if visit.ended_at is not None:
-        raise rules.VisitEnded(ended_at=visit.ended_at, outcome=visit.outcome)
-    return order
-
-
-async def _at_the_door(tx: AsyncSession, visit: Visit, caller: Caller) -> WorkOrder:
-    order = await _of_visit(tx, visit, caller)
-    if order.state is not State.ON_SITE:
-        raise rules.NotAtTheDoor(state=order.state)
-    return order
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Activation: a customer's line is opened by the operator's platform, asked once and answered."""

@@ -1,0 +1,57 @@
+"""What the worker does for activations: at once when one is asked for, and again when it is due."""
+
+import asyncio
+from uuid import UUID
+
+from app.activation import queries, service
+from app.activation.client import ActivationClient
+from app.core.jobs import Worker
+from app.core.log import log
+
+AT_ONCE = 16
+A_SWEEP = 200
+
+
+async def put(worker: Worker, *, activation_id: str) -> None:
+    """Put to the platform what was just asked for; what fails is taken up by `sweep`."""
+    if not worker.settings.activation_url:
+        log.warning("no activation platform is set (YINGWEI_ACTIVATION_URL); the line waits")
+        return
+    await _put(worker, UUID(activation_id))
+
+
+async def _put(worker: Worker, activation_id: UUID) -> None:
+    settings = worker.settings
+
+    def client() -> ActivationClient:
+        return ActivationClient(
+            settings.activation_url,
+            token=settings.activation_token.get_secret_value(),
+            time_limit=settings.activation_timeout_seconds,
+            connections=AT_ONCE * 2,
+        )
+
+    await service.put_to_platform(
+        worker.database.begin,
+        await worker.keep("activation", client),
+        activation_id,
+        time_limit=settings.activation_timeout_seconds,
+    )
+
+
+async def sweep(worker: Worker) -> None:
+    """Take up every activation that is due: tries again, looks, and those whose worker died."""
+    if not worker.settings.activation_url:
+        return
+    async with worker.database.read() as session:
+        due = await queries.due(session, A_SWEEP)
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(activation_id: UUID) -> None:
+        async with turn:
+            try:
+                await _put(worker, activation_id)
+            except Exception:  # noqa: BLE001 - one line's trouble must not hold up the others
+                log.exception("activation failed", activation=str(activation_id))
+
+    await asyncio.gather(*(one(activation_id) for activation_id in due))
