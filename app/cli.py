@@ -453,6 +453,7 @@ class Kind(StrEnum):
     CATALOGUE = "catalogue"
     WORK_TYPES = "work-types"
     PROMISE_RULES = "promise-rules"
+    FOLLOW_UP_RULES = "follow-up-rules"
     PARAMETERS = "parameters"
     ROAD_MAP = "road-map"
 

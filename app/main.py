@@ -24,6 +24,7 @@ from app.dispatch.routes import moves_router
 from app.dispatch.routes import router as dispatch_router
 from app.evidence.routes import router as evidence_router
 from app.evidence.storage import Storage
+from app.followups.routes import router as followups_router
 from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
@@ -69,6 +70,7 @@ ROUTERS = (
     grid_addresses_router,
     planning_router,
     repeats_router,
+    followups_router,
     ordering_router,
     messaging_router,
     maps_router,

@@ -8,6 +8,7 @@ from app.core.db import Base
 from app.customers import models as customers_models
 from app.dispatch import models as dispatch_models
 from app.evidence import models as evidence_models
+from app.followups import models as followups_models
 from app.grids import models as grids_models
 from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
@@ -45,6 +46,7 @@ ROOMS = (
     evidence_models,
     activation_models,
     sales_models,
+    followups_models,
     ordering_models,
 )
 metadata = Base.metadata

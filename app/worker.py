@@ -21,6 +21,7 @@ from app.core.log import log, set_up
 from app.core.settings import Settings
 from app.dispatch import jobs as dispatch
 from app.evidence import jobs as evidence
+from app.followups import jobs as followups
 from app.grids import jobs as grids
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
@@ -32,7 +33,8 @@ from app.visits import jobs as visits
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
-    "workorder.completed": [],
+    "workorder.completed": [followups.order_completed],
+    "followup.low": [followups.take_care],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
     "activation.asked": [activation.put],
@@ -56,6 +58,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (10.0, planning.look_around),
     (15.0, dispatch.end_holds),
     (20.0, dispatch.place_waiting),
+    (20.0, followups.send_due),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
     (60.0, grids.draw_shapes),
@@ -64,6 +67,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, planning.add_up),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),
+    (600.0, followups.end_expired),
     (3600.0, messaging.forget),
     (3600.0, evidence.forget),
     (3600.0, planning.warm_up),

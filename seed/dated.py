@@ -1,4 +1,4 @@
-"""Loading promises, slots, parameters and the road map from YAML: rows that have dates."""
+"""Loading promises, follow-ups, slots, parameters and the road map from YAML: rows with dates."""
 
 from datetime import date, time
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -18,6 +18,8 @@ from app.core.parameter_values import ParameterValue
 from app.core.parameters import Parameter
 from app.dispatch.models import SlotTemplate
 from app.dispatch.rules import NOW_SLOT
+from app.followups.models import FollowUpRule
+from app.followups.rules import FollowUpChannel
 from app.grids.models import GridExpansion
 from app.grids.rules.asking import EVERY_DAY
 from app.promises.models import PromiseRule
@@ -45,6 +47,22 @@ class PromiseIn(Input):
     compensation_fen: Fen
     compensation_per: Literal["order", "day"]
     compensation_cap_fen: Fen
+
+
+class FollowUpRuleIn(Input):
+    """One rule of a file: see `followups.rules.Rule`."""
+
+    code: Code
+    org_path: OrgPath = ""
+    work_type: WorkType
+    valid_from: date
+    valid_to: date | None = None
+    channel: FollowUpChannel
+    share_percent: Annotated[float, Field(ge=0, le=100)]
+    delay_hours: Annotated[float, Field(ge=0, le=720)]
+    valid_days: Annotated[int, Field(ge=1, le=90)]
+    quiet_days: Annotated[int, Field(ge=0, le=3650)]
+    spares_do_not_disturb: bool
 
 
 class SlotIn(Input):
@@ -134,14 +152,32 @@ async def load_slots(tx: AsyncSession, document: str, *, skip_refused: bool = Fa
     return await _load_dated(tx, "slots", "slots", SlotIn, SlotTemplate, document, skip_refused)
 
 
-Dated = TypeVar("Dated", PromiseRule, SlotTemplate)
+async def load_follow_up_rules(
+    tx: AsyncSession, document: str, *, skip_refused: bool = False
+) -> Report:
+    """Load rules of whom to ask from YAML: `follow_up_rules`, each a `FollowUpRuleIn`, by code.
+
+    Like a promise, a rule is not rewritten but ended. Raises FileRefused like `load_promise_rules`.
+    """
+    return await _load_dated(
+        tx,
+        "follow-up-rules",
+        "follow_up_rules",
+        FollowUpRuleIn,
+        FollowUpRule,
+        document,
+        skip_refused,
+    )
+
+
+Dated = TypeVar("Dated", PromiseRule, SlotTemplate, FollowUpRule)
 
 
 async def _load_dated(
     tx: AsyncSession,
     what: str,
     key: str,
-    kind: type[PromiseIn] | type[SlotIn],
+    kind: type[PromiseIn] | type[SlotIn] | type[FollowUpRuleIn],
     table: type[Dated],
     document: str,
     skip_refused: bool,

@@ -38,7 +38,13 @@ from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
 from app.worktypes.loading import load_work_types
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
-from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
+from seed.dated import (
+    load_follow_up_rules,
+    load_parameters,
+    load_promise_rules,
+    load_road_map,
+    load_slots,
+)
 from seed.dice import id_of
 from seed.people import ZONE
 from seed.terrain import BRANCHES
@@ -58,6 +64,7 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "catalogue": load_catalogue,
     "work-types": load_work_types,
     "promise-rules": load_promise_rules,
+    "follow-up-rules": load_follow_up_rules,
     "slots": load_slots,
     "parameters": load_parameters,
     "road-map": load_road_map,
@@ -90,6 +97,7 @@ async def load_city(
         "leave": _leave,
         "catalogue": _text("catalogue", "catalog.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
+        "follow-up rules": _text("follow-up-rules", "follow_up_rules.yaml"),
         "slots": _text("slots", "slots.yaml"),
         "parameters": _text("parameters", "parameters.yaml"),
         "road map": _text("road-map", "road_map.yaml"),

@@ -6,6 +6,7 @@ signed can be valid any more (an hour is plenty) and restart.
 """
 
 import fcntl
+import hmac
 import os
 import tempfile
 import time
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
 )
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -85,6 +88,22 @@ class KeyRing:
             self._public = {name: key.public_key() for name, key in self._keys.items()}
             known = self._public.get(key_id)
         return known
+
+    def seal(self, what: str, content: str, key_id: str | None = None) -> tuple[str, bytes] | None:
+        """Hash what only few could be, such as a short code, so that nobody can guess it who has
+        the hash alone: keyed by a secret of the newest key, or of the one with this id.
+
+        `what` keeps the uses apart. Answers with the key's id and the hash (HMAC-SHA256); None when
+        that key is no more.
+        """
+        key_id = key_id or max(self._keys)
+        key = self._keys.get(key_id) if self.public(key_id) is not None else None
+        if key is None:
+            return None
+        secret = HKDF(SHA256(), length=32, salt=None, info=what.encode()).derive(
+            key.private_bytes_raw()
+        )
+        return key_id, hmac.digest(secret, content.encode(), "sha256")
 
     def remember(self, digest: bytes, until: float, caller: Caller) -> None:
         """Keep a proved token's caller until a moment (unix seconds), dropping the least used."""

@@ -364,11 +364,16 @@ def guard_keys(username: str, address: str | None) -> dict[str, Parameter]:
     """
     keys = {f"account:{username_of(username)}": ACCOUNT_FREE_TRIES}
     if address:
-        try:
-            parsed = ipaddress.ip_address(address)
-            if parsed.version == 6:
-                address = str(ipaddress.ip_network((parsed, 64), strict=False))
-        except ValueError:
-            pass  # not an IP address: a test client, or a proxy's name for one
-        keys[f"address:{address}"] = ADDRESS_FREE_TRIES
+        keys[f"address:{network_of(address)}"] = ADDRESS_FREE_TRIES
     return keys
+
+
+def network_of(address: str) -> str:
+    """Return what of a client's address belongs to one subscriber."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address  # not an IP address: a test client, or a proxy's name for one
+    if parsed.version == 6:
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return address

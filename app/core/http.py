@@ -269,7 +269,9 @@ class Surroundings:
         try:
             await self.app(scope, receiving, sending)
         except Exception:
-            log.exception("unexpected", path=scope["path"])
+            # The path itself may hold the secret of a link.
+            unmet = getattr(scope.get("route"), "path", "unmatched")
+            log.exception("unexpected", route=unmet)
             if status == 0:
                 await render(Request(scope), _UNEXPECTED)(scope, receive, sending)
             else:

@@ -80,5 +80,13 @@ class Settings(BaseSettings):
     evidence_access_key: SecretStr = SecretStr("")
     evidence_secret_key: SecretStr = SecretStr("")
     evidence_timeout_seconds: float = Field(default=20.0, gt=0)
+    survey_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://.*\{token\}",
+        description=(
+            "Address of the page on which customers answer surveys, with {token} where a link's "
+            "secret part goes, as in https://example.org/survey/{token}; empty means surveys wait."
+        ),
+    )
     log_format: str = Field(default="json", pattern="^(json|console)$")
     log_level: str = "INFO"

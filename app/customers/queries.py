@@ -178,6 +178,8 @@ class Contacts:
     others_in_365_days: int
     last_sales_on: date | None
     last_sales_outcome: str | None
+    last_mark: int | None
+    last_mark_on: date | None
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,10 @@ _CUSTOMER = text(
             count(*) FILTER (WHERE i.kind <> 'sales' AND i.day >= :today - 365) AS others_365,
             max(i.day) FILTER (WHERE i.kind = 'sales') AS last_sales_on,
             (array_agg(i.outcome ORDER BY i.at DESC) FILTER (WHERE i.kind = 'sales'))[1]
-                AS last_sales_outcome
+                AS last_sales_outcome,
+            (array_agg(i.outcome ORDER BY i.at DESC) FILTER (WHERE i.kind = 'follow_up'))[1]
+                AS last_mark,
+            max(i.day) FILTER (WHERE i.kind = 'follow_up') AS last_mark_on
         FROM (
             SELECT *, (at AT TIME ZONE o.time_zone)::date AS day FROM interaction
             WHERE customer_id = c.id
@@ -296,6 +301,9 @@ async def card(read: AsyncSession, customer_id: UUID, today: date) -> Card:
             others_in_365_days=row.others_365,
             last_sales_on=row.last_sales_on,
             last_sales_outcome=row.last_sales_outcome,
+            # The CRM's own follow-ups may have ended otherwise than with a mark.
+            last_mark=int(row.last_mark) if (row.last_mark or "").isdecimal() else None,
+            last_mark_on=row.last_mark_on,
         ),
     )
 

@@ -21,12 +21,16 @@ class Channel(StrEnum):
 
 
 class InteractionKind(StrEnum):
-    """What a contact was about. Only `sales` counts against the contact cap."""
+    """What a contact was about. Only `sales` counts against the contact cap.
+
+    The outcome of a `follow_up` is the mark that the customer gave.
+    """
 
     SALES = "sales"
     SERVICE = "service"
     FAULT = "fault"
     COMPLAINT = "complaint"
+    FOLLOW_UP = "follow_up"
 
 
 # Where a fact about a customer comes from, as it stands beside each block of the door card.

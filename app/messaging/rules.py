@@ -19,9 +19,10 @@ class MessageKind(StrEnum):
 # The names in braces are the facts that `send` is given.
 TEXTS: dict[MessageKind, Words] = {
     MessageKind.ACCEPTANCE_CODE: Words(
-        zh="您的验收码是 {code}。请在核对服务已完成后告知上门的装维人员；尚未完成请勿告知。",
-        en="Your acceptance code is {code}. Tell it to the technician at your door once the work "
-        "is done, and not before.",
+        zh="您的验收码是 {code}，{minutes} 分钟内有效。请在核对服务已完成后告知上门的装维人员；"
+        "尚未完成请勿告知。",
+        en="Your acceptance code is {code}, valid for {minutes} minutes. Tell it to the technician "
+        "at your door once the work is done, and not before.",
     ),
     MessageKind.SURVEY: Words(
         zh="感谢您使用我们的上门服务，请为本次服务评分：{link}",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import ARRAY, ForeignKey, Index, Text, text
+from sqlalchemy import ARRAY, ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -21,7 +21,8 @@ class Visit(Row, Base):
     Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
     check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
     `checked` are the lines of the checklist that are ticked, and `progress_at` is when the phone
-    last said so, by its own clock where that was not ahead of the server's.
+    last said so, by its own clock where that was not ahead of the server's. `accepted_at` is when
+    the customer's code was told.
     """
 
     __tablename__ = "visit"
@@ -55,6 +56,7 @@ class Visit(Row, Base):
     progress_at: Mapped[datetime | None]
     measurements: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     note: Mapped[str | None]
+    accepted_at: Mapped[datetime | None]
 
 
 class TerminalScan(Row, Base):
@@ -78,3 +80,22 @@ class TerminalScan(Row, Base):
     device_at: Mapped[datetime]
     at: Mapped[datetime]
     undone_at: Mapped[datetime | None]
+
+
+class AcceptanceCode(Row, Base):
+    """A code that was sent to the customer in a visit; the phone that asked for it makes the id.
+
+    Only a hash is kept, keyed by a secret of the signing key `key_id`, since so few digits could be
+    guessed from a plain one. `wrong` are the hashes of the wrong codes that were told instead.
+    """
+
+    __tablename__ = "acceptance_code"
+    __table_args__ = (Index("ix_acceptance_code_visit", "visit_id", "sent_at"),)
+
+    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    sent_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    key_id: Mapped[str]
+    digest: Mapped[bytes]
+    wrong: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default=text("'{}'"))
+    accepted_at: Mapped[datetime | None]

@@ -19,7 +19,7 @@ from tests.make.customers import (
 )
 
 TODAY = date(2026, 3, 2)  # in Shanghai
-SALES, SERVICE, FAULT, COMPLAINT = InteractionKind
+SALES, SERVICE, FAULT, COMPLAINT, FOLLOW_UP = InteractionKind
 
 
 def days_ago(days):
@@ -115,6 +115,18 @@ async def test_faults_complaints_and_the_last_pitch(tx):
         date(2026, 2, 10),
         "declined",
     )
+
+
+async def test_the_last_mark_is_what_the_latest_follow_up_ended_with(tx):
+    customer = await make_customer(tx)
+    assert (await queries.card(tx, customer.id, TODAY)).contacts.last_mark is None
+    for days, outcome in ((40, "5"), (20, "2")):
+        await make_contact(tx, customer, at=days_ago(days), kind=FOLLOW_UP, outcome=outcome)
+    contacts = (await queries.card(tx, customer.id, TODAY)).contacts
+    assert (contacts.last_mark, contacts.last_mark_on) == (2, date(2026, 2, 10))
+    # The CRM's own may have ended with a word.
+    await make_contact(tx, customer, at=days_ago(1), kind=FOLLOW_UP, outcome="reached")
+    assert (await queries.card(tx, customer.id, TODAY)).contacts.last_mark is None
 
 
 async def test_a_contact_written_here_counts_at_once_and_makes_the_block_newer(tx):

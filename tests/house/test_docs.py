@@ -28,6 +28,7 @@ from app.core.settings import Settings
 from app.customers import loading as customers
 from app.dispatch.importing import read_map
 from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, Verdict
+from app.followups.rules import FollowUpChannel, FollowUpState, NoAnswer, Reason
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
@@ -277,6 +278,7 @@ def test_the_table_of_dials_equals_the_code():
             [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys]),
+        ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),
         ("ordering-system.md", list(RemoteState)),
     ],
 )

@@ -35,7 +35,7 @@ async def make_message(tx: AsyncSession, org_unit: OrgUnit, **given: Any) -> UUI
         "kind": MessageKind.ACCEPTANCE_CODE,
         "to": "138 1234-1234",
         "about": None,
-        "facts": {"code": "482913"},
+        "facts": {"code": "482913", "minutes": 30},
         "now": MONDAY_NINE,
     }
     return await service.send(tx, org_unit_id=org_unit.id, **{**asked, **given})

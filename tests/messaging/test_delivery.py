@@ -58,7 +58,7 @@ def deliver(database, paper, tx):
 @pytest.mark.parametrize("kind", MessageKind)
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_every_kind_has_a_text_in_both_languages_that_fits_two_text_messages(kind, lang):
-    facts = {"code": "482913", "link": "https://example.org/s/8f21a9c4"}
+    facts = {"code": "482913", "minutes": 30, "link": "https://example.org/s/8f21a9c4"}
     said = rules.text_of(kind, facts, lang)
     assert "{" not in said
     assert len(said) <= 160

@@ -9,7 +9,13 @@ from app.core.files import FileRefused
 from app.core.parameter_values import ParameterValue
 from app.grids.models import GridExpansion
 from app.promises.models import PromiseRule
-from seed.dated import load_parameters, load_promise_rules, load_road_map, load_slots
+from seed.dated import (
+    load_follow_up_rules,
+    load_parameters,
+    load_promise_rules,
+    load_road_map,
+    load_slots,
+)
 from tests.make.auth import make_org_unit
 
 PROMISE = """
@@ -24,6 +30,19 @@ promise_rules:
   compensation_fen: 1000
   compensation_per: day
   compensation_cap_fen: 10000
+"""
+FOLLOW_UP_RULE = """
+follow_up_rules:
+- code: f1
+  org_path: yj.
+  work_type: repair
+  valid_from: 2026-01-01
+  channel: survey
+  share_percent: 50
+  delay_hours: 2
+  valid_days: 7
+  quiet_days: 30
+  spares_do_not_disturb: true
 """
 PARAMETER = """
 parameters:
@@ -47,6 +66,16 @@ async def test_a_promise_is_loaded_once(tx):
         time(23, 59),
         date(2025, 1, 1),
     )
+
+
+async def test_whom_to_ask_is_loaded_once_and_not_rewritten(tx):
+    assert counts(await load_follow_up_rules(tx, FOLLOW_UP_RULE)) == (1, 0, 0, 0)
+    assert counts(await load_follow_up_rules(tx, FOLLOW_UP_RULE)) == (0, 0, 1, 0)
+    with pytest.raises(FileRefused) as refused:
+        await load_follow_up_rules(tx, FOLLOW_UP_RULE.replace("50", "101"))
+    assert refused.value.facts["lines"][0]["field"] == "share_percent"
+    with pytest.raises(FileRefused):
+        await load_follow_up_rules(tx, FOLLOW_UP_RULE.replace("50", "60"))
 
 
 async def test_a_promise_can_end_and_is_not_rewritten(tx):

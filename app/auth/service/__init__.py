@@ -5,6 +5,7 @@ from app.auth.service.org_units import create_org_unit
 from app.auth.service.parameters import set_parameter
 from app.auth.service.sign_in import (
     Granted,
+    count_miss,
     count_try,
     forgive_try,
     open_family,
@@ -14,6 +15,7 @@ from app.auth.service.sign_in import (
 
 __all__ = [
     "Granted",
+    "count_miss",
     "count_try",
     "create_account",
     "create_org_unit",

@@ -1,6 +1,7 @@
 """Signing in: tries are counted before they are judged, and refresh tokens turn over."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -23,10 +24,13 @@ from app.auth.rules import (
     granted,
     guard_keys,
     lock_after,
+    network_of,
 )
 from app.core.db import new_id
+from app.core.errors import TooMany
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameter
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,31 @@ async def count_try(tx: AsyncSession, *, username: str, address: str | None, now
     So no number of tries at the same moment gets past the count; `forgive_try` takes it back.
     Raises SignInLocked while the name or the address is locked; then nothing is counted.
     """
+    locked = await _count(tx, guard_keys(username, address), now)
+    if locked is not None:
+        raise SignInLocked(retry_after=locked)
+
+
+async def count_miss(
+    tx: AsyncSession, what: str, free_tries: Parameter, *, address: str | None, now: datetime
+) -> None:
+    """Count that a client address has asked for something by a secret that opens nothing.
+
+    `what` names the kind of secret, so that each is counted by itself. Raises TooMany while the
+    address is locked; then nothing is counted.
+    """
+    locked = await _count(tx, {f"{what}:{network_of(address or '')}": free_tries}, now)
+    if locked is not None:
+        raise TooMany(retry_after=locked)
+
+
+async def _count(tx: AsyncSession, free: Mapping[str, Parameter], now: datetime) -> int | None:
+    """Count a failure under each key, unless one is locked: then return the seconds to wait."""
     numbers = await parameters_in_force(tx)
-    free = guard_keys(username, address)
     guards = await queries.guards_for_change(tx, free, now)
-    locked = [guard.locked_until for guard in guards if guard.locked_until]
+    locked: list[datetime] = [guard.locked_until for guard in guards if guard.locked_until]
     if locked and max(locked) > now:
-        raise SignInLocked(retry_after=math.ceil((max(locked) - now).total_seconds()))
+        return math.ceil((max(locked) - now).total_seconds())
     forgotten = now - timedelta(hours=numbers.number(FAILURES_FORGOTTEN, now))
     counted = []
     for guard in guards:
@@ -63,6 +86,7 @@ async def count_try(tx: AsyncSession, *, username: str, address: str | None, now
             {"key": guard.key, "failures": failures, "last_try_at": now, "locked_until": until}
         )
     await tx.execute(update(LoginGuard), counted)
+    return None
 
 
 async def forgive_try(

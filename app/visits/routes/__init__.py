@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from app.visits.routes.acceptance import router as acceptance
 from app.visits.routes.activation import router as activation
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
@@ -19,3 +20,4 @@ router.include_router(progress)
 router.include_router(terminals)
 router.include_router(door)
 router.include_router(activation)
+router.include_router(acceptance)

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from app.auth.callers import Caller, caller
+from app.auth.keys import KeyRing
 from app.auth.rules import Role
 
 Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
@@ -16,3 +17,13 @@ Reader = Annotated[
     Caller,
     Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:read")),
 ]
+
+
+# A plain function would be run in a thread; this one only reads memory.
+async def _keys(request: Request) -> KeyRing:
+    keys: KeyRing = request.app.state.keys
+    return keys
+
+
+Keys = Annotated[KeyRing, Depends(_keys)]
+"""The process's keys, for what is kept as a keyed hash."""

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import APIRouter, Request, status
 
 from app.core.db import Tx
 from app.core.http import Language, Now
-from app.visits.routes.callers import Technician
+from app.visits.routes.acceptance import proved
+from app.visits.routes.callers import Keys, Technician
 from app.visits.schemas.steps import (
     CheckInIn,
     CompleteIn,
@@ -134,9 +135,26 @@ async def restored(
 
 @router.post("/visits/{visit_id}/complete", operation_id="visits_complete")
 async def complete(
-    visit_id: UUID, body: CompleteIn, technician: Technician, tx: Tx, now: Now, lang: Language
+    visit_id: UUID,
+    body: CompleteIn,
+    technician: Technician,
+    request: Request,
+    tx: Tx,
+    now: Now,
+    lang: Language,
+    keys: Keys,
 ) -> StepOut:
     """Finish the order and leave the door; what its template asks for has to be there."""
+    if body.acceptance_code is not None:
+        await proved(
+            request,
+            keys,
+            visit_id,
+            technician,
+            code=body.acceptance_code,
+            device_at=body.device_at,
+            now=now,
+        )
     return StepOut.of(
         await completing.complete(
             tx,

@@ -108,6 +108,10 @@ class ContactsOut(Block):
     others_in_365_days: int
     last_sales_on: date | None
     last_sales_outcome: Text | None
+    last_mark: int | None = Field(
+        description="What the customer last said of a visit, from 1 to 5; null when never asked."
+    )
+    last_mark_on: date | None
 
 
 class LineOut(Block):

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.geo import PointIn
 from app.core.http import Answer, Code, Input, Moment, Note
 from app.core.i18n import Lang
 from app.visits.rules import (
+    DIGITS,
     DeclineCause,
     FarReason,
     HandBackCause,
@@ -29,6 +30,8 @@ AtTheDevice = Annotated[
         examples=["2026-03-02T10:40:00+08:00"],
     ),
 ]
+
+ToldCode = Annotated[str, StringConstraints(pattern=rf"^[0-9]{{{DIGITS}}}$", max_length=DIGITS)]
 
 
 class StepIn(Input):
@@ -139,6 +142,10 @@ class CompleteIn(StepIn):
         default_factory=list, description="The lines of the template's checklist that are done."
     )
     measurements: MeasurementsIn = Field(default_factory=MeasurementsIn)
+    acceptance_code: ToldCode | None = Field(
+        default=None,
+        description="What the customer told, where it was not checked before; a wrong one counts.",
+    )
     note: Note | None = None
 
     def measured(self) -> dict[str, float]:

@@ -92,6 +92,7 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
         left_behind=tuple(serial for serial in standing if serial not in moved.fitted),
         signed=evidence.signed,
         line=await line_of(tx, order.id),
+        code_accepted=await queries.code_accepted(tx, order.id),
     )
 
 

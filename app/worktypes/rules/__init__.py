@@ -19,6 +19,7 @@ from app.worktypes.rules.judging import (
 )
 from app.worktypes.rules.templates import (
     BUILT_IN,
+    WORK_TYPE_WORDS,
     Acceptance,
     Check,
     ClosingCode,
@@ -39,6 +40,7 @@ __all__ = [
     "BUILT_IN",
     "LINE_WORDS",
     "MEASURE_WORDS",
+    "WORK_TYPE_WORDS",
     "Acceptance",
     "Check",
     "ClosingCode",

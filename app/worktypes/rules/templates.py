@@ -22,6 +22,15 @@ class WorkType(StrEnum):
     CARE = "care"
 
 
+WORK_TYPE_WORDS: dict[WorkType, Words] = {
+    WorkType.INSTALL: Words("装机", "installation"),
+    WorkType.RELOCATE: Words("移机", "relocation"),
+    WorkType.REMOVE: Words("拆机", "removal"),
+    WorkType.REPAIR: Words("修障", "repair"),
+    WorkType.CARE: Words("关怀", "care"),
+}
+
+
 class EvidenceKind(StrEnum):
     """What shows that something was done."""
 
