@@ -182,7 +182,7 @@ class Phone:
         }
         path = f"/v1/visits/{visit_id}/check-in"
         reply = await self._step(path, point=here, accuracy_m=20.0)
-        if reply.problem == "far-from-address":
+        if reply.problem in ("far-from-address", "implausible-position"):
             reply = await self._step(
                 path, point=here, accuracy_m=20.0, far_reason="address_point_wrong"
             )

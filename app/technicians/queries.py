@@ -148,6 +148,21 @@ async def levels(
     return found
 
 
+_ANYBODY_CAN = text(
+    """
+    SELECT EXISTS (
+        SELECT FROM technician_skill s JOIN technician t ON t.id = s.technician_id
+        WHERE s.skill = :skill AND t.active
+    )
+    """
+)
+
+
+async def anybody_can(session: AsyncSession, skill: str) -> bool:
+    """Tell whether anybody at all has a skill: what nobody has is misspelt, or cannot be had."""
+    return bool(await session.scalar(_ANYBODY_CAN, {"skill": skill}))
+
+
 _LOANS = text(
     """
     SELECT l.technician_id, l.org_unit_id, o.path, l.valid_from, l.valid_to

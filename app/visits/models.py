@@ -18,11 +18,12 @@ from app.visits.rules import FarReason, Outcome, ScanAction, SuspendCause
 class Visit(Row, Base):
     """One attempt at an order by one technician; the phone makes the id when it sets out.
 
-    Distances and accuracy are in metres, the check-in's point is in WGS-84. `far_reason` marks a
-    check-in far from the address; `resume_at` and `suspend_cause` are set while it is suspended;
-    `checked` are the lines of the checklist that are ticked, and `progress_at` is when the phone
-    last said so, by its own clock where that was not ahead of the server's. `accepted_at` is when
-    the customer's code was told.
+    Distances and accuracy are in metres, the check-in's point is in WGS-84, its `speed` is what it
+    takes from the last position, in km/h, and its `device_at` the phone's time. `far_reason` is why
+    a check-in is not where it should be, `check_in_marks` all that is odd about it. `resume_at` and
+    `suspend_cause` are set while it is suspended; `checked` are the lines of the checklist that are
+    ticked, and `progress_at` is when the phone last said so, by its own clock where that was not
+    ahead of the server's. `accepted_at` is when the customer's code was told.
     """
 
     __tablename__ = "visit"
@@ -34,6 +35,14 @@ class Visit(Row, Base):
             postgresql_where=text("ended_at IS NULL"),
         ),
         Index("ix_visit_technician", "technician_id", "travel_started_at"),
+        Index("ix_visit_order", "work_order_id", "travel_started_at"),
+        # What a supervisor should look at: few, beside years of check-ins.
+        Index(
+            "ix_visit_marked",
+            "checked_in_at",
+            "id",
+            postgresql_where=text("check_in_marks <> '{}'"),
+        ),
     )
 
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
@@ -45,6 +54,9 @@ class Visit(Row, Base):
     )
     check_in_accuracy_m: Mapped[float | None]
     check_in_distance_m: Mapped[float | None]
+    check_in_speed_kmh: Mapped[float | None]
+    check_in_device_at: Mapped[datetime | None]
+    check_in_marks: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     far_reason: Mapped[FarReason | None] = mapped_column(text_enum(FarReason))
     suspend_cause: Mapped[SuspendCause | None] = mapped_column(text_enum(SuspendCause))
     resume_at: Mapped[datetime | None]

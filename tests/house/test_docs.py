@@ -39,6 +39,7 @@ from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
 from app.territory.rules.vacancies import WarningKind
+from app.visits.rules import Mark
 from app.workorders.rules import State, UnplacedReason
 from tests.house.pages import (
     ROOT,
@@ -277,7 +278,7 @@ def test_the_table_of_dials_equals_the_code():
             "dispatch-tools.md",
             [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
         ),
-        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys]),
+        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark]),
         ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),
         ("ordering-system.md", list(RemoteState)),
     ],

@@ -8,7 +8,7 @@ import pytest
 
 from app.core.db import new_id
 from app.visits import rules
-from app.visits.rules import Asked, FarFromAddress, FarReason, Taken, content_of
+from app.visits.rules import Asked, Taken, content_of
 from app.workorders.rules import MOVES, State, Step, StepRefused
 from app.worktypes.rules import WorkType
 
@@ -113,29 +113,6 @@ def test_somebody_elses_step_is_not_mine():
 def test_content_does_not_depend_on_the_order_of_fields():
     assert content_of(a=1, b=[{"c": 2, "d": 3}]) == content_of(b=[{"d": 3, "c": 2}], a=1)
     assert content_of(a=1) != content_of(a=2)
-
-
-# --- at the door ----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("distance", "reason", "far"),
-    [
-        (0.0, None, False),
-        (300.0, None, False),
-        (300.1, FarReason.MET_ELSEWHERE, True),
-        (20.0, FarReason.MET_ELSEWHERE, False),
-        (None, None, False),
-    ],
-)
-def test_a_check_in_near_or_with_a_reason(distance, reason, far):
-    assert rules.checked_in(distance, 300.0, reason) is far
-
-
-def test_a_check_in_far_away_without_a_reason_says_how_far():
-    with pytest.raises(FarFromAddress) as refused:
-        rules.checked_in(1234.5, 300.0, None)
-    assert refused.value.facts == {"distance_m": 1234, "limit_m": 300}
 
 
 # --- the day --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Reads of visits: a technician's day, the steps already taken, and what is behind a door."""
 
 from app.visits.queries.acceptance import code_accepted, codes_sent
+from app.visits.queries.check_in import MarkedCheckIn, last_position, marked_check_ins
 from app.visits.queries.day import DAY, DayRow, day_of, zone_of_unit
 from app.visits.queries.door import (
     BehindTheDoor,
@@ -9,22 +10,28 @@ from app.visits.queries.door import (
     TerminalOfCustomer,
     behind_the_door,
 )
+from app.visits.queries.earlier import Earlier, visits_for
 from app.visits.queries.steps import open_visit, own, steps_taken, worked_so_far
 
 __all__ = [
     "DAY",
     "BehindTheDoor",
     "DayRow",
+    "Earlier",
     "LineOfCustomer",
+    "MarkedCheckIn",
     "OrderOfCustomer",
     "TerminalOfCustomer",
     "behind_the_door",
     "code_accepted",
     "codes_sent",
     "day_of",
+    "last_position",
+    "marked_check_ins",
     "open_visit",
     "own",
     "steps_taken",
+    "visits_for",
     "worked_so_far",
     "zone_of_unit",
 ]

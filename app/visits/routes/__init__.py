@@ -4,8 +4,10 @@ from fastapi import APIRouter
 
 from app.visits.routes.acceptance import router as acceptance
 from app.visits.routes.activation import router as activation
+from app.visits.routes.check_ins import router as check_ins
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
+from app.visits.routes.earlier import router as earlier
 from app.visits.routes.progress import router as progress
 from app.visits.routes.steps import router as steps
 from app.visits.routes.terminals import router as terminals
@@ -21,3 +23,5 @@ router.include_router(terminals)
 router.include_router(door)
 router.include_router(activation)
 router.include_router(acceptance)
+router.include_router(earlier)
+router.include_router(check_ins)

@@ -13,6 +13,7 @@ Adviser = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="suggestions:u
 Viewer = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="catalog:read"))
 ]
+Overseer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 Reader = Annotated[
     Caller,
     Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:read")),

@@ -18,6 +18,7 @@ from app.visits.schemas.steps import (
     StepOut,
     SuspendIn,
 )
+from app.visits.service import check_in as check_in_service
 from app.visits.service import completing, steps
 
 router = APIRouter(prefix="/v1", tags=["visits"])
@@ -62,6 +63,7 @@ async def hand_back_order(
             technician,
             cause=body.cause,
             note=body.note,
+            lacking=body.lacking(),
             device_at=body.device_at,
             now=now,
         )
@@ -82,14 +84,16 @@ async def set_out(body: SetOutIn, technician: Technician, tx: Tx, now: Now) -> S
 async def check_in(
     visit_id: UUID, body: CheckInIn, technician: Technician, tx: Tx, now: Now
 ) -> StepOut:
-    """Stand at the door. Far from the address it needs a reason, and is marked."""
+    """Stand at the door. Far from the address, or too far from where the technician has just been,
+    it needs a reason, and is marked."""
     return StepOut.of(
-        await steps.check_in(
+        await check_in_service.check_in(
             tx,
             visit_id,
             technician,
             point=body.point.wgs84(),
             accuracy_m=body.accuracy_m,
+            mocked=body.mocked,
             far_reason=body.far_reason,
             device_at=body.device_at,
             now=now,
@@ -183,6 +187,7 @@ async def hand_back(
             technician,
             cause=body.cause,
             note=body.note,
+            lacking=body.lacking(),
             device_at=body.device_at,
             now=now,
         )

@@ -9,20 +9,12 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from app.core.errors import Conflict, plain
+from app.core.errors import Conflict, Invalid, plain
 from app.core.i18n import Words
 from app.core.parameters import Parameter
+from app.terminals.rules import TerminalKind
 from app.workorders.rules import MOVES, State, Step, StepRefused
 from app.worktypes.rules import WorkType
-
-FAR_METRES = Parameter(
-    "visits.far_check_in_m",
-    default=300.0,
-    unit="m",
-    words=Words(
-        "签到点离地址超过此距离须说明原因", "A check-in farther from the address needs a reason"
-    ),
-)
 
 BELIEVED_HOURS = Parameter(
     "visits.believed_hours",
@@ -82,13 +74,33 @@ class HandBackCause(StrEnum):
     OTHER = "other"
 
 
-class FarReason(StrEnum):
-    """Why a check-in is far from the order's address."""
+@dataclass(frozen=True)
+class Lacking:
+    """What was not there when an order was handed back: a skill, and kinds of terminals."""
 
-    ADDRESS_POINT_WRONG = "address_point_wrong"
-    PHONE_POSITION_WRONG = "phone_position_wrong"
-    MET_ELSEWHERE = "met_elsewhere"
-    OTHER = "other"
+    skill: str | None = None
+    terminals: tuple[TerminalKind, ...] = ()
+
+    def check(self, cause: HandBackCause) -> None:
+        """Check that it fits why the order is handed back. Raises Invalid, naming the field."""
+        for field, lacks, fits in (
+            ("missing_skill", self.skill, HandBackCause.WRONG_SKILL),
+            ("missing_terminals", self.terminals, HandBackCause.RESOURCE_MISSING),
+        ):
+            if lacks and cause is not fits:
+                raise Invalid(errors=[{"field": field, "message": f"goes with {fits} only"}])
+
+    def said(self) -> dict[str, Any]:
+        """Give what is lacking as plain data; nothing where nothing is."""
+        said: dict[str, Any] = {}
+        if self.skill is not None:
+            said["missing_skill"] = self.skill
+        if self.terminals:
+            said["missing_terminals"] = sorted(self.terminals)
+        return said
+
+
+NOTHING_LACKING = Lacking()
 
 
 class Outcome(StrEnum):
@@ -97,15 +109,6 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     HANDED_BACK = "handed_back"
     CANCELLED = "cancelled"
-
-
-class FarFromAddress(Conflict):
-    slug = "far-from-address"
-    title = Words(zh="签到位置离工单地址较远", en="This is far from the order's address")
-    advice = Words(
-        zh="相距 {distance_m} 米（上限 {limit_m} 米）；确认无误请选择原因 far_reason 后重新签到。",
-        en="It is {distance_m} m away (limit {limit_m} m); if that is right, send a far_reason.",
-    )
 
 
 class VisitEnded(Conflict):
@@ -232,14 +235,3 @@ def repeated(taken: Sequence[Taken], asked: Asked, technician_id: UUID) -> Taken
         if known.device_at == asked.device_at:
             return known
     return alike[-1] if alike and alike[-1] is taken[-1] else None
-
-
-def checked_in(distance_m: float | None, limit_m: float, reason: FarReason | None) -> bool:
-    """Say whether a check-in is far from the address, which is unknown when that has no point.
-
-    Distances are in metres. Raises FarFromAddress when it is far and nobody says why.
-    """
-    far = distance_m is not None and distance_m > limit_m
-    if far and reason is None:
-        raise FarFromAddress(distance_m=round(distance_m or 0), limit_m=round(limit_m))
-    return far

@@ -9,11 +9,14 @@ from pydantic import ConfigDict, Field, StringConstraints
 from app.core.geo import PointIn
 from app.core.http import Answer, Code, Input, Moment, Note
 from app.core.i18n import Lang
+from app.terminals.rules import TerminalKind
 from app.visits.rules import (
     DIGITS,
     DeclineCause,
     FarReason,
     HandBackCause,
+    Lacking,
+    Mark,
     SuspendCause,
     Taken,
 )
@@ -85,8 +88,13 @@ class CheckInIn(StepIn):
     accuracy_m: Annotated[float, Field(ge=0, le=100_000)] | None = Field(
         default=None, description="As the phone estimates it (68 % radius), in metres."
     )
+    mocked: bool = Field(
+        default=False, description="Whether the phone says that another app makes its position up."
+    )
     far_reason: FarReason | None = Field(
-        default=None, description="Needed when it is far from the address; ignored otherwise."
+        default=None,
+        description="Needed when it is far from the address or does not fit the last position;"
+        " ignored otherwise.",
     )
 
 
@@ -102,6 +110,17 @@ class HandBackIn(StepIn):
 
     cause: HandBackCause
     note: Note | None = None
+    missing_skill: Code | None = Field(
+        default=None, description="With wrong_skill: what whoever comes next has to be able to do."
+    )
+    missing_terminals: Annotated[list[TerminalKind], Field(max_length=8)] = Field(
+        default_factory=list,
+        description="With resource_missing: what whoever comes next has to have in the van.",
+    )
+
+    def lacking(self) -> Lacking:
+        """Give what was not there."""
+        return Lacking(self.missing_skill, tuple(self.missing_terminals))
 
 
 class MeasurementsIn(Input):
@@ -180,6 +199,9 @@ class StepOut(Answer):
         description="Of a check-in: how far from the address; null when that has no point."
     )
     far: bool | None = Field(description="Of a check-in: whether it is marked as far.")
+    marks: Annotated[list[Mark], Field(max_length=8)] = Field(
+        description="Of a check-in: all that it is marked for; a supervisor sees these."
+    )
     allowed: Annotated[list[Step], Field(max_length=20)] = Field(
         description="The technician's steps open after this one."
     )
@@ -200,6 +222,7 @@ class StepOut(Answer):
             reason=taken.reason,
             distance_m=taken.facts.get("distance_m"),
             far=taken.facts.get("far"),
+            marks=[Mark(mark) for mark in taken.facts.get("marks", ())],
             allowed=[Step(step) for step in taken.allowed],
             warnings=[
                 FindingOut(wanting=one["wanting"], code=one["code"], words=one[lang])

@@ -6,8 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from geoalchemy2.shape import from_shape, to_shape
-from shapely import Point
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,16 +13,16 @@ from app.auth import audit
 from app.auth.callers import Caller
 from app.core.db import is_broken
 from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, plain
-from app.core.geo import distance_m
-from app.core.parameter_values import parameters_in_force
 from app.suggestions.service import release_slot
+from app.technicians.queries import anybody_can
 from app.visits import queries, rules
 from app.visits.models import Visit
 from app.visits.rules import (
+    NOTHING_LACKING,
     Asked,
     DeclineCause,
-    FarReason,
     HandBackCause,
+    Lacking,
     Outcome,
     SuspendCause,
     Taken,
@@ -126,47 +124,6 @@ async def set_out(
     return taken
 
 
-async def check_in(
-    tx: AsyncSession,
-    visit_id: UUID,
-    caller: Caller,
-    *,
-    point: tuple[float, float],
-    accuracy_m: float | None,
-    far_reason: FarReason | None,
-    device_at: datetime,
-    now: datetime,
-) -> Taken:
-    """Stand at the door: how far from the order's address, in metres, is kept with the visit.
-
-    `point` is longitude and latitude in WGS-84. Raises NotFound, StepRefused, OneAtATime,
-    VisitEnded, and FarFromAddress when it is far and no reason is given.
-    """
-    content = content_of(point=[round(part, 7) for part in point], accuracy_m=accuracy_m)
-    asked = Asked(Step.CHECK_IN, device_at, far_reason, content)
-    order, visit, before = await visiting(tx, visit_id, caller, asked)
-    if before:
-        return before
-    limit_m = (await parameters_in_force(tx)).number(rules.FAR_METRES, now, caller.org_path)
-    distance = _distance(order, point)
-    far = rules.checked_in(distance, limit_m, far_reason)
-    visit.checked_in_at = now
-    visit.check_in_point = from_shape(Point(*point), srid=4326)
-    visit.check_in_accuracy_m = accuracy_m
-    visit.check_in_distance_m = distance
-    visit.far_reason = far_reason if far else None
-    facts = {"visit_id": visit_id, "distance_m": distance, "far": far}
-    return await take(tx, order, caller, asked, now, **facts)
-
-
-def _distance(order: WorkOrder, point: tuple[float, float]) -> float | None:
-    if order.point is None:
-        return None
-    address = to_shape(order.point)
-    assert isinstance(address, Point)
-    return round(distance_m(address.x, address.y, *point), 1)
-
-
 async def suspend(
     tx: AsyncSession,
     visit_id: UUID,
@@ -188,6 +145,8 @@ async def suspend(
     if before:
         return before
     visit.suspend_cause, visit.resume_at = cause, resume_at
+    if cause is SuspendCause.CUSTOMER_ABSENT:
+        order.absences += 1
     clock = await clocks.stands(tx, order, visit, caller, asked, now, latest=resume_at)
     facts = {"visit_id": visit_id, "resume_at": resume_at, **clock}
     return await take(tx, order, caller, asked, now, **facts)
@@ -230,17 +189,21 @@ async def hand_back(
     note: str | None,
     device_at: datetime,
     now: datetime,
+    lacking: Lacking = NOTHING_LACKING,
 ) -> Taken:
     """Give an order back, to be given to somebody else; an open visit ends with it.
 
-    Raises NotFound and StepRefused.
+    What was `lacking` the order asks for from now on, so that whoever comes next has it. Raises
+    NotFound, StepRefused and Invalid.
     """
-    asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
+    lacking.check(cause)
+    content = content_of(note=note, **lacking.said())
+    asked = Asked(Step.HAND_BACK, device_at, cause, content)
     order, before = await held(tx, order_id, caller, asked)
     if before:
         return before
     visit = await queries.open_visit(tx, order_id)
-    return await _leave(tx, order, visit, caller, asked, note, now)
+    return await _leave(tx, order, visit, caller, asked, note, lacking, now)
 
 
 async def hand_back_visit(
@@ -252,11 +215,14 @@ async def hand_back_visit(
     note: str | None,
     device_at: datetime,
     now: datetime,
+    lacking: Lacking = NOTHING_LACKING,
 ) -> Taken:
-    """The same, said in a visit. Raises NotFound, StepRefused and VisitEnded."""
-    asked = Asked(Step.HAND_BACK, device_at, cause, content_of(note=note))
+    """The same, said in a visit. Raises NotFound, StepRefused, VisitEnded and Invalid."""
+    lacking.check(cause)
+    content = content_of(note=note, **lacking.said())
+    asked = Asked(Step.HAND_BACK, device_at, cause, content)
     order, visit, before = await visiting(tx, visit_id, caller, asked)
-    return before or await _leave(tx, order, visit, caller, asked, note, now)
+    return before or await _leave(tx, order, visit, caller, asked, note, lacking, now)
 
 
 async def _leave(
@@ -266,16 +232,26 @@ async def _leave(
     caller: Caller,
     asked: Asked,
     note: str | None,
+    lacking: Lacking,
     now: datetime,
 ) -> Taken:
+    if lacking.skill is not None and lacking.skill not in order.skills:
+        if not await anybody_can(tx, lacking.skill):
+            raise Invalid(errors=[{"field": "missing_skill", "message": "nobody has this skill"}])
+        order.skills = [*order.skills, lacking.skill]
+    if more := [kind for kind in lacking.terminals if kind not in order.terminals]:
+        order.terminals = [*order.terminals, *more]
+    if asked.reason == HandBackCause.CUSTOMER_ABSENT:
+        order.absences += 1
     clock = await clocks.stands(tx, order, visit, caller, asked, now)
+    facts = {**lacking.said(), **clock}
     if visit is None:
-        return await take(tx, order, caller, asked, now, **clock)
+        return await take(tx, order, caller, asked, now, **facts)
     visit.outcome, visit.outcome_code, visit.ended_at = Outcome.HANDED_BACK, asked.reason, now
     visit.note = note or visit.note
     # Whoever comes next may offer something, if this technician did not.
     await release_slot(tx, visit.id)
-    return await take(tx, order, caller, asked, now, visit_id=visit.id, **clock)
+    return await take(tx, order, caller, asked, now, visit_id=visit.id, **facts)
 
 
 # --- what every step has in common ----------------------------------------------------------------
