@@ -141,6 +141,25 @@ def simulate_activation(
     serve(host, port, store, Dials.model_validate_json(dials), token=token)
 
 
+@cli.command("simulate-messaging")
+def simulate_messaging(
+    store: Annotated[Path, typer.Option(help="The SQLite file that holds its messages.")],
+    host: str = "127.0.0.1",
+    port: int = 8024,
+    dials: Annotated[
+        str, typer.Option(help="Dials as JSON, as in '{\"refused\": 0.1}'; see PUT /dials.")
+    ] = "{}",
+) -> None:
+    """Run the simulator of a messaging provider, as a process of its own.
+
+    The token is read from YINGWEI_MESSAGING_TOKEN; a phone's messages are at /inbox/{number}.
+    """
+    from app.messaging.simulator import Dials, serve
+
+    token = Settings().messaging_token.get_secret_value()
+    serve(host, port, store, Dials.model_validate_json(dials), token=token)
+
+
 @cli.command()
 def migrate() -> None:
     """Bring the database's tables up to date."""

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Self
 
 import orjson
 import uvicorn
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -153,6 +153,19 @@ async def body_of(request: Request) -> Any:
     if not isinstance(body, dict):
         return as_json({"code": "invalid", "message": "The body must be a JSON object"}, 400)
     return body
+
+
+async def set_dials(request: Request, kind: type[FaultDials]) -> Response:
+    """GET the dials, or PUT them all; a dial that is left out returns to its default."""
+    if request.method == "PUT":
+        body = await body_of(request)
+        if isinstance(body, Response):
+            return body
+        try:
+            request.app.state.dials = kind.model_validate(body)
+        except ValidationError as error:
+            return as_json({"code": "invalid", "message": str(error)}, 400)
+    return as_json(request.app.state.dials.model_dump())
 
 
 class Doorman:

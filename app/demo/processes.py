@@ -1,4 +1,4 @@
-"""The demo's processes: API, worker and ordering simulator, started, watched, killed, stopped."""
+"""The demo's processes: API, worker and simulators, started, watched, killed, stopped."""
 
 import os
 import secrets
@@ -14,8 +14,10 @@ from pathlib import Path
 
 import httpx
 
+from app.activation import simulator as activation_platform
 from app.core.errors import Problem
 from app.core.i18n import Words
+from app.messaging import simulator as messaging_provider
 from app.ordering.simulator import BASE_PATH
 
 READY_SECONDS = 60.0
@@ -101,13 +103,17 @@ class Process:
 
 @dataclass
 class House:
-    """The three processes and their addresses."""
+    """The processes and their addresses."""
 
     api: Process
     worker: Process
     ordering: Process
+    activation: Process
+    messaging: Process
     api_url: str
     ordering_url: str
+    activation_url: str
+    messaging_url: str
     callback_token: str
     ordering_token: str
     processes: list[Process] = field(default_factory=list)
@@ -115,7 +121,16 @@ class House:
     def start(self, process: Process) -> None:
         """Start a process and wait until it is ready. Raises DidNotStart."""
         process.start()
-        address = {self.api.name: f"{self.api_url}/readyz", self.ordering.name: self.ordering_url}
+        self.wait(process)
+
+    def wait(self, process: Process) -> None:
+        """Wait until a process that was started is ready. Raises DidNotStart."""
+        address = {
+            self.api.name: f"{self.api_url}/readyz",
+            self.ordering.name: self.ordering_url,
+            self.activation.name: self.activation_url,
+            self.messaging.name: self.messaging_url,
+        }
         deadline = time.monotonic() + READY_SECONDS
         url = address.get(process.name)
         while url is not None and time.monotonic() < deadline:
@@ -138,15 +153,18 @@ def house(
     port: int | None = None,
     dials: str = "{}",
 ) -> Iterator[House]:
-    """Run API, worker and simulator on a migrated database; all are stopped at the end.
+    """Run API, worker and simulators on a migrated database; all are stopped at the end.
 
-    `folder` holds logs, keys and the simulator's store. Raises DidNotStart.
+    `folder` holds logs, keys and the simulators' stores; `dials` are those of the ordering system.
+    Raises DidNotStart.
     """
     port = port or free_port()
-    ordering_port = free_port()
+    ordering_port, activation_port, messaging_port = free_port(), free_port(), free_port()
     api_url = f"http://127.0.0.1:{port}"
     ordering = f"http://127.0.0.1:{ordering_port}"
-    callback_token, ordering_token = _tokens(folder)
+    activation = f"http://127.0.0.1:{activation_port}"
+    messaging = f"http://127.0.0.1:{messaging_port}"
+    callback_token, ordering_token, activation_token, messaging_token = _tokens(folder)
     environment = {
         "DATABASE_URL": database_url,
         "YINGWEI_CLOCK": clock,
@@ -155,6 +173,12 @@ def house(
         "YINGWEI_ORDERING_TOKEN": ordering_token,
         "YINGWEI_ORDERING_CALLBACK_TOKEN": callback_token,
         "YINGWEI_ORDERING_TIMEOUT_SECONDS": "3",
+        "YINGWEI_ACTIVATION_URL": f"{activation}{activation_platform.BASE_PATH}",
+        "YINGWEI_ACTIVATION_TOKEN": activation_token,
+        "YINGWEI_ACTIVATION_TIMEOUT_SECONDS": "3",
+        "YINGWEI_MESSAGING_URL": f"{messaging}{messaging_provider.BASE_PATH}",
+        "YINGWEI_MESSAGING_TOKEN": messaging_token,
+        "YINGWEI_MESSAGING_TIMEOUT_SECONDS": "3",
         "YINGWEI_LOG_LEVEL": "WARNING",
     }
     yingwei = [sys.executable, "-m", "app.cli"]
@@ -162,42 +186,55 @@ def house(
     def process(name: str, *arguments: str) -> Process:
         return Process(name, [*yingwei, *arguments], environment, folder / "logs" / f"{name}.log")
 
+    def simulator(name: str, port: int, *more: str) -> Process:
+        store = str(folder / f"{name}.sqlite")
+        return process(name, f"simulate-{name}", "--store", store, "--port", str(port), *more)
+
     made = House(
         api=process("api", "serve", "--port", str(port)),
         worker=process("worker", "worker"),
-        ordering=process(
+        ordering=simulator(
             "ordering",
-            "simulate-ordering",
-            "--store",
-            str(folder / "ordering.sqlite"),
-            "--port",
-            str(ordering_port),
+            ordering_port,
             "--callback-url",
             f"{api_url}/v1/ordering/callbacks",
             "--dials",
             dials,
         ),
+        activation=simulator("activation", activation_port),
+        messaging=simulator("messaging", messaging_port),
         api_url=api_url,
         ordering_url=ordering,
+        activation_url=activation,
+        messaging_url=messaging,
         callback_token=callback_token,
         ordering_token=ordering_token,
     )
-    made.processes = [made.ordering, made.api, made.worker]
+    made.processes = [made.ordering, made.activation, made.messaging, made.api, made.worker]
     try:
+        # None needs another to start, so that they can do so side by side.
         for each in made.processes:
-            made.start(each)
+            each.start()
+        for each in made.processes:
+            made.wait(each)
         yield made
     finally:
         for each in reversed(made.processes):
             each.stop()
 
 
-def _tokens(folder: Path) -> tuple[str, str]:
-    """Give the two tokens between us and the simulator, made once a folder."""
+# Callbacks, and the ordering system, the activation platform and the messaging provider.
+_TOKENS = 4
+
+
+def _tokens(folder: Path) -> list[str]:
+    """Give the tokens between us and the simulators, made once a folder."""
     path = folder / "tokens"
-    if not path.exists():
+    known = path.read_text().split() if path.exists() else []
+    if len(known) < _TOKENS:
+        # A folder of earlier days has fewer, and those stay what they were.
+        known += [secrets.token_urlsafe(24) for _ in range(_TOKENS - len(known))]
         folder.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
-        path.write_text(f"{secrets.token_urlsafe(24)}\n{secrets.token_urlsafe(24)}\n")
-    callback, ordering = path.read_text().split()
-    return callback, ordering
+        path.write_text("\n".join(known) + "\n")
+    return known

@@ -219,7 +219,9 @@ def _say_where(console: Console, running: House) -> None:
         f"  supervisor 班组长   supervisor-b01 / {cities.DEMO_PASSWORD}\n"
         f"  technician 装维人员 t001 / {cities.DEMO_PASSWORD}\n"
         f"  administrator       admin / {cities.DEMO_PASSWORD}\n"
-        f"The ordering simulator: {running.ordering_url}\n"
+        f"The ordering simulator:   {running.ordering_url}\n"
+        f"The activation simulator: {running.activation_url}\n"
+        f"The messaging simulator:  {running.messaging_url} — a phone: /inbox/{{number}}\n"
         "Stop with Ctrl-C. 按 Ctrl-C 停止。"
     )
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,6 +24,7 @@ from app.core.simulating import (
     luck,
     refused_before,
     serve_app,
+    set_dials,
 )
 
 NAME = "Yingwei activation simulator"
@@ -209,15 +209,7 @@ async def _who(request: Request) -> Response:
 
 async def _dials(request: Request) -> Response:
     """GET the dials, or PUT them all; a dial that is left out returns to its default."""
-    if request.method == "PUT":
-        body = await body_of(request)
-        if isinstance(body, Response):
-            return body
-        try:
-            request.app.state.dials = Dials.model_validate(body)
-        except ValidationError as error:
-            return as_json({"code": "invalid", "message": str(error)}, 400)
-    return as_json(request.app.state.dials.model_dump())
+    return await set_dials(request, Dials)
 
 
 async def _asks(request: Request) -> Response:
