@@ -12,9 +12,13 @@ from app.messaging.models import Message
 from app.messaging.rules import MessageKind
 from app.visits.models import AcceptanceCode, Visit
 from app.workorders.models import WorkOrder, WorkOrderEvent
-from tests.make.acceptance import another, code_on_telephone, make_template, texts_about
+from tests.make.acceptance import another, code_on_telephone, texts_about
 from tests.make.customers import make_customer
 from tests.make.visits import make_assigned_order, make_phone, taken
+from tests.make.worktypes import content, make_template
+
+# It is only complete when the customer has told a code.
+ACCEPTED = content(checklist=[], measurements=[], acceptance="code")
 
 
 @pytest.fixture
@@ -27,7 +31,7 @@ def order_for(tx, phone, clock):
     """Make an order that is only complete when the customer has told a code."""
 
     async def make(**fields):
-        template = await make_template(tx)
+        template = await make_template(tx, content=ACCEPTED)
         customer = await make_customer(tx)
         given = {"now": clock.now(), "template_id": template.id, **fields}
         return await make_assigned_order(tx, phone.technician, customer, **given)
@@ -181,7 +185,7 @@ async def test_two_phones_at_the_last_try_get_one_between_them(
 ):
     async with real_database.begin() as tx:
         phone = await make_phone(tx, real_app, real_http, clock)
-        template = await make_template(tx)
+        template = await make_template(tx, content=ACCEPTED)
         order = await make_assigned_order(
             tx, phone.technician, now=clock.now(), template_id=template.id
         )
