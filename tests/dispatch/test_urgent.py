@@ -9,11 +9,13 @@ from app.core.parameter_values import ParameterValue
 from app.grids.rules import MembershipKind
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
+from app.technicians.models import TechnicianDay
 from app.workorders import queries
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 from tests.make.auth import bearer, caller_for
 from tests.make.dispatch import Territory, make_territory, order
+from tests.make.workorders import make_promise
 
 TODAY, TOMORROW = date(2026, 3, 2), date(2026, 3, 3)
 
@@ -76,6 +78,19 @@ async def test_the_least_urgent_gives_way_and_goes_to_another_day(tx, land, send
     assert last.facts["displaced_by"] == urgent["id"]
     [*_, first] = await queries.history(tx, urgent["id"])
     assert first.facts["displaced"] == least["id"]
+
+
+async def test_what_gives_way_may_go_to_a_day_beyond_the_urgent_ones_promise(tx, land, send):
+    [primary] = land.people
+    await make_promise(tx)  # a repair of this morning is due today, an install is due some day
+    installs = [await send(f"F-{n}", work_type="install", priority=4) for n in range(3)]
+    assert [one["planned_day"] for one in installs] == ["2026-03-02", "2026-03-02", "2026-03-03"]
+    urgent = await send("F-3", priority=1)
+    assert urgent["planned_day"] == "2026-03-02"
+    assert await availability.promised(tx, primary.id, TODAY) == Promised(120, 2)
+    assert await availability.promised(tx, primary.id, TOMORROW) == Promised(120, 2)
+    row = await tx.get_one(TechnicianDay, (primary.id, TOMORROW))
+    assert len(row.route) == 2
 
 
 async def test_what_gives_way_goes_to_somebody_who_cannot_do_the_urgent_one(tx, land, send):

@@ -5,7 +5,7 @@ One order is placed like a thousand: every look into the database is made once f
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -153,6 +153,7 @@ class _Round:
         self.kinds: dict[UUID, GridKind] = {}
         self.shares: dict[PersonOfGrid, Share] = {}
         self.days: list[list[date]] = []
+        self.open_days: set[date] = set()
         self.freed: dict[DayOf, Promised] = {}
         self.taken: dict[DayOf, Promised] = {}
         self.unnamed = {one.grid_id for one in asked if one.order_id is None}
@@ -182,6 +183,13 @@ class _Round:
         self.days = [
             rules.days_to_try(one.ask, now, one.unit.zone, ahead[one.unit.path]) for one in asked
         ]
+        self.open_days = {day for to_try in self.days for day in to_try}
+        # What gives way to an urgent order may go to a day beyond the one that is promised for it.
+        self.open_days |= {
+            now.astimezone(one.unit.zone).date() + timedelta(days=ahead[one.unit.path])
+            for one in asked
+            if one.ask.priority == MOST_URGENT
+        }
         if locking:
             self.branch_read = True
             await self._read_branch(asked)
@@ -194,11 +202,10 @@ class _Round:
 
     async def _open(self, diaries: Mapping[UUID, Diary]) -> None:
         """Read what people's days hold, and end the holds whose time is over."""
-        tried = {day for to_try in self.days for day in to_try}
         kinds, over = await read_days(
             self.tx,
             diaries,
-            tried,
+            self.open_days,
             now=self.now,
             without=self.without,
             grid_ids={one.grid_id for one in self.asked},
@@ -210,7 +217,7 @@ class _Round:
             await read_levels(self.tx, diaries, diaries)
         if over:
             ended = await queries.end_expired(
-                self.tx, now=self.now, technician_ids=over, days=tried
+                self.tx, now=self.now, technician_ids=over, days=self.open_days
             )
             self.freed = together(self.freed, ended)
         for (technician_id, day), less in self.freed.items():
@@ -341,7 +348,8 @@ class _Round:
             more = await self._read_branch([one])
             await self._open(new | more)
         ahead = await horizons(self.tx, [one], self.now)
-        return rules.days_to_try(one.ask, self.now, one.unit.zone, ahead[one.unit.path])
+        days = rules.days_to_try(one.ask, self.now, one.unit.zone, ahead[one.unit.path])
+        return [day for day in days if day <= max(self.open_days)]
 
     def _seats(self, one: Asked) -> Sequence[Seat]:
         ours = self.seats[one.grid_id]
