@@ -193,7 +193,14 @@ class Doorman:
         if self._pass and scope["path"].startswith(self._guarded):
             carried = dict(scope["headers"]).get(b"authorization")
             if carried != self._pass:
-                error = {"code": "40", "reason": "Unauthorized", "message": "No valid token"}
+                # In the shape that TMF630 gives to errors; the small simulators need only its code.
+                error = {
+                    "@type": "Error",
+                    "code": "40",
+                    "reason": "Unauthorized",
+                    "message": "A bearer token is needed",
+                    "status": "401",
+                }
                 app = as_json(error, 401)
         await app(scope, receive, sending)
 

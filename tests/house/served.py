@@ -1,4 +1,4 @@
-"""What is served: the API by its own description, and the ordering simulator by its routes."""
+"""What is served: the API by its own description, and the simulators by their routes."""
 
 import functools
 import re
@@ -6,9 +6,11 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
+from app.activation import simulator as activation
 from app.core.settings import Settings
 from app.main import create_app
-from app.ordering.simulator import BASE_PATH, Dials, create_simulator
+from app.messaging import simulator as messaging
+from app.ordering import simulator as ordering
 from tests.house.pages import ROOT
 
 
@@ -18,15 +20,21 @@ def described() -> dict[str, Any]:
     return create_app(Settings()).openapi()
 
 
+# The other sides, each with its doors and dials.
+SIMULATORS = (ordering, activation, messaging)
+
+
 @functools.cache
 def simulated() -> frozenset[tuple[str, str]]:
-    """The doors of the ordering simulator, as (method, path)."""
+    """The doors of the simulators, as (method, path)."""
     doors = set()
-    for route in create_simulator(ROOT / "unused.db", Dials()).routes:
-        inner = getattr(route, "routes", None) or [route]
-        for one in inner:
-            path = (BASE_PATH if one is not route else "") + one.path
-            doors |= {(method, path) for method in one.methods or ()}
+    for simulator in SIMULATORS:
+        made = simulator.create_simulator(ROOT / "unused.db", simulator.Dials())
+        for route in made.routes:
+            inner = getattr(route, "routes", None) or [route]
+            for one in inner:
+                path = (simulator.BASE_PATH if one is not route else "") + one.path
+                doors |= {(method, path) for method in one.methods or ()}
     return frozenset(doors)
 
 
@@ -48,12 +56,16 @@ def operation_of(method: str, target: str) -> dict[str, Any] | None:
 
 
 def is_door(method: str, target: str) -> bool:
-    """Tell whether a path is served, by the API or, as TMF622 has it, by the other side."""
+    """Tell whether a path is served, by the API or by one of the other sides."""
     path = target.partition("?")[0]
     if operation_of(method, path) or path in ("/metrics", "/docs"):
         return True
-    full = path if path.startswith(("/tmf-api", "/_simulator")) else BASE_PATH + path
-    return any(method == known and pattern_of(each).fullmatch(full) for known, each in simulated())
+    asked = {path, *(simulator.BASE_PATH + path for simulator in SIMULATORS)}
+    return any(
+        method == known and pattern_of(each).fullmatch(full)
+        for known, each in simulated()
+        for full in asked
+    )
 
 
 def misfits(schema: dict[str, Any], value: Any) -> list[str]:

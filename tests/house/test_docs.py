@@ -18,6 +18,8 @@ import typer.main
 from jsonschema import Draft202012Validator
 
 import app.problems
+from app.activation import simulator as activation
+from app.activation.rules import ActivationCode, ActivationState, OverrideCause
 from app.board.rules.words import Doing, Risk, Works
 from app.catalog.rules import OnSite
 from app.cli import cli
@@ -30,6 +32,8 @@ from app.dispatch.importing import read_map
 from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, Verdict
 from app.followups.rules import FollowUpChannel, FollowUpState, NoAnswer, Reason
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
+from app.messaging import simulator as messaging
+from app.messaging.rules import FailReason, MessageKind, MessageState
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
 from app.planning.rules.fairness import Measure, Standing
@@ -256,13 +260,18 @@ def test_the_catalogue_of_refusals_equals_the_code():
     assert written == app.problems.page(), "run `yingwei problems`"
 
 
-def test_the_table_of_dials_equals_the_code():
-    rows = re.findall(
-        r"^\| `(\w+)` \| (\S+) \|",
-        (ROOT / "api_docs" / "ordering-system.md").read_text("utf-8"),
-        re.MULTILINE,
-    )
-    dials = {name: json.dumps(field.default) for name, field in Dials.model_fields.items()}
+@pytest.mark.parametrize(
+    "name, of",
+    [
+        ("ordering-system.md", Dials),
+        ("activation-system.md", activation.Dials),
+        ("messaging-system.md", messaging.Dials),
+    ],
+)
+def test_the_table_of_dials_equals_the_code(name, of):
+    page = (ROOT / "api_docs" / name).read_text("utf-8")
+    rows = re.findall(r"^\| `(\w+)` \| (\S+) \|", page, re.MULTILINE)
+    dials = {name: json.dumps(field.default) for name, field in of.model_fields.items()}
     assert {name: value for name, value in rows if name in dials} == dials
 
 
@@ -280,6 +289,9 @@ def test_the_table_of_dials_equals_the_code():
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark]),
         ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),
+        ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
+        ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
+        ("messaging-system.md", list(MessageKind)),
         ("ordering-system.md", list(RemoteState)),
     ],
 )
