@@ -32,6 +32,7 @@ from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
 from app.ordering.routes import router as ordering_router
 from app.planning.routes import router as planning_router
+from app.recovery.routes import router as recovery_router
 from app.sales.routes import router as sales_router
 from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
@@ -68,6 +69,7 @@ ROUTERS = (
     layers_router,  # before the grids: `export` is not the id of one
     grids_router,
     grid_addresses_router,
+    recovery_router,
     planning_router,
     repeats_router,
     followups_router,

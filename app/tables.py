@@ -14,6 +14,7 @@ from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
 from app.planning import models as planning_models
 from app.promises import models as promises_models
+from app.recovery import models as recovery_models
 from app.sales import models as sales_models
 from app.suggestions import models as suggestions_models
 from app.technicians import models as technicians_models
@@ -45,6 +46,7 @@ ROOMS = (
     visits_models,
     evidence_models,
     activation_models,
+    recovery_models,
     sales_models,
     followups_models,
     ordering_models,

@@ -26,6 +26,7 @@ from app.grids import jobs as grids
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
 from app.planning import jobs as planning
+from app.recovery import jobs as recovery
 from app.territory import jobs as territory
 from app.travel import jobs as travel
 from app.visits import jobs as visits
@@ -33,8 +34,9 @@ from app.visits import jobs as visits
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
-    "workorder.completed": [followups.order_completed],
+    "workorder.completed": [followups.order_completed, recovery.order_completed],
     "followup.low": [followups.take_care],
+    "recovery.asked": [recovery.asked],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
     "activation.asked": [activation.put],
@@ -61,6 +63,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (20.0, followups.send_due),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
+    (60.0, recovery.look_around),
     (60.0, grids.draw_shapes),
     (60.0, travel.ask_roads),
     (300.0, travel.learn),

@@ -8,7 +8,18 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.terminals.rules import CountState, Handling, HandoverState, Pool, TerminalKind, Why
+from app.terminals.rules import (
+    CountState,
+    DueCause,
+    DueState,
+    Handling,
+    HandoverState,
+    KeptCause,
+    Pool,
+    TerminalKind,
+    Why,
+    WriteOffCause,
+)
 
 
 class Terminal(Row, Base):
@@ -179,3 +190,48 @@ class StockCount(Row, Base):
     differences: Mapped[list[dict[str, Any]]]
     settled_at: Mapped[datetime | None]
     settled_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+
+
+class DueBack(Row, Base):
+    """A terminal that a customer has to give back, from a moment on and until a deadline.
+
+    `recovery_id` is the pick-up it belongs to and `work_order_id` that one's order. `technician_id`
+    has recovered it. A serial number that is not known yet is known once it is scanned.
+    """
+
+    __tablename__ = "due_back"
+    __table_args__ = (
+        Index(
+            "uq_due_back_one_open",
+            "serial_number",
+            unique=True,
+            postgresql_where=text("state = 'open'"),
+        ),
+        Index("ix_due_back_customer", "customer_id", "since"),
+        Index("ix_due_back_recovery", "recovery_id"),
+        Index(
+            "ix_due_back_work_order",
+            "work_order_id",
+            postgresql_where=text("work_order_id IS NOT NULL"),
+        ),
+        Index("ix_due_back_request", "request_id", postgresql_where=text("request_id IS NOT NULL")),
+        Index("ix_due_back_unit", "org_unit_id", "due_at"),
+        CheckConstraint("(state = 'open') = (settled_at IS NULL)", name="settled"),
+    )
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
+    recovery_id: Mapped[UUID] = mapped_column(ForeignKey("recovery.id"))
+    request_id: Mapped[UUID | None] = mapped_column(ForeignKey("recovery_request.id"))
+    work_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
+    serial_number: Mapped[str]
+    kind: Mapped[TerminalKind] = mapped_column(text_enum(TerminalKind))
+    cause: Mapped[DueCause] = mapped_column(text_enum(DueCause))
+    since: Mapped[datetime]
+    due_at: Mapped[datetime]
+    state: Mapped[DueState] = mapped_column(text_enum(DueState))
+    settled_at: Mapped[datetime | None]
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
+    account_id: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    write_off_cause: Mapped[WriteOffCause | None] = mapped_column(text_enum(WriteOffCause))
+    kept_cause: Mapped[KeptCause | None] = mapped_column(text_enum(KeptCause))

@@ -42,9 +42,11 @@ from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
+from app.terminals.rules import DueCause, DueState, KeptCause, WriteOffCause
 from app.territory.rules.vacancies import WarningKind
 from app.visits.rules import Mark
 from app.workorders.rules import State, UnplacedReason
+from app.worktypes.rules import Line, Wanting
 from tests.house.pages import (
     ROOT,
     Fence,
@@ -287,12 +289,13 @@ def test_the_table_of_dials_equals_the_code(name, of):
             "dispatch-tools.md",
             [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
         ),
-        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark]),
+        ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark, *Wanting, *Line]),
         ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),
         ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
         ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
         ("messaging-system.md", list(MessageKind)),
         ("ordering-system.md", list(RemoteState)),
+        ("supervisor-tools.md", [*DueCause, *DueState, *WriteOffCause, *KeptCause]),
     ],
 )
 def test_every_code_is_told(name, codes):

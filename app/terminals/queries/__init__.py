@@ -14,6 +14,7 @@ from app.terminals.queries.custody import (
     names_of,
     standing_at,
 )
+from app.terminals.queries.due_back import Owed, asked_of, owed_by, owed_for_request
 from app.terminals.queries.stock import at_customer, in_hands, in_van, page
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "Made",
     "Moved",
     "Names",
+    "Owed",
+    "asked_of",
     "at_customer",
     "chain_of",
     "for_change",
@@ -31,6 +34,8 @@ __all__ = [
     "made_by",
     "moved_for",
     "names_of",
+    "owed_by",
+    "owed_for_request",
     "page",
     "standing_at",
 ]

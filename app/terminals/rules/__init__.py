@@ -17,14 +17,18 @@ from app.terminals.rules.custody import (
     moved,
     undone,
 )
+from app.terminals.rules.due_back import DueCause, DueState, KeptCause, WriteOffCause
 from app.terminals.rules.serials import serial_number
 
 __all__ = [
     "MOVES",
     "UNDOABLE",
     "CountState",
+    "DueCause",
+    "DueState",
     "Handling",
     "HandoverState",
+    "KeptCause",
     "Link",
     "MoveNotAllowed",
     "MovedSince",
@@ -32,6 +36,7 @@ __all__ = [
     "Pool",
     "TerminalKind",
     "Why",
+    "WriteOffCause",
     "allowed",
     "moved",
     "serial_number",

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import NotFound
-from app.terminals.rules import TerminalKind
+from app.terminals.rules import DueCause, TerminalKind
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
@@ -55,6 +55,16 @@ class TerminalOfCustomer:
 
 
 @dataclass(frozen=True)
+class DueOfCustomer:
+    """A device that the customer has to give back."""
+
+    serial_number: str
+    kind: TerminalKind
+    cause: DueCause
+    due_at: datetime
+
+
+@dataclass(frozen=True)
 class BehindTheDoor:
     """What this house knows of a customer beside the CRM's card."""
 
@@ -62,9 +72,10 @@ class BehindTheDoor:
     orders: Sequence[OrderOfCustomer]
     lines: Sequence[LineOfCustomer]
     terminals: Sequence[TerminalOfCustomer]
+    due_back: Sequence[DueOfCustomer]
 
 
-# One statement for all three, since the card for the door may cost three in all.
+# One statement for all of it, since the card for the door may cost three in all.
 _BEHIND_THE_DOOR = text(
     """
     SELECT org_unit.path AS org_path,
@@ -94,7 +105,14 @@ _BEHIND_THE_DOOR = text(
             FROM (
                 SELECT serial_number, kind, model FROM terminal WHERE customer_id = customer.id
             ) AS t
-        ) AS terminals
+        ) AS terminals,
+        (
+            SELECT coalesce(jsonb_agg(to_jsonb(d) ORDER BY d.due_at, d.serial_number), '[]')
+            FROM (
+                SELECT serial_number, kind, cause, due_at FROM due_back
+                WHERE customer_id = customer.id AND state = 'open'
+            ) AS d
+        ) AS due_back
     FROM customer JOIN org_unit ON org_unit.id = customer.org_unit_id
     WHERE customer.id = :customer_id
     """
@@ -102,6 +120,7 @@ _BEHIND_THE_DOOR = text(
 _READ_ORDERS = TypeAdapter(list[OrderOfCustomer])
 _READ_LINES = TypeAdapter(list[LineOfCustomer])
 _READ_TERMINALS = TypeAdapter(list[TerminalOfCustomer])
+_READ_DUE = TypeAdapter(list[DueOfCustomer])
 
 
 async def behind_the_door(
@@ -121,4 +140,5 @@ async def behind_the_door(
         orders=_READ_ORDERS.validate_python(row.orders),
         lines=_READ_LINES.validate_python(row.lines),
         terminals=_READ_TERMINALS.validate_python(row.terminals),
+        due_back=_READ_DUE.validate_python(row.due_back),
     )

@@ -17,7 +17,7 @@ from app.customers.rules import (
     masked_name,
     masked_phone,
 )
-from app.terminals.rules import TerminalKind
+from app.terminals.rules import DueCause, TerminalKind
 from app.visits.queries import BehindTheDoor, LineOfCustomer, OrderOfCustomer
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
@@ -131,10 +131,20 @@ class TerminalOut(Answer):
     model: Text
 
 
+class DueBackOut(Answer):
+    """A device that the customer has to give back; it can be taken along."""
+
+    serial_number: Text
+    kind: TerminalKind
+    cause: DueCause
+    due_at: datetime
+
+
 class TerminalsOut(Block):
-    """The devices booked to the customer."""
+    """The devices booked to the customer, and those that have to be given back."""
 
     at_home: Annotated[list[TerminalOut], Field(max_length=200)]
+    due_back: Annotated[list[DueBackOut], Field(max_length=200)]
 
 
 class OpenOrderOut(Answer):
@@ -215,6 +225,7 @@ class ContextOut(Answer):
                 as_of=at,
                 source=FROM_HERE,
                 at_home=[TerminalOut.model_validate(terminal) for terminal in here.terminals],
+                due_back=[DueBackOut.model_validate(due) for due in here.due_back],
             ),
             open_orders=OpenOrdersOut(
                 as_of=at,

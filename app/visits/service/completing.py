@@ -80,7 +80,6 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
     """Gather what has been done for an order, in all of its visits."""
     checked, measurements = await queries.worked_so_far(tx, order.id)
     moved = await terminals.moved_for(tx, order.id)
-    standing = await terminals.standing_at(tx, order.customer_id, order.service_number)
     evidence = await counted(tx, order.id)
     return Done(
         checked=checked,
@@ -88,12 +87,23 @@ async def done_of(tx: AsyncSession, order: WorkOrder) -> Done:
         announced=evidence.announced,
         measurements=measurements,
         fitted=frozenset(moved.fitted.values()),
-        # What was fitted for this very order is meant to stay.
-        left_behind=tuple(serial for serial in standing if serial not in moved.fitted),
+        left_behind=await _left_behind(tx, order, moved),
         signed=evidence.signed,
         line=await line_of(tx, order.id),
         code_accepted=await queries.code_accepted(tx, order.id),
     )
+
+
+async def _left_behind(
+    tx: AsyncSession, order: WorkOrder, moved: terminals.Moved
+) -> tuple[str, ...]:
+    """List the serial numbers that an order is to take away and that still stand there."""
+    asked = await terminals.asked_of(tx, order.id)
+    if asked:
+        return tuple(serial for serial, there in asked.items() if there)
+    standing = await terminals.standing_at(tx, order.customer_id, order.service_number)
+    # What was fitted for this very order is meant to stay.
+    return tuple(serial for serial in standing if serial not in moved.fitted)
 
 
 def said(found: Iterable[Missing]) -> list[dict[str, str]]:

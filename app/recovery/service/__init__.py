@@ -1,0 +1,1 @@
+"""What is done to get terminals back: they become due, are fetched, and are settled."""
