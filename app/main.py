@@ -31,6 +31,7 @@ from app.grids.routes import router as grids_router
 from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
 from app.ordering.routes import router as ordering_router
+from app.outages.routes import router as outages_router
 from app.planning.routes import router as planning_router
 from app.recovery.routes import router as recovery_router
 from app.sales.routes import router as sales_router
@@ -73,6 +74,7 @@ ROUTERS = (
     planning_router,
     repeats_router,
     followups_router,
+    outages_router,
     ordering_router,
     messaging_router,
     maps_router,

@@ -12,6 +12,7 @@ from app.followups import models as followups_models
 from app.grids import models as grids_models
 from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
+from app.outages import models as outages_models
 from app.planning import models as planning_models
 from app.promises import models as promises_models
 from app.recovery import models as recovery_models
@@ -41,6 +42,7 @@ ROOMS = (
     territory_models,
     suggestions_models,
     travel_models,
+    outages_models,
     dispatch_models,
     planning_models,
     visits_models,

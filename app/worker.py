@@ -25,6 +25,7 @@ from app.followups import jobs as followups
 from app.grids import jobs as grids
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
+from app.outages import jobs as outages
 from app.planning import jobs as planning
 from app.recovery import jobs as recovery
 from app.territory import jobs as territory
@@ -34,7 +35,12 @@ from app.visits import jobs as visits
 # What happens afterwards stands here, and only here. A handler can be run twice without harm.
 HANDLERS: dict[str, list[Handler]] = {
     "workorder.freed": [dispatch.place_anew],
-    "workorder.completed": [followups.order_completed, recovery.order_completed],
+    "workorder.completed": [
+        outages.end_with_its_order,
+        followups.order_completed,
+        recovery.order_completed,
+    ],
+    "outage.closed": [dispatch.end_outage],
     "followup.low": [followups.take_care],
     "recovery.asked": [recovery.asked],
     "point.trusted": [dispatch.place_trusted],
@@ -59,14 +65,17 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (2.0, messaging.sweep),
     (10.0, planning.look_around),
     (15.0, dispatch.end_holds),
+    (15.0, outages.look_out),
     (20.0, dispatch.place_waiting),
     (20.0, followups.send_due),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
     (60.0, recovery.look_around),
+    (60.0, outages.tidy),
     (60.0, grids.draw_shapes),
     (60.0, travel.ask_roads),
     (300.0, travel.learn),
+    (300.0, outages.learn),
     (300.0, planning.add_up),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),

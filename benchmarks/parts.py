@@ -14,6 +14,7 @@ from benchmarks import (
     machine,
     maps,
     moves,
+    outages,
     placing,
     planning,
     relocation,
@@ -39,6 +40,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "planning": (planning.measure, planning.FULL, planning.QUICK),
     "board": (board.measure, board.FULL, board.QUICK),
     "travel": (travel.measure, travel.FULL, travel.QUICK),
+    "outages": (outages.measure, outages.FULL, outages.QUICK),
     "replan": (replan.measure, replan.FULL, replan.QUICK),
 }
 

@@ -38,6 +38,9 @@ LOGS = frozenset(
         "technician_day",
         "terminal_move",
         "point_locality",
+        "fault_report",
+        "outage_rate",
+        "outage_rhythm",
         "plan_event",
         "night",
     }

@@ -16,6 +16,7 @@ import psycopg
 
 from app.board.rules.day import Person, Visit
 from app.board.rules.words import Works
+from app.outages.rules import OutageState, PlaceKind
 from app.technicians.rules import Piece
 from app.travel.rules import Place
 from app.workorders.rules import State, UnplacedReason
@@ -176,6 +177,7 @@ _UNPLACED = f"""
     SELECT o.id, o.external_id, o.work_type, o.priority, o.state, o.unplaced_reason, o.address,
         o.locality, g.code, o.skills, o.estimated_minutes, o.appointment_from,
         o.appointment_until, o.due_at, o.received_at, o.tried_at, o.version, o.repeats, o.nudges,
+        o.outage_id,
         found.all
     FROM (
         SELECT id, count(*) OVER () AS all FROM work_order o
@@ -187,6 +189,20 @@ _UNPLACED = f"""
     LEFT JOIN grid g ON g.id = o.grid_id
     ORDER BY least(o.appointment_until, o.due_at) NULLS LAST, o.priority, o.received_at, o.id
 """  # noqa: S608 - text of our own
+
+# Few are open at a time, and whoever looks at a board has to see all of them.
+_OUTAGES = """
+    SELECT u.id, u.place_kind, u.name, u.state, u.since, u.expected_end, u.parent_order_id,
+        ST_X(u.point), ST_Y(u.point), theirs.orders, theirs.held, u.version
+    FROM outage u
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS orders, count(*) FILTER (WHERE o.unplaced_reason = 'outage') AS held
+        FROM work_order o WHERE o.outage_id = u.id
+    ) AS theirs
+    WHERE u.org_unit_id = ANY(%(units)s) AND u.ended_at IS NULL
+    ORDER BY u.state = 'confirmed', u.since, u.id
+    LIMIT 200
+"""
 
 
 # A mark of all that the statements above would read: equal marks, equal answers. Whoever changes an
@@ -224,6 +240,8 @@ _MARK = f"""
                 AND s.weekday = extract(isodow FROM %(day)s::date) - 1
         UNION ALL SELECT 7, uuid_hash_extended(o.id, o.version) FROM work_order o
             WHERE {_UNITS} AND {_WAITS}
+        UNION ALL SELECT 8, uuid_hash_extended(u.id, u.version) FROM outage u
+            WHERE u.org_unit_id = ANY(%(units)s) AND u.ended_at IS NULL
     )
     SELECT string_agg(part || ':' || count || ':' || sum, ' ' ORDER BY part)
     FROM (SELECT part, count(*), sum(hash) FROM parts GROUP BY part) AS added
@@ -252,6 +270,24 @@ class Waiting(NamedTuple):
     version: int
     repeats: int
     nudges: int
+    outage_id: UUID | None
+
+
+class OpenOutage(NamedTuple):
+    """An outage that is proposed or confirmed, and how many orders it has and holds."""
+
+    id: UUID
+    kind: PlaceKind
+    name: str
+    state: OutageState
+    since: datetime
+    expected_end: datetime | None
+    parent_order_id: UUID | None
+    lon: float | None
+    lat: float | None
+    orders: int
+    held: int
+    version: int
 
 
 async def mark(driver: Driver, asked: Asked) -> str:
@@ -285,6 +321,12 @@ async def unplaced(driver: Driver, asked: Asked, most: int) -> tuple[list[Waitin
     cursor = await driver.execute(_UNPLACED, {"units": list(asked.units), "most": most})
     rows = await cursor.fetchall()
     return [Waiting._make(row[:-1]) for row in rows], rows[0][-1] if rows else 0
+
+
+async def outages(driver: Driver, asked: Asked) -> list[OpenOutage]:
+    """Read the open outages of units, those first that nobody has decided on."""
+    cursor = await driver.execute(_OUTAGES, {"units": list(asked.units)})
+    return [OpenOutage._make(row) for row in await cursor.fetchall()]
 
 
 _STATES = {state.value: state for state in State}

@@ -118,6 +118,7 @@ def _written(found: Board, *, packs: bool) -> bytes:
         days=found.days if scope.people else None,
         unplaced=found.unplaced,
         unplaced_count=found.unplaced_count,
+        outages=found.outages,
         whole=scope.asked.technicians is None and scope.queue,
     )
     # Names and codes repeat so much that more effort than the least gains little.

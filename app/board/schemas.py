@@ -8,11 +8,12 @@ from uuid import UUID
 import orjson
 from pydantic import Field
 
-from app.board.queries import Waiting
+from app.board.queries import OpenOutage, Waiting
 from app.board.rules.day import PersonDay, Timetable
 from app.board.rules.words import ON_SHIFT, RISK_WORDS, Doing, Risk, Works
 from app.core.http import Answer
 from app.core.i18n import Words
+from app.outages.rules import OutageState, PlaceKind
 from app.workorders.rules import UNPLACED_WORDS, State, UnplacedReason, masked_address
 from app.worktypes.rules import WorkType
 
@@ -134,6 +135,7 @@ class UnplacedOut(Answer):
     state: State
     reason: UnplacedReason | None = Field(description="Null while it has not been tried.")
     version: int
+    outage_id: UUID | None = Field(description="The outage it belongs to, open or over.")
     address: Text = Field(description="Reduced to the building.")
     locality: Text | None
     grid_code: Text | None
@@ -147,6 +149,23 @@ class UnplacedOut(Answer):
     tried_at: datetime | None = Field(description="When placing it was last tried.")
     repeats: int = Field(description="How many faults in a row came back on its service.")
     nudges: int = Field(description="How often the customer has asked for it.")
+
+
+class BoardOutageOut(Answer):
+    """An outage that is proposed or confirmed."""
+
+    id: UUID
+    kind: PlaceKind
+    name: Text
+    state: OutageState
+    since: datetime = Field(description="Of the first report.")
+    expected_end: datetime | None
+    parent_order_id: UUID | None = Field(description="The order that is worked on in their place.")
+    lon: float | None = Field(description="Of a door in the middle of it, in WGS-84.")
+    lat: float | None
+    orders: int = Field(description="All orders that belong to it.")
+    held: int = Field(description="Those of them that wait for its end.")
+    version: int
 
 
 class TotalsOut(Answer):
@@ -178,6 +197,10 @@ class BoardOut(Answer):
         "asked for. `unplaced_count` counts those that are left off, too."
     )
     unplaced_count: int | None
+    outages: Annotated[list[BoardOutageOut], Field(max_length=200)] | None = Field(
+        description="Those that nobody has decided on come first; null when the orders that nobody "
+        "has are not asked for."
+    )
     risk_words: dict[str, WordsOut]
     reason_words: dict[str, WordsOut]
 
@@ -198,6 +221,7 @@ def board_bytes(
     days: Sequence[PersonDay] | None,
     unplaced: Sequence[Waiting] | None,
     unplaced_count: int,
+    outages: Sequence[OpenOutage],
     whole: bool,
 ) -> bytes:
     """Write `BoardOut` as JSON; `whole` says that everybody's day is there."""
@@ -223,6 +247,7 @@ def board_bytes(
             "technicians": technicians,
             "unplaced": None if unplaced is None else [_unplaced(one, at) for one in unplaced],
             "unplaced_count": None if unplaced is None else unplaced_count,
+            "outages": None if unplaced is None else [one._asdict() for one in outages],
             "risk_words": _legend(RISK_WORDS),
             "reason_words": _legend(UNPLACED_WORDS),
         },
@@ -315,6 +340,7 @@ def _unplaced(one: Waiting, at: datetime) -> dict[str, Any]:
         "state": one.state,
         "reason": one.reason,
         "version": one.version,
+        "outage_id": one.outage_id,
         "address": masked_address(one.address),
         "locality": one.locality,
         "grid_code": one.grid_code,

@@ -58,6 +58,13 @@ class ServiceAddress(Row, Base):
             postgresql_ops={"standard": "text_pattern_ops"},
         ),
         Index("ix_service_address_compound", text("replace(locality, ' ', '')")),
+        # Who is behind a port, or behind an OLT, whose code its ports' begin with.
+        Index(
+            "ix_service_address_port",
+            "olt_port",
+            postgresql_ops={"olt_port": "text_pattern_ops"},
+            postgresql_where=text("olt_port IS NOT NULL"),
+        ),
     )
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), index=True)

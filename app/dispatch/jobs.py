@@ -9,7 +9,7 @@ from app.auth import audit
 from app.core.jobs import Worker
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
-from app.dispatch.service import holds
+from app.dispatch.service import holds, outages
 from app.dispatch.service.again import place_again
 from app.grids import locating
 from app.workorders import queries as workorders
@@ -56,6 +56,20 @@ async def place_waiting(worker: Worker) -> None:
                 _among(ids[first : first + BATCH]),
                 skip_locked=True,  # whoever has it locked is at work on it
             )
+
+
+async def end_outage(worker: Worker, outage_id: str) -> None:
+    """Close or place the orders that an outage has held, now that it is over."""
+    left = True
+    while left:
+        async with worker.database.begin() as tx:
+            held = await outages.held_by(tx, UUID(outage_id), limit=BATCH)
+        if held is None or not held[1]:
+            return
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "dispatch.end_outage")
+            await outages.give_free(tx, UUID(outage_id), held[1], {}, now=worker.clock.now())
+        left = len(held[1]) == BATCH
 
 
 async def end_holds(worker: Worker) -> None:

@@ -31,8 +31,9 @@ class WorkOrder(Row, Base):
     `content_hash` tells a repeated intake from one with other content; `tried_at` is when placing
     was last tried. `template_id` is the version of its work type's template that it began with, and
     `promise_rule_id` the rule it is judged by; `repeat_of_id` is the order that was closed shortly
-    before on the same service, `repeats` how many faults in a row came back so; `nudges` counts how
-    often the customer has asked for it, `absences` how often nobody was at home.
+    before on the same service, `repeats` how many faults in a row came back so; `outage_id` is the
+    outage it belongs to, also when that is over; `nudges` counts how often the customer has asked
+    for it, `absences` how often nobody was at home.
     """
 
     __tablename__ = "work_order"
@@ -112,6 +113,11 @@ class WorkOrder(Row, Base):
             "repeat_of_id",
             postgresql_where=text("repeat_of_id IS NOT NULL"),
         ),
+        # The orders of one outage; and repairs as they came in, for whoever looks for outages.
+        Index("ix_work_order_outage", "outage_id", postgresql_where=text("outage_id IS NOT NULL")),
+        Index(
+            "ix_work_order_reports", "received_at", postgresql_where=text("work_type = 'repair'")
+        ),
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         CheckConstraint("(state = 'unplaced') = (unplaced_reason IS NOT NULL)", name="reason_said"),
     )
@@ -127,7 +133,7 @@ class WorkOrder(Row, Base):
     template_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_template.id"))
     promise_rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("promise_rule.id"))
     repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"))
-    outage_id: Mapped[UUID | None]
+    outage_id: Mapped[UUID | None] = mapped_column(ForeignKey("outage.id", use_alter=True))
     repeats: Mapped[int] = mapped_column(server_default=text("0"))
     nudges: Mapped[int] = mapped_column(server_default=text("0"))
     absences: Mapped[int] = mapped_column(server_default=text("0"))

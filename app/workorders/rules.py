@@ -53,6 +53,7 @@ class Step(StrEnum):
     START_CLOCK = "start_clock"
     NUDGE = "nudge"
     TRANSFER = "transfer"
+    RESOLVE = "resolve"
 
 
 # What the history tells of and no technician does at a door.
@@ -69,6 +70,7 @@ MOVES: dict[tuple[State, Step], State] = {
     (State.UNPLACED, Step.LOCATE): State.LOCATED,  # a point was corrected, or people came on shift
     (State.UNPLACED, Step.ASSIGN): State.ASSIGNED,
     (State.UNPLACED, Step.UNPLACE): State.UNPLACED,  # tried again; the reason may differ
+    (State.UNPLACED, Step.RESOLVE): State.COMPLETED,  # what it was about is over, without a visit
     (State.ASSIGNED, Step.ASSIGN): State.ASSIGNED,  # reassign, before anybody set out
     (State.ASSIGNED, Step.UNPLACE): State.UNPLACED,  # its point turned out to be a stand-in
     (State.ASSIGNED, Step.ACKNOWLEDGE): State.ACKNOWLEDGED,
@@ -189,6 +191,7 @@ class UnplacedReason(StrEnum):
     NO_MINUTES_LEFT = "no_minutes_left"
     WINDOW_UNREACHABLE = "window_unreachable"
     TAKEN_BACK = "taken_back"
+    OUTAGE = "outage"
 
 
 UNPLACED_WORDS: dict[UnplacedReason, Words] = {
@@ -216,6 +219,9 @@ UNPLACED_WORDS: dict[UnplacedReason, Words] = {
     ),
     UnplacedReason.TAKEN_BACK: Words(
         zh="已由班长收回", en="a supervisor has taken it back from its holder"
+    ),
+    UnplacedReason.OUTAGE: Words(
+        zh="属于群障，正在统一抢修", en="it belongs to an outage that is worked on as one"
     ),
 }
 

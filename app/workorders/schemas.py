@@ -36,6 +36,7 @@ class OrderOut(Answer):
     unplaced_reason: UnplacedReason | None = Field(
         description="Why nobody has it; null unless the state is unplaced."
     )
+    outage_id: UUID | None = Field(description="The outage it belongs to, open or over.")
     customer_id: UUID | None
     service_number: str | None = Field(max_length=64)
     contact_name: str | None = Field(max_length=200, description="Masked, as in 王**.")

@@ -601,7 +601,7 @@ async def test_a_board_costs_the_same_few_statements(
     await watch.get()
     with statements() as sent:
         first = await watch.get()
-    assert len(sent) == 5
+    assert len(sent) == 6
     with statements() as sent:
         answer = await watch.get(**{"if-none-match": first.headers["etag"]})
     assert answer.status_code == 304

@@ -86,8 +86,26 @@ async def taken_back(world: World) -> None:
     assert answer.status_code == 201, answer.text
 
 
+async def outage(world: World) -> None:
+    """A supervisor has declared one of the grid before the report comes."""
+    land = world.land
+    account = await make_account(world.tx, land.org_unit, role=Role.SUPERVISOR)
+    answer = await world.http.post(
+        "/v1/outages",
+        json={
+            "id": "019cabea-8780-7054-9e31-1ed040be4734",
+            "kind": "grid",
+            "key": str(land.grids[0].id),
+            "cause": "power",
+        },
+        headers=world.headers(Role.SUPERVISOR, account_id=account.id),
+    )
+    assert answer.status_code == 201, answer.text
+    await world.bulk(order(point=land.point_in(land.grids[0])))
+
+
 # What more than one call brings about; the others are the fate of an order as it is taken in.
-LATER = [shared_point, all_declined, taken_back]
+LATER = [shared_point, all_declined, taken_back, outage]
 
 
 @pytest.mark.parametrize("arranged", LATER, ids=lambda arranged: arranged.__name__)
@@ -108,6 +126,7 @@ def test_every_reason_has_words_and_is_healed_by_time_or_left_to_people():
         UnplacedReason.NO_POINT,
         UnplacedReason.SHARED_POINT,
         UnplacedReason.TAKEN_BACK,
+        UnplacedReason.OUTAGE,
     }
     assert set(UnplacedReason) - HEALED_BY_TIME == left_to_people
     assert all(words.zh and words.en for words in map(reason_words, UnplacedReason))

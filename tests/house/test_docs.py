@@ -36,6 +36,7 @@ from app.messaging import simulator as messaging
 from app.messaging.rules import FailReason, MessageKind, MessageState
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
+from app.outages.rules import OutageCause, OutageState, PlaceKind, WhenOver
 from app.planning.rules.fairness import Measure, Standing
 from app.sales.rules import ConsentKind
 from app.suggestions.rules import AnswerKind
@@ -287,7 +288,10 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ),
         (
             "dispatch-tools.md",
-            [*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing],
+            [
+                *(*PassedOver, *Cause, *Fault, *Doing, *Risk, *Works, *Measure, *Standing),
+                *(*PlaceKind, *OutageState, *OutageCause, *WhenOver),
+            ],
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark, *Wanting, *Line]),
         ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),

@@ -205,6 +205,7 @@ class Now:
     appointment_until: datetime | None = None
     pinned_to: UUID | None = None
     terminals: Sequence[str] = ()
+    unplaced_reason: str | None = None
 
 
 A, B, C = new_id(), new_id(), new_id()
@@ -252,6 +253,13 @@ AROUND = Around(here={A, B}, leave={}, booked=set())
 )
 def test_what_publishing_leaves_as_it_is(now, around, why):
     assert why_left(Planned(B, A), now, around) is why
+
+
+def test_what_an_outage_holds_by_now_is_not_given_to_anybody():
+    planned = Planned(B, None, None, "unplaced")
+    assert why_left(planned, Now("unplaced", None, None), AROUND) is None
+    held = Now("unplaced", None, None, unplaced_reason="outage")
+    assert why_left(planned, held, AROUND) is LeftReason.CHANGED
 
 
 def test_terminals_swapped_by_a_plan_and_one_that_is_not_there_any_more():

@@ -25,6 +25,7 @@ ASIDE = [
     (State.RECEIVED, Step.UNPLACE, State.UNPLACED),
     (State.LOCATED, Step.UNPLACE, State.UNPLACED),
     (State.UNPLACED, Step.UNPLACE, State.UNPLACED),
+    (State.UNPLACED, Step.RESOLVE, State.COMPLETED),
     (State.UNPLACED, Step.LOCATE, State.LOCATED),
     (State.UNPLACED, Step.ASSIGN, State.ASSIGNED),
     (State.ASSIGNED, Step.ASSIGN, State.ASSIGNED),

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.board import queries
-from app.board.queries import Asked, Driver, Waiting
+from app.board.queries import Asked, Driver, OpenOutage, Waiting
 from app.board.rules.day import Person, PersonDay, Visit, day_of
 from app.board.rules.parameters import (
     MOST_PEOPLE,
@@ -42,12 +42,14 @@ class Scope(NamedTuple):
 
 
 class Board(NamedTuple):
-    """A board: everybody's day, the orders nobody has (None: not asked for), and how many."""
+    """A board: everybody's day, the orders nobody has (None: not asked for), how many, and the
+    outages that are open."""
 
     scope: Scope
     days: Sequence[PersonDay]
     unplaced: Sequence[Waiting] | None
     unplaced_count: int
+    outages: Sequence[OpenOutage]
 
 
 async def unit_of(read: AsyncSession, caller: Caller, org_unit_id: UUID | None) -> Unit:
@@ -131,9 +133,11 @@ async def board_of(driver: Driver, scope: Scope) -> Board:
         # Hundreds of routes take a while: other requests go on meanwhile.
         days = await asyncio.to_thread(_days, scope, staff, visits)
     unplaced, count = None, 0
+    outages: Sequence[OpenOutage] = ()
     if scope.queue:
         unplaced, count = await queries.unplaced(driver, scope.asked, scope.most_unplaced)
-    return Board(scope, days, unplaced, count)
+        outages = await queries.outages(driver, scope.asked)
+    return Board(scope, days, unplaced, count, outages)
 
 
 def _days(scope: Scope, staff: Sequence[Person], visits: Sequence[Visit]) -> list[PersonDay]:

@@ -31,7 +31,7 @@ async def assign(
 ) -> PlacedOut:
     """Give an order to somebody by hand, with a reason; of two who do so at once, one is told."""
     await by_hand.assign(tx, order_id, dispatcher, now=now, **body.model_dump())
-    return PlacedOut.model_validate(await workorders.one(tx, order_id, dispatcher))
+    return PlacedOut.of(await workorders.one(tx, order_id, dispatcher))
 
 
 @router.post("/work-orders/{order_id}/pin", operation_id="work_orders_pin")

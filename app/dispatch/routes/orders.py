@@ -18,7 +18,7 @@ from app.dispatch.lines import LineStream
 from app.dispatch.rules import Judged, Outcome, Verdict
 from app.dispatch.schemas.decisions import DecisionOut, SharedPointOut, SharedPointsOut
 from app.dispatch.schemas.intake import OrderIn, PlacedOut, VerdictOut, order_from, verdict_line
-from app.dispatch.service import standins
+from app.dispatch.service import outages, standins
 from app.dispatch.service.bulk import BulkIntake
 from app.dispatch.service.bulk import Read as ReadLine
 from app.dispatch.service.intake import take_in
@@ -59,7 +59,8 @@ async def take_in_one(
         raise outcome.problem or NotFound()
     if outcome.verdict is Verdict.DUPLICATE:
         response.status_code = status.HTTP_200_OK
-    return PlacedOut.model_validate(await workorders.one(tx, outcome.id, upstream))
+    order = await workorders.one(tx, outcome.id, upstream)
+    return PlacedOut.of(order, await outages.words_for(tx, order))
 
 
 _NDJSON: dict[str, Any] = {

@@ -18,9 +18,10 @@ from pydantic import (
 from app.core.errors import Malformed, Problem, TooLarge
 from app.core.geo import PointIn
 from app.core.http import Answer, Code, Input, Moment, Name, Note, invalid_from, problem_body
-from app.core.i18n import Lang
+from app.core.i18n import Lang, Words
 from app.dispatch.lines import Line
 from app.dispatch.rules import Judged, Verdict
+from app.dispatch.schemas.decisions import WordsOut
 from app.terminals.rules import TerminalKind
 from app.workorders.rules import Draft, State, UnplacedReason
 from app.worktypes.rules import WorkType
@@ -143,7 +144,17 @@ class PlacedOut(Answer):
     planned_day: date | None = Field(description="A local day of the org unit.")
     due_at: datetime | None = Field(description="Promised by; null where no promise rule applies.")
     received_at: datetime
+    outage_id: UUID | None = Field(description="The outage it belongs to.")
+    customer_words: WordsOut | None = Field(
+        description="What to tell the customer whose fault is known already; null for others."
+    )
     version: int = Field(ge=1, le=2**31 - 1)
+
+    @classmethod
+    def of(cls, row: Any, words: Words | None = None) -> Self:
+        """Shape a row of `workorders.queries.one`, with what to tell the customer."""
+        told = None if words is None else WordsOut(zh=words.zh, en=words.en)
+        return cls(**dict(row._mapping), customer_words=told)
 
 
 _ORDER = TypeAdapter(OrderIn)

@@ -16,6 +16,7 @@ from app.dispatch.service.placing import choose_within
 from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.rules import NEAR_BORDER
+from app.outages import queries as outages
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
@@ -42,6 +43,7 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     )
     places = await whereabouts.of_orders(tx, [order.id for order in waiting])
     reasons = await _locate(tx, waiting, places, now=now)
+    reasons |= await _held_by_outages(tx, waiting)
     located = [order for order in waiting if order.id not in reasons]
     asked = await asked_again(tx, located, places, now=now)
     choices = dict(
@@ -58,6 +60,19 @@ async def place_again(tx: AsyncSession, orders: Sequence[WorkOrder], *, now: dat
     decided += await give_way(tx, choices, now=now)
     await tx.flush()
     await write_decisions(tx, decided, at=now)
+
+
+async def _held_by_outages(
+    tx: AsyncSession, orders: Sequence[WorkOrder]
+) -> dict[UUID, UnplacedReason]:
+    """Say which orders wait for the end of their outage; without any of one it costs nothing."""
+    of = {order.id: order.outage_id for order in orders if order.outage_id is not None}
+    holding = await outages.holding(tx, set(of.values()))
+    return {
+        order_id: UnplacedReason.OUTAGE
+        for order_id, outage_id in of.items()
+        if outage_id in holding
+    }
 
 
 async def _locate(

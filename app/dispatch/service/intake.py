@@ -20,12 +20,14 @@ from app.dispatch.service.repeats import repeats_of
 from app.dispatch.service.urgent import displacing, give_way
 from app.grids import locating
 from app.grids.locating import GridIndex
-from app.grids.rules import NEAR_BORDER
+from app.grids.rules import NEAR_BORDER, district_of
+from app.outages.queries.open import open_now
 from app.technicians import availability
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.rules import Draft, Sender, State, Step, UnplacedReason
 from app.workorders.service.intake import Incoming, settle, sort_out, write
+from app.worktypes.rules import WorkType
 
 
 async def take_in(
@@ -110,12 +112,15 @@ async def _place(
     )
     near_m = parameters.number(NEAR_BORDER, now, sender.org_path)
     await _locate(tx, index, orders, flagged, sender, near_m)
+    await _join_outages(tx, orders)
     decided: list[Decided] = []
     located: list[Incoming] = []
     for order in orders:
         order.tried_at = now
         point = _point(order)
-        if order.grid_id is not None:
+        if order.outage_id is not None:
+            decided.append(_unplaced(order, UnplacedReason.OUTAGE))
+        elif order.grid_id is not None:
             located.append(order)
         elif point is None:
             decided.append(_unplaced(order, UnplacedReason.NO_POINT))
@@ -162,6 +167,27 @@ async def _place(
     named = {order.id: choice for order, choice in zip(located, choices, strict=True)}
     decided += await give_way(tx, named, now=now, account_id=sender.account_id)
     return decided
+
+
+async def _join_outages(tx: AsyncSession, orders: Sequence[Incoming]) -> None:
+    """Let new reports from a place whose outage is confirmed belong to it. While there is none, and
+    for whoever reports from elsewhere, it costs no statement."""
+    outages = await open_now(tx)
+    if not outages:
+        return
+    for order in orders:
+        if order.draft.work_type is not WorkType.REPAIR:
+            continue
+        for outage in outages:
+            if outage.has(
+                grid_id=order.grid_id,
+                district_path=district_of(order.unit.path),
+                locality=order.draft.locality,
+                customer_id=order.customer_id,
+                service_number=order.draft.service_number,
+            ):
+                order.outage_id = outage.id
+                break
 
 
 def _localities(orders: Sequence[Incoming]) -> dict[rules.PointKey, set[str]]:

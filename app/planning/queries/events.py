@@ -14,6 +14,7 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import new_id
+from app.outages.rules import PlaceKind
 from app.planning.models import PlanEvent
 from app.planning.rules import EventKind, Happened
 from app.workorders.queries import UNDER_WAY_SINCE
@@ -214,6 +215,56 @@ async def urgent_unplaced(session: AsyncSession, *, priority: int, now: datetime
             row.external_id,
             row.priority,
             UnplacedReason(row.unplaced_reason),
+        )
+        for row in rows
+    ]
+
+
+class Failed(NamedTuple):
+    """An outage that was confirmed today, the orders it has taken out of people's days, and the
+    unit that plans without them now."""
+
+    unit_id: UUID
+    org_path: str
+    day: date
+    outage_id: UUID
+    kind: PlaceKind
+    name: str
+    orders: int
+
+
+_FAILED = text(
+    """
+    SELECT coalesce(branch.id, own.id) AS unit_id, coalesce(branch.path, own.path) AS path,
+        today.day, f.id, f.place_kind, f.name, f.orders
+    FROM (
+        SELECT u.id, u.place_kind, u.name, o.org_unit_id, count(*) AS orders
+        FROM outage u JOIN work_order o ON o.outage_id = u.id
+        WHERE u.ended_at IS NULL AND u.state = 'confirmed' AND o.unplaced_reason = 'outage'
+            AND o.received_at <= u.confirmed_at
+            AND u.confirmed_at > CAST(:now AS timestamptz) - interval '1 day'
+        GROUP BY 1, 2, 3, 4
+    ) AS f
+    JOIN org_unit own ON own.id = f.org_unit_id
+    LEFT JOIN org_unit branch ON branch.level = 'branch' AND starts_with(own.path, branch.path)
+    CROSS JOIN LATERAL (
+        SELECT (CAST(:now AS timestamptz) AT TIME ZONE own.time_zone)::date AS day
+    ) AS today
+    WHERE NOT EXISTS (
+        SELECT FROM plan_event known
+        WHERE known.org_unit_id = coalesce(branch.id, own.id) AND known.day = today.day
+            AND known.kind = 'outage' AND known.key = f.id::text)
+    """
+)
+
+
+async def outages(session: AsyncSession, *, now: datetime) -> list[Failed]:
+    """List the outages that were confirmed today and have taken orders out of people's days; those
+    dealt with today are left out."""
+    rows = await session.execute(_FAILED, {"now": now})
+    return [
+        Failed(
+            row.unit_id, row.path, row.day, row.id, PlaceKind(row.place_kind), row.name, row.orders
         )
         for row in rows
     ]

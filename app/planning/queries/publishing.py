@@ -34,8 +34,8 @@ async def technicians(session: AsyncSession, plan_id: UUID) -> Sequence[UUID]:
 
 _LOCKED = text(
     """
-    SELECT id, state, holder_id, planned_day, estimated_minutes, grid_id, appointment_from,
-        appointment_until, terminals,
+    SELECT id, state, unplaced_reason, holder_id, planned_day, estimated_minutes, grid_id,
+        appointment_from, appointment_until, terminals,
         (SELECT p.technician_id FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned_to
     FROM work_order o WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE OF o
     """

@@ -135,6 +135,7 @@ class EventKind(StrEnum):
     INACTIVE = "inactive"
     LONG_VISIT = "long_visit"
     URGENT_ORDER = "urgent_order"
+    OUTAGE = "outage"
     BY_HAND = "by_hand"
 
 
@@ -155,6 +156,10 @@ EVENT_WORDS: dict[EventKind, Words] = {
     EventKind.URGENT_ORDER: Words(
         zh="优先级 {priority} 的工单 {external_id} 无人可派（{why_zh}）",
         en="Order {external_id} of priority {priority} found nobody: {why_en}",
+    ),
+    EventKind.OUTAGE: Words(
+        zh="{name_zh}确认为群障，{orders} 单暂停派单",
+        en="{name_en} is an outage by now, and {orders} orders wait for its end",
     ),
     EventKind.BY_HAND: Words(zh="主管要求：{reason}", en="A supervisor asked for it: {reason}"),
 }

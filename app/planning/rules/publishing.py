@@ -29,6 +29,7 @@ class Now(Protocol):
     """How an order is now."""
 
     state: str
+    unplaced_reason: str | None
     holder_id: UUID | None
     planned_day: date | None
     appointment_from: datetime | None
@@ -97,6 +98,8 @@ def why_left(planned: Planned, now: Now, around: Around) -> LeftReason | None:
     before = (planned.before_id, planned.before_day, State(planned.before_state))
     if (now.holder_id, now.planned_day, state) != before:
         return LeftReason.CHANGED
+    if now.unplaced_reason == UnplacedReason.OUTAGE:
+        return LeftReason.CHANGED  # it was nobody's then, too, but now it waits for the outage
     if now.pinned_to is not None and now.pinned_to != planned.technician_id:
         return LeftReason.PINNED
     who = planned.technician_id

@@ -13,9 +13,10 @@ from app.dispatch.queries.routes import routes_of
 from app.dispatch.rules.costs import LUNCH_SLACK
 from app.dispatch.rules.frames import frame_of
 from app.dispatch.rules.routes import Stop, follow
+from app.outages.rules import said
 from app.planning import rules
 from app.planning.queries import events as queries
-from app.planning.queries.events import Absent, Long, UnitDay, Urgent
+from app.planning.queries.events import Absent, Failed, Long, UnitDay, Urgent
 from app.planning.rules import EventKind, Going, Happened, OnSite
 from app.technicians import queries as technicians
 from app.technicians.queries import Working
@@ -43,6 +44,11 @@ async def look(tx: AsyncSession, *, now: datetime) -> set[UnitDay]:
         least = numbers.whole(rules.URGENT, now, urgent.org_path)
         if urgent.priority <= least and _wanted(urgent.org_path, numbers, now):
             happened.append((urgent.day, _urgent(urgent)))
+    happened += [
+        (one.day, _failed(one))
+        for one in await queries.outages(tx, now=now)
+        if _wanted(one.org_path, numbers, now)
+    ]
     return await queries.keep(tx, happened, now=now)
 
 
@@ -187,4 +193,14 @@ def _urgent(one: Urgent) -> Happened:
             "why_zh": why.zh,
             "why_en": why.en,
         },
+    )
+
+
+def _failed(one: Failed) -> Happened:
+    name = said(one.kind, one.name)
+    return Happened(
+        one.unit_id,
+        EventKind.OUTAGE,
+        str(one.outage_id),
+        facts={"name_zh": name.zh, "name_en": name.en, "orders": one.orders},
     )

@@ -35,7 +35,15 @@ from app.travel.rules import Place
 from app.workorders.rules import HELD, UNDER_WAY, State, UnplacedReason
 
 _NOT_BEGUN = frozenset({State.ASSIGNED, State.ACKNOWLEDGED})
-_NOWHERE = frozenset({UnplacedReason.NO_POINT, UnplacedReason.SHARED_POINT, UnplacedReason.NO_GRID})
+# For these reasons nobody is sent out, whoever is at work.
+_NOBODY_GOES = frozenset(
+    {
+        UnplacedReason.NO_POINT,
+        UnplacedReason.SHARED_POINT,
+        UnplacedReason.NO_GRID,
+        UnplacedReason.OUTAGE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +279,7 @@ def _why_out(row: Row[Any], state: State, local: _Day) -> UnplacedReason | None:
     if state in HELD:
         return None
     reason = UnplacedReason(row.unplaced_reason) if row.unplaced_reason else None
-    if reason in _NOWHERE:
+    if reason in _NOBODY_GOES:
         return reason
     if row.lon is None:
         return UnplacedReason.NO_POINT

@@ -57,7 +57,7 @@ async def take_step(
         order.holder_id = order.planned_day = None
     elif step is Step.RESTORE:
         order.restored_at = order.restored_at or now
-    elif step is Step.COMPLETE:
+    elif step in (Step.COMPLETE, Step.RESOLVE):
         order.completed_at = now
     tx.add(
         WorkOrderEvent(

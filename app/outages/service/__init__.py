@@ -1,0 +1,1 @@
+"""What is done with outages: looked for, decided on, their orders held and given free."""
