@@ -1,19 +1,23 @@
 """Appointments moved over HTTP: with a cause, never without the customer, and how often."""
 
-from datetime import date
+from datetime import date, datetime, timedelta
 
 import pytest
 
 from app.auth.rules import Role
 from app.grids.rules import MembershipKind
+from app.promises.rules import ProofKind, StopCause
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
 from app.workorders import queries
 from app.workorders.rules import Step
 from app.workorders.service import take_step
+from app.worktypes.rules import WorkType
 from tests.dispatch.appointing import Desk
 from tests.make.dispatch import make_territory, order
+from tests.make.promises import make_stop_rule
 from tests.make.slots import holding, make_slots
+from tests.make.workorders import make_promise
 
 TUESDAY, WEDNESDAY = date(2026, 3, 3), date(2026, 3, 4)
 
@@ -36,6 +40,13 @@ def crm(app, http, land) -> Desk:
 @pytest.fixture
 def boss(app, http, land) -> Desk:
     return Desk(app, http, land, Role.SUPERVISOR)
+
+
+@pytest.fixture
+async def promised(tx):
+    """An install is promised within three days; the customer's own wishes stop that clock."""
+    await make_promise(tx, work_type=WorkType.INSTALL, cut_off=None, hours_after=72.0)
+    await make_stop_rule(tx, StopCause.CUSTOMER_REQUEST, ProofKind.APPOINTMENT)
 
 
 @pytest.fixture
@@ -195,3 +206,22 @@ async def test_an_order_of_another_unit_is_not_there(tx, app, http, placed):
         await others.post("/appointments/holds", holding(work_order_id=placed["id"])),
     ):
         assert answer.status_code == 404
+
+
+async def test_what_the_customer_moves_moves_what_is_promised(crm, promised, placed, move):
+    due = datetime.fromisoformat(placed["due_at"])
+    moved = (await move(crm, day="2026-03-04")).json()
+    # From ten on Tuesday to two on Wednesday: until ten nobody would have come anyway.
+    assert datetime.fromisoformat(moved["due_at"]) == due + timedelta(hours=28)
+    # It comes forward again, and what was given is taken back.
+    moved = (await move(crm, slot="s16", day="2026-03-03")).json()
+    assert datetime.fromisoformat(moved["due_at"]) == due + timedelta(hours=6)
+
+
+async def test_the_operators_fault_moves_the_appointment_and_not_the_promise(
+    boss, promised, placed, move
+):
+    moved = (await move(boss, day="2026-03-04", cause="network_fault")).json()
+    assert moved["due_at"] == placed["due_at"]
+    events = (await boss.get(f"/work-orders/{placed['id']}/history")).json()["events"]
+    assert events[-1]["facts"]["clock"] == "runs"

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import Problem
-from app.promises.rules import Proof, ProofKind, StopCause
+from app.promises.rules import FROM_THE_DOOR, Proof, ProofKind, StopCause
 from app.workorders.models import ClockStop, WorkOrder
 from app.workorders.queries import all_for_change
 from app.workorders.rules import State
@@ -274,7 +274,7 @@ async def test_a_stop_from_the_door_gives_way_and_the_other_goes_on(tx, order):
     stays = await clocks.stop(tx, order, stop(StopCause.WEATHER, hours=1), now=now)
     assert at_door.ended_at == stays.began_at
     # The technician goes on, and the weather does not.
-    assert await clocks.start(tx, order, at=now, now=now, from_the_door=True) is None
+    assert await clocks.start(tx, order, at=now, now=now, proofs=FROM_THE_DOOR) is None
     assert (await clocks.start(tx, order, at=now, now=now)) is stays
     assert order.due_at == DUE + timedelta(hours=2)
 

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller, Role
-from app.core.errors import plain
+from app.core.errors import Problem, plain
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.models import AppointmentChange, AppointmentHold
@@ -20,12 +20,14 @@ from app.dispatch.service.people import Asked, point_of
 from app.dispatch.service.placing import choose_within, together
 from app.dispatch.service.questions import question, reserved_by
 from app.dispatch.service.slots import not_offered
+from app.promises.queries import stop_rules
+from app.promises.rules import Proof, ProofKind, StopCause
 from app.technicians.availability import DayOf, Promised
 from app.workorders import queries as workorders
 from app.workorders import whereabouts
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Sender, Step, move
-from app.workorders.service import take_step
+from app.workorders.service import clocks, take_step
 from app.workorders.service.intake import Incoming, Sorted
 from app.workorders.service.steps import promised_of
 
@@ -106,6 +108,7 @@ async def reschedule(
         "times": before.count(cause) + 1,
         "before": {"from": order.appointment_from, "until": order.appointment_until},
     }
+    facts |= await _clock(tx, order, held, cause, caller, now)
     await _keep(
         tx, order, held, caller, prefer=prefer, now=now, reason=note or cause.value, facts=facts
     )
@@ -113,6 +116,46 @@ async def reschedule(
     tx.add(change)
     await tx.flush()
     return order
+
+
+async def _clock(
+    tx: AsyncSession,
+    order: WorkOrder,
+    held: AppointmentHold,
+    cause: Cause,
+    caller: Caller,
+    now: datetime,
+) -> dict[str, Any]:
+    """Let the clock stand between the old appointment and the new one, where its cause allows it.
+
+    Until the old one nobody would have come, so only what lies between them is the customer's. An
+    appointment that comes forward again takes back what was given to it.
+    """
+    assert order.appointment_from is not None
+    begins, until = max(order.appointment_from, now), held.begins_at
+    if not await stop_rules(tx):
+        return {}
+    if until <= begins:
+        moved = {ProofKind.APPOINTMENT}
+        await clocks.start(
+            tx, order, at=until, now=now, proofs=moved, account_id=caller.account_id, told=False
+        )
+        return {"due_at": order.due_at}
+    stops = StopCause.of(cause)
+    if stops is None:
+        return {"clock": "runs"}
+    stop = clocks.Stop(
+        cause=stops,
+        proof=Proof(ProofKind.APPOINTMENT, held.id),
+        at=begins,
+        latest=until,
+        account_id=caller.account_id,
+    )
+    try:
+        await clocks.stop(tx, order, stop, now=now, told=False)
+    except Problem as problem:
+        return {"clock": "runs", "clock_why": problem.slug}
+    return {"clock": "stopped", "due_at": order.due_at}
 
 
 async def _keep(

@@ -30,6 +30,11 @@ class StopCause(StrEnum):
     FORCE_MAJEURE = "force_majeure"
     OUTAGE = "outage"
 
+    @classmethod
+    def of(cls, word: str | None) -> "StopCause | None":
+        """Find the cause that has the word of another list of causes; None when there is none."""
+        return cls(word) if word in set(cls) else None
+
     @property
     def words(self) -> Words:
         """Say it in words."""

@@ -9,7 +9,7 @@ from app.auth.callers import Caller
 from app.core.errors import Problem
 from app.core.parameter_values import parameters_in_force
 from app.promises.queries import stop_rules
-from app.promises.rules import Proof, ProofKind, StopCause, believed
+from app.promises.rules import FROM_THE_DOOR, Proof, ProofKind, StopCause, believed
 from app.visits import rules
 from app.visits.models import Visit
 from app.visits.rules import Asked
@@ -34,7 +34,8 @@ async def stands(
     """
     if not await stop_rules(tx):
         return {}
-    if asked.reason not in set(StopCause):
+    cause = StopCause.of(asked.reason)
+    if cause is None:
         return await runs(tx, order, caller, asked, now)
     parameters = await parameters_in_force(tx)
     back = timedelta(hours=parameters.number(rules.BELIEVED_HOURS, now, caller.org_path))
@@ -48,7 +49,7 @@ async def stands(
         there = {ProofKind.CHECK_IN} if visit.checked_in_at is not None else ()
         proof = Proof(ProofKind.VISIT, visit.id, held=frozenset(there))
     stop = clocks.Stop(
-        cause=StopCause(asked.reason),
+        cause=cause,
         proof=proof,
         at=at,
         latest=max(latest, at),
@@ -77,7 +78,7 @@ async def runs(
         order,
         at=believed(asked.device_at, now, order.reported_at, back),
         now=now,
-        from_the_door=True,
+        proofs=FROM_THE_DOOR,
         account_id=caller.account_id,
         technician_id=caller.technician_id,
         device_at=asked.device_at,

@@ -6,7 +6,7 @@ every stop and start, from when it was due at first; so the time to work in stay
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +23,7 @@ from app.promises.rules import (
     ClockStandsAlready,
     NoSuchTime,
     Proof,
+    ProofKind,
     Span,
     StopCause,
     StopRule,
@@ -196,7 +197,7 @@ async def start(
     now: datetime,
     stop_id: UUID | None = None,
     proof_id: UUID | None = None,
-    from_the_door: bool = False,
+    proofs: Collection[ProofKind] = (),
     account_id: UUID | None = None,
     technician_id: UUID | None = None,
     device_at: datetime | None = None,
@@ -204,7 +205,7 @@ async def start(
 ) -> ClockStop | None:
     """Let the clock of a locked order run again: end the stop that stands open.
 
-    With `stop_id`, `proof_id` or `from_the_door` only such a stop is ended. Returns the stop, or
+    With `stop_id`, `proof_id` or kinds of `proofs` only such a stop is ended. Returns the stop, or
     None when there was none to end; one that has ended by itself stays as it is.
     """
     ended = await start_all(
@@ -214,7 +215,7 @@ async def start(
         now=now,
         stop_id=stop_id,
         proof_id=proof_id,
-        from_the_door=from_the_door,
+        proofs=proofs,
         account_id=account_id,
         technician_id=technician_id,
         device_at=device_at,
@@ -231,7 +232,7 @@ async def start_all(
     now: datetime,
     stop_id: UUID | None = None,
     proof_id: UUID | None = None,
-    from_the_door: bool = False,
+    proofs: Collection[ProofKind] = (),
     account_id: UUID | None = None,
     technician_id: UUID | None = None,
     device_at: datetime | None = None,
@@ -246,7 +247,7 @@ async def start_all(
             or open_one.ends_by <= at
             or (stop_id is not None and open_one.id != stop_id)
             or (proof_id is not None and open_one.proof_id != proof_id)
-            or (from_the_door and open_one.proof_kind not in FROM_THE_DOOR)
+            or (proofs and open_one.proof_kind not in proofs)
         ):
             continue
         open_one.ended_at, open_one.ended_by_id = max(at, open_one.began_at), account_id
