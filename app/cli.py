@@ -473,6 +473,11 @@ class Kind(StrEnum):
     WORK_TYPES = "work-types"
     PROMISE_RULES = "promise-rules"
     FOLLOW_UP_RULES = "follow-up-rules"
+    STOP_RULES = "stop-rules"
+    WORKING_HOURS = "working-hours"
+    CALENDAR = "calendar"
+    ESCALATION_RULES = "escalation-rules"
+    SLOTS = "slots"
     PARAMETERS = "parameters"
     ROAD_MAP = "road-map"
 

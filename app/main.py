@@ -32,6 +32,7 @@ from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
 from app.ordering.routes import router as ordering_router
 from app.outages.routes import router as outages_router
+from app.overdue.routes import router as overdue_router
 from app.planning.routes import router as planning_router
 from app.recovery.routes import router as recovery_router
 from app.sales.routes import router as sales_router
@@ -56,6 +57,7 @@ ROUTERS = (
     workorders_router,
     clocks_router,
     activation_router,
+    overdue_router,
     sales_router,
     suggestions_router,
     board_router,

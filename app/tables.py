@@ -13,6 +13,7 @@ from app.grids import models as grids_models
 from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
 from app.outages import models as outages_models
+from app.overdue import models as overdue_models
 from app.planning import models as planning_models
 from app.promises import models as promises_models
 from app.recovery import models as recovery_models
@@ -39,6 +40,7 @@ ROOMS = (
     worktypes_models,
     promises_models,
     workorders_models,
+    overdue_models,
     territory_models,
     suggestions_models,
     travel_models,

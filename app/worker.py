@@ -26,6 +26,7 @@ from app.grids import jobs as grids
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
 from app.outages import jobs as outages
+from app.overdue import jobs as overdue
 from app.planning import jobs as planning
 from app.recovery import jobs as recovery
 from app.territory import jobs as territory
@@ -39,10 +40,12 @@ HANDLERS: dict[str, list[Handler]] = {
         outages.end_with_its_order,
         followups.order_completed,
         recovery.order_completed,
+        overdue.judge,
     ],
     "outage.closed": [dispatch.end_outage],
     "followup.low": [followups.take_care],
     "recovery.asked": [recovery.asked],
+    "promise.judged_anew": [overdue.judge],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
     "activation.asked": [activation.put],
@@ -76,6 +79,8 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (60.0, travel.ask_roads),
     (300.0, travel.learn),
     (300.0, outages.learn),
+    (60.0, overdue.escalate),
+    (300.0, overdue.add_up),
     (300.0, planning.add_up),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),

@@ -1,7 +1,7 @@
 """Loading promises, follow-ups, slots, parameters and the road map from YAML: rows with dates."""
 
 from datetime import date, time
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from sqlalchemy import select
@@ -21,42 +21,55 @@ from app.dispatch.rules import NOW_SLOT
 from app.followups.models import FollowUpRule
 from app.followups.rules import FollowUpChannel
 from app.grids.models import GridExpansion
+from app.grids.rules import GridKind
 from app.grids.rules.asking import EVERY_DAY
 from app.promises.models import PromiseRule
+from app.promises.rules import Clock, Per
 from app.territory.rules import roadmap
 from app.territory.rules.roadmap import Target
 from app.territory.schemas.roadmap import TargetIn
 from app.worktypes.rules import WorkType
 
 Fen = Annotated[int, Field(ge=0, le=100_000_000)]
+Weekdays = Annotated[int, Field(ge=1, le=127)]
 OrgPath = Annotated[str, Field(max_length=200, pattern=r"^([\w\-]+\.)*$")]
 Entry = TypeVar("Entry", bound=Input)
 
 
-class PromiseIn(Input):
-    """One promise rule of a file: see `promises.models.PromiseRule`; times are local."""
+class CodedIn(Input):
+    """One entry of a file that is known by its code, from a local day on, for a unit's subtree."""
 
     code: Code
     org_path: OrgPath = ""
-    work_type: WorkType
     valid_from: date
     valid_to: date | None = None
+
+    @model_validator(mode="after")
+    def _days_in_order(self) -> Self:
+        if self.valid_to is not None and self.valid_to <= self.valid_from:
+            raise ValueError("valid_to must follow valid_from")
+        return self
+
+
+class PromiseIn(CodedIn):
+    """One promise rule of a file: see `promises.models.PromiseRule`; times are local."""
+
+    work_type: WorkType
+    value_tier: Code | None = None
+    grid_kind: GridKind | None = None
+    clock: Clock = Clock.CALENDAR
     cut_off: time | None = None
     due_time: time
     hours_after: Annotated[float, Field(gt=0, le=8760)]
     compensation_fen: Fen
-    compensation_per: Literal["order", "day"]
+    compensation_per: Per
     compensation_cap_fen: Fen
 
 
-class FollowUpRuleIn(Input):
+class FollowUpRuleIn(CodedIn):
     """One rule of a file: see `followups.rules.Rule`."""
 
-    code: Code
-    org_path: OrgPath = ""
     work_type: WorkType
-    valid_from: date
-    valid_to: date | None = None
     channel: FollowUpChannel
     share_percent: Annotated[float, Field(ge=0, le=100)]
     delay_hours: Annotated[float, Field(ge=0, le=720)]
@@ -65,26 +78,20 @@ class FollowUpRuleIn(Input):
     spares_do_not_disturb: bool
 
 
-class SlotIn(Input):
+class SlotIn(CodedIn):
     """One slot of a file: see `dispatch.models.SlotTemplate`; times are local."""
 
-    code: Code
-    org_path: OrgPath = ""
     category: Code
     work_types: Annotated[list[WorkType], Field(min_length=1, max_length=10)]
-    weekdays: Annotated[int, Field(ge=1, le=127)] = EVERY_DAY
+    weekdays: Weekdays = EVERY_DAY
     starts_at: time
     ends_at: time
     closes_at: time | None = None
-    valid_from: date
-    valid_to: date | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.ends_at <= self.starts_at:
             raise ValueError("ends_at must follow starts_at")
-        if self.valid_to is not None and self.valid_to <= self.valid_from:
-            raise ValueError("valid_to must follow valid_from")
         if self.code == NOW_SLOT:
             raise ValueError("this code is kept for the slot that begins at once")
         return self
@@ -112,9 +119,10 @@ class RoadMapEntry(TargetIn):
     org_unit: Code
 
 
-def _read(
+def entries_read(
     what: str, key: str, kind: type[Entry], document: str, faults: Faults
 ) -> list[tuple[int, Entry]]:
+    """Read the good entries of a YAML file, each with its line; what is wrong is noted."""
     common, entries = entries_of(what, document, key)
     for name in common:
         faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
@@ -138,7 +146,7 @@ async def load_promise_rules(
     What was promised stays promised: of a known rule only `valid_to` may change, anything else
     needs a new code. Raises FileRefused when an entry is wrong, unless `skip_refused`.
     """
-    return await _load_dated(
+    return await load_dated(
         tx, "promise-rules", "promise_rules", PromiseIn, PromiseRule, document, skip_refused
     )
 
@@ -149,7 +157,7 @@ async def load_slots(tx: AsyncSession, document: str, *, skip_refused: bool = Fa
     Like a promise, a template is not rewritten but ended. Raises FileRefused like
     `load_promise_rules`.
     """
-    return await _load_dated(tx, "slots", "slots", SlotIn, SlotTemplate, document, skip_refused)
+    return await load_dated(tx, "slots", "slots", SlotIn, SlotTemplate, document, skip_refused)
 
 
 async def load_follow_up_rules(
@@ -159,7 +167,7 @@ async def load_follow_up_rules(
 
     Like a promise, a rule is not rewritten but ended. Raises FileRefused like `load_promise_rules`.
     """
-    return await _load_dated(
+    return await load_dated(
         tx,
         "follow-up-rules",
         "follow_up_rules",
@@ -170,23 +178,21 @@ async def load_follow_up_rules(
     )
 
 
-Dated = TypeVar("Dated", PromiseRule, SlotTemplate, FollowUpRule)
-
-
-async def _load_dated(
+async def load_dated(
     tx: AsyncSession,
     what: str,
     key: str,
-    kind: type[PromiseIn] | type[SlotIn] | type[FollowUpRuleIn],
-    table: type[Dated],
+    kind: type[CodedIn],
+    table: type[Any],
     document: str,
     skip_refused: bool,
 ) -> Report:
+    """Load entries that are known by their codes and not rewritten, only ended."""
     faults = Faults()
-    good = _read(what, key, kind, document, faults)
+    good = entries_read(what, key, kind, document, faults)
     held = {row.code: row for row in await tx.scalars(select(table))}
-    new: list[Dated] = []
-    ended: list[tuple[Dated, date | None]] = []
+    new: list[Any] = []
+    ended: list[tuple[Any, date | None]] = []
     for line, entry in good:
         given = entry.model_dump()
         row = held.get(entry.code)
@@ -209,7 +215,7 @@ async def _load_dated(
     for row, valid_to in ended:
         row.valid_to = valid_to
     await tx.flush()
-    return _report(what, good, faults, len(new), len(ended))
+    return told(what, good, faults, len(new), len(ended))
 
 
 async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
@@ -218,7 +224,7 @@ async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool
     Raises FileRefused when a name is not declared or a value out of bounds, unless `skip_refused`.
     """
     faults = Faults()
-    good = _read("parameters", "parameters", ParameterIn, document, faults)
+    good = entries_read("parameters", "parameters", ParameterIn, document, faults)
     held = {
         (row.name, row.org_path, row.valid_from): row
         for row in await tx.scalars(select(ParameterValue))
@@ -245,7 +251,7 @@ async def load_parameters(tx: AsyncSession, document: str, *, skip_refused: bool
     for row, value in changed:
         row.value = value
     await tx.flush()
-    return _report("parameters", good, faults, len(new), len(changed))
+    return told("parameters", good, faults, len(new), len(changed))
 
 
 async def load_road_map(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
@@ -255,7 +261,7 @@ async def load_road_map(tx: AsyncSession, document: str, *, skip_refused: bool =
     target out of bounds, unless `skip_refused`.
     """
     faults = Faults()
-    good = _read("road-map", "road_map", RoadMapEntry, document, faults)
+    good = entries_read("road-map", "road_map", RoadMapEntry, document, faults)
     units = {unit.code: unit.id for unit in await tx.execute(select(OrgUnit.code, OrgUnit.id))}
     held = {
         (row.org_unit_id, row.figure, row.due_on): row
@@ -288,10 +294,11 @@ async def load_road_map(tx: AsyncSession, document: str, *, skip_refused: bool =
     for row, value in changed:
         row.target = value
     await tx.flush()
-    return _report("road-map", good, faults, len(new), len(changed))
+    return told("road-map", good, faults, len(new), len(changed))
 
 
-def _report(what: str, good: list[Any], faults: Faults, inserted: int, updated: int) -> Report:
+def told(what: str, good: list[Any], faults: Faults, inserted: int, updated: int) -> Report:
+    """Count what became of a file's entries."""
     lines = {line for line, _ in good} | faults.lines
     return Report(
         what=what,

@@ -38,6 +38,12 @@ from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
 from app.worktypes.loading import load_work_types
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
+from seed.clocks import (
+    load_calendar,
+    load_escalation_rules,
+    load_stop_rules,
+    load_working_hours,
+)
 from seed.dated import (
     load_follow_up_rules,
     load_parameters,
@@ -65,6 +71,10 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "work-types": load_work_types,
     "promise-rules": load_promise_rules,
     "follow-up-rules": load_follow_up_rules,
+    "stop-rules": load_stop_rules,
+    "working-hours": load_working_hours,
+    "calendar": load_calendar,
+    "escalation-rules": load_escalation_rules,
     "slots": load_slots,
     "parameters": load_parameters,
     "road-map": load_road_map,
@@ -98,6 +108,10 @@ async def load_city(
         "catalogue": _text("catalogue", "catalog.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
         "follow-up rules": _text("follow-up-rules", "follow_up_rules.yaml"),
+        "stop rules": _text("stop-rules", "stop_rules.yaml"),
+        "working hours": _text("working-hours", "working_hours.yaml"),
+        "calendar": _text("calendar", "calendar.yaml"),
+        "escalation rules": _text("escalation-rules", "escalation_rules.yaml"),
         "slots": _text("slots", "slots.yaml"),
         "parameters": _text("parameters", "parameters.yaml"),
         "road map": _text("road-map", "road_map.yaml"),

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
 from app.grids.rules import GridKind
-from app.promises.rules import Clock, DayKind, StopCause
+from app.promises.rules import Clock, DayKind, Level, StopCause
 from app.worktypes.rules import WorkType
 
 
@@ -91,3 +91,17 @@ class CalendarDay(Row, Base):
     kind: Mapped[DayKind] = mapped_column(text_enum(DayKind))
     name_zh: Mapped[str]
     name_en: Mapped[str]
+
+
+class EscalationRule(Row, Base):
+    """When an org unit's orders are escalated to a level; see `promises.rules.EscalationStep`."""
+
+    __tablename__ = "escalation_rule"
+
+    code: Mapped[str] = mapped_column(unique=True)
+    org_path: Mapped[str] = mapped_column(server_default=text("''"))
+    work_types: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    level: Mapped[Level] = mapped_column(text_enum(Level))
+    minutes_after_due: Mapped[int]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date | None]

@@ -13,11 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import wall
 from app.core.db import database_of
 from app.core.i18n import Words
-from app.promises.models import CalendarDay, ClockStopRule, PromiseRule, WorkingHours
+from app.promises.models import (
+    CalendarDay,
+    ClockStopRule,
+    EscalationRule,
+    PromiseRule,
+    WorkingHours,
+)
 from app.promises.rules import (
     NO_CALENDAR,
     Calendar,
     Clock,
+    EscalationStep,
     Opening,
     Per,
     Promise,
@@ -68,6 +75,20 @@ async def _stop_rules(session: AsyncSession) -> list[StopRule]:
             work_types=frozenset(map(WorkType, row.work_types)),
             proofs=frozenset(map(ProofKind, row.proofs)),
         )
+        for row in rows
+    ]
+
+
+async def escalation_steps(session: AsyncSession) -> list[EscalationStep]:
+    """Return the dated steps of escalation."""
+    return await _lately(session, "promises.escalation_steps", _escalation_steps)
+
+
+async def _escalation_steps(session: AsyncSession) -> list[EscalationStep]:
+    names = EscalationStep._fields
+    rows = await session.execute(select(*(getattr(EscalationRule, name) for name in names)))
+    return [
+        EscalationStep(*row)._replace(work_types=frozenset(map(WorkType, row.work_types)))
         for row in rows
     ]
 

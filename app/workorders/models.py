@@ -86,6 +86,16 @@ class WorkOrder(Row, Base):
             "id",
             postgresql_where=text("state NOT IN ('completed', 'archived', 'cancelled')"),
         ),
+        # What is promised soonest, and what is late: of the open ones alone.
+        Index(
+            "ix_work_order_due",
+            "org_unit_id",
+            "due_at",
+            "id",
+            postgresql_where=text(
+                "state NOT IN ('completed', 'archived', 'cancelled') AND due_at IS NOT NULL"
+            ),
+        ),
         # Taken in but not placed, since placing failed: almost always empty.
         Index(
             "ix_work_order_waiting",

@@ -18,6 +18,7 @@ from app.promises.rules.due import (
     promise_for,
     with_stops,
 )
+from app.promises.rules.escalating import EscalationStep, Level, steps_for
 from app.promises.rules.stops import (
     FROM_THE_DOOR,
     CauseDoesNotStop,
@@ -46,7 +47,9 @@ __all__ = [
     "Clock",
     "ClockStandsAlready",
     "DayKind",
+    "EscalationStep",
     "EvidenceNeeded",
+    "Level",
     "NoSuchTime",
     "Opening",
     "Per",
@@ -64,6 +67,7 @@ __all__ = [
     "left",
     "merged",
     "promise_for",
+    "steps_for",
     "stop_rule_for",
     "uncovered",
     "with_stops",

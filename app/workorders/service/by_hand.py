@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
+from app.core import jobs
 from app.core.db import new_id
 from app.core.errors import Invalid, NotFound, plain
 from app.promises.rules import NoSuchTime, Promise, ProofKind, left
@@ -109,7 +110,9 @@ async def stop(
             "message": "must not lie ahead, and a done order needs an end",
         }
         raise NoSuchTime(most_hours=None, errors=[field])
-    return await clocks.stop(tx, order, replace(asked, account_id=caller.account_id), now=now)
+    made = await clocks.stop(tx, order, replace(asked, account_id=caller.account_id), now=now)
+    await _tell(tx, order)
+    return made
 
 
 async def end(
@@ -133,6 +136,7 @@ async def end(
         field = {"field": "at", "message": "must lie between its beginning and now"}
         raise NoSuchTime(most_hours=None, errors=[field])
     await clocks.start(tx, order, at=at, now=now, stop_id=stop_id, account_id=caller.account_id)
+    await _tell(tx, order)
     return await _stop_of(tx, order, stop_id)
 
 
@@ -164,8 +168,15 @@ async def withdraw(
             facts=plain({"clock_stop_id": one.id, "withdrawn": True, "due_at": order.due_at}),
         )
     )
-    await tx.flush()
+    await _tell(tx, order)
     return one
+
+
+async def _tell(tx: AsyncSession, order: WorkOrder) -> None:
+    """Let what an order comes to be worked out anew, when that was done before."""
+    await tx.flush()
+    if order.completed_at is not None:
+        await jobs.tell(tx, "promise.judged_anew", order_id=order.id)
 
 
 async def _stop_of(tx: AsyncSession, order: WorkOrder, stop_id: UUID) -> ClockStop:
