@@ -41,7 +41,7 @@ class NoAnswer(Exception):
 
 
 class Unreadable(ValueError):
-    """An answer that cannot be understood, with the reason as its message."""
+    """What came from outside cannot be understood, with the reason as its message."""
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
+from app.core.outside import Unreadable
 from app.ordering.order import Item, OrderToPlace, Price, PriceKind, RemoteEvent, RemoteOrder
 from app.ordering.rules import RemoteState
 
@@ -19,10 +20,6 @@ _STATES = {state.value.lower(): state for state in RemoteState}
 _TEXT_LIMIT = 300
 # Longer than any honest id, and short enough for an index.
 _ID_LIMIT = 200
-
-
-class Unreadable(ValueError):
-    """What came is not a product order, or not an event about one."""
 
 
 def body_of(order: OrderToPlace) -> dict[str, Any]:

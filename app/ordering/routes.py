@@ -14,6 +14,7 @@ from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
 from app.core.errors import Malformed, Unauthorized
 from app.core.http import Now, body_up_to
+from app.core.outside import Unreadable
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.settings import Settings
 from app.ordering import codec_v4, queries, service
@@ -75,7 +76,7 @@ async def _event(request: Request) -> dict[str, Any]:
     try:
         event = orjson.loads(body)
         codec_v4.read_event(event)
-    except (orjson.JSONDecodeError, codec_v4.Unreadable) as error:
+    except (orjson.JSONDecodeError, Unreadable) as error:
         raise Malformed(reason=str(error)) from error
     assert isinstance(event, dict)
     return event

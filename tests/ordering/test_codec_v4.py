@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
+from app.core.outside import Unreadable
 from app.ordering.codec_v4 import (
-    Unreadable,
     body_of,
     id_from_href,
     read_event,
