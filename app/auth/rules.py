@@ -49,6 +49,7 @@ SCOPES: dict[Role, frozenset[str]] = {
     Role.TECHNICIAN: frozenset(
         {
             "work:do",
+            "terminals:count",
             "customers:read",
             "customers:write",
             "suggestions:use",
@@ -67,6 +68,8 @@ SCOPES: dict[Role, frozenset[str]] = {
             "orders:intake",
             "technicians:read",
             "leave:write",
+            "terminals:move",
+            "terminals:count",
             "customers:read",
             "customers:write",
             "sales:read",
@@ -88,6 +91,8 @@ SCOPES: dict[Role, frozenset[str]] = {
             "orders:intake",
             "technicians:read",
             "leave:write",
+            "terminals:move",
+            "terminals:count",
             "technicians:write",
             "customers:read",
             "customers:write",

@@ -43,9 +43,19 @@ from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
-from app.terminals.rules import DueCause, DueState, KeptCause, WriteOffCause
+from app.terminals.rules import Cause as Found
+from app.terminals.rules import (
+    Difference,
+    DueCause,
+    DueState,
+    Handling,
+    KeptCause,
+    Pool,
+    WriteOffCause,
+)
+from app.terminals.rules.depot import RowFault
 from app.territory.rules.vacancies import WarningKind
-from app.visits.rules import Mark
+from app.visits.rules import Mark, ScanAction, ScanWarning
 from app.workorders.rules import State, UnplacedReason
 from app.worktypes.rules import Line, Wanting
 from tests.house.pages import (
@@ -298,6 +308,8 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
         ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
         ("messaging-system.md", list(MessageKind)),
+        ("phone-apps.md", [*ScanAction, *ScanWarning, *Difference]),
+        ("supervisor-tools.md", [*Handling, *Pool, *RowFault, *Difference, *Found]),
         ("ordering-system.md", list(RemoteState)),
         ("supervisor-tools.md", [*DueCause, *DueState, *WriteOffCause, *KeptCause]),
     ],

@@ -14,7 +14,7 @@ from app.terminals.rules import Handling, Link, Place, Pool, TerminalKind, Why
 
 
 class Held(NamedTuple):
-    """A terminal whose row is locked, so that nobody else moves it until the transaction ends."""
+    """A terminal and where it is; one that is held for change is moved by nobody else."""
 
     id: UUID
     serial_number: str
@@ -29,8 +29,13 @@ _HELD = """
     SELECT t.id, t.serial_number, t.kind, t.model, t.pool, t.org_unit_id, t.technician_id,
         t.customer_id, t.service_number, u.path, t.last_move
     FROM terminal t JOIN org_unit u ON u.id = t.org_unit_id
-    WHERE t.serial_number = ANY(%(serials)s) ORDER BY t.serial_number FOR UPDATE OF t
+    WHERE t.serial_number = ANY(%(serials)s) ORDER BY t.serial_number
 """
+_HELD_FOR_CHANGE = _HELD + "FOR UPDATE OF t"
+_HELD_BY = _HELD.replace(
+    "t.serial_number = ANY(%(serials)s)",
+    "t.technician_id = %(technician_id)s AND t.pool IN ('van', 'recovered')",
+)
 
 
 async def for_change(tx: AsyncSession, serials: Collection[str]) -> dict[str, Held]:
@@ -38,7 +43,20 @@ async def for_change(tx: AsyncSession, serials: Collection[str]) -> dict[str, He
 
     Whoever comes second waits, and then sees where the first has brought them.
     """
-    rows = await fetched(tx, _HELD, {"serials": sorted(set(serials))})
+    return _held(await fetched(tx, _HELD_FOR_CHANGE, {"serials": sorted(set(serials))}))
+
+
+async def looked_up(session: AsyncSession, serials: Collection[str]) -> dict[str, Held]:
+    """The same without locking them, to tell how things stand."""
+    return _held(await fetched(session, _HELD, {"serials": sorted(set(serials))}))
+
+
+async def held_by(session: AsyncSession, technician_id: UUID) -> dict[str, Held]:
+    """Read what a technician has in the van and in their hands, without locking it."""
+    return _held(await fetched(session, _HELD_BY, {"technician_id": technician_id}))
+
+
+def _held(rows: Sequence[tuple[Any, ...]]) -> dict[str, Held]:
     return {
         serial: Held(
             terminal_id,
@@ -193,7 +211,7 @@ async def names_of(session: AsyncSession, place: Place) -> Names:
 
 @dataclass(frozen=True)
 class HistoryRow:
-    """One move as a supervisor reads it: names of whoever had it and has it now."""
+    """One move as a supervisor reads it: names of technicians, and customers by their id alone."""
 
     number: int
     handling: Handling
@@ -202,11 +220,11 @@ class HistoryRow:
     device_at: datetime | None
     from_pool: Pool | None
     from_technician: str | None
-    from_customer: str | None
+    from_customer_id: UUID | None
     to_pool: Pool
     to_org_unit: str
     to_technician: str | None
-    to_customer: str | None
+    to_customer_id: UUID | None
     by_technician: str | None
     by_account: str | None
     work_order_id: UUID | None
@@ -217,8 +235,8 @@ class HistoryRow:
 _HISTORY = text(
     """
     SELECT m.number, m.handling, m.why, m.at, m.device_at, m.from_pool, m.to_pool,
-        ft.name AS from_technician, fc.name AS from_customer, u.code AS to_org_unit,
-        tt.name AS to_technician, tc.name AS to_customer, bt.name AS by_technician,
+        ft.name AS from_technician, m.from_customer_id, u.code AS to_org_unit,
+        tt.name AS to_technician, m.to_customer_id, bt.name AS by_technician,
         a.username AS by_account, m.work_order_id, m.visit_id,
         EXISTS (SELECT FROM terminal_move AS back WHERE back.undoes_id = m.id) AS undone
     FROM terminal_move m
@@ -226,8 +244,6 @@ _HISTORY = text(
     LEFT JOIN technician ft ON ft.id = m.from_technician_id
     LEFT JOIN technician tt ON tt.id = m.to_technician_id
     LEFT JOIN technician bt ON bt.id = m.by_technician_id
-    LEFT JOIN customer fc ON fc.id = m.from_customer_id
-    LEFT JOIN customer tc ON tc.id = m.to_customer_id
     LEFT JOIN account a ON a.id = m.account_id
     WHERE m.terminal_id = :terminal_id AND m.number < :before
     ORDER BY m.number DESC LIMIT :size
@@ -238,7 +254,7 @@ _HISTORY = text(
 async def history(
     session: AsyncSession, terminal_id: UUID, *, before: int, size: int
 ) -> list[HistoryRow]:
-    """Read a terminal's moves below a number, the newest first; names are not masked yet."""
+    """Read a terminal's moves below a number, the newest first."""
     rows = await session.execute(
         _HISTORY, {"terminal_id": terminal_id, "before": before, "size": size}
     )

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
 from app.auth.rules import Caller
+from app.core.errors import NotFound
 from app.terminals.models import Terminal
 from app.terminals.rules import Pool, TerminalKind
 
@@ -76,3 +77,15 @@ async def at_customer(session: AsyncSession, customer_id: UUID) -> Sequence[Term
         .order_by(Terminal.kind, Terminal.serial_number)
     )
     return found.all()
+
+
+async def numbered(session: AsyncSession, serial_number: str, caller: Caller) -> Terminal:
+    """Find a terminal of the caller's part by its serial number. Raises NotFound."""
+    found = await session.scalar(
+        select(Terminal).where(
+            Terminal.serial_number == serial_number, subtree(Terminal.org_unit_id, caller)
+        )
+    )
+    if found is None:
+        raise NotFound()
+    return found

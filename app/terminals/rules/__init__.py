@@ -1,6 +1,6 @@
 """Rules of terminals: serial numbers, the pools they can be in, and how they come there."""
 
-from app.terminals.rules.counting import CountState
+from app.terminals.rules.counting import LEAST_IN_VAN, Cause, CountState, Difference
 from app.terminals.rules.custody import (
     MOVES,
     UNDOABLE,
@@ -21,9 +21,12 @@ from app.terminals.rules.due_back import DueCause, DueState, KeptCause, WriteOff
 from app.terminals.rules.serials import serial_number
 
 __all__ = [
+    "LEAST_IN_VAN",
     "MOVES",
     "UNDOABLE",
+    "Cause",
     "CountState",
+    "Difference",
     "DueCause",
     "DueState",
     "Handling",

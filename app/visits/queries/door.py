@@ -47,11 +47,13 @@ class LineOfCustomer:
 
 @dataclass(frozen=True)
 class TerminalOfCustomer:
-    """A device booked to a customer."""
+    """A device booked to a customer, at which line and since when as far as that is known."""
 
     serial_number: str
     kind: TerminalKind
     model: str
+    service_number: str | None
+    placed_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,8 @@ _BEHIND_THE_DOOR = text(
         (
             SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.serial_number), '[]')
             FROM (
-                SELECT serial_number, kind, model FROM terminal WHERE customer_id = customer.id
+                SELECT serial_number, kind, model, service_number, placed_at
+                FROM terminal WHERE customer_id = customer.id
             ) AS t
         ) AS terminals,
         (

@@ -18,7 +18,12 @@ from app.customers.rules import (
     masked_phone,
 )
 from app.terminals.rules import DueCause, TerminalKind
-from app.visits.queries import BehindTheDoor, LineOfCustomer, OrderOfCustomer
+from app.visits.queries import (
+    BehindTheDoor,
+    LineOfCustomer,
+    OrderOfCustomer,
+    TerminalOfCustomer,
+)
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
@@ -129,6 +134,8 @@ class TerminalOut(Answer):
     serial_number: Text
     kind: TerminalKind
     model: Text
+    service_number: Text | None = Field(description="Of its line; null is not known.")
+    since: datetime | None = Field(description="Since when it stands there; null is not known.")
 
 
 class DueBackOut(Answer):
@@ -224,7 +231,7 @@ class ContextOut(Answer):
             terminals=TerminalsOut(
                 as_of=at,
                 source=FROM_HERE,
-                at_home=[TerminalOut.model_validate(terminal) for terminal in here.terminals],
+                at_home=[_terminal(terminal, masked) for terminal in here.terminals],
                 due_back=[DueBackOut.model_validate(due) for due in here.due_back],
             ),
             open_orders=OpenOrdersOut(
@@ -246,6 +253,17 @@ def _service(service: Service, masked: bool) -> ServiceOut:
     if masked:
         out.service_number = masked_phone(out.service_number)
     return out
+
+
+def _terminal(terminal: TerminalOfCustomer, masked: bool) -> TerminalOut:
+    number = terminal.service_number
+    return TerminalOut(
+        serial_number=terminal.serial_number,
+        kind=terminal.kind,
+        model=terminal.model,
+        service_number=masked_phone(number) if masked and number else number,
+        since=terminal.placed_at,
+    )
 
 
 def _line(line: LineOfCustomer, masked: bool) -> LineOut:

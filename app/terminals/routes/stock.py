@@ -1,31 +1,28 @@
-"""Doorways of terminals."""
+"""Doorways of terminals where they are."""
 
 from collections import Counter
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 
-from app.auth.callers import Caller, caller
-from app.auth.rules import Role
 from app.core.db import Read
-from app.core.http import Code
+from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.parameter_values import parameters_in_force
 from app.terminals import queries
-from app.terminals.rules import Pool, TerminalKind
-from app.terminals.schemas import StockOut, TerminalOut, TerminalPage, VanOut
+from app.terminals.routes.callers import Reader, Technician
+from app.terminals.rules import LEAST_IN_VAN, Pool, TerminalKind
+from app.terminals.schemas.stock import SerialNumber, StockOut, TerminalOut, TerminalPage, VanOut
 
 router = APIRouter(prefix="/v1", tags=["terminals"])
-
-Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="technicians:read"))]
-Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
 
 
 @router.get("/terminals", operation_id="terminals_list")
 async def listed(
     reader: Reader,
     read: Read,
-    serial_number: Annotated[Code | None, Query(description="Exactly this one.")] = None,
+    serial_number: Annotated[SerialNumber | None, Query(description="Exactly this one.")] = None,
     technician_id: Annotated[UUID | None, Query(description="In this van.")] = None,
     customer_id: Annotated[UUID | None, Query(description="At this customer's.")] = None,
     kind: TerminalKind | None = None,
@@ -55,11 +52,21 @@ async def listed(
 
 
 @router.get("/my/van", operation_id="terminals_my_van")
-async def my_van(technician: Technician, read: Read) -> VanOut:
-    """Read what is in the caller's own van."""
-    held = await queries.in_van(read, technician.technician_id) if technician.technician_id else []
+async def my_van(technician: Technician, read: Read, now: Now) -> VanOut:
+    """Read what is in the caller's own van, what is low, and what is still to be handed in."""
+    whose = technician.technician_id
+    held = await queries.in_van(read, whose) if whose else []
+    recovered = await queries.in_hands(read, whose) if whose else []
+    numbers = await parameters_in_force(read)
     counted = Counter(terminal.kind for terminal in held)
     return VanOut(
         terminals=[TerminalOut.model_validate(terminal) for terminal in held],
-        stock=[StockOut(kind=kind, count=counted[kind]) for kind in TerminalKind],
+        to_hand_in=[TerminalOut.model_validate(terminal) for terminal in recovered],
+        stock=[
+            StockOut(kind=kind, count=counted[kind], least=least, low=counted[kind] < least)
+            for kind, least in (
+                (kind, numbers.whole(parameter, now, technician.org_path))
+                for kind, parameter in LEAST_IN_VAN.items()
+            )
+        ],
     )

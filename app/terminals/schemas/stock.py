@@ -46,10 +46,15 @@ class StockOut(Answer):
 
     kind: TerminalKind
     count: Annotated[int, Field(ge=0)]
+    least: Annotated[int, Field(ge=0)] = Field(description="With fewer, it is time to stock up.")
+    low: bool
 
 
 class VanOut(Answer):
-    """What is in a technician's own van; every kind is counted, also with none."""
+    """What is in a technician's own van and hands; every kind is counted, also with none."""
 
     terminals: Annotated[list[TerminalOut], Field(max_length=1000)]
+    to_hand_in: Annotated[list[TerminalOut], Field(max_length=1000)] = Field(
+        description="Recovered from customers, and still to be handed in at the depot."
+    )
     stock: Annotated[list[StockOut], Field(max_length=20)]
