@@ -179,6 +179,8 @@ def house(
         "YINGWEI_MESSAGING_URL": f"{messaging}{messaging_provider.BASE_PATH}",
         "YINGWEI_MESSAGING_TOKEN": messaging_token,
         "YINGWEI_MESSAGING_TIMEOUT_SECONDS": "3",
+        # The demo has no page for customers: the link leads to what such a page asks for.
+        "YINGWEI_SURVEY_URL": f"{api_url}/v1/surveys/{{token}}",
         "YINGWEI_LOG_LEVEL": "WARNING",
     }
     yingwei = [sys.executable, "-m", "app.cli"]

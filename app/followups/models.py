@@ -75,6 +75,15 @@ class FollowUp(Row, Base):
             postgresql_where=text("customer_id IS NOT NULL"),
         ),
         Index("ix_follow_up_list", "org_unit_id", "completed_at", "id"),
+        # Supervisors look for low marks among the answers, which are a part of what was asked.
+        Index(
+            "ix_follow_up_answers",
+            "org_unit_id",
+            "completed_at",
+            "id",
+            "mark",
+            postgresql_where=text("mark IS NOT NULL"),
+        ),
         Index("ix_follow_up_technician", "technician_id", "completed_at", "id"),
         CheckConstraint("mark BETWEEN 1 AND 5", name="mark"),
         CheckConstraint("(state = 'answered') = (mark IS NOT NULL)", name="answered"),

@@ -104,7 +104,7 @@ async def test_from_completion_to_care_order(tx, app, http, clock, worker, super
     visit_id = await phone.set_out(order)
     await phone.post(f"/visits/{visit_id}/check-in", point=place)
     await phone.complete(visit_id)
-    assert HANDLERS["workorder.completed"] == [jobs.order_completed]
+    assert jobs.order_completed in HANDLERS["workorder.completed"]
     (facts,) = await told(tx, "workorder.completed")
     for _ in range(2):  # a job can be run twice
         await jobs.order_completed(worker, **facts)

@@ -72,7 +72,7 @@ async def page(
         one = select(FollowUp.id.label("follow_up_id")).where(*wanted).order_by(*latest)
         found = _shown(one.limit(size + 1).subquery()).order_by(*latest)
         return (await session.execute(found)).all()
-    return await _of_units(session, units, wanted, latest, size)
+    return await _of_units(session, units, wanted, FollowUp.completed_at, latest=True, size=size)
 
 
 _WAITING_CALL = text("follow_up.state = 'waiting' AND follow_up.channel = 'call'")
@@ -99,24 +99,35 @@ async def calls(
     if after is not None:
         wanted.append(tuple_(FollowUp.ask_at, FollowUp.id) > tuple_(*after))
     units = (await org_units(session, ids=[caller.org_unit_id])).within(caller.org_path)
-    return await _of_units(session, units, wanted, (FollowUp.ask_at, FollowUp.id), size)
+    return await _of_units(session, units, wanted, FollowUp.ask_at, latest=False, size=size)
 
 
 async def _of_units(
-    session: AsyncSession, units: list[UUID], wanted: list[Any], order: tuple[Any, ...], size: int
+    session: AsyncSession,
+    units: list[UUID],
+    wanted: list[Any],
+    key: Any,
+    *,
+    latest: bool,
+    size: int,
 ) -> Sequence[Row[Any]]:
+    """Read the first rows of all units by a key and the id, the latest or the earliest first."""
+    order = (key.desc(), FollowUp.id.desc()) if latest else (key, FollowUp.id)
     # One look into the index for each org unit: PostgreSQL does not merge their parts of it.
     unit = func.unnest(units).table_valued("id").render_derived()
     ids = (
-        select(FollowUp.id.label("follow_up_id"))
+        select(FollowUp.id.label("follow_up_id"), key.label("key"))
         .where(FollowUp.org_unit_id == unit.c.id, *wanted)
         .order_by(*order)
         .limit(size + 1)
         .correlate(unit)
         .lateral()
     )
-    gathered = select(ids.c.follow_up_id).select_from(unit.join(ids, true())).subquery()
-    found = _shown(gathered).order_by(*order).limit(size + 1)
+    # The page is cut before its rows are read in full.
+    edge = (ids.c.key, ids.c.follow_up_id)
+    first = tuple(each.desc() for each in edge) if latest else edge
+    cut = select(ids.c.follow_up_id).select_from(unit.join(ids, true()))
+    found = _shown(cut.order_by(*first).limit(size + 1).subquery()).order_by(*order)
     return (await session.execute(found)).all()
 
 
