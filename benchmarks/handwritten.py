@@ -194,6 +194,7 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         "completed_at": completed_at,
         "visit_id": visit_id,
         "resume_at": resume_at,
+        "resume_overdue": resume_at is not None and resume_at < now,
         "restored_at": restored_at,
         "repeats": repeats,
         "nudges": nudges,

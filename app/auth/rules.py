@@ -296,6 +296,14 @@ def district_of(org_path: str) -> str:
     return "".join(f"{part}." for part in org_path.split(".")[:3] if part)
 
 
+def branch_of(org_path: str) -> str:
+    """Give the path of the branch that an org unit belongs to, as `district_of` does of districts.
+
+    A unit above the branches stands for itself.
+    """
+    return "".join(f"{part}." for part in org_path.split(".")[:4] if part)
+
+
 # --- lock-out ---------------------------------------------------------------------------------
 
 ACCOUNT_FREE_TRIES = Parameter(

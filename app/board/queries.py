@@ -93,10 +93,12 @@ _VISITS = """
         extract(epoch FROM o.due_at)::bigint, o.planned_day, o.version,
         extract(epoch FROM o.completed_at)::bigint,
         extract(epoch FROM e.set_out)::bigint, extract(epoch FROM e.arrived)::bigint,
-        extract(epoch FROM e.since)::bigint, p.work_order_id IS NOT NULL, o.repeats, o.nudges
+        extract(epoch FROM e.since)::bigint, p.work_order_id IS NOT NULL, o.repeats, o.nudges,
+        extract(epoch FROM v.resume_at)::bigint
     FROM found o
     LEFT JOIN grid g ON g.id = o.grid_id
     LEFT JOIN dispatch_pin p ON p.work_order_id = o.id
+    LEFT JOIN visit v ON v.work_order_id = o.id AND v.ended_at IS NULL AND o.state = 'suspended'
     LEFT JOIN LATERAL (
         SELECT max(at) FILTER (WHERE step = 'travel') AS set_out,
             max(at) FILTER (WHERE step = 'check_in') AS arrived,
@@ -345,7 +347,7 @@ def _visit(row: tuple[Any, ...], ours: bool) -> Visit:
         row[7],
         row[8],
         Place.of(row[11], row[12], row[10], row[9]),
-        *row[13:26],
+        *row[13:27],
     )
 
 

@@ -68,6 +68,7 @@ class BoardVisitOut(Answer):
     pinned: bool = Field(description="Somebody has given it by hand, and plans leave it there.")
     repeats: int = Field(description="How many faults in a row came back on its service.")
     nudges: int = Field(description="How often the customer has asked for it.")
+    resume_at: datetime | None = Field(description="When suspended work is to go on.")
     leaves_at: datetime | None = Field(description=f"Setting out. {Moments}")
     arrives_at: datetime | None
     begins_at: datetime | None = Field(description="Later than `arrives_at` by what is waited.")
@@ -317,6 +318,7 @@ def _visit(one: Timetable) -> dict[str, Any]:
         "pinned": order.pinned,
         "repeats": order.repeats,
         "nudges": order.nudges,
+        "resume_at": _moment(order.resume),
         "leaves_at": _moment(one.leaves),
         "arrives_at": _moment(one.arrives),
         "begins_at": _moment(one.begins),

@@ -355,6 +355,7 @@ async def test_a_row_has_what_a_board_needs(tx, clock, branch, phone, give, watc
         "pinned": True,
         "repeats": 0,
         "nudges": 0,
+        "resume_at": None,
         "leaves_at": "2026-03-02T01:00:00Z",
         "arrives_at": "2026-03-02T01:15:00Z",
         "begins_at": "2026-03-02T02:00:00Z",

@@ -114,6 +114,12 @@ def risks(of: PersonDay) -> dict[str, dict[str, int | None]]:
     }
 
 
+@pytest.mark.parametrize(("at", "over"), [("09:00", {}), ("09:30", {"F": {"resume_overdue": 30}})])
+def test_work_that_is_still_suspended_after_it_was_to_go_on_is_at_risk(at, over):
+    suspended = visit(state=State.SUSPENDED, resume=moment("09:00"))
+    assert risks(day(suspended, at=at)) == over
+
+
 # --- what somebody does ---------------------------------------------------------------------------
 
 ON_THE_WAY = {"state": State.EN_ROUTE, "set_out": "08:50", "since": "08:50"}

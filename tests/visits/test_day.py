@@ -150,12 +150,13 @@ async def test_a_row_has_what_the_list_needs(tx, phone, clock, branch):
         "completed_at": None,
         "visit_id": None,
         "resume_at": None,
+        "resume_overdue": False,
         "restored_at": None,
         "repeats": 0,
         "nudges": 0,
         "absences": 0,
         "version": order.version,
-        "allowed": ["acknowledge", "decline"],
+        "allowed": ["acknowledge", "decline", "transfer"],
     }
 
 

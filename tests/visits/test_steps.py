@@ -63,7 +63,7 @@ async def test_a_repair_from_acknowledging_to_leaving(tx, phone, order, customer
     assert (minutes.committed_minutes, minutes.orders) == (60, 1)
     answer = await phone.acknowledge(order)
     assert answer["state"] == "acknowledged"
-    assert answer["allowed"] == ["travel", "hand_back"]
+    assert answer["allowed"] == ["travel", "hand_back", "transfer"]
     visit_id = str(new_id())
     answer = (await phone.post("/visits", id=visit_id, work_order_id=str(order.id))).json()
     assert (answer["visit_id"], answer["state"]) == (visit_id, "en_route")
@@ -85,7 +85,7 @@ async def test_a_repair_from_acknowledging_to_leaving(tx, phone, order, customer
     clock.tick(timedelta(hours=1))
     assert (await phone.post(f"/visits/{visit_id}/resume")).json()["state"] == "on_site"
     answer = (await phone.post(f"/visits/{visit_id}/restored")).json()
-    assert answer["allowed"] == ["suspend", "restore", "complete", "hand_back"]
+    assert answer["allowed"] == ["suspend", "restore", "complete", "hand_back", "transfer"]
     restored_at = clock.now()
     clock.tick(timedelta(minutes=5))
     answer = (
@@ -322,10 +322,10 @@ async def test_giving_up_twice_is_answered_alike_though_somebody_else_has_it(
 @pytest.mark.parametrize(
     ("arranged", "path", "body", "state", "step", "allowed"),
     [
-        (None, "/visits", {}, "assigned", "travel", ["acknowledge", "decline"]),
+        (None, "/visits", {}, "assigned", "travel", ["acknowledge", "decline", "transfer"]),
         ("acknowledge", "decline", {"cause": "other"}, "acknowledged", "decline", None),
         ("set_out", "complete", {"outcome_code": "fixed"}, "en_route", "complete", None),
-        ("set_out", "restored", {}, "en_route", "restore", ["check_in", "hand_back"]),
+        ("set_out", "restored", {}, "en_route", "restore", ["check_in", "hand_back", "transfer"]),
         ("arrive", "check-in", {"point": at(LON + 0.0001, LAT)}, "on_site", "check_in", None),
         ("arrive", "resume", {}, "on_site", "resume", None),
     ],

@@ -51,7 +51,8 @@ class Visit(NamedTuple):
     """An order of the day: its own words, and when what happened to it; one that is not `ours`
     belongs to another unit, takes its time and is not shown.
 
-    `since` is when it came into its state; `set_out` and `arrived` are of the last attempt.
+    `since` is when it came into its state; `set_out` and `arrived` are of the last attempt;
+    `resume` is when suspended work is to go on.
     """
 
     id: UUID
@@ -78,6 +79,7 @@ class Visit(NamedTuple):
     pinned: bool
     repeats: int = 0
     nudges: int = 0
+    resume: int | None = None
 
 
 class Endangered(NamedTuple):
@@ -317,6 +319,8 @@ def _ahead(
             waits = moment - int(max(visit.since or begun, begun))
             if waits >= numbers.unacknowledged:
                 risks.append(Endangered(Risk.UNACKNOWLEDGED, waits))
+        elif visit.resume is not None and moment > visit.resume:
+            risks.append(Endangered(Risk.RESUME_OVERDUE, moment - visit.resume))
     beyond = timed.end - frame.ends
     if timed is drive.visits[-1]:
         beyond = drive.home - frame.ends

@@ -37,6 +37,7 @@ class Risk(StrEnum):
     UNACKNOWLEDGED = "unacknowledged"
     SHIFT_END = "shift_end"
     NOT_AT_WORK = "not_at_work"
+    RESUME_OVERDUE = "resume_overdue"
 
 
 RISK_WORDS: dict[Risk, Words] = {
@@ -50,6 +51,9 @@ RISK_WORDS: dict[Risk, Words] = {
     Risk.UNACKNOWLEDGED: Words(zh="迟迟未接单", en="nobody has taken it on for too long"),
     Risk.SHIFT_END: Words(zh="下班前做不完", en="it does not fit before the end of the shift"),
     Risk.NOT_AT_WORK: Words(zh="持单人当天不上班", en="whoever holds it is not at work that day"),
+    Risk.RESUME_OVERDUE: Words(
+        zh="已过约定恢复时间仍挂起", en="it is still suspended after it was to go on"
+    ),
 }
 
 

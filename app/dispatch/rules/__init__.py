@@ -111,6 +111,7 @@ from app.dispatch.rules.words import (
     BY_PLAN,
     BY_PLAN_WORDS,
     KIND_WORDS,
+    PASSED_ON,
     REASON_WORDS,
     reason_words,
 )
@@ -136,6 +137,7 @@ __all__ = [
     "NOT_OFFERED_WORDS",
     "NOW_SLOT",
     "OPERATOR_CHANGES",
+    "PASSED_ON",
     "REASON_WORDS",
     "RETRY",
     "STAND_IN_LOCALITIES",

@@ -54,6 +54,8 @@ COST_WORDS: dict[str, Words] = {
 
 BY_HAND = "by_hand"
 BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
+PASSED_ON = "passed_on"
+PASSED_ON_WORDS = Words(zh="由同事转来", en="passed on by a colleague")
 BY_PLAN = "by_plan"
 BY_PLAN_WORDS = Words(zh="按日计划指派", en="given by the plan of the day")
 
@@ -62,6 +64,8 @@ def reason_words(reason: str) -> Words:
     """Say a decision's reason: how the chosen one belongs to the grid, or why there is none."""
     if reason == BY_HAND:
         return BY_HAND_WORDS
+    if reason == PASSED_ON:
+        return PASSED_ON_WORDS
     if reason == BY_PLAN:
         return BY_PLAN_WORDS
     if reason in set(UnplacedReason):

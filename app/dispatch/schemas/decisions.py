@@ -81,7 +81,8 @@ class DecisionOut(Answer):
     planned_day: date | None
     reason: str = Field(
         max_length=40,
-        description="How the chosen one belongs to the grid, `by_hand`, or why there is none.",
+        description="How the chosen one belongs to the grid, `by_hand`, `passed_on` by a colleague,"
+        " or why there is none.",
     )
     reason_words: WordsOut
     note: str | None = Field(max_length=2000, description="What the supervisor gave as the reason.")

@@ -103,7 +103,7 @@ async def assign(
         await read_vans(tx, {technician_id: diary}, without=[order.id])
         if not diary.van.holds(order.terminals):
             raise _cannot(day, PassedOver.NO_STOCK)
-    await _find_place(tx, person, day, now)
+    await find_place(tx, person, day, now)
     choice = Choice(candidate, day, None, [Tried(candidate, why)], 0)
     await write_decisions(
         tx,
@@ -119,7 +119,7 @@ async def assign(
     return order
 
 
-async def _find_place(tx: AsyncSession, person: Person, day: date, now: datetime) -> None:
+async def find_place(tx: AsyncSession, person: Person, day: date, now: datetime) -> None:
     """Let what somebody's locked day has no place for yet have the one where it costs least."""
     key = (person.diary.technician_id, day)
     standing = (await standing_days(tx, [key], {key[0]: person}, now))[key]

@@ -48,11 +48,11 @@ _HAD = text(
         (technician_id, day, work_seconds, travel_seconds, metres, visits, opportunities)
     SELECT s.technician_id, s.day,
         coalesce(sum(least(s.took, :longest_work)) FILTER (
-            WHERE s.step IN ('suspend', 'complete', 'hand_back')
+            WHERE s.step IN ('suspend', 'complete', 'hand_back', 'transfer')
                 AND s.before IN ('check_in', 'resume')
         ), 0),
         coalesce(sum(least(s.took, :longest_way)) FILTER (
-            WHERE s.step IN ('check_in', 'hand_back') AND s.before = 'travel'
+            WHERE s.step IN ('check_in', 'hand_back', 'transfer') AND s.before = 'travel'
         ), 0),
         coalesce(sum(trip.metres), 0),
         count(*) FILTER (WHERE s.step = 'check_in'),
@@ -105,7 +105,7 @@ _PRESENT = text(
     ON CONFLICT (technician_id, day) DO UPDATE SET present_seconds = excluded.present_seconds
     """
 )
-_STEPS = ["travel", "check_in", "suspend", "resume", "complete", "hand_back"]
+_STEPS = ["travel", "check_in", "suspend", "resume", "complete", "hand_back", "transfer"]
 
 
 async def add_workload(

@@ -8,6 +8,7 @@ from app.visits.routes.check_ins import router as check_ins
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
 from app.visits.routes.earlier import router as earlier
+from app.visits.routes.passing_on import router as passing_on
 from app.visits.routes.progress import router as progress
 from app.visits.routes.steps import router as steps
 from app.visits.routes.terminals import router as terminals
@@ -23,5 +24,6 @@ router.include_router(terminals)
 router.include_router(door)
 router.include_router(activation)
 router.include_router(acceptance)
+router.include_router(passing_on)
 router.include_router(earlier)
 router.include_router(check_ins)

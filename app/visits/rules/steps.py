@@ -103,11 +103,24 @@ class Lacking:
 NOTHING_LACKING = Lacking()
 
 
+class TransferCause(StrEnum):
+    """Why an order is passed on to a colleague."""
+
+    OFF_DUTY = "off_duty"
+    WRONG_SKILL = "wrong_skill"
+    NO_TIME = "no_time"
+    NO_MATERIAL = "no_material"
+    NEARER = "nearer"
+    URGENT_ORDER = "urgent_order"
+    OTHER = "other"
+
+
 class Outcome(StrEnum):
     """How a visit ended."""
 
     COMPLETED = "completed"
     HANDED_BACK = "handed_back"
+    HANDED_OVER = "handed_over"
     CANCELLED = "cancelled"
 
 
@@ -150,6 +163,7 @@ _TECHNICIANS = frozenset(
         Step.RESTORE,
         Step.COMPLETE,
         Step.HAND_BACK,
+        Step.TRANSFER,
     }
 )
 
@@ -207,7 +221,8 @@ class Taken:
     @property
     def allowed(self) -> tuple[str, ...]:
         """The steps that were open to the technician after this one."""
-        return STEPS[self.state, self.work_type]
+        # What was passed on is a colleague's from then on.
+        return () if self.step is Step.TRANSFER else STEPS[self.state, self.work_type]
 
 
 def content_of(**sent: Any) -> str:

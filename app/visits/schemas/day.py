@@ -51,6 +51,7 @@ class DayOrderOut(Answer):
     completed_at: datetime | None
     visit_id: UUID | None = Field(description="The visit that is going on.")
     resume_at: datetime | None = Field(description="When suspended work is to go on.")
+    resume_overdue: bool = Field(description="Whether that is past, and it is still suspended.")
     restored_at: datetime | None
     repeats: int = Field(
         description="How many faults in a row came back on this service, with this one; 0: none."
@@ -131,6 +132,7 @@ def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> 
         "completed_at": row.completed_at,
         "visit_id": row.visit_id,
         "resume_at": row.resume_at,
+        "resume_overdue": row.resume_at is not None and row.resume_at < now,
         "restored_at": row.restored_at,
         "repeats": row.repeats,
         "nudges": row.nudges,
