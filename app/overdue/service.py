@@ -210,7 +210,8 @@ async def judge(tx: AsyncSession, order_id: UUID, *, now: datetime) -> None:
     order = await tx.get(WorkOrder, order_id, with_for_update=True, populate_existing=True)
     if order is None or order.completed_at is None:
         return
-    await clocks.start(tx, order, at=order.completed_at, now=now)
+    while await clocks.start(tx, order, at=order.completed_at, now=now):
+        pass  # One may stand open now, and another before an appointment that will not be.
     await propose(tx, [order_id], now=now)
 
 

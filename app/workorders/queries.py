@@ -111,7 +111,8 @@ async def clock_stops(session: AsyncSession, order_ids: Collection[UUID]) -> Seq
 # Tables of rooms above, whose rows can show why a clock stands still: named by table, as foreign
 # keys are.
 _SHOWING = {
-    name: table(name, column("id", Uuid()), column("work_order_id", Uuid())) for name in ("visit",)
+    name: table(name, column("id", Uuid()), column("work_order_id", Uuid()))
+    for name in ("visit", "evidence")
 }
 
 

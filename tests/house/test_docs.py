@@ -37,7 +37,9 @@ from app.messaging.rules import FailReason, MessageKind, MessageState
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
 from app.outages.rules import OutageCause, OutageState, PlaceKind, WhenOver
+from app.overdue.rules import CompensationState
 from app.planning.rules.fairness import Measure, Standing
+from app.promises.rules import Clock, Level, ProofKind, StopCause
 from app.sales.rules import ConsentKind
 from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
@@ -311,6 +313,7 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("phone-apps.md", [*ScanAction, *ScanWarning, *Difference]),
         ("supervisor-tools.md", [*Handling, *Pool, *RowFault, *Difference, *Found]),
         ("ordering-system.md", list(RemoteState)),
+        ("promises.md", [*Clock, *StopCause, *ProofKind, *Level, *CompensationState]),
         ("supervisor-tools.md", [*DueCause, *DueState, *WriteOffCause, *KeptCause]),
     ],
 )

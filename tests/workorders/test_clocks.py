@@ -279,6 +279,17 @@ async def test_a_stop_from_the_door_gives_way_and_the_other_goes_on(tx, order):
     assert order.due_at == DUE + timedelta(hours=2)
 
 
+async def test_of_two_that_stand_open_the_one_that_is_meant_ends(tx, order):
+    outage, ahead = new_id(), MONDAY_NINE + timedelta(hours=6)
+    of_outage = Proof(ProofKind.REFERENCE, outage)
+    first = await clocks.stop(tx, order, stop(proof=of_outage, latest=ahead), now=MONDAY_NINE)
+    moved = {"latest": ahead + timedelta(hours=3)}
+    await clocks.stop(tx, order, stop(StopCause.WEATHER, hours=6, **moved), now=MONDAY_NINE)
+    at = MONDAY_NINE + timedelta(hours=1)
+    assert await clocks.start(tx, order, at=at, now=at, proof_id=outage) is first
+    assert order.due_at == DUE + timedelta(hours=4)
+
+
 async def test_a_stop_that_nobody_ends_ends_by_itself(tx, order):
     await clocks.stop(tx, order, stop(), now=MONDAY_NINE)
     much_later = MONDAY_NINE + timedelta(days=5)

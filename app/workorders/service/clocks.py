@@ -241,14 +241,15 @@ async def start_all(
     """Let the clocks of many locked orders run again, each as `start` does; return what ended."""
     ended: list[tuple[Running, ClockStop]] = []
     for each in await running(tx, orders):
-        open_one = each.last_open
-        if (
-            open_one is None
-            or open_one.ends_by <= at
-            or (stop_id is not None and open_one.id != stop_id)
-            or (proof_id is not None and open_one.proof_id != proof_id)
-            or (proofs and open_one.proof_kind not in proofs)
-        ):
+        meant = (
+            one
+            for one in each.still_open(at)
+            if (stop_id is None or one.id == stop_id)
+            and (proof_id is None or one.proof_id == proof_id)
+            and (not proofs or one.proof_kind in proofs)
+        )
+        open_one = next(meant, None)
+        if open_one is None:
             continue
         open_one.ended_at, open_one.ended_by_id = max(at, open_one.began_at), account_id
         open_one.device_ended_at = device_at

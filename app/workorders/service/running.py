@@ -55,10 +55,11 @@ class Running:
                 return one
         return None
 
-    @property
-    def last_open(self) -> ClockStop | None:
-        """Find the latest stop that nobody has ended yet; it may have ended by itself."""
-        return next((one for one in reversed(self.counting) if one.ended_at is None), None)
+    def still_open(self, moment: datetime) -> list[ClockStop]:
+        """List the stops that nobody has ended yet and that have not ended by themselves by a
+        moment, the latest first; one before an appointment may lie ahead."""
+        found = [one for one in self.counting if one.ended_at is None and moment < one.ends_by]
+        return found[::-1]
 
     @property
     def due_at(self) -> datetime | None:
