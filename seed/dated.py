@@ -3,14 +3,14 @@
 from datetime import date, time
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import app.main  # noqa: F401 - the roof imports every room, and with it every declared parameter
 from app.auth.models import OrgUnit
 from app.core.errors import Invalid
-from app.core.files import Faults, entries_of
+from app.core.files import Faults, checked, entries_of
 from app.core.http import Code, Input, Moment
 from app.core.i18n import Words
 from app.core.loading import Report
@@ -126,16 +126,7 @@ def entries_read(
     common, entries = entries_of(what, document, key)
     for name in common:
         faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
-    good = []
-    for line, given in entries:
-        try:
-            good.append((line, kind.model_validate(given)))
-        except ValidationError as wrong:
-            for error in wrong.errors():
-                place = ".".join(map(str, error["loc"])) or None
-                value = None if error["type"] == "missing" else error["input"]
-                faults.note(line, place, value, Words(f"填写有误：{error['msg']}", error["msg"]))
-    return good
+    return checked(kind, entries, faults)
 
 
 async def load_promise_rules(

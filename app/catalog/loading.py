@@ -4,13 +4,13 @@ from collections import defaultdict
 from datetime import date
 from typing import Annotated, Any, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog import rules, service
 from app.catalog.models import ProductOffering
 from app.catalog.rules import BusinessType, Fate, NotDated, ValueLever, Version
-from app.core.files import Faults, entries_of
+from app.core.files import Faults, checked, entries_of
 from app.core.http import Code, Input, Name
 from app.core.i18n import Words
 from app.core.loading import Report
@@ -118,20 +118,9 @@ async def load_catalogue(tx: AsyncSession, document: str, *, skip_refused: bool 
 def _read(
     common: dict[str, Any], entries: list[tuple[int, dict[str, Any]]], faults: Faults
 ) -> list[tuple[int, EntryIn]]:
-    good = []
     for name in common.keys() - {"valid_from"}:
         faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
-    for line, given in entries:
-        try:
-            good.append((line, EntryIn.model_validate({**common, **given})))
-        except ValidationError as wrong:
-            for error in wrong.errors():
-                place = ".".join(map(str, error["loc"])) or None
-                words = Words(zh=f"填写有误：{error['msg']}", en=error["msg"])
-                faults.note(
-                    line, place, None if error["type"] == "missing" else error["input"], words
-                )
-    return good
+    return checked(EntryIn, [(line, {**common, **given}) for line, given in entries], faults)
 
 
 async def _apply(tx: AsyncSession, entry: EntryIn, held: list[ProductOffering]) -> Fate:

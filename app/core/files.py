@@ -6,9 +6,10 @@ Nothing here touches a database; `core/loading.py` brings what was read into the
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
 
 from app.core.cells import NotReadable, Read
 from app.core.errors import Problem
@@ -289,6 +290,25 @@ def entries_of(
             faults.note(data[_LINE], key, entry, words)
     faults.refuse(what)
     return _plain({name: value for name, value in data.items() if name != key}), entries
+
+
+Entry = TypeVar("Entry", bound=BaseModel)
+
+
+def checked(
+    kind: type[Entry], entries: Iterable[tuple[int, Mapping[str, Any]]], faults: Faults
+) -> list[tuple[int, Entry]]:
+    """Read entries as a kind of input, by their lines; what is wrong is noted by line and field."""
+    good = []
+    for line, given in entries:
+        try:
+            good.append((line, kind.model_validate(given)))
+        except ValidationError as wrong:
+            for error in wrong.errors():
+                place = ".".join(map(str, error["loc"])) or None
+                value = None if error["type"] == "missing" else error["input"]
+                faults.note(line, place, value, Words(f"填写有误：{error['msg']}", error["msg"]))
+    return good
 
 
 def _plain(value: Any) -> Any:

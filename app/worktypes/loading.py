@@ -3,11 +3,11 @@
 from datetime import date
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import new_id
-from app.core.files import Faults, entries_of
+from app.core.files import Faults, checked, entries_of
 from app.core.http import Code
 from app.core.i18n import Words
 from app.core.loading import Report
@@ -75,15 +75,8 @@ def _read(
     good = []
     for name in common.keys() - {"valid_from", "org_path"}:
         faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
-    for line, given in entries:
-        try:
-            entry = EntryIn.model_validate({**common, **given})
-        except ValidationError as wrong:
-            for error in wrong.errors():
-                place = ".".join(map(str, error["loc"])) or None
-                value = None if error["type"] == "missing" else error["input"]
-                faults.note(line, place, value, Words(f"填写有误：{error['msg']}", error["msg"]))
-            continue
+    given = [(line, {**common, **entry}) for line, entry in entries]
+    for line, entry in checked(EntryIn, given, faults):
         found = faults_of(entry.template())
         for fault in found:
             faults.note(line, fault.field, None, fault.words)
