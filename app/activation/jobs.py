@@ -20,8 +20,11 @@ async def put(worker: Worker, *, activation_id: str) -> None:
     await _put(worker, UUID(activation_id))
 
 
-async def _put(worker: Worker, activation_id: UUID) -> None:
+async def platform_of(worker: Worker) -> ActivationClient | None:
+    """Give the worker's way to the platform, with its connections; None where none is set."""
     settings = worker.settings
+    if not settings.activation_url:
+        return None
 
     def client() -> ActivationClient:
         return ActivationClient(
@@ -31,11 +34,17 @@ async def _put(worker: Worker, activation_id: UUID) -> None:
             connections=AT_ONCE * 2,
         )
 
+    return await worker.keep("activation", client)
+
+
+async def _put(worker: Worker, activation_id: UUID) -> None:
+    platform = await platform_of(worker)
+    assert platform is not None
     await service.put_to_platform(
         worker.database.begin,
-        await worker.keep("activation", client),
+        platform,
         activation_id,
-        time_limit=settings.activation_timeout_seconds,
+        time_limit=worker.settings.activation_timeout_seconds,
     )
 
 

@@ -5,13 +5,15 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from app.activation.jobs import platform_of
 from app.auth import audit
-from app.core.jobs import Worker
+from app.core.jobs import Worker, tell
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
 from app.dispatch.service import holds, outages
 from app.dispatch.service.again import place_again
 from app.grids import locating
+from app.outages.rules import WhenOver
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State, UnplacedReason
@@ -20,6 +22,9 @@ from app.workorders.rules import State, UnplacedReason
 BATCH = 100
 # A round gives up after so many, to let the next one see what has changed.
 ROUND = 5000
+# How often, and after how long (of real time), lines are tested again that could not be tested.
+LINE_TRIES = 5
+LINE_AGAIN = timedelta(seconds=30)
 
 
 async def place_anew(worker: Worker, order_id: str, declined_by: str | None = None) -> None:
@@ -58,18 +63,34 @@ async def place_waiting(worker: Worker) -> None:
             )
 
 
-async def end_outage(worker: Worker, outage_id: str) -> None:
-    """Close or place the orders that an outage has held, now that it is over."""
-    left = True
-    while left:
-        async with worker.database.begin() as tx:
-            held = await outages.held_by(tx, UUID(outage_id), limit=BATCH)
-        if held is None or not held[1]:
-            return
+async def end_outage(worker: Worker, outage_id: str, tries: int = 0) -> None:
+    """Test, close or place the orders that an outage has held, now that it is over.
+
+    Lines that cannot be tested just now are tried again a few times; then somebody goes there.
+    """
+    outage = UUID(outage_id)
+    # Each is looked at once: what somebody else has locked is told of again by `outages.tidy`.
+    seen, untested = set[UUID](), set[UUID]()
+    while True:
+        async with worker.database.read() as read:
+            found = await outages.held_by(read, outage, without=seen, limit=BATCH)
+        if found is None or not found[1]:
+            break
+        when_over, held = found
+        seen |= {one.order_id for one in held}
+        works: dict[UUID, bool] = {}
+        platform = await platform_of(worker)
+        if when_over is WhenOver.TEST and platform is not None:
+            # No transaction is open while the platform takes its time.
+            works, lost = await outages.tested(platform, held)
+            untested |= lost if tries < LINE_TRIES else set()
+        ready = [one.order_id for one in held if one.order_id not in untested]
         async with worker.database.begin() as tx:
             audit.acting(tx, "dispatch.end_outage")
-            await outages.give_free(tx, UUID(outage_id), held[1], {}, now=worker.clock.now())
-        left = len(held[1]) == BATCH
+            await outages.give_free(tx, outage, ready, works, now=worker.clock.now())
+    if untested:
+        async with worker.database.begin() as tx:
+            await tell(tx, "outage.closed", delay=LINE_AGAIN, outage_id=outage, tries=tries + 1)
 
 
 async def end_holds(worker: Worker) -> None:

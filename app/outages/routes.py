@@ -27,7 +27,7 @@ from app.outages.schemas import (
     OutageOut,
     OutagePage,
 )
-from app.outages.service import deciding
+from app.outages.service import deciding, members
 from app.outages.service.deciding import Confirmed
 
 router = APIRouter(prefix="/v1/outages", tags=["outages"])
@@ -132,14 +132,14 @@ async def dismiss(
 @router.post("/{outage_id}/attach", operation_id="outages_attach")
 async def attach(outage_id: UUID, body: OrdersIn, decider: Decider, tx: Tx, now: Now) -> OutageOut:
     """Let further orders belong to an open outage."""
-    await deciding.attach(tx, outage_id, decider, body.order_ids, version=body.version, now=now)
+    await members.attach(tx, outage_id, decider, body.order_ids, version=body.version, now=now)
     return await _shown(tx, outage_id, decider)
 
 
 @router.post("/{outage_id}/detach", operation_id="outages_detach")
 async def detach(outage_id: UUID, body: OrdersIn, decider: Decider, tx: Tx, now: Now) -> OutageOut:
     """Split off orders that do not belong to an outage; they are placed at once."""
-    await deciding.detach(tx, outage_id, decider, body.order_ids, version=body.version, now=now)
+    await members.detach(tx, outage_id, decider, body.order_ids, version=body.version, now=now)
     return await _shown(tx, outage_id, decider)
 
 

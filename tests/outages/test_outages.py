@@ -5,8 +5,10 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, text
 
+from app.activation.rules import LineNotKnown, LineTest, LineTestUnavailable
 from app.auth.rules import Role
 from app.core.db import new_id
+from app.core.jobs import Worker
 from app.dispatch import jobs as dispatch
 from app.outages import jobs
 from app.outages.queries.open import forget_open
@@ -164,6 +166,61 @@ async def test_closing_all_resolves_what_was_held(place, proposed, worker, clock
         assert order.restored_at < order.completed_at == clock.now()
     refused = await place.post(f"/{outage['id']}/close", 409, version=closed["version"])
     assert refused["type"].endswith("outage-not-ready")
+
+
+class Platform:
+    """An activation platform that says of each line what it was told to."""
+
+    def __init__(self, lines):
+        self.lines, self.away = lines, False
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        pass
+
+    async def test_line(self, loid=None, *, service_number=None):
+        if self.away:
+            raise LineTestUnavailable(reason="timeout", retry_after=10)
+        if service_number not in self.lines:
+            raise LineNotKnown()
+        return LineTest(self.lines[service_number], None, None, None)
+
+
+async def test_lines_are_tested_before_anybody_is_sent(place, settings, database, clock, tx):
+    homes = [await place.home() for _ in range(5)]
+    orders = [(await place.report(home))["id"] for home in homes]
+    numbers = [home.service_number for home in homes]
+    platform = Platform({numbers[0]: True, numbers[1]: True, numbers[2]: False})
+    asking = settings.model_copy(update={"activation_url": "http://platform.test"})
+    worker = Worker(asking, clock, database)
+    await worker.keep("activation", lambda: platform)
+    await jobs.look_out(worker)
+    [outage] = (await place.get())["outages"]
+    outage = await place.post(f"/{outage['id']}/confirm", version=outage["version"], **CONFIRMED)
+    outage = await place.post(f"/{outage['id']}/close", version=outage["version"])
+    platform.away = True
+    await dispatch.end_outage(worker, outage["id"])
+    assert (await place.get(f"/{outage['id']}"))["held"] == 5
+    assert {"outage_id": outage["id"], "tries": 1} in await told(tx, "outage.closed")
+    platform.away = False
+    await dispatch.end_outage(worker, outage["id"], tries=1)
+    states = [(await place.row(order_id)).state for order_id in orders]
+    # Two work again; one does not, and two the platform does not know.
+    assert states == [State.COMPLETED] * 2 + [State.ASSIGNED] * 3
+
+
+async def test_who_cannot_be_tested_for_long_is_visited(place, proposed, settings, database, clock):
+    outage, orders = await proposed()
+    asking = settings.model_copy(update={"activation_url": "http://platform.test"})
+    worker, platform = Worker(asking, clock, database), Platform({})
+    platform.away = True
+    await worker.keep("activation", lambda: platform)
+    outage = await place.post(f"/{outage['id']}/confirm", version=outage["version"], **CONFIRMED)
+    await place.post(f"/{outage['id']}/close", version=outage["version"])
+    await dispatch.end_outage(worker, outage["id"], tries=dispatch.LINE_TRIES)
+    assert {(await place.row(order_id)).state for order_id in orders} == {State.ASSIGNED}
 
 
 async def test_a_dismissed_place_is_not_proposed_again_for_a_while(place, proposed, worker):

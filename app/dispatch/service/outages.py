@@ -1,20 +1,23 @@
 """What becomes of the orders of an outage when it is over: closed, or placed like any other."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import NotFound
+from app.activation.client import ActivationClient
+from app.activation.rules import LineNotKnown, LineTestUnavailable
 from app.core.i18n import Words
 from app.dispatch.service.again import place_again
 from app.grids import locating
 from app.outages import queries as outages
+from app.outages.models import Outage
 from app.outages.queries.open import open_now
-from app.outages.rules import OutageState, WhenOver, customer_words
+from app.outages.rules import OPEN, WhenOver, customer_words
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.rules import Step, UnplacedReason
@@ -22,23 +25,56 @@ from app.workorders.service import clocks, take_step
 
 # With what an order is closed that needed no visit of its own.
 FIXED_ELSEWHERE = "fixed_elsewhere"
+TESTS_AT_ONCE = 16
+
+
+class Held(NamedTuple):
+    """An order that an outage still holds, and the number of its line, as far as it is known."""
+
+    order_id: UUID
+    service_number: str | None
 
 
 async def held_by(
-    session: AsyncSession, outage_id: UUID, *, limit: int
-) -> tuple[WhenOver, Sequence[UUID]] | None:
+    session: AsyncSession, outage_id: UUID, *, without: Collection[UUID], limit: int
+) -> tuple[WhenOver, list[Held]] | None:
     """List orders that an outage still holds although it is over, and what is to become of them;
     None while it is open."""
-    try:
-        outage = await outages.for_change(session, outage_id)
-    except NotFound:
+    outage = await session.get_one(Outage, outage_id)
+    if outage.state in OPEN:
         return None
-    if outage.state in (OutageState.PROPOSED, OutageState.CONFIRMED):
-        return None
-    orders = await workorders.all_for_change(
-        session, *_held(outage_id), limit=limit, skip_locked=True
+    rows = await session.execute(
+        select(WorkOrder.id, WorkOrder.service_number)
+        .where(*_held(outage_id), WorkOrder.id.not_in(without))
+        .order_by(WorkOrder.priority, WorkOrder.id)
+        .limit(limit)
     )
-    return outage.when_over, [order.id for order in orders]
+    return outage.when_over, [Held(*row) for row in rows]
+
+
+async def tested(
+    platform: ActivationClient, held: Sequence[Held]
+) -> tuple[dict[UUID, bool], set[UUID]]:
+    """Test the lines of orders: which of them work again, and which could not be tested just now.
+
+    A line that nobody can name, or that the platform does not know, is in neither.
+    """
+    works: dict[UUID, bool] = {}
+    untested: set[UUID] = set()
+    turn = asyncio.Semaphore(TESTS_AT_ONCE)
+
+    async def test(order_id: UUID, service_number: str) -> None:
+        async with turn:
+            try:
+                works[order_id] = (await platform.test_line(service_number=service_number)).online
+            except LineNotKnown:
+                pass
+            except LineTestUnavailable:
+                untested.add(order_id)
+
+    named = [(one.order_id, one.service_number) for one in held if one.service_number]
+    await asyncio.gather(*(test(order_id, number) for order_id, number in named))
+    return works, untested
 
 
 def _held(outage_id: UUID) -> tuple[Any, ...]:

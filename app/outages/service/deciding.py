@@ -1,14 +1,11 @@
-"""What a supervisor decides: that it is an outage, that it is none, which orders belong to it, and
-that it is over."""
+"""What a supervisor decides: that it is an outage, that it is none, and that it is over."""
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import orjson
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,16 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.rules import Caller, district_of
 from app.core import jobs
 from app.core.db import is_broken
-from app.core.errors import SameIdOtherContent, plain
+from app.core.errors import SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
 from app.outages import queries, rules
 from app.outages.models import Outage
 from app.outages.queries import places, reports
 from app.outages.queries.open import forget_open
 from app.outages.rules import (
-    NotOfAnOutage,
     OutageCause,
-    OutageChanged,
     OutageState,
     OutageThere,
     Place,
@@ -33,10 +28,10 @@ from app.outages.rules import (
     WhenOver,
 )
 from app.outages.service import holding, parents
+from app.outages.service.asked import hash_of, taken
 from app.workorders import queries as workorders
 from app.workorders.models import WorkOrder
 from app.workorders.queries import org_units
-from app.worktypes.rules import WorkType
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,28 +43,6 @@ class Confirmed:
     expected_end: datetime | None
     when_over: WhenOver
     note: str | None
-
-
-async def _taken(
-    tx: AsyncSession, outage_id: UUID, caller: Caller, version: int, what: str, said: Any
-) -> tuple[Outage, bool]:
-    """Take an outage to change it by what a caller has seen of it; True: it was asked before.
-
-    Raises NotFound, or OutageChanged when it is another by now.
-    """
-    outage = await queries.for_change(tx, outage_id, caller)
-    asked = _hash(what, caller.account_id, version, said)
-    if outage.asked == asked:
-        return outage, True
-    if outage.version != version:
-        raise OutageChanged(state=outage.state, version=outage.version)
-    outage.asked = asked
-    return outage, False
-
-
-def _hash(*said: Any) -> str:
-    content = orjson.dumps(plain(list(said)), option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
 async def confirm(
@@ -86,7 +59,7 @@ async def confirm(
     Raises NotFound, OutageChanged or OutageOver.
     """
     said = [confirmed.cause, confirmed.expected_end, confirmed.when_over, confirmed.note]
-    outage, again = await _taken(tx, outage_id, caller, version, "confirm", said)
+    outage, again = await taken(tx, outage_id, caller, version, "confirm", said)
     if again:
         return outage
     rules.check_open(outage.state, OutageState.PROPOSED)
@@ -131,7 +104,7 @@ async def declare(
     The id is the caller's own; True says that it is new. A compound's key is its name, which is
     sought in the caller's district. Raises UnknownPlace, OutageThere or SameIdOtherContent.
     """
-    content = _hash(
+    content = hash_of(
         place,
         since,
         [confirmed.cause, confirmed.expected_end, confirmed.when_over, confirmed.note],
@@ -192,7 +165,7 @@ async def dismiss(
 ) -> Outage:
     """Say that a proposal is no outage: its orders go on as any other, and the place is not
     proposed again for a while. Raises NotFound, OutageChanged or OutageOver."""
-    outage, again = await _taken(tx, outage_id, caller, version, "dismiss", note)
+    outage, again = await taken(tx, outage_id, caller, version, "dismiss", note)
     if again:
         return outage
     rules.check_open(outage.state, OutageState.PROPOSED)
@@ -213,93 +186,6 @@ async def dismiss(
     return outage
 
 
-async def attach(
-    tx: AsyncSession,
-    outage_id: UUID,
-    caller: Caller,
-    order_ids: Sequence[UUID],
-    *,
-    version: int,
-    now: datetime,
-) -> Outage:
-    """Let orders of the caller's subtree belong to an open outage.
-
-    Raises NotFound, OutageChanged, OutageOver, or NotOfAnOutage with what is wrong with each; then
-    none of them is taken.
-    """
-    outage, again = await _taken(tx, outage_id, caller, version, "attach", sorted(order_ids))
-    if again:
-        return outage
-    rules.check_open(outage.state, *rules.OPEN)
-    orders = await _theirs(tx, outage, caller, order_ids)
-    await reports.bring_back(tx, outage.id, order_ids)
-    await holding.join(tx, outage, orders, now=now)
-    await tx.flush()
-    return outage
-
-
-async def _theirs(
-    tx: AsyncSession, outage: Outage, caller: Caller, order_ids: Sequence[UUID]
-) -> Sequence[WorkOrder]:
-    units = await org_units(tx)
-    found = await workorders.all_for_change(tx, WorkOrder.id.in_(order_ids))
-    seen = {
-        order.id: order
-        for order in found
-        if units.by_id[order.org_unit_id].path.startswith(caller.org_path)
-    }
-    held_by = await queries.holding(
-        tx, {order.outage_id for order in found if order.outage_id is not None}
-    )
-    wrong = []
-    for place, order_id in enumerate(order_ids):
-        order = seen.get(order_id)
-        why = _why_not(order, outage, held_by)
-        if why is not None:
-            wrong.append({"field": f"order_ids.{place}", "message": why})
-    if wrong:
-        raise NotOfAnOutage(errors=wrong)
-    return list(seen.values())
-
-
-def _why_not(order: WorkOrder | None, outage: Outage, held_by: set[UUID]) -> str | None:
-    if order is None:
-        return "no such order within your area"
-    if order.work_type is not WorkType.REPAIR or order.source == reports.OURS:
-        return "not a repair that a customer has reported"
-    if order.completed_at is not None or order.state.value in ("cancelled", "archived"):
-        return f"is {order.state.value}"
-    if order.outage_id != outage.id and order.outage_id in held_by:
-        return "belongs to another confirmed outage"
-    return None
-
-
-async def detach(
-    tx: AsyncSession,
-    outage_id: UUID,
-    caller: Caller,
-    order_ids: Sequence[UUID],
-    *,
-    version: int,
-    now: datetime,
-) -> Outage:
-    """Split off orders that do not belong to an open outage; they are placed at once, and do not
-    come back to it by themselves. What is not of it is passed over.
-
-    Raises NotFound, OutageChanged or OutageOver.
-    """
-    outage, again = await _taken(tx, outage_id, caller, version, "detach", sorted(order_ids))
-    if again:
-        return outage
-    rules.check_open(outage.state, *rules.OPEN)
-    orders = await workorders.all_for_change(
-        tx, WorkOrder.id.in_(order_ids), WorkOrder.outage_id == outage.id
-    )
-    await holding.leave(tx, outage, orders, now=now)
-    await tx.flush()
-    return outage
-
-
 async def amend(
     tx: AsyncSession,
     outage_id: UUID,
@@ -310,7 +196,7 @@ async def amend(
 ) -> Outage:
     """Correct what was said of a confirmed outage: its cause, when it is expected to end, what
     becomes of its orders, the note. Raises NotFound, OutageChanged or OutageOver."""
-    outage, again = await _taken(tx, outage_id, caller, version, "amend", given)
+    outage, again = await taken(tx, outage_id, caller, version, "amend", given)
     if again:
         return outage
     rules.check_open(outage.state, OutageState.CONFIRMED)
@@ -338,7 +224,7 @@ async def close(
     or OutageOver.
     """
     said = [when_over, restored_at, note]
-    outage, again = await _taken(tx, outage_id, caller, version, "close", said)
+    outage, again = await taken(tx, outage_id, caller, version, "close", said)
     if again:
         return outage
     rules.check_open(outage.state, OutageState.CONFIRMED)
