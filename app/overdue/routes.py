@@ -1,7 +1,8 @@
 """Doorways of late orders, escalations and compensations."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
@@ -59,7 +60,7 @@ async def overdue(
 
     Time in which an order's clock stood still is taken into account.
     """
-    found = await queries.late(
+    rows = await queries.late(
         read,
         reader,
         since=None,
@@ -69,11 +70,7 @@ async def overdue(
         org_unit_id=org_unit_id,
         work_type=work_type,
     )
-    rows, last = cut(found, size)
-    return LateOrderPage(
-        orders=[LateOrderOut.of(row, now) for row in rows],
-        next_page_token=token_of(last.due_at, last.id) if last else None,
-    )
+    return _page(rows, size, now)
 
 
 @router.get("/promises/at-risk", operation_id="promises_at_risk")
@@ -91,7 +88,7 @@ async def at_risk(
     With how little left an order is at risk is the parameter `promises.at_risk_minutes`.
     """
     minutes = (await parameters_in_force(read)).number(rules.AT_RISK_MINUTES, now, reader.org_path)
-    found = await queries.late(
+    rows = await queries.late(
         read,
         reader,
         since=now,
@@ -101,9 +98,13 @@ async def at_risk(
         org_unit_id=org_unit_id,
         work_type=work_type,
     )
-    rows, last = cut(found, size)
+    return _page(rows, size, now)
+
+
+def _page(rows: Sequence[Any], size: int, now: datetime) -> LateOrderPage:
+    shown, last = cut(rows, size)
     return LateOrderPage(
-        orders=[LateOrderOut.of(row, now) for row in rows],
+        orders=[LateOrderOut.of(row, now) for row in shown],
         next_page_token=token_of(last.due_at, last.id) if last else None,
     )
 

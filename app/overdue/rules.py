@@ -18,13 +18,6 @@ AT_RISK_MINUTES = Parameter(
 )
 
 
-class Lateness(StrEnum):
-    """Which of the two lists an order is in."""
-
-    OVERDUE = "overdue"
-    AT_RISK = "at_risk"
-
-
 class CompensationState(StrEnum):
     """Where a compensation stands.
 
