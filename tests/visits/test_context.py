@@ -1,7 +1,7 @@
 """The card for the door: who sees whom, masked or in full, what each look leaves behind."""
 
 import gzip
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
@@ -61,7 +61,14 @@ async def customer(tx, branch, clock):
     await make_subscription(
         tx, made, offering_code="TV-4K", category="tv", speed_mbps=None, monthly_price_fen=2000
     )
-    await make_terminal(tx, branch, customer_id=made.id, serial_number="SN-HOME")
+    await make_terminal(
+        tx,
+        branch,
+        customer_id=made.id,
+        serial_number="SN-HOME",
+        service_number="07318881234",
+        placed_at=datetime(2024, 2, 1, 2, tzinfo=UTC),
+    )
     await make_contact(tx, made, at=clock.now() - timedelta(days=20), outcome="declined")
     await make_contact(tx, made, at=clock.now() - timedelta(days=3), kind=InteractionKind.FAULT)
     return made
@@ -114,7 +121,13 @@ async def test_the_holder_sees_whom_they_meet(tx, phone, customer, order, clock)
     assert card["lines"][0]["max_speed_mbps"] == 1000
     assert "1203室" in card["lines"][0]["address"]
     assert card["terminals"]["at_home"] == [
-        {"serial_number": "SN-HOME", "kind": "ont_gateway", "model": "HG-8145"}
+        {
+            "serial_number": "SN-HOME",
+            "kind": "ont_gateway",
+            "model": "HG-8145",
+            "service_number": "07318881234",
+            "since": "2024-02-01T02:00:00Z",
+        }
     ]
     assert {one["external_id"] for one in card["open_orders"]["orders"]} == {
         order.external_id,
@@ -214,6 +227,7 @@ async def test_others_see_them_masked_or_not_at_all(
     if status == 200:
         card = answer.json()
         assert card["masked"] is True
+        assert card["terminals"]["at_home"][0]["service_number"] == "073****1234"
         assert (card["identity"]["name"], card["identity"]["phone"]) == ("王**", "154****1234")
         assert card["lines"][0]["address"] == "碧波园3栋"
     assert await looks(tx) == []
