@@ -73,6 +73,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (20.0, followups.send_due),
     (30.0, territory.follow_left),
     (60.0, visits.end_cancelled),
+    (60.0, visits.end_assists),
     (60.0, recovery.look_around),
     (60.0, outages.tidy),
     (60.0, grids.draw_shapes),

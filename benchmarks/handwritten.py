@@ -39,15 +39,28 @@ from app.workorders.rules import HELD
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 GRACE = timedelta(hours=2)
 
-_DAY = """
-    SELECT o.id, o.external_id, o.work_type, o.state, o.priority, o.customer_id, o.service_number,
-        o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
-        ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
-        o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-        o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
-    FROM work_order AS o
+_COLUMNS = """
+    o.id, o.external_id, o.work_type, o.state, o.priority, o.customer_id, o.service_number,
+    o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
+    ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
+    o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
+    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
+"""
+_BESIDE = """
     LEFT JOIN grid ON grid.id = o.grid_id
     LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
+"""
+_DAY = f"""
+    SELECT {_COLUMNS}, NULL::uuid AS assist_id, NULL::timestamptz AS assists_since,
+        CASE o.state WHEN 'en_route' THEN 0 WHEN 'on_site' THEN 0 WHEN 'suspended' THEN 1
+            WHEN 'completed' THEN 3 WHEN 'archived' THEN 3 ELSE 2 END AS phase,
+        array_position(
+            (SELECT route FROM technician_day AS d
+             WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
+            o.id
+        ) AS place
+    FROM work_order AS o
+    {_BESIDE}
     WHERE o.holder_id = %(technician_id)s
     AND o.state <> 'cancelled'
     AND (
@@ -57,16 +70,17 @@ _DAY = """
             AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
         )
     )
-    ORDER BY
+    UNION ALL
+    SELECT {_COLUMNS}, a.id, a.joined_at,
         CASE o.state WHEN 'en_route' THEN 0 WHEN 'on_site' THEN 0 WHEN 'suspended' THEN 1
-            WHEN 'completed' THEN 3 WHEN 'archived' THEN 3 ELSE 2 END,
-        o.completed_at,
-        array_position(
-            (SELECT route FROM technician_day AS d
-             WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
-            o.id
-        ),
-        o.appointment_from, o.appointment_until, o.priority, o.due_at, o.id
+            ELSE 2 END,
+        NULL
+    FROM work_assist AS a
+    JOIN work_order AS o ON o.id = a.work_order_id
+    {_BESIDE}
+    WHERE a.technician_id = %(technician_id)s AND a.ended_at IS NULL AND a.day <= %(day)s
+    AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+    ORDER BY phase, completed_at, place, appointment_from, appointment_until, priority, due_at, 1
 """
 
 
@@ -158,9 +172,12 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         id_, external_id, work_type, state, priority, customer_id, number, name, phone, address,
         locality, summary, lon, lat, grid_code, grid_name, near_border, minutes,
         appointment_from, appointment_until, due_at, planned_day, completed_at, version,
-        visit_id, resume_at, restored_at, repeats, nudges, absences,
+        visit_id, resume_at, restored_at, repeats, nudges, absences, assist_id, assists_since, *_,
     ) = row  # fmt: skip
+    assisting = assist_id is not None
     seen = sees_contact(state, completed_at, now, GRACE)
+    if assisting and assists_since is None:
+        seen = False
     point = None
     if lon is not None:
         lon, lat = from_wgs84(lon, lat, CoordSys.GCJ02)
@@ -200,7 +217,9 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         "nudges": nudges,
         "absences": absences,
         "version": version,
-        "allowed": STEPS[state, work_type],
+        "assisting": assisting,
+        "assist_id": assist_id,
+        "allowed": () if assisting else STEPS[state, work_type],
     }
 
 

@@ -1,12 +1,14 @@
-"""From time to time: a visit whose order was cancelled meanwhile comes to its end."""
+"""From time to time: visits and help whose orders have gone on without them come to their end."""
 
 from sqlalchemy import select
 
 from app.auth import audit
 from app.core.jobs import Worker
 from app.suggestions.service import release_slot
+from app.visits import queries
 from app.visits.models import Visit
 from app.visits.rules import Outcome
+from app.visits.service import assists
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 
@@ -31,3 +33,13 @@ async def end_cancelled(worker: Worker) -> None:
         for visit in over:
             visit.outcome, visit.ended_at = Outcome.CANCELLED, worker.clock.now()
             await release_slot(tx, visit.id)
+
+
+async def end_assists(worker: Worker) -> None:
+    """End the help with orders that nobody holds any more, so that its minutes are free."""
+    async with worker.database.read() as read:
+        over = await queries.no_longer_assisted(read, ROUND)
+    for order_id in over:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "visits.end_assists")
+            await assists.end_all(tx, order_id, now=worker.clock.now())

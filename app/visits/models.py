@@ -1,6 +1,6 @@
 """Visits: one attempt at an order."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -111,3 +111,33 @@ class AcceptanceCode(Row, Base):
     digest: Mapped[bytes]
     wrong: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default=text("'{}'"))
     accepted_at: Mapped[datetime | None]
+
+
+class WorkAssist(Row, Base):
+    """A second technician on an order; whoever asks makes the id.
+
+    The holder takes the steps. `minutes` are promised of the local `day` until `ended_at`;
+    `joined_at` is when whoever helps took it on, and sees the customer from then on.
+    """
+
+    __tablename__ = "work_assist"
+    __table_args__ = (
+        # Those that go on: few, beside all that ever did, and read with everybody's day.
+        Index(
+            "uq_work_assist_going_on",
+            "technician_id",
+            "work_order_id",
+            unique=True,
+            postgresql_where=text("ended_at IS NULL"),
+        ),
+        Index("ix_work_assist_order", "work_order_id", "asked_at"),
+    )
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    day: Mapped[date]
+    minutes: Mapped[int]
+    asked_at: Mapped[datetime]
+    asked_by: Mapped[UUID | None]
+    joined_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]

@@ -156,6 +156,8 @@ async def test_a_row_has_what_the_list_needs(tx, phone, clock, branch):
         "nudges": 0,
         "absences": 0,
         "version": order.version,
+        "assisting": False,
+        "assist_id": None,
         "allowed": ["acknowledge", "decline", "transfer"],
     }
 

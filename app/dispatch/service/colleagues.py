@@ -95,6 +95,20 @@ async def pass_on(
     await pin_all(tx, [Pinned(order.id, to.id, day, now, caller.account_id, cause)])
 
 
+async def day_to_help(
+    tx: AsyncSession, order: WorkOrder, who: Named, caller: Caller, *, minutes: int, now: datetime
+) -> date:
+    """Say on which local day a colleague can help with an order. Raises ColleagueCannot when they
+    are not at work then; no skill is asked of whoever helps."""
+    person = (await people_of_days(tx, [who.id], caller, now))[who.id]
+    day = _day(order, person.diary)
+    why = why_not_over(Ask(minutes), person.diary, day, lent=person.lent(day))
+    if why is not None:
+        words = REASON_WORDS[why]
+        raise ColleagueCannot(code=who.code, day=day, why=why, why_zh=words.zh, why_en=words.en)
+    return day
+
+
 async def _people(
     session: AsyncSession,
     order: WorkOrder,

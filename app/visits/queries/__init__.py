@@ -1,6 +1,13 @@
 """Reads of visits: a technician's day, the steps already taken, and what is behind a door."""
 
 from app.visits.queries.acceptance import code_accepted, codes_sent
+from app.visits.queries.assists import (
+    Assistant,
+    assistants_of,
+    assisted,
+    no_longer_assisted,
+    open_assists,
+)
 from app.visits.queries.check_in import MarkedCheckIn, last_position, marked_check_ins
 from app.visits.queries.day import DAY, DayRow, day_of, zone_of_unit
 from app.visits.queries.door import (
@@ -15,6 +22,7 @@ from app.visits.queries.steps import open_visit, own, steps_taken, worked_so_far
 
 __all__ = [
     "DAY",
+    "Assistant",
     "BehindTheDoor",
     "DayRow",
     "Earlier",
@@ -22,12 +30,16 @@ __all__ = [
     "MarkedCheckIn",
     "OrderOfCustomer",
     "TerminalOfCustomer",
+    "assistants_of",
+    "assisted",
     "behind_the_door",
     "code_accepted",
     "codes_sent",
     "day_of",
     "last_position",
     "marked_check_ins",
+    "no_longer_assisted",
+    "open_assists",
     "open_visit",
     "own",
     "steps_taken",

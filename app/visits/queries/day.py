@@ -21,7 +21,8 @@ async def zone_of_unit(session: AsyncSession, org_unit_id: UUID) -> ZoneInfo:
 class DayRow(NamedTuple):
     """An order of a technician's day as PostgreSQL gives it; the point is in WGS-84 degrees.
 
-    `place` is the order's place in the day's route, if it has one.
+    `place` is the order's place in the day's route, if it has one. `assist_id` says that somebody
+    else holds it and this technician helps, having joined since `assists_since`.
     """
 
     id: UUID
@@ -51,30 +52,39 @@ class DayRow(NamedTuple):
     visit_id: UUID | None
     resume_at: datetime | None
     restored_at: datetime | None
-    place: int | None
     repeats: int
     nudges: int
     absences: int
+    place: int | None
+    assist_id: UUID | None
+    assists_since: datetime | None
 
 
 # The hottest read of all, since every phone asks again and again: it goes straight to the driver,
 # which halves its processor time (see api_docs/decisions). The states stand in it as words because
 # a parameter would hide from the planner that the partial index of what is held will do.
-DAY = """
-    SELECT o.id, o.external_id, o.work_type, o.state, o.priority, o.customer_id, o.service_number,
-        o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
-        ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
-        o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-        o.version, visit.id, visit.resume_at, visit.restored_at,
+_COLUMNS = """
+    o.id, o.external_id, o.work_type, o.state, o.priority, o.customer_id, o.service_number,
+    o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
+    ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
+    o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
+    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
+"""
+_BESIDE = """
+    LEFT JOIN grid ON grid.id = o.grid_id
+    LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
+"""
+# What somebody only helps with comes by an index of its own, which mostly finds nothing.
+DAY = f"""
+    SELECT {_COLUMNS},
         array_position(
             (SELECT route FROM technician_day AS d
              WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
             o.id
         ),
-        o.repeats, o.nudges, o.absences
+        NULL::uuid, NULL::timestamptz
     FROM work_order AS o
-    LEFT JOIN grid ON grid.id = o.grid_id
-    LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
+    {_BESIDE}
     WHERE o.holder_id = %(technician_id)s
     AND o.state <> 'cancelled'
     AND (
@@ -84,7 +94,14 @@ DAY = """
             AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
         )
     )
-"""
+    UNION ALL
+    SELECT {_COLUMNS}, NULL, a.id, a.joined_at
+    FROM work_assist AS a
+    JOIN work_order AS o ON o.id = a.work_order_id
+    {_BESIDE}
+    WHERE a.technician_id = %(technician_id)s AND a.ended_at IS NULL AND a.day <= %(day)s
+    AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
+"""  # noqa: S608 - text of our own
 
 
 async def day_of(session: AsyncSession, technician_id: UUID, day: date) -> list[DayRow]:

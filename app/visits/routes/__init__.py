@@ -4,6 +4,7 @@ from fastapi import APIRouter
 
 from app.visits.routes.acceptance import router as acceptance
 from app.visits.routes.activation import router as activation
+from app.visits.routes.assists import router as assists
 from app.visits.routes.check_ins import router as check_ins
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
@@ -25,5 +26,6 @@ router.include_router(door)
 router.include_router(activation)
 router.include_router(acceptance)
 router.include_router(passing_on)
+router.include_router(assists)
 router.include_router(earlier)
 router.include_router(check_ins)

@@ -13,6 +13,11 @@ Adviser = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="suggestions:u
 Viewer = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="catalog:read"))
 ]
+# Whoever looks after customers: a right that technicians and supervisors have in common.
+Attendant = Annotated[
+    Caller,
+    Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:write")),
+]
 Overseer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 Reader = Annotated[
     Caller,

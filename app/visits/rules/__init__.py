@@ -15,6 +15,7 @@ from app.visits.rules.acceptance import (
     may_send,
     takes_messages,
 )
+from app.visits.rules.assists import AssistEnded, AssistsAlready, NothingToAssist
 from app.visits.rules.check_in import (
     FAR_METRES,
     FASTEST_KMH,
@@ -80,6 +81,8 @@ __all__ = [
     "WORST_ACCURACY",
     "AcceptedAlready",
     "Asked",
+    "AssistEnded",
+    "AssistsAlready",
     "CheckedIn",
     "CustomerNotKnown",
     "DeclineCause",
@@ -93,6 +96,7 @@ __all__ = [
     "Mark",
     "NoNumberForMessages",
     "NotAtTheDoor",
+    "NothingToAssist",
     "Outcome",
     "Position",
     "Scan",

@@ -58,7 +58,7 @@ def place_in_day(
     return (_PHASE[state], done, routed, begins, ends, priority, due, order_id.hex)
 
 
-_SHOWN_WHILE_HELD = frozenset({State.ACKNOWLEDGED, State.EN_ROUTE, State.ON_SITE, State.SUSPENDED})
+SHOWN_WHILE_HELD = frozenset({State.ACKNOWLEDGED, State.EN_ROUTE, State.ON_SITE, State.SUSPENDED})
 
 
 def sees_contact(
@@ -68,7 +68,7 @@ def sees_contact(
 
     From acknowledging to completing, and for a short grace afterwards.
     """
-    if state in _SHOWN_WHILE_HELD:
+    if state in SHOWN_WHILE_HELD:
         return True
     return (
         state in (State.COMPLETED, State.ARCHIVED)

@@ -59,6 +59,12 @@ class DayOrderOut(Answer):
     nudges: int = Field(description="How often the customer has asked for it.")
     absences: int = Field(description="How often somebody came and nobody was at home.")
     version: int = Field(description="Grows with every change of the order.")
+    assisting: bool = Field(
+        description="Somebody else holds it and takes the steps; this technician helps."
+    )
+    assist_id: UUID | None = Field(
+        description="Of an assist: join by it, and the customer is shown as to the holder."
+    )
     allowed: Annotated[list[Step], Field(max_length=20)] = Field(
         description="The technician's steps open now."
     )
@@ -95,7 +101,10 @@ def day_bytes(
 
 def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> dict[str, Any]:
     state = row.state
+    assisting = row.assist_id is not None
     seen = sees_contact(state, row.completed_at, now, grace)
+    if assisting and row.assists_since is None:
+        seen = False
     point = None
     if row.lon is not None and row.lat is not None:
         lon, lat = from_wgs84(row.lon, row.lat, coordsys)
@@ -138,5 +147,7 @@ def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> 
         "nudges": row.nudges,
         "absences": row.absences,
         "version": row.version,
-        "allowed": STEPS[state, row.work_type],
+        "assisting": assisting,
+        "assist_id": row.assist_id,
+        "allowed": () if assisting else STEPS[state, row.work_type],
     }

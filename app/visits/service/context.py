@@ -15,6 +15,7 @@ from app.core.parameter_values import parameters_in_force
 from app.customers.queries import Card, card
 from app.visits import queries, rules
 from app.visits.queries import BehindTheDoor, OrderOfCustomer
+from app.visits.rules.day import SHOWN_WHILE_HELD
 from app.workorders.rules import CLOSED
 
 # Written into the audit trail with each look at a full card.
@@ -53,7 +54,8 @@ async def context_of(
     """Read the card for the door, in three statements and an audit entry.
 
     The technician who holds an order of the customer's, from acknowledging to completing and a
-    short grace, sees it unmasked, and each such look is audited. Supervisors and administrators
+    short grace, sees it unmasked, and so does whoever has joined to help; each such look is
+    audited. Supervisors and administrators
     see it masked for customers within their subtree. Raises NotFound for everybody else.
     """
     grace = timedelta(
@@ -63,6 +65,9 @@ async def context_of(
     here = await queries.behind_the_door(tx, customer_id, now - grace)
     if caller.role is Role.TECHNICIAN:
         order = _held(here.orders, caller, work_order_id, now, grace)
+        order = order or await _assisted(tx, here.orders, caller, work_order_id)
+        if order is None:
+            raise NotFound()
         audit.unmasked(
             tx,
             caller,
@@ -88,7 +93,7 @@ def _held(
     work_order_id: UUID | None,
     now: datetime,
     grace: timedelta,
-) -> OrderOfCustomer:
+) -> OrderOfCustomer | None:
     for order in orders:
         if (
             order.holder_id is not None
@@ -97,4 +102,22 @@ def _held(
             and rules.sees_contact(order.state, order.completed_at, now, grace)
         ):
             return order
-    raise NotFound()
+    return None
+
+
+async def _assisted(
+    tx: AsyncSession,
+    orders: Sequence[OrderOfCustomer],
+    caller: Caller,
+    work_order_id: UUID | None,
+) -> OrderOfCustomer | None:
+    """Find an order that the caller helps with; they see what its holder sees of the customer."""
+    shown = {
+        order.id: order
+        for order in orders
+        if order.state in SHOWN_WHILE_HELD and work_order_id in (None, order.id)
+    }
+    if not shown or caller.technician_id is None:
+        return None
+    found = await queries.assisted(tx, caller.technician_id, list(shown))
+    return shown[min(found)] if found else None

@@ -23,12 +23,16 @@ async def visits_of(
     Raises NotFound for everybody else.
     """
     order = await read.get(WorkOrder, order_id)
-    if order is None or not await _may_see(read, order, caller):
+    if order is None or not (
+        await seen_by(read, order, caller)
+        or (caller.technician_id and await queries.assisted(read, caller.technician_id, [order_id]))
+    ):
         raise NotFound()
     return await queries.visits_for(read, order_id), order.absences
 
 
-async def _may_see(read: AsyncSession, order: WorkOrder, caller: Caller) -> bool:
+async def seen_by(read: AsyncSession, order: WorkOrder, caller: Caller) -> bool:
+    """Tell whether an order is a technician's own, or of a supervisor's subtree."""
     if caller.role is Role.TECHNICIAN:
         return caller.technician_id is not None and order.holder_id == caller.technician_id
     units = await org_units(read, ids=[order.org_unit_id])
