@@ -14,10 +14,14 @@ from app.activation.rules import (
     LineTest,
     LineTestUnavailable,
 )
+from app.core.jobs import Worker
 from app.core.outside import Failed, Failure, NoAnswer, Outside, Reply, Unreadable, failed, tidy
 
 # How long a technician waits for a test of the line, in seconds.
 LINE_TEST_SECONDS = 3.0
+
+# What a worker keeps open to the platform at most.
+CONNECTIONS = 32
 
 # The states on the wire; whatever else the platform says of itself, it is still at it.
 _STATES = {
@@ -87,6 +91,23 @@ class ActivationClient(Outside):
             return await self.exchange(method, path, **more)
         except NoAnswer as nothing:
             raise failed(nothing) from nothing
+
+
+async def platform_of(worker: Worker) -> ActivationClient | None:
+    """Give the worker's way to the platform, with its connections; None where none is set."""
+    settings = worker.settings
+    if not settings.activation_url:
+        return None
+
+    def client() -> ActivationClient:
+        return ActivationClient(
+            settings.activation_url,
+            token=settings.activation_token.get_secret_value(),
+            time_limit=settings.activation_timeout_seconds,
+            connections=CONNECTIONS,
+        )
+
+    return await worker.keep("activation", client)
 
 
 def _object(reply: Reply) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 from uuid import UUID
 
 from app.activation import queries, service
-from app.activation.client import ActivationClient
+from app.activation.client import platform_of
 from app.core.jobs import Worker
 from app.core.log import log
 
@@ -18,23 +18,6 @@ async def put(worker: Worker, *, activation_id: str) -> None:
         log.warning("no activation platform is set (YINGWEI_ACTIVATION_URL); the line waits")
         return
     await _put(worker, UUID(activation_id))
-
-
-async def platform_of(worker: Worker) -> ActivationClient | None:
-    """Give the worker's way to the platform, with its connections; None where none is set."""
-    settings = worker.settings
-    if not settings.activation_url:
-        return None
-
-    def client() -> ActivationClient:
-        return ActivationClient(
-            settings.activation_url,
-            token=settings.activation_token.get_secret_value(),
-            time_limit=settings.activation_timeout_seconds,
-            connections=AT_ONCE * 2,
-        )
-
-    return await worker.keep("activation", client)
 
 
 async def _put(worker: Worker, activation_id: UUID) -> None:

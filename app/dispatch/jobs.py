@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from app.activation.jobs import platform_of
+from app.activation.client import platform_of
 from app.auth import audit
 from app.core.jobs import Worker, tell
 from app.core.parameter_values import parameters_in_force

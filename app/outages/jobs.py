@@ -13,6 +13,8 @@ from app.outages.service import deciding, learning, watching
 
 # So many reports are taken up in one transaction; after a standstill there are many.
 BATCH = 5000
+# No window in which reports are looked at together is longer.
+LONGEST_WINDOW = timedelta(minutes=rules.WINDOW.most)
 # A process may know an outage for some seconds after its end and let it hold an order.
 A_WHILE = timedelta(seconds=60)
 
@@ -26,7 +28,9 @@ async def look_out(worker: Worker) -> None:
     while taken == BATCH:
         async with worker.database.begin() as tx:
             audit.acting(tx, "outages.look_out")
-            taken = await reports.take_up(tx, oldest=now - timedelta(weeks=weeks), most=BATCH)
+            taken = await reports.take_up(
+                tx, oldest=now - timedelta(weeks=weeks), recent=now - LONGEST_WINDOW, most=BATCH
+            )
     async with worker.database.read() as read:
         districts = await reports.districts_to_judge(read)
     for district_path in districts:

@@ -413,3 +413,12 @@ async def test_what_is_usual_is_learned_at_night(place, proposed, worker, tx, cl
     assert rate.reports > 5 and rate.weeks > 4
     hours = await tx.scalar(text("SELECT hours FROM outage_rhythm WHERE a_week > 0"))
     assert max(range(168), key=hours.__getitem__) == 8  # Monday at eight
+
+
+async def test_what_is_long_past_is_learned_from_and_no_outage(place, worker, tx, clock):
+    for _ in range(5):
+        await place.report(await place.home())
+    clock.tick(timedelta(days=2))
+    await jobs.look_out(worker)
+    assert (await place.get())["outages"] == []
+    assert await tx.scalar(text("SELECT count(*) FROM fault_report WHERE judged")) == 5

@@ -21,10 +21,10 @@ _LATE = timedelta(minutes=10)
 _TAKE_UP = text(
     """
     INSERT INTO fault_report
-        (work_order_id, at, received_at, who, district_path, grid_id, locality, port)
+        (work_order_id, at, received_at, who, district_path, grid_id, locality, port, judged)
     SELECT o.id, least(o.reported_at, o.received_at), o.received_at, coalesce(o.customer_id, o.id),
         substring(u.path FROM '^(?:[^.]+[.]){1,3}'), o.grid_id,
-        coalesce(line.locality, o.locality), line.olt_port
+        coalesce(line.locality, o.locality), line.olt_port, o.received_at < :recent
     FROM (
         SELECT * FROM work_order w
         WHERE w.work_type = 'repair' AND w.received_at > :since AND w.source <> :ours
@@ -49,12 +49,18 @@ _TAKE_UP = text(
 _LAST = text("SELECT max(received_at) FROM fault_report")
 
 
-async def take_up(tx: AsyncSession, *, oldest: datetime, most: int) -> int:
+async def take_up(tx: AsyncSession, *, oldest: datetime, recent: datetime, most: int) -> int:
     """Write down the repairs that have come in and are not written down yet, up to so many; return
-    how many there were. What came in before `oldest` is left out."""
+    how many there were.
+
+    What came in before `oldest` is left out; what came in before `recent` is only learned from, as
+    in a system that has years of orders when it begins to look for outages.
+    """
     last: datetime | None = await tx.scalar(_LAST)
     since = oldest if last is None else max(oldest, last - _LATE)
-    done = await tx.execute(_TAKE_UP, {"since": since, "most": most, "ours": OURS})
+    done = await tx.execute(
+        _TAKE_UP, {"since": since, "recent": recent, "most": most, "ours": OURS}
+    )
     return done.rowcount  # type: ignore[attr-defined, no-any-return]
 
 
