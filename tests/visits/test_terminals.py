@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 
 from app.auth.rules import Role
 from app.core.db import new_id
+from app.dispatch.queries.vans import vans
 from app.terminals import queries
 from app.terminals.models import Terminal, TerminalMove
 from app.terminals.rules import Pool, TerminalKind, Why
@@ -255,6 +256,23 @@ async def test_a_kind_nobody_asked_for_is_pointed_out(tx, door, scan):
     assert [one["code"] for one in camera["warnings"]] == ["not_asked_for"]
     second = await scan("fitted", "NEW1")
     assert [one["code"] for one in second["warnings"]] == ["one_stands_there"]
+
+
+async def test_what_is_fitted_is_not_needed_of_the_van_once_more(tx, door, scan):
+    await tx.execute(text("UPDATE work_order SET terminals = '{ont_gateway}'"))
+    who = door.phone.technician.id
+
+    async def left():
+        return (await vans(tx, [who]))[who].left["ont_gateway"]
+
+    assert await left() == 0
+    made = await scan("fitted", "NEW1")
+    assert await left() == 0
+    await door.phone.post(f"/visits/{door.visit}/terminals/{made['id']}/undo")
+    assert await left() == 0
+    # What is taken away is in their hands, and no stock.
+    await scan("taken_away", "OLD1")
+    assert await left() == 0
 
 
 async def test_removing_is_not_complete_while_something_stands_there(tx, app, http, clock, door):
