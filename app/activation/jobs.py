@@ -1,11 +1,10 @@
 """What the worker does for activations: at once when one is asked for, and again when it is due."""
 
-import asyncio
 from uuid import UUID
 
 from app.activation import queries, service
 from app.activation.client import platform_of
-from app.core.jobs import Worker
+from app.core.jobs import Worker, for_each
 from app.core.log import log
 
 AT_ONCE = 16
@@ -37,13 +36,4 @@ async def sweep(worker: Worker) -> None:
         return
     async with worker.database.read() as session:
         due = await queries.due(session, A_SWEEP)
-    turn = asyncio.Semaphore(AT_ONCE)
-
-    async def one(activation_id: UUID) -> None:
-        async with turn:
-            try:
-                await _put(worker, activation_id)
-            except Exception:  # noqa: BLE001 - one line's trouble must not hold up the others
-                log.exception("activation failed", activation=str(activation_id))
-
-    await asyncio.gather(*(one(activation_id) for activation_id in due))
+    await for_each(due, lambda activation_id: _put(worker, activation_id), at_once=AT_ONCE)

@@ -4,12 +4,14 @@ The queue is Procrastinate's, in PostgreSQL. A job is deferred on the session's 
 it exists exactly when its data do. `app/worker.py` holds the map from event to handlers.
 """
 
+import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
+from uuid import UUID
 
 import procrastinate
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clock import Clock, wall
 from app.core.db import Database, driver_connection, libpq_url
 from app.core.errors import plain
+from app.core.log import log
 from app.core.settings import Settings
 
 # Deferring needs no connector of its own: it runs on the caller's connection.
@@ -92,6 +95,23 @@ class Worker:
         """End what was kept, and give the database's connections back."""
         await self._ends.aclose()
         await self.database.close()
+
+
+async def for_each(
+    ids: Iterable[UUID], do: Callable[[UUID], Awaitable[None]], *, at_once: int
+) -> None:
+    """Do something for each of many things, so many at once; the trouble of one, which is logged,
+    does not hold up the others."""
+    turn = asyncio.Semaphore(at_once)
+
+    async def one(which: UUID) -> None:
+        async with turn:
+            try:
+                await do(which)
+            except Exception:  # noqa: BLE001 - logged, as said
+                log.exception("failed for one of many", job=do.__module__, id=str(which))
+
+    await asyncio.gather(*(one(which) for which in ids))
 
 
 # A handler takes the worker and the event's facts; it opens its own transaction, which is the

@@ -1,10 +1,9 @@
 """What the worker does for messages: at once when one is asked for, and again when it is due."""
 
-import asyncio
 from uuid import UUID
 
 from app.auth import audit
-from app.core.jobs import Worker
+from app.core.jobs import Worker, for_each
 from app.core.log import log
 from app.messaging import queries, service
 from app.messaging.client import MessagingClient
@@ -46,16 +45,7 @@ async def sweep(worker: Worker) -> None:
         return
     async with worker.database.read() as session:
         due = await queries.due(session, A_SWEEP)
-    turn = asyncio.Semaphore(AT_ONCE)
-
-    async def one(message_id: UUID) -> None:
-        async with turn:
-            try:
-                await _deliver(worker, message_id)
-            except Exception:  # noqa: BLE001 - one message's trouble must not hold up the others
-                log.exception("message not delivered", message=str(message_id))
-
-    await asyncio.gather(*(one(message_id) for message_id in due))
+    await for_each(due, lambda message_id: _deliver(worker, message_id), at_once=AT_ONCE)
 
 
 async def forget(worker: Worker) -> None:

@@ -1,10 +1,9 @@
 """What the worker does for deliveries: at once after a confirmation, and again when it is due."""
 
-import asyncio
 from datetime import timedelta
 from uuid import UUID
 
-from app.core.jobs import Worker
+from app.core.jobs import Worker, for_each
 from app.core.log import log
 from app.ordering import queries, service
 from app.ordering.client import OrderingClient
@@ -50,13 +49,4 @@ async def sweep(worker: Worker) -> None:
         due = list(await queries.due(session, A_SWEEP))
         before = worker.clock.now() - timedelta(minutes=1)
         due += await queries.forgotten(session, before, A_SWEEP)
-    turn = asyncio.Semaphore(AT_ONCE)
-
-    async def one(sale_id: UUID) -> None:
-        async with turn:
-            try:
-                await _deliver(worker, sale_id)
-            except Exception:  # noqa: BLE001 - one sale's trouble must not hold up the others
-                log.exception("delivery failed", sale=str(sale_id))
-
-    await asyncio.gather(*(one(sale_id) for sale_id in due))
+    await for_each(due, lambda sale_id: _deliver(worker, sale_id), at_once=AT_ONCE)
