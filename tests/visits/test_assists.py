@@ -6,10 +6,11 @@ from sqlalchemy import func, select
 from app.auth.models import AuditEntry
 from app.auth.rules import Role
 from app.core.db import new_id
+from app.core.jobs import Worker
 from app.technicians import availability
 from app.technicians.availability import NOTHING, Promised
+from app.visits.jobs import end_assists
 from app.visits.models import WorkAssist
-from app.visits.service import assists
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.customers import make_customer
 from tests.make.technicians import make_technician
@@ -42,7 +43,7 @@ async def post(phone, url, **body):
 
 
 async def test_somebody_helps_with_an_order_and_is_free_again_when_it_is_done(
-    tx, app, http, clock, phone, helper, order
+    tx, clock, settings, database, phone, helper, order
 ):
     await phone.acknowledge(order)
     url = f"/work-orders/{order.id}/assistants"
@@ -84,8 +85,9 @@ async def test_somebody_helps_with_an_order_and_is_free_again_when_it_is_done(
     )
     await phone.complete(visit_id)
     assert (await helper.get("/my/day")).json()["orders"] == []
-    tx.expunge_all()
-    await assists.end_all(tx, order.id, now=clock.now())
+    worker = Worker(settings, clock, database)
+    for _ in range(2):
+        await end_assists(worker)
     assert await availability.promised(tx, helper.technician.id, TODAY) == NOTHING
 
 
