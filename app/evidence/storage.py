@@ -6,7 +6,7 @@ to the folder of one upload, so that what an upload leaves behind can be found a
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -104,11 +104,14 @@ class Storage:
         except (BaseError, OSError) as error:
             raise _trouble(error) from error
 
-    async def remove(self, upload_id: UUID, names: Collection[str]) -> None:
+    async def remove(self, upload_id: UUID, names: Sequence[str]) -> None:
         """Remove files of an upload; what is not there is removed already."""
-        for name in names:
+        paths = [f"{folder_of(upload_id)}/{name}" for name in names]
+        # A bucket removes many in one request and never minds; a folder stops at what is missing.
+        together = [[path] for path in paths] if self._root is not None else [paths]
+        for some in filter(None, together):
             try:
-                await obstore.delete_async(self._store, f"{folder_of(upload_id)}/{name}")
+                await obstore.delete_async(self._store, some)
             except FileNotFoundError:
                 continue
             except (BaseError, OSError) as error:
