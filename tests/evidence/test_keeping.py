@@ -3,14 +3,16 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.rules import Role
+from app.core.errors import Unavailable
 from app.evidence import jobs as periodic
 from app.evidence.models import Blob, Evidence, EvidencePiece
 from app.evidence.rules import PictureFault, PictureRefused
 from app.evidence.service.looking import look
 from app.evidence.service.settling import settle
+from app.evidence.storage import Storage
 from tests.make.auth import bearer, caller_for
 from tests.make.evidence import AT_THE_DOOR, Upload, photo
 from tests.make.visits import make_assigned_order
@@ -134,6 +136,26 @@ async def test_damage_that_shows_only_later_refuses_the_picture(upload, jobs, tx
     monkeypatch.setattr("app.evidence.pictures.look_at", fails)
     assert await jobs.work_off() == ["whole", "stored", "left"]
     assert await states(tx) == ["refused"]
+
+
+async def test_a_job_waits_for_the_storage_however_long_it_is_away(
+    upload, jobs, tx, monkeypatch, folder
+):
+    async def away(self, *given):
+        raise Unavailable(retry_after=30)
+
+    going = await upload().whole()
+    event = select(text("task_name FROM procrastinate_jobs WHERE status = 'todo'"))
+    await jobs.work_off()
+    await going.ask("DELETE", going.url)
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "names", away)
+        await tx.execute(text("DELETE FROM procrastinate_jobs"))
+        await periodic.remove_left(jobs.worker, evidence_id=str(going.id))
+    assert (await tx.scalars(event)).all() == ["evidence.left"]
+    assert folder() == ["kept", "thumbnail"]
+    await jobs.work_off()
+    assert folder() == []
 
 
 async def test_jobs_can_be_done_twice(upload, jobs, folder, tx, clock):

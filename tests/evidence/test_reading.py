@@ -166,6 +166,10 @@ async def test_completing_asks_for_the_photos_of_the_template(tx, clock, phone):
     first, second = (Upload(phone, order, photo(seed=number)) for number in (1, 2))
     assert await missing(phone, visit_id) == [("evidence", "router")]
     await first.whole(requirement="router")
+    # The same picture again shows nothing more, and a photo is no signature.
+    await Upload(phone, order, first.data).announce(requirement="router")
+    signing = await Upload(phone, order, first.data).announce(kind="signature")
+    assert (signing.status_code, signing.headers["upload-offset"]) == (201, "0")
     await second.announce(requirement="router")
     assert await missing(phone, visit_id) == [("evidence", "router")]
     assert (await tx.get(WorkOrder, order.id, populate_existing=True)).state == "on_site"

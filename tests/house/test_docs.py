@@ -30,6 +30,7 @@ from app.core.settings import Settings
 from app.customers import loading as customers
 from app.dispatch.importing import read_map
 from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, Verdict
+from app.evidence.rules import PictureFault, UploadState
 from app.followups.rules import FollowUpChannel, FollowUpState, NoAnswer, Reason
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.messaging import simulator as messaging
@@ -293,6 +294,7 @@ def test_the_table_of_dials_equals_the_code(name, of):
 @pytest.mark.parametrize(
     "name, codes",
     [
+        ("phone-apps.md", [*UploadState, *PictureFault]),
         ("upstream-orders.md", [*State, *UnplacedReason, *Verdict, *NotOffered, *HoldState]),
         (
             "territory-tools.md",

@@ -60,10 +60,17 @@ async def still_used(tx: AsyncSession, sha256: str) -> bool:
 
 
 async def expiring(tx: AsyncSession, now: datetime, limit: int) -> Sequence[Evidence]:
-    """Take uploads whose time is over under their row locks, those that wait longest first."""
+    """Take uploads whose bytes did not come in time under their row locks, the longest over first.
+
+    One that is whole is not over: it is settled as soon as the storage lets it.
+    """
     found = await tx.scalars(
         select(Evidence)
-        .where(Evidence.state == literal_column("'announced'"), Evidence.expires_at < now)
+        .where(
+            Evidence.state == literal_column("'announced'"),
+            Evidence.expires_at < now,
+            Evidence.received < Evidence.bytes,
+        )
         .order_by(Evidence.expires_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
@@ -86,7 +93,8 @@ _FORGET = text(
         ) AS one
         LIMIT :limit
     )
-    UPDATE evidence SET forgotten_at = :now FROM due WHERE evidence.id = due.id
+    UPDATE evidence SET forgotten_at = :now, point = NULL, upload_metadata = ''
+    FROM due WHERE evidence.id = due.id
     RETURNING evidence.id
     """
 )
@@ -95,7 +103,8 @@ _FORGET = text(
 async def forget(
     tx: AsyncSession, before: Sequence[tuple[UUID, datetime]], now: datetime, limit: int
 ) -> Sequence[UUID]:
-    """Mark evidence of org units that was stored before a moment of each as forgotten."""
+    """Mark evidence of org units that was stored before a moment of each as forgotten, and forget
+    where the phone was."""
     given = {
         "units": [unit for unit, _ in before],
         "before": [moment for _, moment in before],

@@ -1,5 +1,6 @@
 """Evidence as it counts for an order, and as it is shown."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -16,7 +17,6 @@ from app.evidence.rules import UploadState
 from app.evidence.rules.uploads import AWAITED, COMPLETED
 from app.workorders.models import WorkOrder
 from app.workorders.queries import org_units
-from app.worktypes.rules import EvidenceKind
 
 # So many pictures an order's list names at most; more than an order may have.
 LISTED = 500
@@ -32,24 +32,23 @@ class Counted(NamedTuple):
     signed: bool
 
 
+# The same picture sent twice shows one thing.
 _COUNTED = """
-    SELECT requirement, kind, state, count(*) FROM evidence
+    SELECT requirement, bool_or(state = 'stored'), bool_or(kind = 'signature') FROM evidence
     WHERE work_order_id = %(work_order_id)s AND state IN ('stored', 'announced')
-    GROUP BY requirement, kind, state
+    GROUP BY requirement, sha256
 """
 
 
 async def counted(tx: AsyncSession, work_order_id: UUID) -> Counted:
     """Count an order's evidence: what is stored, and what is announced and still to come."""
     await tx.flush()
-    told: dict[str, dict[str, int]] = {"stored": {}, "announced": {}}
-    signed = False
-    for requirement, kind, state, number in await fetched(
-        tx, _COUNTED, {"work_order_id": work_order_id}
-    ):
-        told[state][requirement] = told[state].get(requirement, 0) + number
-        signed = signed or kind == EvidenceKind.SIGNATURE
-    return Counted(told["stored"], told["announced"], signed)
+    rows = await fetched(tx, _COUNTED, {"work_order_id": work_order_id})
+    return Counted(
+        stored=dict(Counter(requirement for requirement, stored, _ in rows if stored)),
+        announced=dict(Counter(requirement for requirement, stored, _ in rows if not stored)),
+        signed=any(signature for *_, signature in rows),
+    )
 
 
 # --- what is shown --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from app.core.db import fetched
 from app.core.errors import NotFound
 from app.evidence.models import Blob, Evidence, EvidencePiece
 from app.evidence.rules import UploadState
+from app.worktypes.rules import EvidenceKind
 
 # --- one upload -----------------------------------------------------------------------------------
 
@@ -107,15 +108,22 @@ async def number_of(tx: AsyncSession, work_order_id: UUID) -> int:
 
 
 async def known_blob(
-    tx: AsyncSession, sha256: str, *, work_order_id: UUID, technician_id: UUID
+    tx: AsyncSession,
+    sha256: str,
+    kind: EvidenceKind,
+    *,
+    work_order_id: UUID,
+    technician_id: UUID,
 ) -> Blob | None:
     """Find a picture that is there already for the same order, or from the same technician, under
-    its row lock, so that it is not forgotten meanwhile. Others' pictures are not known to them."""
+    its row lock, so that it is not forgotten meanwhile. Others' pictures are not known to them, and
+    a photo was not checked as a signature is."""
     linked = (
         select(Evidence.id)
         .where(
             Evidence.blob_sha256 == Blob.sha256,
             Evidence.state == UploadState.STORED,
+            Evidence.kind == kind,
             (Evidence.work_order_id == work_order_id) | (Evidence.technician_id == technician_id),
         )
         .exists()

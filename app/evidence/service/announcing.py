@@ -136,6 +136,7 @@ async def _link(tx: AsyncSession, evidence: Evidence, now: datetime) -> None:
     blob = await queries.known_blob(
         tx,
         evidence.sha256,
+        evidence.kind,
         work_order_id=evidence.work_order_id,
         technician_id=evidence.technician_id,
     )

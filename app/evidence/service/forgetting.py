@@ -19,21 +19,11 @@ from app.workorders.queries import org_units
 # Rows a round takes at most; the next one goes on.
 ROUND = 500
 
-# When an upload whose bytes are all there could not be settled, it is tried again so much later.
-AGAIN = timedelta(hours=1)
-
 
 async def expire(tx: AsyncSession, *, now: datetime) -> int:
-    """End uploads whose bytes did not come in time; tells how many were looked at.
-
-    One that is whole was only not settled, since the storage was away: that is asked for again.
-    """
+    """End uploads whose bytes did not come in time; tells how many."""
     found = await queries.expiring(tx, now, ROUND)
     for evidence in found:
-        if evidence.received == evidence.bytes:
-            evidence.expires_at = now + AGAIN
-            await jobs.tell(tx, "evidence.whole", evidence_id=evidence.id)
-            continue
         evidence.state, evidence.received = UploadState.EXPIRED, 0
         await jobs.tell(tx, "evidence.left", evidence_id=evidence.id)
     await tx.flush()

@@ -60,7 +60,8 @@ async def look(database: Database, storage: Storage, evidence_id: UUID, *, now: 
     async with database.begin() as tx:
         await mark(tx, evidence_id, now=now)
     # Only now is what was sent, with all it told, no longer needed.
-    await tidy(storage, evidence_id, blob.folder)
+    for folder in {evidence_id, blob.folder}:
+        await tidy(storage, folder, blob.folder)
 
 
 async def _refuse(database: Database, evidence_id: UUID, refused: PictureRefused) -> None:
@@ -127,9 +128,9 @@ def _between(address: WKBElement | None, taken: WKBElement | None) -> float | No
     return round(distance_m(one.x, one.y, other.x, other.y), 1)
 
 
-async def tidy(storage: Storage, evidence_id: UUID, folder: UUID) -> None:
-    """Remove what an upload that is stored has left behind: its pieces, the picture as it was sent,
-    and all of it where the picture lies in another upload's folder."""
-    kept = (KEPT, SMALL) if folder == evidence_id else ()
-    left = [name for name in await storage.names(evidence_id) if name not in kept]
-    await storage.remove(evidence_id, left)
+async def tidy(storage: Storage, folder: UUID, kept_in: UUID) -> None:
+    """Remove what an upload that is over has left in its folder: its pieces, the picture as it was
+    sent, and all of it where the picture is kept in another one."""
+    kept = (KEPT, SMALL) if folder == kept_in else ()
+    left = [name for name in await storage.names(folder) if name not in kept]
+    await storage.remove(folder, left)
