@@ -20,8 +20,8 @@ class Message(Row, Base):
 
     `asked_at` is business time; all others are real and by the database's clock, which all workers
     share. `recipient` (a telephone number) and `body` (what it says) are personal data and become
-    null some time after the message was sent or given up. `about` is the id of what it is about,
-    such as an order.
+    null some time after the message was sent or given up. Older than `useful_seconds`, where that
+    is said, it is not sent any more. `about` is the id of what it is about, such as an order.
     """
 
     __tablename__ = "message"
@@ -38,6 +38,7 @@ class Message(Row, Base):
     recipient: Mapped[str | None]
     body: Mapped[str | None]
     asked_at: Mapped[datetime]
+    useful_seconds: Mapped[int | None]
     state: Mapped[MessageState] = mapped_column(text_enum(MessageState))
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_try_at: Mapped[datetime | None] = mapped_column(server_default=func.now())

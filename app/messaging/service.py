@@ -40,11 +40,13 @@ async def send(
     facts: Mapping[str, Any],
     now: datetime,
     lang: Lang = "zh",
+    useful_for: timedelta | None = None,
 ) -> UUID:
     """Have a message sent once `tx` has committed, and return its id.
 
     `to` is a telephone number as it stands in foreign data; where it is none, the message is kept
     as failed, which supervisors see, and nothing is raised. `facts` are what the kind's text names.
+    What cannot be delivered for so long is not sent any more; left out, `messaging.useful_hours`.
     """
     number = rules.number_of(to)
     message = Message(
@@ -55,6 +57,7 @@ async def send(
         recipient=number,
         body=rules.text_of(kind, facts, lang),
         asked_at=now,
+        useful_seconds=useful_for and round(useful_for.total_seconds()),
         state=MessageState.WAITING,
     )
     tx.add(message)
@@ -104,7 +107,10 @@ async def _claim(tx: AsyncSession, message_id: UUID, time_limit: float) -> _Atte
     if message.next_try_at is None or message.next_try_at > now:
         return None  # not due, or somebody else is at it
     parameters = await parameters_in_force(tx)
-    if now - message.created_at > timedelta(hours=parameters.number(rules.USEFUL_HOURS, now)):
+    useful_for = timedelta(hours=parameters.number(rules.USEFUL_HOURS, now))
+    if message.useful_seconds is not None:
+        useful_for = timedelta(seconds=message.useful_seconds)
+    if now - message.created_at > useful_for:
         _give_up(message, FailReason.TOO_LATE, now)
         return None
     assert message.recipient is not None and message.body is not None

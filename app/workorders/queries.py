@@ -8,11 +8,13 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import (
+    ARRAY,
     Boolean,
     ColumnElement,
     Row,
     Uuid,
     bindparam,
+    cast,
     column,
     exists,
     func,
@@ -344,7 +346,8 @@ async def page(
         return (await session.execute(found)).all()
     # One look into the index for each org unit, so that a page costs the same however long the
     # history is: PostgreSQL does not merge several units' parts of an index by itself.
-    unit = func.unnest(units).table_valued("id").render_derived()
+    # An array of ids even where it is empty, as for a unit that was made a moment ago.
+    unit = func.unnest(cast(units, ARRAY(Uuid))).table_valued("id").render_derived()
     ids = (
         select(WorkOrder.id.label("order_id"))
         .where(WorkOrder.org_unit_id == unit.c.id, *conditions)

@@ -140,9 +140,16 @@ async def test_after_so_many_tries_it_is_given_up(tx, branch, paper, deliver, re
     assert (message.state, message.fail_reason) == (MessageState.FAILED, FailReason.TRIES_USED_UP)
 
 
-async def test_what_is_too_old_to_be_of_use_is_not_sent(tx, branch, paper, deliver, read):
-    message_id = await make_message(tx, branch)
-    await tx.execute(text("UPDATE message SET created_at = now() - interval '25 h'"))
+@pytest.mark.parametrize(
+    ("useful_for", "age"), [(None, "25 hours"), (timedelta(minutes=30), "31 minutes")]
+)
+async def test_what_is_too_old_to_be_of_use_is_not_sent(
+    tx, branch, paper, deliver, read, useful_for, age
+):
+    message_id = await make_message(tx, branch, useful_for=useful_for)
+    await tx.execute(
+        text("UPDATE message SET created_at = now() - CAST(:age AS interval)"), {"age": age}
+    )
     await deliver(message_id)
     assert (await read(message_id)).fail_reason is FailReason.TOO_LATE
     assert not paper.sent

@@ -136,6 +136,11 @@ async def test_a_unit_made_a_moment_ago_is_seen_at_once(tx, make, call, listed, 
     assert (await call("GET", f"/{row.id}")).status_code == 200
 
 
+async def test_who_belongs_to_a_unit_made_a_moment_ago_has_an_empty_list(tx, call, listed):
+    await listed()  # the org units are remembered now, and this one is not among them
+    assert (await call("GET", unit=await make_org_unit(tx))).json()["orders"] == []
+
+
 async def test_names_telephones_and_addresses_are_masked(make, call):
     row = await make("F-1", point=(112.005, 28.005))
     shown = (await call("GET", f"/{row.id}", coordsys="gcj02")).json()

@@ -107,6 +107,7 @@ async def send_code(
             about=visit_id,
             facts={"code": digits, "minutes": round(minutes)},
             now=now,
+            useful_for=timedelta(minutes=minutes),
         )
         sent.append(code)
     return Sent(code, phone, max(most - len(sent), 0), code.sent_at + timedelta(seconds=between))
