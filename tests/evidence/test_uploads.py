@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from app.core.db import new_id
 from app.evidence.models import Evidence, EvidencePiece
+from app.visits.models import WorkAssist
 from tests.make.evidence import BYTES, Upload, photo, signature
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -217,6 +218,30 @@ async def test_uploads_are_the_holders_alone(tx, app, http, clock, upload, phone
         0,
         phone.technician.id,
     )
+
+
+async def test_whoever_has_joined_sends_pictures_of_the_order_too(
+    tx, app, http, clock, branch, phone, order
+):
+    helper = await make_phone(tx, app, http, clock, org_unit=branch)
+    assist = WorkAssist(
+        work_order_id=order.id,
+        technician_id=helper.technician.id,
+        day=order.planned_day,
+        minutes=30,
+        asked_at=clock.now(),
+    )
+    tx.add(assist)
+    await tx.flush()
+    assert (await Upload(helper, order, photo()).announce()).status_code == 404
+    assist.joined_at = clock.now()
+    await tx.flush()
+    await Upload(helper, order, photo()).whole()
+    listed = f"/v1/work-orders/{order.id}/evidence"
+    assert (await http.get(listed, headers=helper.headers)).status_code == 200
+    assist.ended_at = clock.now()
+    await tx.flush()
+    assert (await Upload(helper, order, photo(seed=1)).announce()).status_code == 404
 
 
 async def test_when_evidence_is_taken(tx, upload, phone, order, clock):

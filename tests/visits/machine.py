@@ -32,7 +32,13 @@ from app.core.clock import FixedClock
 from app.core.db import new_id, open_database
 from app.core.settings import Settings
 from app.promises.rules import StopCause
-from app.visits.rules import DeclineCause, HandBackCause, ScanAction, SuspendCause
+from app.visits.rules import (
+    DeclineCause,
+    HandBackCause,
+    ScanAction,
+    SuspendCause,
+    TransferCause,
+)
 from app.workorders.rules import MOVES, Step
 from app.worktypes.rules import BUILT_IN, WorkType
 from tests.conftest import MONDAY_NINE, RolledBack, assembled, http_on
@@ -47,7 +53,7 @@ Given = TypeVar("Given")
 
 CUSTOMER = "C-1"
 EVENING = MONDAY_NINE + timedelta(hours=8)
-EXAMPLES, STEPS = 12, 100
+EXAMPLES, STEPS = 20, 100
 
 # Each line is something that must never be, and reads as what is wrong.
 NEVER = """
@@ -99,6 +105,14 @@ UNION ALL
     SELECT 'completed without an outcome or a moment: ' || id FROM work_order
     WHERE (state IN ('completed', 'archived')) <> (completed_at IS NOT NULL)
     OR (state = 'completed') <> (outcome_code IS NOT NULL)
+UNION ALL
+    SELECT 'it was asked for more often than somebody called: ' || o.id
+    FROM work_order o
+    LEFT JOIN (
+        SELECT work_order_id, count(*) AS calls FROM work_order_event
+        WHERE step = 'nudge' GROUP BY work_order_id
+    ) e ON e.work_order_id = o.id
+    WHERE o.nudges <> coalesce(e.calls, 0)
 UNION ALL
     SELECT 'a terminal is not where its last move brought it: ' || t.serial_number
     FROM terminal t
@@ -174,7 +188,12 @@ class AnyStep(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
+        """Let both stand at a door, with one order more each: doors are where most can happen."""
         self.run(self._begin())
+        for person in (0, 1):
+            for work_type in (WorkType.REPAIR, WorkType.INSTALL):
+                self.an_order_comes(work_type, person, 3)
+            self.go_to_the_next_door(person, 3)
 
     async def _begin(self) -> None:
         given = Settings(database_url=self.database_url, log_level="ERROR")
@@ -268,6 +287,9 @@ class AnyStep(RuleBasedStateMachine):
         priority=st.integers(1, 4),
     )
     def an_order_arrives(self, work_type, where, priority):
+        self.an_order_comes(work_type, where, priority)
+
+    def an_order_comes(self, work_type: WorkType, where: int, priority: int) -> None:
         sent = order(
             f"F-{len(self.orders)}",
             work_type=work_type.value,
@@ -280,16 +302,13 @@ class AnyStep(RuleBasedStateMachine):
         self.orders.append(answer.json()["id"])
 
     @precondition(lambda self: self.orders)
-    @rule(which=WHICH, stranger=STRANGER)
-    def somebody_takes_it_on(self, which, stranger):
+    @rule(which=WHICH, stranger=STRANGER, cause=st.none() | st.sampled_from(DeclineCause))
+    def somebody_takes_it_on_or_declines(self, which, stranger, cause):
         order_id, person = self.held(which, stranger)
-        self.step(person, f"/work-orders/{order_id}/acknowledge")
-
-    @precondition(lambda self: self.orders)
-    @rule(which=WHICH, stranger=STRANGER, cause=st.sampled_from(DeclineCause))
-    def somebody_declines(self, which, stranger, cause):
-        order_id, person = self.held(which, stranger)
-        self.step(person, f"/work-orders/{order_id}/decline", cause=cause)
+        if cause is None:
+            self.step(person, f"/work-orders/{order_id}/acknowledge")
+        else:
+            self.step(person, f"/work-orders/{order_id}/decline", cause=cause)
 
     @precondition(lambda self: self.orders)
     @rule(which=WHICH, stranger=STRANGER)
@@ -415,6 +434,20 @@ class AnyStep(RuleBasedStateMachine):
         else:
             self.post(self.upstream, f"{path}/end", at=self.at())
 
+    @precondition(lambda self: self.orders)
+    @rule(which=WHICH, stranger=STRANGER, cause=st.sampled_from(TransferCause))
+    def somebody_passes_it_on(self, which, stranger, cause):
+        order_id, person = self.held(which, stranger)
+        colleague = self.technicians[1 - person]
+        self.step(person, f"/work-orders/{order_id}/transfer", to=colleague, cause=cause)
+
+    @precondition(lambda self: self.orders)
+    @rule(which=WHICH, call=st.integers(1, 3))
+    def a_customer_asks_for_it(self, which, call):
+        self.post(
+            self.upstream, f"/work-orders/{self.an_order(which)}/nudges", reference=f"CALL-{call}"
+        )
+
     @precondition(lambda self: len(self.orders) > 6)
     @rule(which=st.integers(3, 6))
     def upstream_cancels(self, which):
@@ -422,7 +455,10 @@ class AnyStep(RuleBasedStateMachine):
 
     @rule(person=PERSON, steps=st.integers(1, 3))
     def somebody_goes_to_the_next_door(self, person, steps):
-        """Do what comes next, as the day lists it; or else doors would rarely be reached."""
+        self.go_to_the_next_door(person, steps)
+
+    def go_to_the_next_door(self, person: int, steps: int) -> None:
+        """Do what comes next, as the day lists it."""
         for _ in range(steps):
             day = self.get(self.people[person], "/my/day").json()["orders"]
             left = [one for one in day if one["state"] not in ("completed", "archived")]

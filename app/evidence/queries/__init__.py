@@ -19,6 +19,7 @@ from app.evidence.queries.uploads import (
     pieces,
     set_out_at,
     visit_of,
+    works_on,
 )
 
 __all__ = [
@@ -43,4 +44,5 @@ __all__ = [
     "still_used",
     "used_elsewhere",
     "visit_of",
+    "works_on",
 ]

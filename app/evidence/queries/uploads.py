@@ -44,6 +44,28 @@ async def pieces(session: AsyncSession, evidence_id: UUID) -> Sequence[EvidenceP
     return found.all()
 
 
+_WORKS_ON = text(
+    """
+    SELECT EXISTS (
+        SELECT FROM work_order o WHERE o.id = :order_id AND (
+            o.holder_id = :technician_id OR EXISTS (
+                SELECT FROM work_assist a
+                WHERE a.work_order_id = o.id AND a.technician_id = :technician_id
+                AND a.joined_at IS NOT NULL
+                AND (a.ended_at IS NULL OR a.ended_at >= o.completed_at)
+            )
+        )
+    )
+    """
+)
+
+
+async def works_on(session: AsyncSession, order_id: UUID, technician_id: UUID | None) -> bool:
+    """Tell whether a technician holds an order, or assists with it or did until it was done."""
+    asked = {"order_id": order_id, "technician_id": technician_id}
+    return technician_id is not None and bool(await session.scalar(_WORKS_ON, asked))
+
+
 class Piece(NamedTuple):
     """A run of bytes that is stored under a name and not taken in yet."""
 

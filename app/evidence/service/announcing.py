@@ -20,7 +20,7 @@ from app.evidence.rules import Announcement, UploadState
 from app.evidence.rules.parameters import GRACE, MOST_BYTES, MOST_FILES, UPLOAD_KEPT
 from app.evidence.rules.uploads import COMPLETED
 from app.workorders.models import WorkOrder
-from app.workorders.queries import held_for_change
+from app.workorders.queries import for_change as order_for_change
 from app.worktypes.queries import template_of
 
 
@@ -34,7 +34,7 @@ def technician_of(caller: Caller) -> UUID:
 async def announce(
     tx: AsyncSession, caller: Caller, said: Announcement, *, now: datetime
 ) -> Evidence:
-    """Take the announcement of a picture for an order that the caller holds.
+    """Take the announcement of a picture for an order that the caller holds or assists with.
 
     One that is there already, for this order or from this technician, is stored at once. The same
     announcement under the same id is answered like the first, also when the order is no longer the
@@ -44,11 +44,11 @@ async def announce(
     PictureRefused for what was refused before, and UploadGone for what was withdrawn.
     """
     technician_id = technician_of(caller)
-    order: WorkOrder | None
-    try:
-        order = await held_for_change(tx, said.work_order_id, technician_id)
-    except NotFound:
-        order = None
+    order: WorkOrder | None = None
+    if await queries.works_on(tx, said.work_order_id, technician_id):
+        order = await order_for_change(tx, said.work_order_id)
+        if not await queries.works_on(tx, said.work_order_id, technician_id):
+            order = None
     if said.id is not None:
         before = await queries.for_change(tx, said.id)
         if before is not None:
