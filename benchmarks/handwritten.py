@@ -44,7 +44,8 @@ _COLUMNS = """
     o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
     ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
     o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
+    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences,
+    o.outage_id
 """
 _BESIDE = """
     LEFT JOIN grid ON grid.id = o.grid_id
@@ -172,7 +173,8 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         id_, external_id, work_type, state, priority, customer_id, number, name, phone, address,
         locality, summary, lon, lat, grid_code, grid_name, near_border, minutes,
         appointment_from, appointment_until, due_at, planned_day, completed_at, version,
-        visit_id, resume_at, restored_at, repeats, nudges, absences, assist_id, assists_since, *_,
+        visit_id, resume_at, restored_at, repeats, nudges, absences, outage_id,
+        assist_id, assists_since, *_,
     ) = row  # fmt: skip
     assisting = assist_id is not None
     seen = sees_contact(state, completed_at, now, GRACE)
@@ -216,6 +218,7 @@ def shaped(row: tuple[Any, ...], now: datetime) -> dict[str, Any]:
         "repeats": repeats,
         "nudges": nudges,
         "absences": absences,
+        "outage_id": outage_id,
         "version": version,
         "assisting": assisting,
         "assist_id": assist_id,

@@ -15,6 +15,7 @@ from app.outages.queries.open import forget_open
 from app.planning.queries import events
 from app.promises.rules import ProofKind, StopCause
 from app.technicians import availability
+from app.visits.queries import day_of
 from app.workorders.models import ClockStop
 from app.workorders.rules import State, Step, UnplacedReason
 from app.workorders.service import take_step
@@ -82,6 +83,9 @@ async def test_an_outage_is_proposed_confirmed_worked_on_and_over(
     assert (begun.state, str(begun.outage_id)) == (State.EN_ROUTE, outage["id"])
     days = [await availability.promised(tx, who.id, begun.planned_day) for who in place.land.people]
     assert sum(day.orders for day in days) == 1  # but the one that is under way
+    assert begun.holder_id is not None and begun.planned_day is not None
+    [seen] = await day_of(tx, begun.holder_id, begun.planned_day)
+    assert str(seen.outage_id) == outage["id"]  # and whoever is on the way is told
 
     # One order is worked on in their place, and placed like any other.
     await dispatch.place_anew(worker, confirmed["parent_order_id"])

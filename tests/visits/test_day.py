@@ -155,6 +155,7 @@ async def test_a_row_has_what_the_list_needs(tx, phone, clock, branch):
         "repeats": 0,
         "nudges": 0,
         "absences": 0,
+        "outage_id": None,
         "version": order.version,
         "assisting": False,
         "assist_id": None,

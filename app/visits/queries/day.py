@@ -55,6 +55,7 @@ class DayRow(NamedTuple):
     repeats: int
     nudges: int
     absences: int
+    outage_id: UUID | None
     place: int | None
     assist_id: UUID | None
     assists_since: datetime | None
@@ -68,7 +69,8 @@ _COLUMNS = """
     o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
     ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
     o.appointment_from, o.appointment_until, o.due_at, o.planned_day, o.completed_at,
-    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences
+    o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences,
+    o.outage_id
 """
 _BESIDE = """
     LEFT JOIN grid ON grid.id = o.grid_id

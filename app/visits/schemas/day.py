@@ -58,6 +58,9 @@ class DayOrderOut(Answer):
     )
     nudges: int = Field(description="How often the customer has asked for it.")
     absences: int = Field(description="How often somebody came and nobody was at home.")
+    outage_id: UUID | None = Field(
+        description="The outage it belongs to: the cause may lie outside of the customer's home."
+    )
     version: int = Field(description="Grows with every change of the order.")
     assisting: bool = Field(
         description="Somebody else holds it and takes the steps; this technician helps."
@@ -146,6 +149,7 @@ def _order(row: DayRow, now: datetime, grace: timedelta, coordsys: CoordSys) -> 
         "repeats": row.repeats,
         "nudges": row.nudges,
         "absences": row.absences,
+        "outage_id": row.outage_id,
         "version": row.version,
         "assisting": assisting,
         "assist_id": row.assist_id,
