@@ -23,7 +23,7 @@ from app.catalog.rules import BusinessType
 from app.core.clock import CompressedClock, wall
 from app.core.db import new_id, open_database
 from app.core.settings import Settings
-from app.demo.processes import House, Process, house
+from app.demo.processes import House, Misbehaviour, Process, house
 from app.ordering.simulator import Dials
 from benchmarks import history, load, machine
 from benchmarks.history import Province
@@ -75,7 +75,10 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     clock = CompressedClock(history.NOW, wall(), 1.0, timedelta(days=7))
     dials = Dials(seconds_to_start=0, seconds_to_complete=0.1)
     with house(
-        database_url=url, clock=clock.text(), folder=stand.folder, dials=dials.model_dump_json()
+        database_url=url,
+        clock=clock.text(),
+        folder=stand.folder,
+        dials=Misbehaviour(ordering=dials.model_dump_json()),
     ) as running:
         port = int(running.api_url.rpartition(":")[2])
         drafts, confirmations = _requests(stand, url, plan, clock)

@@ -121,7 +121,8 @@ def working_day(city: City, *, orders: int = ORDERS) -> list[Incoming]:
     """
     dice = Dice(city.seed, f"day {city.today}")
     types = [work_type for work_type, share in MIX.items() for _ in range(share)]
-    types = dice.shuffled([types[n % len(types)] for n in range(orders)])
+    # A short day has its share of each type, too.
+    types = dice.shuffled([types[n * len(types) // orders] for n in range(orders)])
     snags: list[Snag | None] = [snag for snag, number in SNAGS.items() for _ in range(number)]
     snags += [None] * (orders - len(snags))
     snags = dice.shuffled(snags[:orders])

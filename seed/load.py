@@ -106,6 +106,7 @@ async def load_city(
         "stages": _stages,
         "leave": _leave,
         "catalogue": _text("catalogue", "catalog.yaml"),
+        "work types": _text("work-types", "work_types.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
         "follow-up rules": _text("follow-up-rules", "follow_up_rules.yaml"),
         "stop rules": _text("stop-rules", "stop_rules.yaml"),

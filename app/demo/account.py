@@ -9,11 +9,14 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from app.demo.day import Tally
 from app.demo.line import Counts, Line
-from app.demo.phone import Tally
+from app.demo.proofs import AtDoors
 
 # An order in one of these states at the end of a day is in the middle of something.
 IN_THE_MIDDLE = ("received", "located", "en_route", "on_site", "suspended")
+# Orders that the backend itself has made: terminals to fetch, and care after a low mark.
+OWN = "yingwei"
 # Sales in these states were agreed with a customer.
 AGREED = ("confirmed", "sent", "acknowledged", "rejected", "completed")
 
@@ -24,6 +27,7 @@ class Account:
 
     states: Counter[str] = field(default_factory=Counter)
     unplaced: Counter[str] = field(default_factory=Counter)
+    own: int = 0
     due: int = 0
     on_time: int = 0
     sales: Counter[str] = field(default_factory=Counter)
@@ -62,6 +66,7 @@ def _orders(account: Account, orders: list[dict[str, Any]], sent: set[tuple[str,
         account.faults.append(f"{len(doubled)} orders are there twice")
     for order in orders:
         account.states[order["state"]] += 1
+        account.own += order["source"] == OWN
         if order["state"] == "unplaced":
             account.unplaced[order["unplaced_reason"]] += 1
         if order["state"] == "completed" and order["due_at"]:
@@ -93,18 +98,25 @@ def _compare(account: Account, agreed: set[str], there: Counter[str]) -> None:
         account.faults.append(f"{account.syncs['parked']} deliveries wait for a person")
 
 
-def show(console: Console, account: Account, counts: Counts, tally: Tally) -> None:
+def show(
+    console: Console, account: Account, at_doors: AtDoors, counts: Counts, tally: Tally
+) -> None:
     """Print the day as a table."""
     table = Table(title="The day 今日", show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column(style="dim")
     total = sum(account.states.values())
-    table.add_row("Orders 工单", str(total), "")
+    table.add_row("Orders 工单", str(total - account.own), "")
+    if account.own:
+        table.add_row("  made here 本系统生成", str(account.own), "terminals to fetch, care")
     for state, count in account.states.most_common():
         why = ", ".join(f"{reason} {n}" for reason, n in account.unplaced.most_common())
         table.add_row(f"  {state}", str(count), why if state == "unplaced" else "")
-    table.add_row("On time 按时", _share(account.on_time, account.due), "completed by due_at / due")
+    late = f"completed by due_at / due; {at_doors.late} open ones are late"
+    table.add_row("Promises kept 履约", _share(account.on_time, account.due), late)
+    table.add_section()
+    _show_doors(table, at_doors, tally)
     table.add_section()
     table.add_row("Sales 随销", str(sum(account.sales.values())), "agreed with the customer")
     for state, count in account.sales.most_common():
@@ -133,7 +145,41 @@ def show(console: Console, account: Account, counts: Counts, tally: Tally) -> No
             console.print(f"[red]does not add up: {fault}[/red]")
     else:
         console.print(
-            "[green]Every order and every sale is accounted for. 工单与随销全部对上。[/green]"
+            "[green]Every order and every sale is accounted for. 工单与随销全部对上。\n"
+            "Every picture, terminal and line is there exactly once."
+            " 凭证、终端、开通各一份，账实相符。[/green]"
+        )
+
+
+def _show_doors(table: Table, found: AtDoors, tally: Tally) -> None:
+    """Add what was done at the doors."""
+    table.add_row(
+        "Photos and signatures 凭证",
+        str(found.pictures["stored"]),
+        f"of {found.orders_with_pictures} orders, all bytes there",
+    )
+    fitted, fetched = found.moves["fit"], found.moves["take"] + found.moves["take_in"]
+    table.add_row("Terminals fitted 终端安装", str(fitted), "out of the technician's van")
+    table.add_row("  taken away 回收", str(fetched), "swapped, or lent and given back")
+    table.add_row("  in one place each 账实", f"{found.terminals:,}", "chain of moves = place")
+    table.add_row(
+        "Lines opened 开通",
+        str(found.lines),
+        f"once each; asked {found.asks} times, {found.without} went without",
+    )
+    table.add_row(
+        "Messages 短信",
+        str(found.messages),
+        f"once each; sent {found.posts} times, {found.given_up} given up",
+    )
+    answered = len(found.marks)
+    mark = f", {sum(found.marks) / answered:.1f} of 5" if answered else ""
+    table.add_row("Follow-ups 回访", str(found.follow_ups.total()), f"{answered} answered{mark}")
+    if tally.visits:
+        table.add_row(
+            "  put right at the door 补齐",
+            str(sum(tally.unfinished.values())),
+            f"missing on completing; {tally.suspended} suspended, {tally.handed_back} handed back",
         )
 
 

@@ -124,6 +124,16 @@ class Line:
         """Do something; sent again until it is answered."""
         return await self._authorized("POST", path, {"json": body, "headers": {}})
 
+    async def put(self, path: str, body: Any) -> Reply:
+        """Set something; sent again until it is answered."""
+        return await self._authorized("PUT", path, {"json": body, "headers": {}})
+
+    async def send(
+        self, method: str, path: str, content: bytes | None, headers: Mapping[str, str]
+    ) -> Reply:
+        """Send bytes, or headers alone, as uploads do; sent again until it is answered."""
+        return await self._authorized(method, path, {"content": content, "headers": dict(headers)})
+
     async def post_lines(self, path: str, lines: bytes) -> Reply:
         """Send many orders at once, one JSON object a line."""
         given = {"content": lines, "headers": {"content-type": "application/x-ndjson"}}

@@ -8,8 +8,8 @@ from typing import Any
 
 import orjson
 
+from app.demo.day import Day
 from app.demo.line import Line
-from app.demo.phone import Day
 
 
 @dataclass(frozen=True)

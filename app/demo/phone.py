@@ -4,29 +4,22 @@ The phone knows nothing but what the API tells it, so it can be killed and start
 point of the day.
 """
 
-import asyncio
+import functools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from app.core.clock import Clock
 from app.core.db import new_id
+from app.demo import uploads
+from app.demo.day import Day, Tally
+from app.demo.door import Door
 from app.demo.line import Line, Reply
+from app.demo.telephones import Telephones
 from app.sales.rules import content_hash
 
-POLL = timedelta(minutes=12)
 # After this business hour nobody sets out any more; who is at a door finishes.
 LAST_START = timedelta(hours=10, minutes=20)
-
-OUTCOMES = {
-    "install": "installed",
-    "relocate": "relocated",
-    "remove": "removed",
-    "repair": "fixed",
-    "care": "cared_for",
-}
 
 
 class Customers(Protocol):
@@ -41,52 +34,22 @@ class Customers(Protocol):
         ...
 
 
-@dataclass
-class Tally:
-    """What all phones together did."""
-
-    completed: int = 0
-    handed_back: int = 0
-    declined: int = 0
-    visits: int = 0
-    shown: int = 0
-    nothing_to_offer: int = 0
-    accepted: int = 0
-    confirmed: set[str] = field(default_factory=set)
-
-
-@dataclass
-class Day:
-    """The business day that all share: its clock, its beginning, and how to wait for a moment."""
-
-    clock: Clock
-    starts: datetime
-    ends: datetime
-    speed: float
-
-    async def wait(self, business: timedelta) -> None:
-        """Wait for so much business time; once the day is over nobody waits long."""
-        seconds = business.total_seconds() / self.speed
-        await asyncio.sleep(min(seconds, 0.05) if self.over() else seconds)
-
-    async def idle(self) -> None:
-        """Wait as a phone does between two looks at the day, so that eighty do not crowd."""
-        await asyncio.sleep(max(POLL.total_seconds() / self.speed, 1.0))
-
-    def over(self) -> bool:
-        """Tell whether the day has ended."""
-        return self.clock.now() >= self.ends
-
-
 class Phone:
     """One technician's day."""
 
     def __init__(
-        self, line: Line, day: Day, customers: Customers, tally: Tally, luck: random.Random
+        self,
+        line: Line,
+        day: Day,
+        customers: Customers,
+        telephones: Telephones,
+        tally: Tally,
+        luck: random.Random,
     ) -> None:
         self._line = line
         self._day = day
         self._customers = customers
+        self._telephones = telephones
         self._tally = tally
         self._luck = luck
         self._etag: str | None = None
@@ -96,6 +59,8 @@ class Phone:
         """Work until the day is over, all orders have arrived and none of one's own is begun."""
         await self._line.sign_in()
         await self._day.wait(timedelta(minutes=self._luck.uniform(0, 12)))
+        await self._look()
+        await self._catch_up()
         while True:
             await self._look()
             new = [order for order in self._orders if order["state"] == "assigned"]
@@ -118,11 +83,21 @@ class Phone:
             self._etag = reply.etag
             self._orders = reply.body["orders"]
 
+    async def _catch_up(self) -> None:
+        """Send the pictures that a phone which was switched off has left unsent."""
+        for order in self._orders:
+            if order["state"] == "completed":
+                for picture in await uploads.outstanding(self._line, order):
+                    await uploads.send_rest(self._line, picture)
+
     def _next(self) -> dict[str, Any] | None:
         """Choose what to do: go on with what is begun, else the next one of the list."""
-        begun = ("en_route", "on_site", "suspended")
+        now = self._day.clock.now()
         for order in self._orders:
-            if order["state"] in begun:
+            if order["state"] in ("en_route", "on_site"):
+                return order
+        for order in self._orders:
+            if order["state"] == "suspended" and (self._day.over() or _may_go_on(order, now)):
                 return order
         if self._day.clock.now() - self._day.starts > LAST_START:
             return None
@@ -166,7 +141,22 @@ class Phone:
             return
         if state == "suspended":
             await self._step(f"/v1/visits/{visit_id}/resume")
-        await self._at_the_door(order, visit_id)
+        door = Door(
+            self._line,
+            self._day,
+            self._telephones,
+            self._tally,
+            self._luck,
+            order,
+            visit_id,
+            functools.partial(self._offer, visit_id),
+        )
+        # What was begun before is not put off again.
+        await door.work(resumed=order["state"] in ("on_site", "suspended"))
+        if door.later:
+            await self._day.wait(timedelta(minutes=4))
+            for picture in door.later:
+                await uploads.send_rest(self._line, picture)
 
     async def _arrive(self, order: dict[str, Any], visit_id: str) -> bool:
         """Check in near the address; False when nobody was at home."""
@@ -188,34 +178,7 @@ class Phone:
             )
         return reply.ok
 
-    async def _at_the_door(self, order: dict[str, Any], visit_id: str) -> None:
-        """Read whom one meets, work, offer what fits, and leave."""
-        code = await self._meet(order)
-        minutes = order["estimated_minutes"] * self._luck.uniform(0.5, 1.05)
-        await self._day.wait(timedelta(minutes=minutes))
-        if order["work_type"] == "repair":
-            await self._step(f"/v1/visits/{visit_id}/restored")
-        if code is not None:
-            await self._offer(order, visit_id, code)
-        reply = await self._step(
-            f"/v1/visits/{visit_id}/complete",
-            outcome_code=OUTCOMES[order["work_type"]],
-            measurements={"optical_rx_power_dbm": round(self._luck.uniform(-26, -12), 1)},
-        )
-        if reply.ok:
-            self._tally.completed += 1
-
-    async def _meet(self, order: dict[str, Any]) -> str | None:
-        """Read the card; None when the order names no known customer."""
-        if order["customer_id"] is None:
-            return None
-        reply = await self._line.get(
-            f"/v1/customers/{order['customer_id']}/context",
-            params={"work_order_id": order["id"]},
-        )
-        return reply.body["identity"]["code"] if reply.ok else None
-
-    async def _offer(self, order: dict[str, Any], visit_id: str, code: str) -> None:
+    async def _offer(self, visit_id: str, code: str) -> None:
         """Offer the best suggestion and write down what the customer said; sell what is taken."""
         reply = await self._line.post(f"/v1/visits/{visit_id}/suggestions", None)
         if not reply.ok:
@@ -267,3 +230,9 @@ class Phone:
         reply = await self._line.post(f"/v1/sales/{sale_id}/confirm", {"consent": consent})
         if reply.ok:
             self._tally.confirmed.add(sale_id)
+
+
+def _may_go_on(order: dict[str, Any], now: datetime) -> bool:
+    """Tell whether the time has come for which a suspended order was put off."""
+    resume_at = order["resume_at"]
+    return resume_at is None or datetime.fromisoformat(resume_at) <= now

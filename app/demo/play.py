@@ -10,16 +10,25 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.demo import account
+from app.demo import account, proofs
 from app.demo.account import Account
+from app.demo.day import Day, Tally
 from app.demo.line import Counts, Line, Trouble
 from app.demo.offices import Arrival, Sent, send_orders, supervise
-from app.demo.phone import Customers, Day, Phone, Tally
+from app.demo.phone import Customers, Phone
 from app.demo.processes import House
+from app.demo.telephones import Telephones
 
 # A line in the field: every hundredth request or answer is lost, every fiftieth tap comes twice.
 FIELD = Trouble(request_lost=0.01, answer_lost=0.01, sent_twice=0.02)
 SETTLE_SECONDS = 90.0
+# What the account waits for, in the order in which one leads to the next.
+ON_THEIR_WAY = (
+    ("/v1/work-orders", "orders", ("received", "located")),
+    ("/v1/messages", "messages", ("waiting",)),
+    ("/v1/sales", "sales", ("confirmed",)),
+    ("/v1/order-syncs", "order_syncs", ("waiting", "sending", "delivered")),
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,10 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
             timeout=15.0,
             headers={"authorization": f"Bearer {house.ordering_token}"},
         ) as ordering,
+        httpx.AsyncClient(base_url=house.messaging_url, timeout=5.0) as inboxes,
+        httpx.AsyncClient(base_url=house.activation_url, timeout=15.0) as platform,
     ):
+        telephones = Telephones(inboxes, http)
 
         def line(username: str, trouble: Trouble | None = None, *, system: bool = False) -> Line:
             luck = random.Random(f"{seed} {username}")
@@ -61,6 +73,7 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
                     line(username, FIELD),
                     day,
                     cast.customers,
+                    telephones,
                     tally,
                     random.Random(f"{seed} {day.starts.date()} {username}"),
                 ).work(lambda: sent.finished)
@@ -72,34 +85,34 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
             ]
             sender = line(cast.integration, FIELD, system=True)
             upstream = send_orders(sender, cast.arrivals, day, sent)
-            await asyncio.gather(upstream, *people, *offices)
+            answers = telephones.answer_surveys(day, random.Random(f"{seed} answers"))
+            asked = [answers] if cast.technicians else []
+            await asyncio.gather(upstream, *asked, *people, *offices)
             watching.cancel()
         admin = line(cast.admin)
-        with console.status("waiting until the ordering system has finished every order"):
+        with console.status("waiting until the systems around have finished what they were given"):
             await _settled(admin)
         found = await account.take(admin, ordering, sent.orders)
+        at_doors = await proofs.take(admin, platform, inboxes)
+        found.faults += at_doors.faults
         if sent.wrong:
             found.faults.append(f"{len(sent.wrong)} orders met a wrong answer: {sent.wrong[:3]}")
-        account.show(console, found, counts, tally)
+        account.show(console, found, at_doors, counts, tally)
         return found
 
 
 async def _settled(admin: Line) -> None:
-    """Wait until no delivery has anything left to do, or for as long as that may take."""
+    """Wait until nothing is on its way any more, or for as long as that may take."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(SETTLE_SECONDS):
-            while True:
-                sales = await admin.pages("/v1/sales", "sales", {"state": "confirmed"})
-                open_ones = [
-                    sync
-                    for state in ("waiting", "sending", "delivered")
-                    for sync in await admin.pages(
-                        "/v1/order-syncs", "order_syncs", {"state": state}
-                    )
-                ]
-                if not sales and not open_ones:
-                    return
-                await asyncio.sleep(0.5)
+            for path, rows, states in ON_THEIR_WAY:
+                for state in states:
+                    await _until_none(admin, path, rows, state)
+
+
+async def _until_none(admin: Line, path: str, rows: str, state: str) -> None:
+    while await admin.pages(path, rows, {"state": state}):  # noqa: ASYNC110 - only asking tells
+        await asyncio.sleep(0.5)
 
 
 async def _watch(house: House, day: Day, sent: Sent, tally: Tally, console: Console) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -144,6 +145,17 @@ class House:
             raise DidNotStart(name=process.name, log=str(process.log), tail=process.tail())
 
 
+class Misbehaviour(NamedTuple):
+    """How each simulator misbehaves, as JSON; `{}` is faultless."""
+
+    ordering: str = "{}"
+    activation: str = "{}"
+    messaging: str = "{}"
+
+
+FAULTLESS = Misbehaviour()
+
+
 @contextmanager
 def house(
     *,
@@ -151,12 +163,11 @@ def house(
     clock: str,
     folder: Path,
     port: int | None = None,
-    dials: str = "{}",
+    dials: Misbehaviour = FAULTLESS,
 ) -> Iterator[House]:
     """Run API, worker and simulators on a migrated database; all are stopped at the end.
 
-    `folder` holds logs, keys and the simulators' stores; `dials` are those of the ordering system.
-    Raises DidNotStart.
+    `folder` holds logs, keys, photos and the simulators' stores. Raises DidNotStart.
     """
     port = port or free_port()
     ordering_port, activation_port, messaging_port = free_port(), free_port(), free_port()
@@ -169,6 +180,7 @@ def house(
         "DATABASE_URL": database_url,
         "YINGWEI_CLOCK": clock,
         "YINGWEI_SIGNING_KEYS": str(folder / "keys"),
+        "YINGWEI_EVIDENCE_FOLDER": str(folder / "evidence"),
         "YINGWEI_ORDERING_URL": f"{ordering}{BASE_PATH}",
         "YINGWEI_ORDERING_TOKEN": ordering_token,
         "YINGWEI_ORDERING_CALLBACK_TOKEN": callback_token,
@@ -188,9 +200,10 @@ def house(
     def process(name: str, *arguments: str) -> Process:
         return Process(name, [*yingwei, *arguments], environment, folder / "logs" / f"{name}.log")
 
-    def simulator(name: str, port: int, *more: str) -> Process:
+    def simulator(name: str, port: int, dials: str, *more: str) -> Process:
         store = str(folder / f"{name}.sqlite")
-        return process(name, f"simulate-{name}", "--store", store, "--port", str(port), *more)
+        fixed = ("--store", store, "--port", str(port), "--dials", dials)
+        return process(name, f"simulate-{name}", *fixed, *more)
 
     made = House(
         api=process("api", "serve", "--port", str(port)),
@@ -198,13 +211,12 @@ def house(
         ordering=simulator(
             "ordering",
             ordering_port,
+            dials.ordering,
             "--callback-url",
             f"{api_url}/v1/ordering/callbacks",
-            "--dials",
-            dials,
         ),
-        activation=simulator("activation", activation_port),
-        messaging=simulator("messaging", messaging_port),
+        activation=simulator("activation", activation_port, dials.activation),
+        messaging=simulator("messaging", messaging_port, dials.messaging),
         api_url=api_url,
         ordering_url=ordering,
         activation_url=activation,

@@ -23,10 +23,10 @@ from app.core.cluster import Cluster
 from app.core.db import open_database
 from app.core.settings import Settings
 from app.demo.account import Account
+from app.demo.day import Day
 from app.demo.offices import Arrival
-from app.demo.phone import Day
 from app.demo.play import Cast, play
-from app.demo.processes import House, free_port, house, is_free
+from app.demo.processes import House, Misbehaviour, free_port, house, is_free
 from app.migrating import upgrade
 from seed import city as cities
 from seed.city import City
@@ -50,6 +50,16 @@ DIALS = {
     "seconds_to_start": 0.3,
     "seconds_to_complete": 1.5,
 }
+# So does the platform that opens lines, and now and then there is no light at a port.
+PLATFORM_DIALS = {
+    "error_before": 0.03,
+    "error_after": 0.02,
+    "cut_after": 0.02,
+    "seconds_to_finish": 0.3,
+    "no_light": 0.06,
+    "platform_busy": 0.03,
+}
+PROVIDER_DIALS = {"error_before": 0.02, "error_after": 0.01}
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def _run(url: str, folder: Path, console: Console, wishes: Wishes) -> int:
     asyncio.run(_load(url, city, console))
     hour = _Hour(folder / "hour.json")
     clock = hour.clock(wishes.seconds)
-    dials = json.dumps(DIALS)
+    dials = Misbehaviour(json.dumps(DIALS), json.dumps(PLATFORM_DIALS), json.dumps(PROVIDER_DIALS))
     chosen = wishes.port or (WISHED_PORT if is_free(WISHED_PORT) else free_port())
     with house(
         database_url=url, clock=clock.text(), folder=folder, port=chosen, dials=dials

@@ -25,7 +25,7 @@ from app.core.clock import wall
 from app.core.db import Database, open_database
 from app.core.errors import Unavailable
 from app.core.settings import Settings
-from app.demo.processes import House, house
+from app.demo.processes import House, Misbehaviour, house
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.sales.models import Sale, SaleItem
@@ -191,7 +191,9 @@ async def test_every_confirmed_sale_is_ordered_once_whoever_is_killed(databases,
         async with AsyncExitStack() as ends, httpx.AsyncClient(timeout=3) as http:
             ends.push_async_callback(database.close)
             phones = await arranged(database, seed, tmp_path, http)
-            with house(database_url=url, clock="", folder=tmp_path, dials=DIALS % seed) as at:
+            with house(
+                database_url=url, clock="", folder=tmp_path, dials=Misbehaviour(DIALS % seed)
+            ) as at:
                 http.base_url = httpx.URL(at.api_url)
                 at.worker.command = [sys.executable, "-c", WORKER]
                 at.worker.environment = {
