@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from app.core.clock import Clock
 
-POLL = timedelta(minutes=12)
+POLL = timedelta(minutes=20)
 
 
 @dataclass
