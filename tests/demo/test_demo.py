@@ -67,6 +67,7 @@ def figures(printed: str) -> dict[str, str]:
 def test_a_day_is_played_once_and_ctrl_c_leaves_nothing_behind(tmp_path):
     first, code = run_demo(tmp_path / "demo")
     assert "Every order and every sale is accounted for" in first
+    assert "Every picture, terminal and line is there exactly once" in first
     assert code == 130
     assert left_behind(tmp_path) == []
     assert figures(first)["Orders 工单"] == "40"
@@ -76,5 +77,6 @@ def test_a_day_is_played_once_and_ctrl_c_leaves_nothing_behind(tmp_path):
     assert "0 orders in, 0 done" in second
     assert "(0 rows new)" in second
     assert "Every order and every sale is accounted for" in second
+    assert "Every picture, terminal and line is there exactly once" in second
     assert figures(second) == figures(first)
     assert left_behind(tmp_path) == []
