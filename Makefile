@@ -29,7 +29,7 @@ demo: $(READY)  ## The same on a throw-away database; exit code 0 when all is ac
 
 test: check  ## Everything: `make check`, then the tests on a real PostGIS
 	@mkdir -p .local && rm -f .local/pytest-status
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --ignore=tests/house $(ARGS); \
+	@$(BIN)/python -m pytest -n 3 --dist worksteal --ignore=tests/house $(ARGS); \
 	    status=$$?; echo $$status > .local/pytest-status; exit $$status
 
 check: $(READY)  ## Format, lint, types, import contracts, house rules, migration drift, OpenAPI

@@ -182,6 +182,8 @@ def _saved(picture: Image.Image, kind: str, **more: Any) -> bytes:
 _START, _END, _SCAN = 0xD8, 0xD9, 0xDA
 # Colours need them: JFIF's density, the ICC profile, and how Adobe mixed the channels.
 _APP0, _APP2, _APP14, _APP15, _COMMENT = 0xE0, 0xE2, 0xEE, 0xEF, 0xFE
+# So many bytes belong to them (ITU-T T.871, section 10.1; T.872, section 6.5.3).
+_JFIF, _ADOBE = 14, 12
 _STANDS_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD8)})
 
 
@@ -189,18 +191,21 @@ def without_metadata(jpeg: bytes) -> bytes:
     """Copy a JPEG without what tells of more than its picture: EXIF, XMP, comments, thumbnails, and
     whatever follows its end, where phones put further pictures and films. Its pixels stay as they
     are."""
-    kept, at = bytearray(jpeg[:2]), 2
+    kept, at, scanned = bytearray(jpeg[:2]), 2, False
     while True:
-        # Within a scan, a 0xFF that is no marker is followed by zero.
+        # Within a scan, a 0xFF that is no marker is followed by zero. What lies between segments
+        # outside of one is no picture: a wrong length may have left metadata there.
         marker_at = jpeg.find(b"\xff", at)
         if marker_at < 0 or marker_at + 1 >= len(jpeg):
-            return bytes(kept + jpeg[at:])
-        kept += jpeg[at:marker_at]
+            return bytes(kept + jpeg[at:]) if scanned else bytes(kept)
+        if scanned:
+            kept += jpeg[at:marker_at]
         kind = jpeg[marker_at + 1]
         if kind == 0xFF:  # a fill byte before a marker
             at = marker_at + 1
         elif kind in _STANDS_ALONE:
-            kept += jpeg[marker_at : marker_at + 2]
+            if scanned:
+                kept += jpeg[marker_at : marker_at + 2]
             at = marker_at + 2
         elif kind == _END:
             return bytes(kept + b"\xff\xd9")
@@ -208,15 +213,18 @@ def without_metadata(jpeg: bytes) -> bytes:
             at = marker_at + 2 + int.from_bytes(jpeg[marker_at + 2 : marker_at + 4], "big")
             if _belongs(kind, jpeg[marker_at + 4 : at]):
                 kept += jpeg[marker_at:at]
+            scanned = kind == _SCAN
 
 
 def _belongs(kind: int, content: bytes) -> bool:
     if kind == _APP2:
         return content.startswith(b"ICC_PROFILE\0")
     if kind == _APP0:
-        # Its extension would hold a thumbnail.
-        return content.startswith(b"JFIF\0")
-    return kind == _APP14 or not (_APP0 < kind <= _APP15 or kind == _COMMENT)
+        # Its extension would hold a thumbnail, and so would what is longer.
+        return content.startswith(b"JFIF\0") and len(content) <= _JFIF
+    if kind == _APP14:
+        return content.startswith(b"Adobe") and len(content) <= _ADOBE
+    return not (_APP0 < kind <= _APP15 or kind == _COMMENT)
 
 
 class _Said(NamedTuple):

@@ -4,7 +4,7 @@ import zlib
 from io import BytesIO
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -81,6 +81,7 @@ def test_what_is_taken(data, limits, found):
     assert inspect(data, limits) == found
 
 
+@example(noise=b"", at=5, byte=17)  # a segment that is said to be longer than it is
 @given(st.binary(max_size=300), st.integers(0, len(TELLING) - 1), st.integers(0, 255))
 @settings(max_examples=25)
 def test_no_bytes_whatever_do_more_than_be_refused(noise, at, byte):
