@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import Depends, Request
 from fastapi.security import OAuth2PasswordBearer
@@ -30,6 +31,13 @@ async def _good_until(token: Annotated[str | None, Depends(_bearer)] = None) -> 
 GoodUntil = Annotated[datetime, Depends(_good_until)]
 """Until when a caller's token is accepted, for an answer that goes on; stands after the caller in a
 signature, since that proves the token."""
+
+
+def technician_of(caller: Caller) -> UUID:
+    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
+    if caller.technician_id is None:
+        raise Forbidden(needs="an account that belongs to a technician")
+    return caller.technician_id
 
 
 def subtree(column: Any, caller: Caller) -> ColumnElement[bool]:

@@ -7,10 +7,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from app.auth.callers import Caller, caller
+from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
 from app.core.db import Read, Tx
-from app.core.errors import Forbidden
 from app.core.http import Language, Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -154,7 +153,7 @@ async def escalations(
 @router.get("/escalations/mine", operation_id="escalations_mine")
 async def mine(technician: Technician, read: Read, lang: Language) -> EscalationsOut:
     """List the technician's own orders that are about to be late, those due first first."""
-    found = await queries.escalations_of(read, _technician_of(technician))
+    found = await queries.escalations_of(read, technician_of(technician))
     return EscalationsOut(escalations=[EscalationOut.of(row, lang) for row in found])
 
 
@@ -168,7 +167,7 @@ async def acknowledge_mine(
     lang: Language,
 ) -> EscalationOut:
     """Say what the technician does about an order that is about to be late."""
-    _technician_of(technician)
+    technician_of(technician)
     await service.acknowledge(tx, escalation_id, technician, note=body.note, now=now)
     return EscalationOut.of(await queries.escalation(tx, escalation_id), lang)
 
@@ -185,12 +184,6 @@ async def acknowledge(
     """Take an escalation up with a word on what is done; whoever was first stays."""
     await service.acknowledge(tx, escalation_id, keeper, note=body.note, now=now)
     return EscalationOut.of(await queries.escalation(tx, escalation_id), lang)
-
-
-def _technician_of(caller: Caller) -> UUID:
-    if caller.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return caller.technician_id
 
 
 # --- compensations --------------------------------------------------------------------------------

@@ -5,10 +5,9 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends
 
-from app.auth.callers import Caller, caller
+from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
 from app.core.db import Tx
-from app.core.errors import Forbidden
 from app.core.http import Now
 from app.suggestions import service
 from app.suggestions.models import SuggestionAnswer
@@ -20,9 +19,7 @@ _adviser = caller(Role.TECHNICIAN, scope="suggestions:use")
 
 
 async def _advising(known: Annotated[Caller, Depends(_adviser)]) -> UUID:
-    if known.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return known.technician_id
+    return technician_of(known)
 
 
 # The id of the technician who asks.

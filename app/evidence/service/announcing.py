@@ -9,10 +9,10 @@ from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core import jobs
 from app.core.db import is_broken, new_id
-from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, TooLarge
+from app.core.errors import Invalid, NotFound, SameIdOtherContent, TooLarge
 from app.core.parameter_values import parameters_in_force
 from app.evidence import queries, rules
 from app.evidence.models import Evidence, EvidencePiece
@@ -22,13 +22,6 @@ from app.evidence.rules.uploads import COMPLETED
 from app.workorders.models import WorkOrder
 from app.workorders.queries import for_change as order_for_change
 from app.worktypes.queries import template_of
-
-
-def technician_of(caller: Caller) -> UUID:
-    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
-    if caller.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return caller.technician_id
 
 
 async def announce(

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core import jobs
 from app.core.clock import Clock
 from app.core.db import Database, new_id
@@ -25,7 +25,6 @@ from app.evidence.queries import Piece
 from app.evidence.rules import UploadState
 from app.evidence.rules.parameters import GRACE, UPLOAD_KEPT
 from app.evidence.rules.uploads import COMPLETED, Checksum, ChecksumDiffers
-from app.evidence.service.announcing import technician_of
 from app.evidence.service.settling import settle
 from app.evidence.storage import Storage
 from app.workorders.models import WorkOrder

@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.callers import technician_of
 from app.auth.rules import Caller
-from app.core.errors import Forbidden
 from app.core.parameter_values import parameters_in_force
 from app.dispatch.service import by_hand
 from app.recovery import rules
@@ -24,7 +24,7 @@ MOST = 20
 
 async def near(session: AsyncSession, caller: Caller, *, now: datetime) -> list[Stop]:
     """List pick-ups near the caller's stops of today that nobody has begun, the nearest first."""
-    technician_id = _technician_of(caller)
+    technician_id = technician_of(caller)
     units = await workorders.org_units(session, ids=[caller.org_unit_id])
     metres = (await parameters_in_force(session)).number(rules.ADD_ON_METRES, now, caller.org_path)
     return await pickups.near(
@@ -45,7 +45,7 @@ async def take(
     The same technician is answered the same again. Raises NotFound, RecoveryOver, RecoveryTaken,
     and what dispatch says of a day that has no room, such as CannotTake.
     """
-    technician_id = _technician_of(caller)
+    technician_id = technician_of(caller)
     recovery = await pickups.for_change(tx, recovery_id, caller)
     if recovery.closed_at is not None:
         raise RecoveryOver(closed_at=recovery.closed_at)
@@ -78,12 +78,6 @@ async def take(
         recovery.taken_by_id, recovery.taken_at = technician_id, now
         await tx.flush()
     return recovery, today
-
-
-def _technician_of(caller: Caller) -> UUID:
-    if caller.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return caller.technician_id
 
 
 def _today(now: datetime, zone: ZoneInfo) -> date:

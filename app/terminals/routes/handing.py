@@ -5,6 +5,7 @@ from uuid import UUID
 from fastapi import APIRouter, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.callers import technician_of
 from app.core.db import Read, Tx
 from app.core.http import Now
 from app.terminals import queries
@@ -24,7 +25,7 @@ async def _written(session: AsyncSession, handover_id: UUID) -> HandoverOut:
 @router.get("/my/terminal-handovers", operation_id="terminals_handovers_mine")
 async def mine(technician: Technician, read: Read) -> HandoversOut:
     """List what one gives and what one is given, as long as it is open."""
-    whose = handing.technician_of(technician)
+    whose = technician_of(technician)
     rows = await queries.handovers(read, technician_id=whose)
     return HandoversOut(handovers=[HandoverOut.model_validate(row) for row in rows])
 

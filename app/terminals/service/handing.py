@@ -8,20 +8,13 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
-from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent
+from app.auth.callers import Caller, technician_of
+from app.core.errors import Invalid, NotFound, SameIdOtherContent
 from app.terminals import queries
 from app.terminals.models import Terminal, TerminalHandover
 from app.terminals.rules import Handling, HandoverState, MovedSince, Place, Pool, Why
 from app.terminals.rules.handing import HandoverOver, NotInYourVan
 from app.terminals.service.custody import How, book, booking
-
-
-def technician_of(caller: Caller) -> UUID:
-    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
-    if caller.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return caller.technician_id
 
 
 async def give(

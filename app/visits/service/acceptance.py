@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.auth.keys import KeyRing
 from app.core.errors import Problem, SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
@@ -15,7 +15,6 @@ from app.messaging import service as messaging
 from app.messaging.rules import MessageKind
 from app.visits import queries, rules
 from app.visits.models import AcceptanceCode, Visit
-from app.visits.service.steps import technician_of
 from app.workorders.models import WorkOrder
 from app.workorders.queries import held_for_change
 from app.workorders.rules import Step

@@ -10,9 +10,9 @@ from app.activation import queries as activations
 from app.activation import service as activation
 from app.activation.models import Activation, ActivationOverride
 from app.activation.rules import LineNotKnown, Stated, Wanted
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.visits import queries
-from app.visits.service.steps import at_the_door, technician_of
+from app.visits.service.steps import at_the_door
 from app.workorders.models import WorkOrder
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.auth.rules import Role
 from app.core.errors import NotFound, SameIdOtherContent
 from app.dispatch.service import colleagues as dispatch
@@ -18,7 +18,7 @@ from app.visits.models import WorkAssist
 from app.visits.queries import Assistant
 from app.visits.rules import AssistEnded, AssistsAlready, NothingToAssist
 from app.visits.service.earlier import seen_by
-from app.visits.service.steps import SHOWN_TO_HOLDER, technician_of
+from app.visits.service.steps import SHOWN_TO_HOLDER
 from app.workorders.models import WorkOrder
 from app.workorders.queries import for_change, held_for_change
 from app.workorders.rules import HELD

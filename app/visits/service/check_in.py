@@ -8,12 +8,12 @@ from geoalchemy2.shape import from_shape, to_shape
 from shapely import Point
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core.parameter_values import parameters_in_force
 from app.visits import queries, rules
 from app.visits.queries import MarkedCheckIn
 from app.visits.rules import Asked, FarReason, Mark, Position, Taken, content_of
-from app.visits.service.steps import take, technician_of, visiting
+from app.visits.service.steps import take, visiting
 from app.workorders.models import WorkOrder
 from app.workorders.queries import org_units
 from app.workorders.rules import Step

@@ -6,11 +6,10 @@ from datetime import date, datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core.parameter_values import parameters_in_force
 from app.visits import queries, rules
 from app.visits.queries import DayRow
-from app.visits.service.steps import technician_of
 
 
 @dataclass(frozen=True, slots=True)

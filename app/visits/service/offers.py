@@ -5,10 +5,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.suggestions.service import Decided, Door, suggest
 from app.visits import queries, rules
-from app.visits.service.steps import technician_of
 from app.workorders.models import WorkOrder
 from app.workorders.rules import CLOSED, HELD
 from app.worktypes.rules import WorkType

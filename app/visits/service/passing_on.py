@@ -6,14 +6,14 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core.errors import NotFound, plain
 from app.dispatch.rules.colleagues import Colleague
 from app.dispatch.service import colleagues as dispatch
 from app.suggestions.service import release_slot
 from app.visits import queries
 from app.visits.rules import Asked, Outcome, Taken, TransferCause, content_of
-from app.visits.service.steps import held, technician_of
+from app.visits.service.steps import held
 from app.workorders.models import WorkOrder
 from app.workorders.rules import HELD, Step
 

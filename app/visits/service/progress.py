@@ -7,13 +7,12 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.auth.rules import Role
 from app.core.errors import NotFound
 from app.visits import queries, rules
 from app.visits.models import Visit
 from app.visits.service.completing import done_of
-from app.visits.service.steps import technician_of
 from app.workorders.models import WorkOrder
 from app.workorders.queries import held_for_change, org_units
 from app.worktypes.queries import template_of

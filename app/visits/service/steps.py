@@ -10,9 +10,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core.db import is_broken
-from app.core.errors import Forbidden, Invalid, NotFound, SameIdOtherContent, plain
+from app.core.errors import Invalid, NotFound, SameIdOtherContent, plain
 from app.suggestions.service import release_slot
 from app.technicians.queries import anybody_can
 from app.visits import queries, rules
@@ -36,13 +36,6 @@ from app.workorders.service import take_step
 
 # What the holder of an acknowledged order sees of the customer in the list of the day.
 SHOWN_TO_HOLDER = ("contact_name", "contact_phone", "service_number")
-
-
-def technician_of(caller: Caller) -> UUID:
-    """Return the technician a caller is. Raises Forbidden for an account that is nobody's."""
-    if caller.technician_id is None:
-        raise Forbidden(needs="an account that belongs to a technician")
-    return caller.technician_id
 
 
 async def acknowledge(

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, technician_of
 from app.core.db import is_broken
 from app.core.errors import Invalid, NotFound, SameIdOtherContent
 from app.core.i18n import Words
@@ -26,7 +26,7 @@ from app.visits import queries, rules
 from app.visits.models import TerminalScan, Visit
 from app.visits.rules import Scan, ScanAction
 from app.visits.rules.terminals import Whereabouts
-from app.visits.service.steps import at_the_door, of_open_visit, technician_of
+from app.visits.service.steps import at_the_door, of_open_visit
 from app.workorders.models import WorkOrder
 from app.worktypes.queries import template_of
 
