@@ -3,16 +3,11 @@
 All of them change rarely; a change is in force everywhere after a few seconds.
 """
 
-from collections.abc import Awaitable, Callable
-from datetime import datetime
-from typing import TypeVar
-
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import wall
-from app.core.db import database_of
 from app.core.i18n import Words
+from app.core.lately import lately
 from app.promises.models import (
     CalendarDay,
     ClockStopRule,
@@ -34,27 +29,10 @@ from app.promises.rules import (
 )
 from app.worktypes.rules import WorkType
 
-STALE_AFTER_SECONDS = 5.0
-
-T = TypeVar("T")
-
-
-async def _lately(
-    session: AsyncSession, name: str, read: Callable[[AsyncSession], Awaitable[T]]
-) -> T:
-    """Give what this process read at most a few seconds ago, or read it now."""
-    cache = database_of(session).cache
-    held: tuple[datetime, T] | None = cache.get(name)
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
-    found = await read(session)
-    cache[name] = (wall(), found)
-    return found
-
 
 async def promises(session: AsyncSession) -> list[Promise]:
     """Return the dated promise rules."""
-    return await _lately(session, "promises.rules", _promises)
+    return await lately(session, "promises.rules", _promises)
 
 
 async def _promises(session: AsyncSession) -> list[Promise]:
@@ -64,7 +42,7 @@ async def _promises(session: AsyncSession) -> list[Promise]:
 
 async def stop_rules(session: AsyncSession) -> list[StopRule]:
     """Return the dated rules of what stops a clock."""
-    return await _lately(session, "promises.stop_rules", _stop_rules)
+    return await lately(session, "promises.stop_rules", _stop_rules)
 
 
 async def _stop_rules(session: AsyncSession) -> list[StopRule]:
@@ -81,7 +59,7 @@ async def _stop_rules(session: AsyncSession) -> list[StopRule]:
 
 async def escalation_steps(session: AsyncSession) -> list[EscalationStep]:
     """Return the dated steps of escalation."""
-    return await _lately(session, "promises.escalation_steps", _escalation_steps)
+    return await lately(session, "promises.escalation_steps", _escalation_steps)
 
 
 async def _escalation_steps(session: AsyncSession) -> list[EscalationStep]:
@@ -102,7 +80,7 @@ async def calendar(session: AsyncSession, promises: list[Promise]) -> Calendar:
 
 async def whole_calendar(session: AsyncSession) -> Calendar:
     """Return the working calendar."""
-    return await _lately(session, "promises.calendar", _calendar)
+    return await lately(session, "promises.calendar", _calendar)
 
 
 async def _calendar(session: AsyncSession) -> Calendar:

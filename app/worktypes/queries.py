@@ -1,19 +1,17 @@
 """Reads of templates: those in force, and the one an order began with."""
 
-from datetime import datetime
 from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import wall
 from app.core.db import Database, database_of
+from app.core.lately import lately, remembered
 from app.worktypes.models import WorkTemplate
 from app.worktypes.rules import BUILT_IN, DatedTemplate, Template, WorkType
 
-# A new version is in force everywhere after so many seconds.
-STALE_AFTER_SECONDS = 5.0
+_HELD_AS = "worktypes.templates"
 
 READ = TypeAdapter(Template)
 """Reads and writes what a row's `content` holds."""
@@ -21,11 +19,11 @@ READ = TypeAdapter(Template)
 
 async def templates(session: AsyncSession) -> dict[UUID, DatedTemplate]:
     """Return all versions of all templates, read at most a few seconds ago by this process."""
-    cache = database_of(session).cache
-    held: tuple[datetime, dict[UUID, DatedTemplate]] | None = cache.get("worktypes.templates")
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
-    before = held[1] if held is not None else {}
+    return await lately(session, _HELD_AS, _templates)
+
+
+async def _templates(session: AsyncSession) -> dict[UUID, DatedTemplate]:
+    before: dict[UUID, DatedTemplate] = remembered(session, _HELD_AS) or {}
     columns = (
         WorkTemplate.id,
         WorkTemplate.code,
@@ -46,9 +44,7 @@ async def templates(session: AsyncSession) -> dict[UUID, DatedTemplate]:
         )
         for row in await session.execute(new)
     }
-    known = {**before, **read}
-    cache["worktypes.templates"] = (wall(), known)
-    return known
+    return {**before, **read}
 
 
 async def template_of(
@@ -66,4 +62,4 @@ async def template_of(
 
 def forget(database: Database) -> None:
     """Let this process read again which templates there are, since it has made a new one."""
-    database.cache.pop("worktypes.templates", None)
+    database.cache.pop(_HELD_AS, None)

@@ -11,28 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import subtree
 from app.auth.models import OrgUnit
 from app.auth.rules import Caller
-from app.core.clock import wall
-from app.core.db import database_of
 from app.core.errors import NotFound
+from app.core.lately import lately
 from app.customers.models import Customer, ServiceAddress
 from app.dispatch.models import SlotLimit, SlotTemplate
 from app.dispatch.rules import Absence, Limit, Roster, Template, UnitTaken
 from app.workorders.whereabouts import Whereabouts
 
-# Templates change rarely; a change is in force everywhere after so many seconds.
-STALE_AFTER_SECONDS = 5.0
-
 
 async def slot_templates(session: AsyncSession) -> list[Template]:
     """Return the templates of slots, read at most a few seconds ago by this process."""
-    cache = database_of(session).cache
-    held: tuple[datetime, list[Template]] | None = cache.get("dispatch.slot_templates")
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
-    rows = await session.execute(_TEMPLATES)
-    read = [Template(*row) for row in rows]
-    cache["dispatch.slot_templates"] = (wall(), read)
-    return read
+    return await lately(session, "dispatch.slot_templates", _read_templates)
+
+
+async def _read_templates(session: AsyncSession) -> list[Template]:
+    return [Template(*row) for row in await session.execute(_TEMPLATES)]
 
 
 _TEMPLATES = select(*(getattr(SlotTemplate, name) for name in Template._fields))

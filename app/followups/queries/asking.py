@@ -8,9 +8,8 @@ from sqlalchemy import Result, Row, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
-from app.core.clock import wall
-from app.core.db import database_of
 from app.core.errors import NotFound
+from app.core.lately import lately
 from app.customers.models import Customer
 from app.followups.models import FollowUp, FollowUpRule
 from app.followups.rules import FollowUpState, Rule, token_hash
@@ -19,20 +18,15 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
-# Rules change rarely; a change is in force everywhere after so many seconds.
-STALE_AFTER_SECONDS = 5.0
-
 
 async def rules_in_force(session: AsyncSession) -> list[Rule]:
     """Return the dated rules, read at most a few seconds ago by this process."""
-    cache = database_of(session).cache
-    held: tuple[datetime, list[Rule]] | None = cache.get("followups.rules")
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
+    return await lately(session, "followups.rules", _rules)
+
+
+async def _rules(session: AsyncSession) -> list[Rule]:
     rows = await session.execute(select(*(getattr(FollowUpRule, name) for name in Rule._fields)))
-    read = [Rule(*row) for row in rows]
-    cache["followups.rules"] = (wall(), read)
-    return read
+    return [Rule(*row) for row in rows]
 
 
 class Completed(NamedTuple):

@@ -8,14 +8,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import wall
 from app.core.db import database_of
+from app.core.lately import lately, remembered
 from app.outages.queries.places import BEHIND, key_of
 from app.outages.rules import Place, PlaceKind, compound_key
 
-# An outage that is confirmed holds new reports everywhere after so many seconds; until then they
-# are placed, and the next look finds them.
-STALE_AFTER_SECONDS = 5.0
+# Until a process has heard of an outage that is confirmed, it places new reports, and the next look
+# finds them.
+_HELD_AS = "outages.open"
 
 
 class Behind(NamedTuple):
@@ -88,29 +88,29 @@ _BEHIND = """
 async def open_now(session: AsyncSession) -> Sequence[Open]:
     """Return the confirmed outages, the narrowest first, read at most a few seconds ago by this
     process; who is behind each is read once."""
-    cache = database_of(session).cache
-    held: tuple[datetime, list[Open]] | None = cache.get("outages.open")
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
-        return held[1]
-    known = {one.id: one for one in held[1]} if held else {}
+    return await lately(session, _HELD_AS, _open)
+
+
+async def _open(session: AsyncSession) -> Sequence[Open]:
+    before: Sequence[Open] = remembered(session, _HELD_AS) or ()
+    known = {one.id: one for one in before}
     found = []
     for row in (await session.execute(_OPEN)).all():
-        before = known.get(row.id)
+        was = known.get(row.id)
         place = Place(PlaceKind(row.place_kind), row.place_key)
-        if before is not None and before.place == place:
-            behind = before.behind
+        if was is not None and was.place == place:
+            behind = was.behind
         else:
             behind = await _behind(session, place)
         found.append(
             Open(row.id, row.version, place, row.name, row.expected_end, row.district_path, behind)
         )
-    cache["outages.open"] = (wall(), found)
     return found
 
 
 def forget_open(session: AsyncSession) -> None:
     """Let this process read anew what is open, since it has changed it itself."""
-    database_of(session).cache.pop("outages.open", None)
+    database_of(session).cache.pop(_HELD_AS, None)
 
 
 async def _behind(session: AsyncSession, place: Place) -> dict[UUID, Behind]:
