@@ -13,7 +13,7 @@ from app.customers.service import record_contact
 from app.suggestions import queries
 from app.suggestions.models import SuggestionAnswer
 from app.suggestions.rules import AnswerKind, DeclineReason, NotShown, complete_answer, said_at
-from app.suggestions.service.deciding import release_slot
+from app.suggestions.service.contacts import release_slot
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,20 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import delete
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.queries import Offering, in_force
 from app.core.db import new_id
 from app.core.parameter_values import parameters_in_force
 from app.suggestions import queries
-from app.suggestions.models import ContactSlot, Suggestion, SuggestionDecision
+from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import AnswerKind
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.gates import nothing_at_all
 from app.suggestions.rules.limits import Limits, limits_in_force
 from app.suggestions.rules.ranking import POLICY, Candidate, ranked
 from app.suggestions.rules.words import FITS_NOTHING
+from app.suggestions.service.contacts import hold_slot, release_slot
 
 
 @dataclass(frozen=True)
@@ -93,7 +92,8 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
     tx.add_all(stored)
     await release_slot(tx, door.visit_id)
     if shown:
-        await _hold_slot(tx, door, now + timedelta(hours=limits.slot_hours))
+        until = now + timedelta(hours=limits.slot_hours)
+        await hold_slot(tx, door.customer_id, door.visit_id, until)
     await tx.flush()
     return Decided(decision, stored, catalogue)
 
@@ -192,21 +192,3 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         accepted_on={row.code: row.day for row in answers if row.answer == AnswerKind.ACCEPTED},
         later_on={row.code: row.later_on for row in answers if row.answer == AnswerKind.LATER},
     )
-
-
-# --- the contact slot -----------------------------------------------------------------------------
-
-
-async def _hold_slot(tx: AsyncSession, door: Door, until: datetime) -> None:
-    """Hold the customer's slot under the customer's lock; a slot that ran out is taken over."""
-    row = {"visit_id": door.visit_id, "held_until": until}
-    await tx.execute(
-        insert(ContactSlot)
-        .values(customer_id=door.customer_id, **row)
-        .on_conflict_do_update(index_elements=[ContactSlot.customer_id], set_=row)
-    )
-
-
-async def release_slot(tx: AsyncSession, visit_id: UUID) -> None:
-    """Give back the contact slot a visit holds, if it holds one: nothing will be pitched in it."""
-    await tx.execute(delete(ContactSlot).where(ContactSlot.visit_id == visit_id))

@@ -1,4 +1,4 @@
-"""What a decision reads, the lock under which contacts are counted, and what was decided before."""
+"""What a decision reads, and what was decided before."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -10,7 +10,6 @@ from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import NotFound
-from app.customers.models import Customer
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules.limits import Limits
 
@@ -18,20 +17,6 @@ MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
 # A fault call within this time before the order was reported is the call about this very fault.
 SAME_FAULT = timedelta(days=1)
-
-
-async def lock_customer(tx: AsyncSession, customer_id: UUID) -> None:
-    """Hold a customer until the transaction ends, so that contacts are counted by one at a time.
-
-    It must be a statement of its own: what is counted in the locking statement would be what was
-    there before the wait. The lock does not hinder rows that only refer to the customer.
-    Raises NotFound.
-    """
-    statement = (
-        select(Customer.id).where(Customer.id == customer_id).with_for_update(key_share=True)
-    )
-    if (await tx.execute(statement)).first() is None:
-        raise NotFound()
 
 
 # Unended services, what the line can do, and every contact in one statement. One visit is one
@@ -185,21 +170,3 @@ async def candidates_of(tx: AsyncSession, decision_id: UUID) -> Sequence[Suggest
             .order_by(Suggestion.rank.nulls_last(), Suggestion.offering_code)
         )
     ).all()
-
-
-async def own_suggestion(
-    tx: AsyncSession, suggestion_id: UUID, technician_id: UUID
-) -> tuple[Suggestion, SuggestionDecision]:
-    """Find a suggestion made to a technician. Raises NotFound for anybody else's."""
-    row = (
-        await tx.execute(
-            select(Suggestion, SuggestionDecision)
-            .join(SuggestionDecision, SuggestionDecision.id == Suggestion.decision_id)
-            .where(
-                Suggestion.id == suggestion_id, SuggestionDecision.technician_id == technician_id
-            )
-        )
-    ).one_or_none()
-    if row is None:
-        raise NotFound()
-    return row.Suggestion, row.SuggestionDecision
