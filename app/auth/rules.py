@@ -81,7 +81,9 @@ SCOPES: dict[Role, frozenset[str]] = {
             "me:read",
         }
     ),
-    Role.INTEGRATION: frozenset({"orders:intake", "orders:read", "callbacks:send", "me:read"}),
+    Role.INTEGRATION: frozenset(
+        {"orders:intake", "orders:read", "customers:write", "callbacks:send", "me:read"}
+    ),
     Role.ADMIN: frozenset(
         {
             "grids:read",

@@ -35,6 +35,7 @@ CUSTOMERS = CsvFile(
         Column("segment", cells.one_of(Segment), empty=Segment.HOUSEHOLD),
         Column("activated_on", cells.day, "date"),
         Column("do_not_disturb", cells.flag, "boolean", empty=False),
+        Column("personal_offers", cells.flag, "boolean", empty=True),
         Column("elderly", cells.flag, "boolean", empty=False),
         Column("preferred_channel", cells.one_of(Channel)),
         Column("arrears_fen", _MONEY, "bigint"),
@@ -51,10 +52,10 @@ _CUSTOMER = Target(
 )
 
 # A switch that was moved here after the CRM wrote its file is newer than the file.
+_SWITCHES = ("do_not_disturb", "personal_offers")
 _KEEP_SWITCH = """
-    UPDATE {staged} AS s SET do_not_disturb = held.do_not_disturb FROM customer AS held
-    WHERE held.code = s.code AND held.do_not_disturb_since > s.as_of
-        AND held.do_not_disturb <> s.do_not_disturb
+    UPDATE {{staged}} AS s SET {switch} = held.{switch} FROM customer AS held
+    WHERE held.code = s.code AND held.{switch}_since > s.as_of AND held.{switch} <> s.{switch}
 """
 
 
@@ -71,8 +72,8 @@ async def load_customers(
 ) -> Report:
     """Load customers from the lines of a CSV file, by their code; org units must be there.
 
-    A line older than what is held counts as unchanged, and a do-not-disturb switch moved here
-    after the line was written stays. Raises FileRefused when any line is wrong, unless
+    A line older than what is held counts as unchanged, and a switch moved here after the line was
+    written stays. Raises FileRefused when any line is wrong, unless
     `skip_refused`.
     """
     staged = await loading.stage(tx, CUSTOMERS, lines)
@@ -83,8 +84,9 @@ async def load_customers(
         "SELECT s.line FROM {staged} AS s JOIN customer AS held ON held.code = s.code"
         " WHERE held.as_of > s.as_of"
     )
-    if "do_not_disturb" in staged.present:
-        await staged.run(_KEEP_SWITCH)
+    for switch in _SWITCHES:
+        if switch in staged.present:
+            await staged.run(_KEEP_SWITCH.format(switch=switch))
     moved = await _queue(staged, _OF_ANOTHER_UNIT)
     await staged.merge(_CUSTOMER)
     if moved:

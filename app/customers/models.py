@@ -8,6 +8,7 @@ from geoalchemy2.elements import WKBElement
 from sqlalchemy import ForeignKey, Index, literal_column, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.auth.models import VALUES_AUDITED
 from app.core.db import Base, Row, text_enum
 from app.customers.rules import Channel, InteractionKind, Segment
 
@@ -18,7 +19,8 @@ class Customer(Row, Base):
     What null means is always "not known". `as_of` says when the CRM held it to be so. `value_tier`
     is the operator's own word for how much the customer is worth to it.
     `do_not_disturb_since` is when the switch was last moved here, on or off; null is "never, it
-    stands as the CRM gave it".
+    stands as the CRM gave it". `personal_offers` false means that this customer is offered what
+    everybody is offered: nothing that is known of them may rank it. Its `_since` is alike.
     """
 
     __tablename__ = "customer"
@@ -30,8 +32,10 @@ class Customer(Row, Base):
     segment: Mapped[Segment] = mapped_column(text_enum(Segment))
     value_tier: Mapped[str | None]
     activated_on: Mapped[date | None]
-    do_not_disturb: Mapped[bool] = mapped_column(server_default=text("false"))
+    do_not_disturb: Mapped[bool] = mapped_column(server_default=text("false"), info=VALUES_AUDITED)
     do_not_disturb_since: Mapped[datetime | None]
+    personal_offers: Mapped[bool] = mapped_column(server_default=text("true"), info=VALUES_AUDITED)
+    personal_offers_since: Mapped[datetime | None]
     elderly: Mapped[bool] = mapped_column(server_default=text("false"))
     preferred_channel: Mapped[Channel | None] = mapped_column(text_enum(Channel))
     arrears_fen: Mapped[int | None]

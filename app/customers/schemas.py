@@ -51,6 +51,10 @@ class CustomerOut(Answer):
     do_not_disturb_since: datetime | None = Field(
         description="When the switch was last moved here; null when it stands as the CRM gave it."
     )
+    personal_offers: bool = Field(
+        description="False: they are offered what everybody is offered, whatever is known of them."
+    )
+    personal_offers_since: datetime | None
     arrears_fen: int | None
     monthly_usage_gb: int | None
     addresses: Annotated[list[AddressOut], Field(max_length=100)]

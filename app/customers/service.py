@@ -1,4 +1,4 @@
-"""What can be done about customers: write down a contact, and move the do-not-disturb switch."""
+"""What can be done about customers: write down a contact, and move the switches they ask for."""
 
 from datetime import datetime
 from uuid import UUID
@@ -53,5 +53,21 @@ async def set_do_not_disturb(
     if customer.do_not_disturb != on:
         customer.do_not_disturb = on
         customer.do_not_disturb_since = now
+        await tx.flush()
+    return customer
+
+
+async def set_personal_offers(
+    tx: AsyncSession, *, customer_id: UUID, on: bool, caller: Caller, now: datetime
+) -> Customer:
+    """Say whether what is known of a customer may decide what they are offered.
+
+    The law gives everybody the choice of offers that are not made for them. The row is locked as
+    by `set_do_not_disturb`, and moving it to where it stands changes nothing. Raises NotFound.
+    """
+    customer = await queries.for_change(tx, caller, customer_id)
+    if customer.personal_offers != on:
+        customer.personal_offers = on
+        customer.personal_offers_since = now
         await tx.flush()
     return customer

@@ -101,12 +101,15 @@ async def test_news_updates_and_old_news_does_not(tx):
 async def test_a_switch_moved_here_outlives_an_older_file(tx, as_of, stays_on):
     await load_customers(tx, [CUSTOMERS, WANG])
     held = await customer(tx)
-    held.do_not_disturb = True
-    held.do_not_disturb_since = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+    held.do_not_disturb, held.personal_offers = True, False
+    held.do_not_disturb_since = held.personal_offers_since = datetime(2026, 3, 2, 1, tzinfo=UTC)
     await tx.flush()
-    line = WANG.replace("2026-03-01T00:00:00+08:00", as_of).replace(",,\n", ",否,\n")
-    await load_customers(tx, [CUSTOMERS, line])
-    assert (await customer(tx)).do_not_disturb is stays_on
+    heading = CUSTOMERS.replace("arrears_fen", "arrears_fen,personal_offers")
+    line = WANG.replace("2026-03-01T00:00:00+08:00", as_of).replace(",,\n", ",否,,是\n")
+    await load_customers(tx, [heading, line])
+    held = await customer(tx)
+    assert held.do_not_disturb is stays_on
+    assert held.personal_offers is not stays_on
 
 
 async def test_a_complaint_is_closed_by_a_later_file(tx):

@@ -6,6 +6,7 @@ from app.visits.routes.acceptance import router as acceptance
 from app.visits.routes.activation import router as activation
 from app.visits.routes.assists import router as assists
 from app.visits.routes.check_ins import router as check_ins
+from app.visits.routes.choices import router as choices
 from app.visits.routes.day import router as day
 from app.visits.routes.door import router as door
 from app.visits.routes.earlier import router as earlier
@@ -29,3 +30,4 @@ router.include_router(passing_on)
 router.include_router(assists)
 router.include_router(earlier)
 router.include_router(check_ins)
+router.include_router(choices)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.auth.callers import Caller, caller
+from app.auth.callers import ANYBODY, Caller, caller
 from app.auth.keys import KeyRing
 from app.auth.rules import Role
 
@@ -17,6 +17,11 @@ Viewer = Annotated[
 Attendant = Annotated[
     Caller,
     Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:write")),
+]
+# The same, and the systems by which customers say what they want.
+Wisher = Annotated[
+    Caller,
+    Depends(caller(*ANYBODY, scope="customers:write")),
 ]
 Overseer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 Reader = Annotated[

@@ -53,21 +53,13 @@ async def context_of(
 ) -> Context:
     """Read the card for the door, in three statements and an audit entry.
 
-    The technician who holds an order of the customer's, from acknowledging to completing and a
-    short grace, sees it unmasked, and so does whoever has joined to help; each such look is
-    audited. Supervisors and administrators
-    see it masked for customers within their subtree. Raises NotFound for everybody else.
+    Whoever stands at the customer's door (see `at_the_door`) sees it unmasked, and each such look
+    is audited. Supervisors and administrators see it masked for customers within their subtree.
+    Raises NotFound for everybody else.
     """
-    grace = timedelta(
-        hours=(await parameters_in_force(tx)).number(rules.GRACE_HOURS, now, caller.org_path)
-    )
     today = now.astimezone(await queries.zone_of_unit(tx, caller.org_unit_id)).date()
-    here = await queries.behind_the_door(tx, customer_id, now - grace)
-    if caller.role is Role.TECHNICIAN:
-        order = _held(here.orders, caller, work_order_id, now, grace)
-        order = order or await _assisted(tx, here.orders, caller, work_order_id)
-        if order is None:
-            raise NotFound()
+    here, order = await at_the_door(tx, customer_id, caller, work_order_id=work_order_id, now=now)
+    if order is not None:
         audit.unmasked(
             tx,
             caller,
@@ -76,15 +68,42 @@ async def context_of(
             purpose=f"work_order:{order.id}",
             fields=SHOWN_AT_THE_DOOR,
         )
-    elif not here.org_path.startswith(caller.org_path):
-        raise NotFound()
     return Context(
         card=await card(tx, customer_id, today),
         here=here,
-        open_orders=[order for order in here.orders if order.state not in CLOSED],
-        masked=caller.role is not Role.TECHNICIAN,
+        open_orders=[each for each in here.orders if each.state not in CLOSED],
+        masked=order is None,
         at=now,
     )
+
+
+async def at_the_door(
+    tx: AsyncSession,
+    customer_id: UUID,
+    caller: Caller,
+    *,
+    work_order_id: UUID | None = None,
+    now: datetime,
+) -> tuple[BehindTheDoor, OrderOfCustomer | None]:
+    """Find for which order a technician meets a customer; None for those who are no technicians.
+
+    A technician meets whose order they hold, from acknowledging to completing and a short grace,
+    or help with, having joined. Others have to do with the customers of their subtree. Raises
+    NotFound for everybody else, in one and the same way whether the customer exists or not.
+    """
+    grace = timedelta(
+        hours=(await parameters_in_force(tx)).number(rules.GRACE_HOURS, now, caller.org_path)
+    )
+    here = await queries.behind_the_door(tx, customer_id, now - grace)
+    if caller.role is not Role.TECHNICIAN:
+        if not here.org_path.startswith(caller.org_path):
+            raise NotFound()
+        return here, None
+    order = _held(here.orders, caller, work_order_id, now, grace)
+    order = order or await _assisted(tx, here.orders, caller, work_order_id)
+    if order is None:
+        raise NotFound()
+    return here, order
 
 
 def _held(
