@@ -69,4 +69,4 @@ class SaleItem(Row, Base):
     monthly_price_fen: Mapped[int]
     one_off_price_fen: Mapped[int]
     commission_fen: Mapped[int]
-    suggestion_id: Mapped[UUID | None] = mapped_column(ForeignKey("suggestion.id"))
+    suggestion_id: Mapped[UUID | None]

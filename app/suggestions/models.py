@@ -4,11 +4,18 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.suggestions.rules import AnswerKind, DeclineReason
+from app.suggestions.rules import AnswerKind, DeclineReason, Group, Mode
+from app.suggestions.rules.model import ModelKind, PolicyState
+
+# Both tables of the log are cut by the month of an id, whose first 48 bits are its time: the key
+# can stay the id alone, and a month is dropped without touching its rows. Nothing outside the log
+# has foreign keys to it, nor has one of the two to the other: each would have to be checked for
+# every row of a month that goes.
+BY_MONTH = "RANGE (id)"
 
 
 class SuggestionDecision(Row, Base):
@@ -16,11 +23,16 @@ class SuggestionDecision(Row, Base):
 
     Append-only; the newest of a visit is in force. `fingerprint` hashes everything that was
     decided on, so that asking again with nothing changed finds this row. `held_back` says why
-    nothing was shown.
+    nothing was shown. `model_version` null was ranked by rules alone; `seed` repeats the draws.
+    `as_of` is when the facts were read, and `shadow` says, by the version of each model that is
+    tried beside the one in force, what that would have chosen.
     """
 
     __tablename__ = "suggestion_decision"
-    __table_args__ = (Index("ix_suggestion_decision_visit", "visit_id", "id"),)
+    __table_args__ = (
+        Index("ix_suggestion_decision_visit", "visit_id", "id"),
+        {"postgresql_partition_by": BY_MONTH},
+    )
 
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
@@ -28,28 +40,44 @@ class SuggestionDecision(Row, Base):
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
     at: Mapped[datetime]
     policy: Mapped[str]
+    model_version: Mapped[str | None]
+    seed: Mapped[int | None]
+    group: Mapped[Group] = mapped_column(text_enum(Group))
+    mode: Mapped[Mode] = mapped_column(text_enum(Mode))
+    as_of: Mapped[datetime]
     facts: Mapped[dict[str, Any]]
     fingerprint: Mapped[str]
     held_back: Mapped[str | None]
+    shadow: Mapped[dict[str, Any] | None]
 
 
 class Suggestion(Row, Base):
     """One offering in a decision: shown with a rank, or held back with a code.
 
-    `reasons` are the parts that add up to `score_fen`, also for what was held back.
+    `reasons` are the parts that add up to `score_fen`, also for what was held back: the chance
+    `p_accept` times the value `value_fen` times the factors `context` and `lever`, less the cost of
+    a contact. `propensity` is how likely it was put first, null for what no gate let through, and
+    `features` are what the model was told of it.
     """
 
     __tablename__ = "suggestion"
     __table_args__ = (
         Index("ix_suggestion_decision", "decision_id"),
         CheckConstraint("(rank IS NULL) = (held_back IS NOT NULL)", name="shown_or_held_back"),
+        {"postgresql_partition_by": BY_MONTH},
     )
 
-    decision_id: Mapped[UUID] = mapped_column(ForeignKey("suggestion_decision.id"))
+    decision_id: Mapped[UUID]
     offering_id: Mapped[UUID] = mapped_column(ForeignKey("product_offering.id"))
     offering_code: Mapped[str]
     rank: Mapped[int | None]
     score_fen: Mapped[int]
+    p_accept: Mapped[float | None]
+    value_fen: Mapped[int | None]
+    context: Mapped[float | None]
+    lever: Mapped[float | None]
+    propensity: Mapped[float | None]
+    features: Mapped[dict[str, Any] | None]
     reasons: Mapped[list[dict[str, Any]]]
     held_back: Mapped[str | None]
 
@@ -67,7 +95,7 @@ class SuggestionAnswer(Row, Base):
         Index("ix_suggestion_answer_customer", "customer_id", "at"),
     )
 
-    suggestion_id: Mapped[UUID] = mapped_column(ForeignKey("suggestion.id"))
+    suggestion_id: Mapped[UUID]
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
     answer: Mapped[AnswerKind] = mapped_column(text_enum(AnswerKind))
@@ -91,3 +119,29 @@ class ContactSlot(Base):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), index=True)
     held_until: Mapped[datetime]
+
+
+class PolicyModel(Row, Base):
+    """A model in the registry: its document, what it was learned from, and where it stands.
+
+    `document` is as `rules.model.Model.document` writes it. `trained_from` and `trained_until` are
+    null for a model that has seen no rows. Of each kind one is live.
+    """
+
+    __tablename__ = "policy_model"
+    __table_args__ = (
+        Index("uq_policy_model_live", "kind", unique=True, postgresql_where=text("state = 'live'")),
+        Index("ix_policy_model_state", "state"),
+    )
+
+    version: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[ModelKind] = mapped_column(text_enum(ModelKind))
+    state: Mapped[PolicyState] = mapped_column(text_enum(PolicyState))
+    document: Mapped[dict[str, Any]]
+    trained_from: Mapped[datetime | None]
+    trained_until: Mapped[datetime | None]
+    rows: Mapped[int]
+    figures: Mapped[dict[str, Any]]
+    promoted_at: Mapped[datetime | None]
+    promoted_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    retired_at: Mapped[datetime | None]

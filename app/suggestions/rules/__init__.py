@@ -73,6 +73,24 @@ class HeldBack(StrEnum):
     OTHERS_FIT_BETTER = "others_fit_better"
 
 
+class Group(StrEnum):
+    """By what a customer's offers are chosen this month, so that each way can be measured.
+
+    `holdout` are offered nothing, `uniform` any offer that is allowed, alike, `policy` the best.
+    """
+
+    HOLDOUT = "holdout"
+    UNIFORM = "uniform"
+    POLICY = "policy"
+
+
+class Mode(StrEnum):
+    """Whether what is known of the customer may rank their offers; the gates hold in both."""
+
+    PERSONAL = "personal"
+    GENERIC = "generic"
+
+
 class NotShown(Conflict):
     slug = "suggestion-not-shown"
     title = Words(zh="该推荐未展示", en="This suggestion was not shown")

@@ -35,7 +35,8 @@ class Facts:
     Dates are local days of the technician's org unit. `held` has the codes and the categories of
     the services that run; `faults` counts those within the repeat-fault days, the present repair
     included; `contacts_month` and `contacts_year` count the 30 and 365 days before. Of the
-    mappings, `declined_group` goes by category and the others by offering code.
+    mappings, `declined_group` goes by category and the others by offering code. `churn_score` is a
+    chance from 0 to 1. `generic` is for a customer who wants no ranking made for them personally.
     """
 
     today: date
@@ -63,6 +64,12 @@ class Facts:
     declined_group_on: Mapping[str, date] = field(default_factory=dict)
     accepted_on: Mapping[str, date] = field(default_factory=dict)
     later_on: Mapping[str, date] = field(default_factory=dict)
+    tenure_months: int | None = None
+    stage: str | None = None
+    tier: str | None = None
+    churn_class: str | None = None
+    churn_score: float | None = None
+    generic: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Write the facts as they are stored and hashed: plain values in one order."""

@@ -15,7 +15,7 @@ from app.core.db import new_id
 from app.core.parameter_values import parameters_in_force
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
-from app.suggestions.rules import AnswerKind
+from app.suggestions.rules import AnswerKind, Group, Mode
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.gates import nothing_at_all
 from app.suggestions.rules.limits import Limits, limits_in_force
@@ -81,6 +81,9 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
         technician_id=door.technician_id,
         at=now,
         policy=POLICY,
+        group=Group.POLICY,
+        mode=Mode.PERSONAL,
+        as_of=now,
         facts=facts.as_json(),
         fingerprint=print_of,
         held_back=None if shown else nothing_at_all(facts, limits) or FITS_NOTHING,

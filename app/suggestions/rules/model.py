@@ -1,0 +1,291 @@
+"""How likely a customer takes an offer: the document of a policy's model, what it is told of the
+customer, and the draws by which a decision explores.
+
+Each offer has a Bayesian logistic of its own. Its intercept starts at the expert's rate as sure as
+if it had been seen on `EVIDENCE` customers, and its weights start at nothing, so that a model
+without any rows is the expert's guess.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import exp, log, log1p, sqrt
+from random import Random
+from typing import Any, Self
+
+from app.suggestions.rules.facts import INSTALL, REPAIR, Facts, Offer
+
+# The starting evidence behind an expert's rate, in customers asked.
+EVIDENCE = 50.0
+# How far a weight may lie from nothing before a row was seen: the variance of its prior.
+WEIGHT_VARIANCE = 0.05
+# How many vectors of scores are drawn for one decision.
+DRAWS = 64
+# A rate of nothing or of everything has no logit.
+_LEAST, _MOST = 0.001, 0.999
+
+
+class ModelKind(StrEnum):
+    """What a model in the registry foretells."""
+
+    ACCEPTANCE = "acceptance"
+    CHURN = "churn"
+
+
+class PolicyState(StrEnum):
+    """Where a model stands on its way: it is tried beside the one in force before it replaces it.
+
+    A shadow only notes what it would have chosen; a challenger decides for a share of customers.
+    """
+
+    CANDIDATE = "candidate"
+    SHADOW = "shadow"
+    CHALLENGER = "challenger"
+    LIVE = "live"
+    RETIRED = "retired"
+
+
+# What a model is told, each about from 0 to 1. What is not known is 0 in its own feature and 1 in
+# the feature that says so. Age, sex, family and address are none of it, nor is what an operator's
+# own word for a customer may stand for.
+FEATURES = (
+    "install_visit",
+    "repair_visit",
+    "faults",
+    "contacts_month",
+    "contacts_year",
+    "refusals",
+    "tenure",
+    "tenure_unknown",
+    "services_held",
+    "usage",
+    "usage_unknown",
+    "speed_gain",
+    "underserved",
+    "contract_soon",
+    "contract_over",
+    "contract_unknown",
+    "tier_a",
+    "tier_b",
+    "tier_d",
+    "growing",
+    "declining",
+    "churn_mid",
+    "churn_high",
+)
+
+
+def features(facts: Facts, offer: Offer) -> dict[str, float]:
+    """Say what a model may know of a customer and an offer, by the names of `FEATURES`.
+
+    Only what is not nothing is named. Facts in generic mode say nothing of the customer here.
+    """
+    if facts.generic:
+        return {}
+    days = None if facts.contract_ends_on is None else (facts.contract_ends_on - facts.today).days
+    usage = facts.monthly_usage_gb
+    gain = 0.0
+    if facts.faster(offer) and offer.speed_mbps and facts.speed_mbps:
+        gain = min(log(offer.speed_mbps / facts.speed_mbps) / log(10), 1.0)
+    told = {
+        "install_visit": facts.work_type == INSTALL,
+        "repair_visit": facts.work_type == REPAIR,
+        "faults": min(facts.faults, 3) / 3,
+        "contacts_month": min(facts.contacts_month, 3) / 3,
+        "contacts_year": min(facts.contacts_year, 12) / 12,
+        "refusals": min(facts.refusals, 3) / 3,
+        "tenure": min(facts.tenure_months or 0, 120) / 120,
+        "tenure_unknown": facts.tenure_months is None,
+        "services_held": min(len(facts.held), 10) / 10,
+        "usage": 0.0 if usage is None else min(log1p(usage) / log1p(1000), 1.0),
+        "usage_unknown": usage is None,
+        "speed_gain": gain,
+        # A household that uses much on a slow line: a GB a month for each Mbit/s is a lot.
+        "underserved": (
+            min(usage / facts.speed_mbps, 2.0) / 2 if usage and facts.speed_mbps else 0.0
+        ),
+        "contract_soon": days is not None and 0 <= days <= 90,
+        "contract_over": days is not None and days < 0,
+        "contract_unknown": days is None,
+        "tier_a": facts.tier == "A",
+        "tier_b": facts.tier == "B",
+        "tier_d": facts.tier == "D",
+        "growing": facts.stage in ("acquisition", "build_up"),
+        "declining": facts.stage == "decline",
+        "churn_mid": facts.churn_class == "mid",
+        "churn_high": facts.churn_class == "high",
+    }
+    return {name: float(value) for name, value in told.items() if value}
+
+
+@dataclass(frozen=True)
+class OfferModel:
+    """What is believed of one offer: the logit's intercept and weights, as sure as they are.
+
+    `mean` begins with the intercept and goes on in the order of the model's features; `covariance`
+    is of the same. `rate` is the prior's, `accepted` and `refused` are the rows it has seen.
+    """
+
+    rate: float
+    mean: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    accepted: int = 0
+    refused: int = 0
+
+    @classmethod
+    def prior(cls, rate: float, names: int) -> Self:
+        """Begin with an expert's rate and weights of nothing, for so many features."""
+        rate = min(max(rate, _LEAST), _MOST)
+        spread = [1 / (EVIDENCE * rate * (1 - rate)), *([WEIGHT_VARIANCE] * names)]
+        return cls(
+            rate,
+            mean=(_logit(rate), *([0.0] * names)),
+            covariance=tuple(
+                tuple(value if row == column else 0.0 for column in range(len(spread)))
+                for row, value in enumerate(spread)
+            ),
+        )
+
+
+class Belief(tuple[float, float]):
+    """A logit as it is believed: its mean, and its standard deviation."""
+
+    __slots__ = ()
+
+    @property
+    def rate(self) -> float:
+        """The chance that the offer is taken, by the mean."""
+        return _rate(self[0])
+
+
+@dataclass(frozen=True)
+class Model:
+    """A policy's model: what it believes of each offer it has learned about.
+
+    An offer it has not learned about is believed by its expert's rate.
+    """
+
+    version: str
+    offers: Mapping[str, OfferModel]
+    names: tuple[str, ...] = FEATURES
+
+    @classmethod
+    def cold(cls, version: str) -> Self:
+        """Make the model that has seen nothing and believes the experts."""
+        return cls(version, {})
+
+    @classmethod
+    def of_document(cls, version: str, document: Mapping[str, Any]) -> Self:
+        """Read a model from the registry's document; see `document`."""
+        return cls(
+            version,
+            {
+                code: OfferModel(
+                    rate=one["rate"],
+                    mean=tuple(one["mean"]),
+                    covariance=tuple(tuple(row) for row in one["covariance"]),
+                    accepted=one["accepted"],
+                    refused=one["refused"],
+                )
+                for code, one in document["offers"].items()
+            },
+            tuple(document["features"]),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """Write the model as plain values, as the registry keeps it."""
+        return {
+            "features": list(self.names),
+            "offers": {
+                code: {
+                    "rate": one.rate,
+                    "mean": list(one.mean),
+                    "covariance": [list(row) for row in one.covariance],
+                    "accepted": one.accepted,
+                    "refused": one.refused,
+                }
+                for code, one in sorted(self.offers.items())
+            },
+        }
+
+    def belief(self, offer: Offer, told: Mapping[str, float]) -> Belief:
+        """Say what is believed of an offer made to somebody, who is described by `features`."""
+        known = self.offers.get(offer.code)
+        if known is None:
+            rate = min(max(offer.expert_rate, _LEAST), _MOST)
+            spread = 1 / (EVIDENCE * rate * (1 - rate))
+            spread += WEIGHT_VARIANCE * sum(
+                value * value for name, value in told.items() if name in self.names
+            )
+            return Belief((_logit(rate), sqrt(spread)))
+        # Only the features that are not nothing count, and those are few.
+        there = [(0, 1.0)]
+        there += [
+            (place, told[name]) for place, name in enumerate(self.names, start=1) if name in told
+        ]
+        mean = sum(known.mean[place] * value for place, value in there)
+        variance = sum(
+            known.covariance[row][column] * one * other
+            for row, one in there
+            for column, other in there
+        )
+        return Belief((mean, sqrt(max(variance, 0.0))))
+
+    def terms(self, offer: Offer, told: Mapping[str, float]) -> dict[str, float]:
+        """Split a logit into its intercept and what each feature adds, for whoever explains it."""
+        known = self.offers.get(offer.code)
+        if known is None:
+            return {"intercept": self.belief(offer, told)[0]}
+        weights = dict(zip(self.names, known.mean[1:], strict=True))
+        return {
+            "intercept": known.mean[0],
+            **{name: weights[name] * value for name, value in told.items() if weights.get(name)},
+        }
+
+
+def draw(believed: Sequence[Belief], chance: Random, draws: int = DRAWS) -> list[list[float]]:
+    """Draw the chance of each offer being taken, so many times over, as likely as it is believed.
+
+    Offers are independent and the customer is given, so drawing the logits is drawing the weights.
+    """
+    return [
+        [_rate(chance.gauss(mean, deviation)) for mean, deviation in believed] for _ in range(draws)
+    ]
+
+
+def propensity_of(scores: Sequence[Sequence[float]], floor: float) -> list[float]:
+    """Compute how likely each offer is put first, and last in the list that nothing is offered.
+
+    `scores` are vectors of drawn scores: who is best in a vector wins it, and where none is above
+    nothing, nothing wins it. The floor is shared by the offers alike, so that each is tried.
+    """
+    offers = len(scores[0]) if scores else 0
+    if not offers:
+        return [1.0]
+    wins = [0] * (offers + 1)
+    for vector in scores:
+        best = max(range(offers), key=vector.__getitem__)
+        wins[best if vector[best] > 0 else offers] += 1
+    shares = [(1 - floor) * won / len(scores) for won in wins]
+    return [share + floor / offers for share in shares[:offers]] + shares[offers:]
+
+
+def chosen(propensity: Sequence[float], chance: Random) -> int:
+    """Choose a place in a list of propensities, each as likely as the list says."""
+    at = chance.random() * sum(propensity)
+    for place, share in enumerate(propensity):
+        at -= share
+        if at < 0:
+            return place
+    # Sums of fractions may fall short of one: the last that can be chosen at all.
+    return max(place for place, share in enumerate(propensity) if share > 0)
+
+
+def _logit(rate: float) -> float:
+    return log(rate / (1 - rate))
+
+
+def _rate(logit: float) -> float:
+    if logit < 0:
+        return exp(logit) / (1 + exp(logit))
+    return 1 / (1 + exp(-logit))
