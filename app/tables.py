@@ -10,6 +10,7 @@ from app.dispatch import models as dispatch_models
 from app.evidence import models as evidence_models
 from app.followups import models as followups_models
 from app.grids import models as grids_models
+from app.lifecycle import models as lifecycle_models
 from app.messaging import models as messaging_models
 from app.ordering import models as ordering_models
 from app.outages import models as outages_models
@@ -36,6 +37,7 @@ ROOMS = (
     customers_models,
     catalog_models,
     terminals_models,
+    lifecycle_models,
     messaging_models,
     worktypes_models,
     promises_models,

@@ -21,6 +21,9 @@ class Customer(Row, Base):
     `do_not_disturb_since` is when the switch was last moved here, on or off; null is "never, it
     stands as the CRM gave it". `personal_offers` false means that this customer is offered what
     everybody is offered: nothing that is known of them may rank it. Its `_since` is alike.
+    `disconnected_on` is the first day without service after they last left altogether, and stays
+    when they come back; `leaving_reason` is why, as the CRM codes it. `blacklisted` is the CRM's
+    word on bad debts, `competitor` whose line is known to be there.
     """
 
     __tablename__ = "customer"
@@ -40,6 +43,10 @@ class Customer(Row, Base):
     preferred_channel: Mapped[Channel | None] = mapped_column(text_enum(Channel))
     arrears_fen: Mapped[int | None]
     monthly_usage_gb: Mapped[int | None]
+    disconnected_on: Mapped[date | None]
+    leaving_reason: Mapped[str | None]
+    blacklisted: Mapped[bool | None]
+    competitor: Mapped[str | None]
     as_of: Mapped[datetime]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
@@ -125,6 +132,25 @@ class Subscription(Row, Base):
     started_on: Mapped[date]
     contract_ends_on: Mapped[date | None]
     ended_on: Mapped[date | None]
+    as_of: Mapped[datetime]
+
+
+class CustomerMonth(Base):
+    """What a customer paid, used and owed in one calendar month; `month` is its first day.
+
+    Null and a month without a row are "not known", which is not nothing. `income_fen` is all income
+    of the month, `new_service_income_fen` the part of it that new services brought, and
+    `arrears_fen` what was owed at its end.
+    """
+
+    __tablename__ = "customer_month"
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
+    month: Mapped[date] = mapped_column(primary_key=True)
+    income_fen: Mapped[int | None]
+    new_service_income_fen: Mapped[int | None]
+    usage_gb: Mapped[int | None]
+    arrears_fen: Mapped[int | None]
     as_of: Mapped[datetime]
 
 
