@@ -11,10 +11,10 @@ $(shell rm -f $(READY))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check types house bench bench-dispatch openapi fmt lock clean
+.PHONY: help setup run demo test check types house bench bench-dispatch bench-suggestions openapi fmt lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY)  ## Make .venv from the pinned lock (every target below does this by itself)
 
@@ -52,6 +52,9 @@ BENCH_LOCK := benchmarks/dispatch/requirements.lock
 bench-dispatch: $(READY)  ## Day plans beside PyVRP, VROOM and OR-Tools (installs them into .venv)
 	@$(BIN)/pip install -qq --disable-pip-version-check --require-hashes -r $(BENCH_LOCK)
 	@$(BIN)/python -m benchmarks.dispatch $(ARGS)
+
+bench-suggestions: $(READY)  ## What to offer, played in a simulated field beside perfect play
+	@$(BIN)/python -m benchmarks.suggestions $(ARGS)
 
 openapi: $(READY)  ## Write api_docs/openapi.json and api_docs/problems.md from the code
 	@$(BIN)/yingwei openapi

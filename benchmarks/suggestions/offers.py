@@ -1,0 +1,53 @@
+"""The offers of the seed's catalogue, read from its YAML file and not by the catalogue's code."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import yaml
+
+from benchmarks.stand import ROOT
+
+CATALOGUE = ROOT / "seed" / "catalog.yaml"
+
+
+@dataclass(frozen=True)
+class Offering:
+    """What the field and its judge must know of an offering; money in fen, speed in Mbit/s."""
+
+    code: str
+    category: str
+    business_type: str
+    price_fen: int
+    margin_fen: int
+    expert_rate: float
+    speed_mbps: int | None
+    requires: frozenset[str]
+    excludes: frozenset[str]
+    levers: frozenset[str]
+
+
+def offerings(day: date) -> list[Offering]:
+    """Read what is sold on a day, by code."""
+    document = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    newest: dict[str, tuple[date, dict[str, Any]]] = {}
+    for entry in document["offerings"]:
+        since = entry.get("valid_from", document["valid_from"])
+        known = newest.get(entry["code"])
+        if since <= day and (known is None or known[0] < since):
+            newest[entry["code"]] = since, entry
+    return [
+        Offering(
+            code=code,
+            category=entry["category"],
+            business_type=entry["business_type"],
+            price_fen=entry["monthly_price_fen"],
+            margin_fen=entry["margin_12m_fen"],
+            expert_rate=entry["expert_rate"],
+            speed_mbps=entry.get("speed_mbps"),
+            requires=frozenset(entry.get("requires", ())),
+            excludes=frozenset(entry.get("excludes", ())),
+            levers=frozenset(entry.get("levers", ())),
+        )
+        for code, (_, entry) in sorted(newest.items())
+    ]

@@ -1,0 +1,105 @@
+"""The simulated field is the same by its seed, can be played, and its judge sees what is wrong."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.suggestions import people, stage
+from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of
+from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.oracle import best, perfect
+from benchmarks.suggestions.playing import play
+from benchmarks.suggestions.policies import POLICIES
+from benchmarks.suggestions.truth import wear_of
+
+NOWHERE = Path("/nowhere")
+VISITS = 40
+
+
+@pytest.fixture(scope="module")
+def field() -> Field:
+    return field_of(NOWHERE, VISITS, copies=1, seed=3)
+
+
+def test_a_field_is_the_same_by_its_seed(field):
+    again = field_of(NOWHERE, VISITS, copies=1, seed=3)
+    assert again.visits == field.visits
+    assert again.events == field.events
+    assert np.array_equal(again.truth.logits, field.truth.logits)
+    assert field_of(NOWHERE, VISITS, copies=1, seed=4).visits != field.visits
+
+
+def test_perfect_play_offers_nothing_that_breaks_a_rule(field):
+    judge = Judge(field.homes)
+    offered = [(visit, best(field, judge, visit)) for visit in field.visits]
+    assert any(shown for _, shown in offered)
+    assert not any(judge.broken(visit, offer) for visit, shown in offered for offer in shown)
+    assert perfect(field).sum() > 0
+
+
+def _ago(days: float):
+    return lambda visit: visit.at - timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    "kind, moments, closed, rule",
+    [
+        ("sales", [_ago(6)], None, "seven_days_apart"),
+        ("sales", [_ago(8), _ago(20), _ago(29)], None, "three_in_30_days"),
+        ("sales", [_ago(40 + n) for n in range(12)], None, "twelve_a_year"),
+        ("service", [_ago(0.01)], None, "service_contact_today"),
+        ("complaint", [_ago(50)], None, "complaint"),
+        ("complaint", [_ago(50)], _ago(13), "complaint"),
+        ("fault", [_ago(29), _ago(5)], None, "repeat_fault"),
+        ("do_not_disturb", [_ago(1)], None, "do_not_disturb"),
+    ],
+)
+def test_the_judge_sees_each_rule_that_any_offer_would_break(field, kind, moments, closed, rule):
+    visit = replace(field.visits[0], work_type="care", restored=True, order_pending=False)
+    home = replace(
+        field.homes[visit.home], do_not_disturb=False, arrears_fen=0, number=0, twin=None
+    )
+    visit = replace(visit, home=0)
+    judge = Judge([home])
+    assert judge.broken_by_any(visit) == []
+    for at in moments:
+        judge.happens(Event(at(visit), 0, kind, closed and closed(visit)))
+    assert judge.broken_by_any(visit) == [rule]
+
+
+def test_who_lives_at_the_same_address_counts_with_the_household(field):
+    visit = replace(field.visits[0], home=0, work_type="care", restored=True, order_pending=False)
+    homes = [
+        replace(field.homes[0], number=n, twin=1 - n, do_not_disturb=False, arrears_fen=0)
+        for n in (0, 1)
+    ]
+    judge = Judge(homes)
+    judge.happens(Event(visit.at - timedelta(days=2), 1, "sales"))
+    assert judge.broken_by_any(visit) == ["seven_days_apart"]
+
+
+def test_contacts_are_never_thought_to_help():
+    calls = [{"campaign": str(1 + n % 3), "y": "yes" if n % 3 == 2 else "no"} for n in range(90)]
+    assert wear_of(calls) == 0.0
+    assert wear_of([]) < 0
+
+
+def test_households_hold_what_their_rows_say():
+    row = people.made_rows(1, 1)[0] | {"InternetService": "DSL", "Internettype": "DSL"}
+    [home] = people.households([row], 1, FIRST_DAY, 1)
+    assert "copper" in home.held
+    assert home.speed_mbps == 8
+
+
+@pytest.mark.parametrize("name", list(POLICIES))
+async def test_every_policy_can_be_played_through_the_service(field, databases, name):
+    with databases.clone() as url:
+        await stage.write(url, field)
+        played = await play(url, field, POLICIES[name]())
+    assert len(played.groups) == VISITS
+    assert played.pitches
+    assert played.values.sum() > 0
+    assert played.broken == {}
