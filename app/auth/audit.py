@@ -5,7 +5,8 @@ goes past it (COPY, Core statements) says so with `note`. Names of columns are k
 columns marked so in the models: the trail must not become a second store of personal data.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -50,6 +51,7 @@ LOGS = frozenset(
 IDS_NAMED = 1000
 
 _TRAIL = "audit"
+_DEVICE = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
 _INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
 
 
@@ -173,7 +175,17 @@ def _who(trail: Trail, request: HTTPConnection | None) -> dict[str, Any]:
         "action": trail.action or asked or job or "system",
         "request_id": scope.get("request_id"),
         "address": address_of(request),
+        "device": _device_of(scope),
     }
+
+
+def _device_of(scope: MutableMapping[str, Any]) -> str | None:
+    """Return what a client says its device is called; anything but a plain word is left out."""
+    for name, value in scope.get("headers") or ():
+        if name == b"x-device-id":
+            said: str = value.decode("latin-1")
+            return said if _DEVICE.fullmatch(said) else None
+    return None
 
 
 def address_of(request: HTTPConnection | None) -> str | None:

@@ -96,7 +96,8 @@ class AuditEntry(Row, Base):
 
     Append-only: a trigger refuses update and delete. `changes` names tables, operations, ids and
     columns; `changed_ids` holds the same ids for searching. `org_path` is where the account
-    belongs, empty for what the system did by itself.
+    belongs, empty for what the system did by itself. `device` is what the client's header
+    `X-Device-Id` said.
     """
 
     __tablename__ = "audit_entry"
@@ -133,3 +134,4 @@ class AuditEntry(Row, Base):
     fields: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     request_id: Mapped[str | None]
     address: Mapped[str | None]
+    device: Mapped[str | None]

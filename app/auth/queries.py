@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
@@ -16,6 +17,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     tuple_,
     union_all,
 )
@@ -274,6 +276,59 @@ def audit_search(caller: Caller, search: AuditSearch, *, limit: int) -> Select[A
     )
     hits = union_all(seen, changed).cte("hits").prefix_with("MATERIALIZED")
     return found.where(AuditEntry.id.in_(select(hits.c.id)))
+
+
+_SEEN = """
+    SELECT e.account_id, a.username, e.subject_kind, e.subject_id, count(*) AS looks,
+        min(e.created_at) AS first_at, max(e.created_at) AS last_at,
+        (SELECT array_agg(DISTINCT name ORDER BY name)
+            FROM unnest(string_to_array(string_agg(array_to_string(e.fields, ','), ','), ','))
+            AS name WHERE name <> '') AS fields,
+        (array_agg(DISTINCT e.purpose) FILTER (WHERE e.purpose IS NOT NULL))[1:50] AS purposes,
+        (array_agg(DISTINCT e.device) FILTER (WHERE e.device IS NOT NULL))[1:50] AS devices
+    FROM audit_entry AS e LEFT JOIN account AS a ON a.id = e.account_id
+    WHERE e.subject_id IS NOT NULL {whose}
+        AND e.created_at >= :since AND e.created_at < :until
+        AND (starts_with(e.org_path, :path) OR (:top AND e.org_path = ''))
+    GROUP BY e.account_id, a.username, e.subject_kind, e.subject_id
+    ORDER BY last_at DESC, e.subject_id, e.account_id LIMIT :most
+"""
+_OF_ACCOUNT, _OF_SUBJECT = "AND e.account_id = :account_id", "AND e.subject_id = :subject_id"
+_SEEN_OF_ACCOUNT = text(_SEEN.format(whose=_OF_ACCOUNT))
+_SEEN_OF_SUBJECT = text(_SEEN.format(whose=_OF_SUBJECT))
+_SEEN_OF_BOTH = text(_SEEN.format(whose=f"{_OF_ACCOUNT} {_OF_SUBJECT}"))
+
+
+async def seen_by(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    account_id: UUID | None,
+    subject_id: UUID | None,
+    since: datetime,
+    until: datetime,
+    most: int,
+) -> Sequence[Row[Any]]:
+    """Put together whose data an account saw, or who saw a subject's, the latest look first.
+
+    Times from `since` (included) to `until` (excluded). At least one of account and subject is
+    given, and each has an index that leads to it.
+    """
+    # What was not asked for is left out of the statement, so that its plan needs no guessing.
+    statement = _SEEN_OF_ACCOUNT if subject_id is None else _SEEN_OF_SUBJECT
+    if account_id is not None and subject_id is not None:
+        statement = _SEEN_OF_BOTH
+    asked = {
+        "account_id": account_id,
+        "subject_id": subject_id,
+        "since": since,
+        "until": until,
+        "path": caller.org_path,
+        "top": is_top(caller.org_path),
+        "most": most,
+    }
+    wanted = {name: asked[name] for name in statement.compile().params}
+    return (await session.execute(statement, wanted)).all()
 
 
 def _within(search: AuditSearch, caller: Caller) -> list[ColumnElement[bool]]:

@@ -31,6 +31,8 @@ from app.auth.schemas import (
     ParameterOut,
     ParametersOut,
     PasswordIn,
+    SeenOut,
+    SeenPage,
     TokenForm,
     TokenOut,
     WordsOut,
@@ -57,6 +59,9 @@ Auditor = Annotated[Caller, Depends(caller(Role.ADMIN, scope="audit:read"))]
 
 # Without an account or a subject the trail is walked through by time alone.
 LONGEST_WALK = timedelta(days=31)
+# How long a time, and how many of those seen in it, one answer of looks takes in.
+LONGEST_SUM = timedelta(days=366)
+MOST_SEEN = 1000
 
 
 # --- signing in and out ---------------------------------------------------------------------------
@@ -344,6 +349,54 @@ async def list_audit(
     return AuditPage(
         items=[_audit_out(entry, username) for entry, username in page],
         next_page_token=token_of(last[0].created_at, last[0].id) if last else None,
+    )
+
+
+@router.get("/v1/audit/reads", tags=["audit"], operation_id="audit_reads")
+async def audit_reads(
+    caller: Auditor,
+    read: Read,
+    since: Annotated[Moment, Query(alias="from", description="From this moment on.")],
+    until: Annotated[Moment, Query(description="Before this moment.")],
+    account: Annotated[UUID | None, Query(description="Whose data did this account see?")] = None,
+    customer: Annotated[UUID | None, Query(description="Who saw this customer's data?")] = None,
+) -> SeenPage:
+    """Answer whose data an account saw unmasked between two moments, or who saw a customer's.
+
+    The looks of one account at one subject are put together: how many, when first and last, which
+    fields, for which orders and on which devices. What customers are sent by message, and what
+    orders hold of them, counts by the order; `GET /v1/audit` shows each look by itself.
+    """
+    if account is None and customer is None:
+        raise Invalid(
+            errors=[{"field": "account", "message": "give `account`, `customer`, or both"}]
+        )
+    if until - since > LONGEST_SUM:
+        raise Invalid(errors=[{"field": "from", "message": "at most a year before `until`"}])
+    if account is not None:
+        await queries.account_within(read, account, caller)
+    rows = await queries.seen_by(
+        read,
+        caller,
+        account_id=account,
+        subject_id=customer,
+        since=since,
+        until=until,
+        most=MOST_SEEN + 1,
+    )
+    return SeenPage(
+        items=[
+            SeenOut(
+                **{
+                    **row._mapping,
+                    **{
+                        name: row._mapping[name] or [] for name in ("fields", "purposes", "devices")
+                    },
+                }
+            )
+            for row in rows[:MOST_SEEN]
+        ],
+        more=len(rows) > MOST_SEEN,
     )
 
 

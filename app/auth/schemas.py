@@ -289,6 +289,31 @@ class AuditEntryOut(Answer):
     fields: list[str] | None
     request_id: str | None
     address: str | None
+    device: str | None = Field(description="What the client's header `X-Device-Id` said.")
+
+
+class SeenOut(Answer):
+    """One account's unmasked looks at one customer, order or other subject, put together."""
+
+    account_id: UUID | None
+    username: str | None
+    subject_kind: str
+    subject_id: UUID
+    looks: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
+    first_at: datetime
+    last_at: datetime
+    fields: Annotated[list[str], Field(max_length=200)]
+    purposes: Annotated[list[str], Field(max_length=50)] = Field(
+        description="What for, as in `work_order:…`; of many, fifty."
+    )
+    devices: Annotated[list[str], Field(max_length=50)]
+
+
+class SeenPage(Answer):
+    """Whose data was seen, and by whom; the latest first."""
+
+    items: Annotated[list[SeenOut], Field(max_length=1000)]
+    more: bool = Field(description="There were more than a thousand: ask for a shorter time.")
 
 
 class AuditPage(Answer):

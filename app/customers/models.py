@@ -5,12 +5,13 @@ from uuid import UUID
 
 from geoalchemy2 import Geometry
 from geoalchemy2.elements import WKBElement
-from sqlalchemy import ForeignKey, Index, literal_column, text
+from sqlalchemy import ForeignKey, Index, Text, literal_column, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.auth.models import VALUES_AUDITED
 from app.core.db import Base, Row, text_enum
-from app.customers.rules import Channel, InteractionKind, Segment
+from app.customers.rules import Channel, ConsentProof, ConsentState, InteractionKind, Segment
 
 
 class Customer(Row, Base):
@@ -24,6 +25,8 @@ class Customer(Row, Base):
     `disconnected_on` is the first day without service after they last left altogether, and stays
     when they come back; `leaving_reason` is why, as the CRM codes it. `blacklisted` is the CRM's
     word on bad debts, `competitor` whose line is known to be there.
+    `channels_allowed` and `channels_refused` are what the ledger of consents comes to, kept here
+    so that whoever is about to speak to a customer sees it in the row they read anyway.
     """
 
     __tablename__ = "customer"
@@ -39,6 +42,12 @@ class Customer(Row, Base):
     do_not_disturb_since: Mapped[datetime | None]
     personal_offers: Mapped[bool] = mapped_column(server_default=text("true"), info=VALUES_AUDITED)
     personal_offers_since: Mapped[datetime | None]
+    channels_allowed: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), info=VALUES_AUDITED
+    )
+    channels_refused: Mapped[list[str]] = mapped_column(
+        ARRAY(Text), server_default=text("'{}'"), info=VALUES_AUDITED
+    )
     elderly: Mapped[bool] = mapped_column(server_default=text("false"))
     preferred_channel: Mapped[Channel | None] = mapped_column(text_enum(Channel))
     arrears_fen: Mapped[int | None]
@@ -152,6 +161,26 @@ class CustomerMonth(Base):
     usage_gb: Mapped[int | None]
     arrears_fen: Mapped[int | None]
     as_of: Mapped[datetime]
+
+
+class ContactConsent(Row, Base):
+    """What a customer once said of being offered things on some channels; append-only.
+
+    `said_at` is when they said it, at most when it arrived (`created_at`). `reference` says where
+    the proof lies: the number of a recording, of a message, of a signed sheet.
+    """
+
+    __tablename__ = "contact_consent"
+    __table_args__ = (Index("ix_contact_consent_customer", "customer_id", "said_at"),)
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
+    channels: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    state: Mapped[ConsentState] = mapped_column(text_enum(ConsentState))
+    proof: Mapped[ConsentProof | None] = mapped_column(text_enum(ConsentProof))
+    reference: Mapped[str | None]
+    said_at: Mapped[datetime]
+    device_at: Mapped[datetime | None]
+    account_id: Mapped[UUID | None]
 
 
 class Interaction(Row, Base):

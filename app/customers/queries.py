@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import subtree
 from app.auth.rules import Caller
 from app.core.errors import NotFound
-from app.customers.models import Customer, ServiceAddress, Subscription
+from app.customers.models import ContactConsent, Customer, ServiceAddress, Subscription
 from app.customers.rules import FROM_CRM, FROM_HERE, Channel, Segment
 
 # --- found by number, as a caller may see them ----------------------------------------------------
@@ -76,6 +76,16 @@ async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence
         select(Subscription)
         .where(Subscription.customer_id == customer_id)
         .order_by(Subscription.started_on.desc(), Subscription.service_number)
+    )
+    return found.all()
+
+
+async def consents_said(session: AsyncSession, customer_id: UUID) -> Sequence[ContactConsent]:
+    """Read what a customer said of being offered things, the newest first."""
+    found = await session.scalars(
+        select(ContactConsent)
+        .where(ContactConsent.customer_id == customer_id)
+        .order_by(ContactConsent.said_at.desc(), ContactConsent.id.desc())
     )
     return found.all()
 

@@ -1,6 +1,11 @@
 """Customers' words: segments, channels, kinds of contact; and how personal data is masked."""
 
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
+
+from app.core.errors import Invalid
 
 
 class Segment(StrEnum):
@@ -31,6 +36,80 @@ class InteractionKind(StrEnum):
     FAULT = "fault"
     COMPLAINT = "complaint"
     FOLLOW_UP = "follow_up"
+
+
+class ConsentState(StrEnum):
+    """What a customer said of being spoken to about offers on a channel."""
+
+    GIVEN = "given"
+    WITHDRAWN = "withdrawn"
+
+
+class ConsentProof(StrEnum):
+    """What shows that it was the customer who said so."""
+
+    SIGNATURE = "signature"
+    SMS_REPLY = "sms_reply"
+    ONE_TIME_CODE = "one_time_code"
+    RECORDING = "recording"
+    APP = "app"
+    PAPER = "paper"
+
+
+# Where silence is taken as refusal: the rules for calls and messages want consent first.
+ASKED_FIRST = frozenset({Channel.PHONE, Channel.SMS})
+
+
+@dataclass(frozen=True)
+class Said:
+    """One thing a customer said of one or several channels, and when they said it."""
+
+    channels: Collection[Channel]
+    state: ConsentState
+    said_at: datetime
+
+
+def consents_of(said: Iterable[Said]) -> dict[Channel, Said]:
+    """Give what was said last of each channel; of two said at one moment, the withdrawal.
+
+    What arrives late takes its place by when it was said, so it undoes nothing that is newer.
+    """
+    last: dict[Channel, Said] = {}
+    for one in said:
+        for channel in one.channels:
+            before = last.get(channel)
+            if (
+                before is None
+                or one.said_at > before.said_at
+                or (one.said_at == before.said_at and one.state is ConsentState.WITHDRAWN)
+            ):
+                last[channel] = one
+    return last
+
+
+def may_offer_on(
+    channel: Channel,
+    *,
+    allowed: Collection[Channel],
+    refused: Collection[Channel],
+    do_not_disturb: bool,
+) -> bool:
+    """Tell whether a customer may be spoken to about offers on a channel."""
+    if do_not_disturb or channel in refused:
+        return False
+    return channel in allowed or channel not in ASKED_FIRST
+
+
+def check_proof(state: ConsentState, proof: ConsentProof | None, reference: str | None) -> None:
+    """Check that consent comes with what shows it; to withdraw it nobody has to show anything.
+
+    Raises Invalid.
+    """
+    if state is ConsentState.GIVEN and (proof is None or not reference):
+        missing = "proof" if proof is None else "reference"
+        raise Invalid(
+            errors=[{"field": missing, "message": "needed to show that consent was given"}]
+        )
 
 
 # Where a fact about a customer comes from, as it stands beside each block of the door card.

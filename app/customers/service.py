@@ -1,5 +1,6 @@
 """What can be done about customers: write down a contact, and move the switches they ask for."""
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -7,9 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
 from app.core.db import new_id
-from app.customers import queries
-from app.customers.models import Customer, Interaction
-from app.customers.rules import Channel, InteractionKind
+from app.core.errors import SameIdOtherContent
+from app.customers import queries, rules
+from app.customers.models import ContactConsent, Customer, Interaction
+from app.customers.rules import Channel, ConsentProof, ConsentState, InteractionKind
 
 
 async def record_contact(
@@ -70,4 +72,62 @@ async def set_personal_offers(
         customer.personal_offers = on
         customer.personal_offers_since = now
         await tx.flush()
+    return customer
+
+
+async def record_consent(
+    tx: AsyncSession,
+    *,
+    consent_id: UUID,
+    customer_id: UUID,
+    channels: Collection[Channel],
+    state: ConsentState,
+    proof: ConsentProof | None,
+    reference: str | None,
+    device_at: datetime | None,
+    caller: Caller,
+    now: datetime,
+) -> Customer:
+    """Write down that a customer allows offers on some channels, or does not any more.
+
+    It is in force with the commit: whoever is about to offer something locks or reads the same
+    row. The client makes the id, and the same again is answered like the first. Raises NotFound,
+    Invalid for consent without proof, and SameIdOtherContent.
+    """
+    rules.check_proof(state, proof, reference)
+    customer = await queries.for_change(tx, caller, customer_id)
+    told = {
+        "customer_id": customer_id,
+        "channels": sorted(set(channels)),
+        "state": state,
+        "proof": proof,
+        "reference": reference,
+        "device_at": device_at,
+    }
+    known = await tx.get(ContactConsent, consent_id)
+    if known is not None:
+        if any(getattr(known, name) != value for name, value in told.items()):
+            raise SameIdOtherContent(id=consent_id)
+        return customer
+    # A telephone's clock may be ahead, and nobody has said anything in the future.
+    tx.add(
+        ContactConsent(
+            id=consent_id,
+            said_at=min(device_at or now, now),
+            account_id=caller.account_id,
+            **told,
+        )
+    )
+    await tx.flush()
+    last = rules.consents_of(
+        rules.Said([Channel(name) for name in one.channels], one.state, one.said_at)
+        for one in await queries.consents_said(tx, customer_id)
+    )
+    by_state = {
+        each: sorted(channel.value for channel, said in last.items() if said.state is each)
+        for each in ConsentState
+    }
+    customer.channels_allowed = by_state[ConsentState.GIVEN]
+    customer.channels_refused = by_state[ConsentState.WITHDRAWN]
+    await tx.flush()
     return customer

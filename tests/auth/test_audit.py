@@ -31,13 +31,14 @@ def audited(database):
     return database
 
 
-def asked_by(caller, operation="orders_assign"):
+def asked_by(caller, operation="orders_assign", device="pad-0117"):
     """What the trail reads of a request."""
     return SimpleNamespace(
         scope={
             "caller": caller,
             "route": SimpleNamespace(operation_id=operation, name="assign"),
             "request_id": "request-0001",
+            "headers": [(b"x-device-id", device.encode())],
         },
         client=SimpleNamespace(host="203.0.113.7", port=40000),
     )
@@ -73,6 +74,7 @@ async def test_an_entry_says_who_did_what_to_which_rows_by_which_request(audited
     assert entry.action == "orders_assign"
     assert entry.request_id == "request-0001"
     assert entry.address == "203.0.113.7"
+    assert entry.device == "pad-0117"
     assert entry.changes == [
         {"table": "org_unit", "operation": "insert", "count": 1, "ids": [str(made.id)]},
         {
@@ -84,6 +86,12 @@ async def test_an_entry_says_who_did_what_to_which_rows_by_which_request(audited
         },
     ]
     assert set(entry.changed_ids) == {made.id, province.id}
+
+
+async def test_a_device_is_a_plain_word_or_nothing(audited, tx, province):
+    async with audited.begin(asked_by(caller_for(Role.ADMIN, province), device="<b>")) as session:
+        session.add(unit(province, "sz"))
+    assert [entry.device for entry in await trail(tx)] == [None]
 
 
 async def test_values_are_kept_only_where_they_say_who_may_what(audited, tx, province):
@@ -342,6 +350,60 @@ async def test_asked_who_saw_or_changed_a_row(http, tx, province, auditor):
     changed = await entry(tx, changed_ids=[new_id(), customer])
     await entry(tx, changed_ids=[new_id()])
     assert ids(await ask(http, auditor, subject_id=customer)) == [str(changed.id), str(seen.id)]
+
+
+async def test_looks_are_put_together_by_whom_and_at_whom(http, tx, province, auditor):
+    person = await make_account(tx, province, role=Role.SUPERVISOR, username="li.wei")
+    other = await make_account(tx, province, role=Role.SUPERVISOR)
+    wang, li = new_id(), new_id()
+    noon = wall().replace(microsecond=0) - timedelta(days=9)
+
+    async def look(account, subject, hours, **more):
+        at = noon + timedelta(hours=hours)
+        fields = {"subject_kind": "customer", "subject_id": subject, "fields": ["name"]} | more
+        await entry(tx, account_id=account.id, created_at=at, **fields)
+
+    await look(person, wang, 0, purpose="work_order:1", device="pad-1")
+    await look(person, wang, 2, purpose="work_order:2", fields=["name", "phone"])
+    await look(person, li, 1)
+    await look(person, li, 48)  # after what is asked about
+    await look(other, wang, 3)
+    await entry(tx, account_id=person.id, created_at=noon)  # a change is no look
+
+    async def seen(**query):
+        times = {"from": noon.isoformat(), "until": (noon + timedelta(days=1)).isoformat()}
+        answer = await http.get("/v1/audit/reads", params=times | query, headers=auditor)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["more"] is False
+        return answer.json()["items"]
+
+    first, second = await seen(account=str(person.id))
+    assert (first["subject_id"], first["looks"], first["username"]) == (str(wang), 2, "li.wei")
+    assert first["fields"] == ["name", "phone"]
+    assert first["purposes"] == ["work_order:1", "work_order:2"]
+    assert first["devices"] == ["pad-1"]
+    assert (second["subject_id"], second["looks"]) == (str(li), 1)
+    by = await seen(customer=str(wang))
+    assert [row["account_id"] for row in by] == [str(other.id), str(person.id)]
+    assert len(await seen(customer=str(wang), account=str(other.id))) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "query", "status"),
+    [
+        (Role.ADMIN, {}, 422),
+        (Role.ADMIN, {"account": str(new_id())}, 404),
+        (Role.ADMIN, {"customer": str(new_id()), "from": "2020-01-01T00:00:00Z"}, 422),
+        (Role.SUPERVISOR, {"customer": str(new_id())}, 403),
+    ],
+)
+async def test_looks_are_told_to_administrators_who_say_what_they_want(
+    http, app, tx, province, role, query, status
+):
+    headers = bearer(app, caller_for(role, province))
+    times = {"from": "2026-03-01T00:00:00Z", "until": "2026-03-02T00:00:00Z"}
+    answer = await http.get("/v1/audit/reads", params=times | query, headers=headers)
+    assert answer.status_code == status
 
 
 async def test_pages_of_the_trail_join_up(http, tx, province, auditor):

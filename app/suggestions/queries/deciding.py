@@ -24,7 +24,8 @@ SAME_FAULT = timedelta(days=1)
 # answers and left out here. Days are local days in `zone`.
 _CUSTOMER = text(
     """
-    SELECT customer.do_not_disturb, customer.arrears_fen, customer.monthly_usage_gb,
+    SELECT customer.do_not_disturb OR 'visit' = ANY(customer.channels_refused) AS do_not_disturb,
+        customer.arrears_fen, customer.monthly_usage_gb,
         line.*, address.*, ledger.*,
         EXISTS (
             SELECT FROM contact_slot

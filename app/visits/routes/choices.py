@@ -4,10 +4,15 @@ from uuid import UUID
 
 from fastapi import APIRouter
 
-from app.core.db import Tx
+from app.core.db import Read, Tx
 from app.core.http import Now
 from app.visits.routes.callers import Wisher
-from app.visits.schemas.choices import PersonalOffersIn, PersonalOffersOut
+from app.visits.schemas.choices import (
+    ConsentIn,
+    ConsentsOut,
+    PersonalOffersIn,
+    PersonalOffersOut,
+)
 from app.visits.service import choices
 
 router = APIRouter(prefix="/v1/customers", tags=["customers"])
@@ -28,3 +33,26 @@ async def personal_offers(
         on=customer.personal_offers,
         since=customer.personal_offers_since,
     )
+
+
+@router.get("/{customer_id}/consents", operation_id="customers_consents")
+async def consents(customer_id: UUID, wisher: Wisher, read: Read, now: Now) -> ConsentsOut:
+    """Read on which channels a customer may be offered something, and what they said of it."""
+    found = await choices.consents_of(read, customer_id, wisher, now=now)
+    return ConsentsOut.of(found.customer, found.said)
+
+
+@router.post("/{customer_id}/consents", operation_id="customers_consent")
+async def consent(
+    customer_id: UUID, body: ConsentIn, wisher: Wisher, tx: Tx, now: Now
+) -> ConsentsOut:
+    """Write down that a customer allows offers on some channels, or withdraws it.
+
+    Whatever is withdrawn is in force with the answer. Consent needs its proof; what arrives late
+    takes its place by when it was said. Sending the same again is answered alike.
+    """
+    told = body.model_dump(exclude={"id"})
+    found = await choices.record_consent(
+        tx, customer_id, wisher, now=now, consent_id=body.id, **told
+    )
+    return ConsentsOut.of(found.customer, found.said)

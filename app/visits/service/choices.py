@@ -1,14 +1,26 @@
 """What a customer asks for at the door or elsewhere, written down by whoever may speak for them."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
+from app.customers import queries as customer_queries
 from app.customers import service as customers
-from app.customers.models import Customer
+from app.customers.models import ContactConsent, Customer
 from app.visits.service.context import at_the_door
+
+
+@dataclass(frozen=True)
+class Consents:
+    """A customer with all they have said of being offered things, the newest first."""
+
+    customer: Customer
+    said: Sequence[ContactConsent]
 
 
 async def set_personal_offers(
@@ -23,3 +35,27 @@ async def set_personal_offers(
     return await customers.set_personal_offers(
         tx, customer_id=customer_id, on=on, caller=caller, now=now
     )
+
+
+async def consents_of(
+    read: AsyncSession, customer_id: UUID, caller: Caller, *, now: datetime
+) -> Consents:
+    """Read what a customer allows; for those who may also write it down. Raises NotFound."""
+    await at_the_door(read, customer_id, caller, now=now)
+    customer = await customer_queries.one(read, caller, customer_id)
+    return Consents(customer, await customer_queries.consents_said(read, customer_id))
+
+
+async def record_consent(
+    tx: AsyncSession, customer_id: UUID, caller: Caller, *, now: datetime, **told: Any
+) -> Consents:
+    """Write down what a customer allows or withdraws, as `app.customers.service` does.
+
+    A technician may while they meet the customer, others for customers of their subtree. Raises
+    NotFound for everybody else, and what `app.customers.service.record_consent` raises.
+    """
+    await at_the_door(tx, customer_id, caller, now=now)
+    customer = await customers.record_consent(
+        tx, customer_id=customer_id, caller=caller, now=now, **told
+    )
+    return Consents(customer, await customer_queries.consents_said(tx, customer_id))
