@@ -202,15 +202,55 @@ class RolledBack(Database):
         yield raw.driver_connection
 
 
+class OneConnection:
+    """The one connection over which the tests of a process that are rolled back go, each in turn.
+
+    Opening one costs more than most tests do: a new backend of PostgreSQL reads the catalogue anew,
+    loads PostGIS and plans every statement for the first time.
+    """
+
+    def __init__(self) -> None:
+        self.opened: Database | None = None
+        self.connection: AsyncConnection | None = None
+
+    async def for_a_test(self, settings: Settings) -> tuple[Database, AsyncConnection]:
+        """Give the connection; a test that broke it gets the next one a new one."""
+        if self.connection is None or self.opened is None or self.connection.invalidated:
+            await self.close()
+            self.opened = open_database(settings)
+            self.connection = await self.opened.engine.connect()
+        return self.opened, self.connection
+
+    async def close(self) -> None:
+        """Give the connection back."""
+        if self.connection is not None:
+            await self.connection.close()
+        if self.opened is not None:
+            await self.opened.close()
+        self.opened = self.connection = None
+
+
+@pytest.fixture(scope="session")
+async def one_connection() -> AsyncIterator[OneConnection]:
+    """The connection of this test process."""
+    way = OneConnection()
+    yield way
+    await way.close()
+
+
 @pytest.fixture
-async def database(settings: Settings) -> AsyncIterator[Database]:
+async def database(
+    request: pytest.FixtureRequest, settings: Settings, one_connection: OneConnection
+) -> AsyncIterator[Database]:
     """A database as it was made by the migrations; whatever a test does to it is rolled back."""
-    opened = open_database(settings)
-    async with opened.engine.connect() as connection:
-        outer = await connection.begin()
-        yield RolledBack(opened, connection)
-        await outer.rollback()
-    await opened.close()
+    unused = request.node.get_closest_marker("unused_database") is not None
+    way = OneConnection() if unused else one_connection
+    opened, connection = await way.for_a_test(settings)
+    outer = await connection.begin()
+    yield RolledBack(opened, connection)
+    await outer.rollback()
+    if unused:
+        await way.close()
 
 
 @pytest.fixture
