@@ -16,12 +16,16 @@ T = TypeVar("T")
 
 
 async def lately(
-    session: AsyncSession, name: str, read: Callable[[AsyncSession], Awaitable[T]]
+    session: AsyncSession,
+    name: str,
+    read: Callable[[AsyncSession], Awaitable[T]],
+    *,
+    seconds: float = STALE_AFTER_SECONDS,
 ) -> T:
-    """Give what this process read at most a few seconds ago under a name, or read it now."""
+    """Give what this process read at most so many seconds ago under a name, or read it now."""
     cache = database_of(session).cache
     held: tuple[datetime, T] | None = cache.get(name)
-    if held is not None and (wall() - held[0]).total_seconds() < STALE_AFTER_SECONDS:
+    if held is not None and (wall() - held[0]).total_seconds() < seconds:
         return held[1]
     found = await read(session)
     cache[name] = (wall(), found)

@@ -7,8 +7,16 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.catalog.rules import ValueLever
 from app.core.db import Base, Row, text_enum
-from app.suggestions.rules import AnswerKind, DeclineReason, Group, Mode
+from app.suggestions.rules import (
+    AnswerKind,
+    Coordination,
+    DeclineReason,
+    Group,
+    HeldBack,
+    Mode,
+)
 from app.suggestions.rules.model import ModelKind, PolicyState
 
 # Both tables of the log are cut by the month of an id, whose first 48 bits are its time: the key
@@ -23,7 +31,8 @@ class SuggestionDecision(Row, Base):
 
     Append-only; the newest of a visit is in force. `fingerprint` hashes everything that was
     decided on, so that asking again with nothing changed finds this row. `held_back` says why
-    nothing was shown. `model_version` null was ranked by rules alone; `seed` repeats the draws.
+    nothing was shown. `rules_version` stands for the gates, numbers and campaigns that
+    were in force. `model_version` null was ranked by rules alone; `seed` repeats the draws.
     `as_of` is when the facts were read, and `shadow` says, by the version of each model that is
     tried beside the one in force, what that would have chosen.
     """
@@ -40,6 +49,7 @@ class SuggestionDecision(Row, Base):
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
     at: Mapped[datetime]
     policy: Mapped[str]
+    rules_version: Mapped[str | None]
     model_version: Mapped[str | None]
     seed: Mapped[int | None]
     group: Mapped[Group] = mapped_column(text_enum(Group))
@@ -80,6 +90,7 @@ class Suggestion(Row, Base):
     features: Mapped[dict[str, Any] | None]
     reasons: Mapped[list[dict[str, Any]]]
     held_back: Mapped[str | None]
+    coordination: Mapped[Coordination | None] = mapped_column(text_enum(Coordination))
 
 
 class SuggestionAnswer(Row, Base):
@@ -119,6 +130,47 @@ class ContactSlot(Base):
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
     visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), index=True)
     held_until: Mapped[datetime]
+
+
+class SuggestionGate(Row, Base):
+    """That a gate holds or does not, for an org unit's subtree from a local day on.
+
+    A version is never rewritten; the closest unit's latest counts, and a gate that no version
+    speaks of holds. The numbers of gates are the parameters `suggestions.*`.
+    """
+
+    __tablename__ = "suggestion_gate"
+    __table_args__ = (
+        Index("uq_suggestion_gate_version", "code", "org_path", "version", unique=True),
+    )
+
+    code: Mapped[HeldBack] = mapped_column(text_enum(HeldBack))
+    version: Mapped[int]
+    org_path: Mapped[str] = mapped_column(server_default=text("''"))
+    valid_from: Mapped[date]
+    in_force: Mapped[bool]
+    set_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+
+
+class SuggestionCampaign(Row, Base):
+    """A factor for one offer or for a lever's offers for a time; see `rules.campaigns.Campaign`."""
+
+    __tablename__ = "suggestion_campaign"
+    __table_args__ = (
+        CheckConstraint("(lever IS NULL) <> (offering_code IS NULL)", name="about_one_thing"),
+        CheckConstraint("factor BETWEEN 0.5 AND 2", name="within_bounds"),
+        CheckConstraint("valid_to > valid_from", name="dates_in_order"),
+    )
+
+    code: Mapped[str] = mapped_column(unique=True)
+    org_path: Mapped[str] = mapped_column(server_default=text("''"))
+    lever: Mapped[ValueLever | None] = mapped_column(text_enum(ValueLever))
+    offering_code: Mapped[str | None]
+    factor: Mapped[float]
+    valid_from: Mapped[date]
+    valid_to: Mapped[date]
+    owner: Mapped[str]
+    set_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
 
 
 class PolicyModel(Row, Base):

@@ -289,7 +289,7 @@ async def test_a_renewal_is_offered_when_the_contract_ends(tx, phone, line, orde
 async def test_each_candidate_is_stored_with_parts_that_add_up(tx, phone, order):
     read = await asked(phone, await phone.restore(order))
     decision = await tx.get(SuggestionDecision, read["decision_id"])
-    assert (decision.policy, decision.held_back) == ("rules-1", None)
+    assert (decision.policy, decision.held_back) == ("rules-2", None)
     assert decision.facts["restored"] is True
     assert decision.facts["speed_mbps"] == 300
     rows = (await tx.scalars(select(Suggestion).where(Suggestion.decision_id == decision.id))).all()

@@ -11,7 +11,7 @@ from app.suggestions.rules import HeldBack
 from app.suggestions.rules.facts import Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import ranked
-from app.suggestions.rules.score import parts_of, score_of
+from app.suggestions.rules.score import score_of, scored
 from app.suggestions.rules.words import REASONS
 from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, RENEWAL, ago, ahead, facts
 
@@ -19,13 +19,13 @@ AT_REST = replace(HOME, work_type="care", faults=0)
 
 
 def parts(known, offer, limits=LIMITS):
-    return {part.code: part.fen for part in parts_of(known, offer, limits)}
+    return {part.code: part.fen for part in scored(known, offer, limits).parts}
 
 
 def test_without_context_it_is_rate_times_margin_less_the_contact():
     # 0.1 x 60,000 fen - 300 fen
     assert parts(AT_REST, FASTER) == {"expected": 6000, "contact_cost": -300}
-    assert score_of(parts_of(AT_REST, FASTER, LIMITS)) == 5700
+    assert score_of(scored(AT_REST, FASTER, LIMITS).parts) == 5700
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ numbers = st.builds(
 
 @given(known=facts, offer=offers, limits=numbers)
 def test_the_parts_add_up_to_the_formula(known, offer, limits):
-    found = parts_of(known, offer, limits)
+    found = scored(known, offer, limits).parts
     context = 1.0
     for code, times in [
         ("contract_ends_soon", limits.contract_boost),
@@ -124,7 +124,7 @@ def test_what_is_said_of_a_score_names_its_values():
     known = replace(AT_REST, contract_ends_on=ahead(45), speed_mbps=100, monthly_usage_gb=600)
     said = [
         REASONS[part.code].en.format(**part.values)
-        for part in parts_of(known, FASTER, LIMITS)
+        for part in scored(known, FASTER, LIMITS).parts
         if part.code in REASONS
     ]
     assert said == [

@@ -56,6 +56,10 @@ class HeldBack(StrEnum):
     COMPLAINT_OPEN = "complaint_open"
     COMPLAINT_RECENT = "complaint_recent"
     ARREARS = "arrears"
+    BLACKLISTED = "blacklisted"
+    OUTAGE = "outage"
+    NEEDS_APPROVAL = "needs_approval"
+    OFFERED_ELSEWHERE = "offered_elsewhere"
     NOT_FASTER = "not_faster"
     NO_RENEWAL_DUE = "no_renewal_due"
     NO_NEED = "no_need"
@@ -64,13 +68,16 @@ class HeldBack(StrEnum):
     CONTACTS_MONTH = "contacts_month"
     CONTACTS_YEAR = "contacts_year"
     CONTACT_GAP = "contact_gap"
+    SERVED_TODAY = "served_today"
     SLOT_TAKEN = "slot_taken"
     REFUSED_OFTEN = "refused_often"
     DECLINED_RECENTLY = "declined_recently"
     DECLINED_GROUP = "declined_group"
     ASKED_FOR_LATER = "asked_for_later"
-    # Not a gate: it passed them all and others fit better.
+    # Not gates: it passed them all, and others fit better, or nothing is offered to this customer.
     OTHERS_FIT_BETTER = "others_fit_better"
+    NOTHING_TODAY = "nothing_today"
+    HOLDOUT = "holdout"
 
 
 class Group(StrEnum):
@@ -82,6 +89,18 @@ class Group(StrEnum):
     HOLDOUT = "holdout"
     UNIFORM = "uniform"
     POLICY = "policy"
+
+
+class Coordination(StrEnum):
+    """How an offer at the door goes together with the other channels.
+
+    `complement`: another channel finishes what the visit cannot. `enhance`: the visit accompanies
+    what another sells. `substitute`: a cheaper channel could do the same.
+    """
+
+    COMPLEMENT = "complement"
+    ENHANCE = "enhance"
+    SUBSTITUTE = "substitute"
 
 
 class Mode(StrEnum):

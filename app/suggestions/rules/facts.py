@@ -14,7 +14,10 @@ REPAIR, INSTALL = "repair", "install"
 
 @dataclass(frozen=True)
 class Offer:
-    """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s."""
+    """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s.
+
+    `push` is what the campaigns of the day make of its worth: a factor from 0.5 to 2.
+    """
 
     code: str
     category: str
@@ -26,6 +29,7 @@ class Offer:
     excludes: frozenset[str] = frozenset()
     levers: frozenset[str] = frozenset()
     install_minutes: int | None = None
+    push: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +38,11 @@ class Facts:
 
     Dates are local days of the technician's org unit. `held` has the codes and the categories of
     the services that run; `faults` counts those within the repeat-fault days, the present repair
-    included; `contacts_month` and `contacts_year` count the 30 and 365 days before. Of the
-    mappings, `declined_group` goes by category and the others by offering code. `churn_score` is a
-    chance from 0 to 1. `generic` is for a customer who wants no ranking made for them personally.
+    included; `contacts_month` and `contacts_year` count the 30 and 365 days before, with anybody at
+    the customer's address. `served_today` tells of a service contact today that is not of this
+    visit, and `offered_elsewhere` has what another channel is offering. Of the mappings,
+    `declined_group` goes by category and the others by offering code. `churn_score` is a chance
+    from 0 to 1. `generic` is for a customer who wants no ranking made for them personally.
     """
 
     today: date
@@ -70,6 +76,10 @@ class Facts:
     churn_class: str | None = None
     churn_score: float | None = None
     generic: bool = False
+    blacklisted: bool | None = None
+    outage: bool = False
+    served_today: bool = False
+    offered_elsewhere: frozenset[str] = frozenset()
 
     def as_json(self) -> dict[str, Any]:
         """Write the facts as they are stored and hashed: plain values in one order."""

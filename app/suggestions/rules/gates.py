@@ -5,14 +5,14 @@ a need, and it is worth a contact), contact policy (the customer is not pestered
 that applies is the answer to "why not"; a hold outranks every score.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from typing import NamedTuple
 
 from app.catalog.rules import BusinessType, ValueLever
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.score import parts_of, score_of
+from app.suggestions.rules.score import scored
 
 
 class Hold(NamedTuple):
@@ -92,6 +92,24 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         HeldBack.ARREARS,
         lambda facts, limits: facts.arrears_fen is not None and facts.arrears_fen > 0,
     ),
+    WholeHold(Gate.ALLOWED, HeldBack.BLACKLISTED, lambda facts, limits: facts.blacklisted is True),
+    WholeHold(Gate.ALLOWED, HeldBack.OUTAGE, lambda facts, limits: facts.outage),
+    Hold(
+        Gate.ALLOWED,
+        HeldBack.NEEDS_APPROVAL,
+        # A technician renews on standard terms; special ones take the manager's code.
+        lambda facts, offer, limits: (
+            offer.business_type is BusinessType.RETENTION
+            and ValueLever.RETENTION in offer.levers
+            and ValueLever.RENEWAL not in offer.levers
+        ),
+    ),
+    Hold(
+        Gate.ALLOWED,
+        HeldBack.OFFERED_ELSEWHERE,
+        # One open suggestion of an offer to a customer, over all channels.
+        lambda facts, offer, limits: offer.code in facts.offered_elsewhere,
+    ),
     # Suitable: there is a need, and it is worth a contact.
     Hold(
         Gate.SUITABLE,
@@ -125,7 +143,8 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NOT_WORTH_A_CONTACT,
-        lambda facts, offer, limits: score_of(parts_of(facts, offer, limits)) <= 0,
+        # By the expert's rate: what a model has learned ranks, but lets nothing through.
+        lambda facts, offer, limits: scored(facts, offer, limits).fen <= 0,
     ),
     # Contact policy: the customer is not pestered.
     WholeHold(
@@ -148,6 +167,7 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         HeldBack.CONTACT_GAP,
         lambda facts, limits: facts.within(facts.last_contact_on, limits.contact_gap_days),
     ),
+    WholeHold(Gate.CONTACT_POLICY, HeldBack.SERVED_TODAY, lambda facts, limits: facts.served_today),
     WholeHold(Gate.CONTACT_POLICY, HeldBack.SLOT_TAKEN, lambda facts, limits: facts.slot_taken),
     WholeHold(
         Gate.CONTACT_POLICY,
@@ -178,9 +198,30 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
 )
 
 
-def held_back(facts: Facts, offer: Offer, limits: Limits) -> HeldBack | None:
+# What the law or decency forbids, or what cannot be done at all: no operator can switch it off.
+ABSOLUTE = frozenset(
+    {
+        HeldBack.ALREADY_HELD,
+        HeldBack.REQUIRES_OTHER,
+        HeldBack.LINE_TOO_SLOW,
+        HeldBack.NOT_RESTORED,
+        HeldBack.DO_NOT_DISTURB,
+        HeldBack.NEEDS_APPROVAL,
+        HeldBack.OFFERED_ELSEWHERE,
+        HeldBack.SLOT_TAKEN,
+    }
+)
+
+# The gates that are switched off for an org unit on a day.
+Off = Set[HeldBack]
+NONE_OFF: Off = frozenset()
+
+
+def held_back(facts: Facts, offer: Offer, limits: Limits, off: Off = NONE_OFF) -> HeldBack | None:
     """Name the first hold, in the gates' order, that keeps an offer back; None lets it through."""
     for hold in HOLDS:
+        if hold.code in off:
+            continue
         if isinstance(hold, WholeHold):
             holds = hold.applies(facts, limits)
         else:
@@ -190,9 +231,9 @@ def held_back(facts: Facts, offer: Offer, limits: Limits) -> HeldBack | None:
     return None
 
 
-def nothing_at_all(facts: Facts, limits: Limits) -> HeldBack | None:
+def nothing_at_all(facts: Facts, limits: Limits, off: Off = NONE_OFF) -> HeldBack | None:
     """Name the first hold that keeps every offer from this customer, whatever it is."""
     for hold in HOLDS:
-        if isinstance(hold, WholeHold) and hold.applies(facts, limits):
+        if isinstance(hold, WholeHold) and hold.code not in off and hold.applies(facts, limits):
             return hold.code
     return None

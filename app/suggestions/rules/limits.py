@@ -34,6 +34,8 @@ class Limits(NamedTuple):
     context_least: float = 0.5
     context_most: float = 2.0
     contact_cost_fen: float = 300
+    saved_share: float = 0.5
+    incentive_fen: float = 1000
 
 
 # Unit, least, most, and what the number means; its default stands in `Limits`.
@@ -161,14 +163,14 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
     ),
     "context_least": (
         "times",
-        0.1,
+        0.5,
         1,
         Words("情境权重总下限", "The least all weights together may come to"),
     ),
     "context_most": (
         "times",
         1,
-        10,
+        2,
         Words("情境权重总上限", "The most all weights together may come to"),
     ),
     "contact_cost_fen": (
@@ -176,6 +178,18 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         0,
         1_000_000,
         Words("一次营销接触的成本", "What one sales contact costs"),
+    ),
+    "saved_share": (
+        "share",
+        0,
+        1,
+        Words("续约能留住的流失客户比例", "Share of those who would leave that a renewal keeps"),
+    ),
+    "incentive_fen": (
+        "fen",
+        0,
+        1_000_000,
+        Words("一次续约优惠的成本", "What the incentive of a renewal costs"),
     ),
 }
 

@@ -1,55 +1,167 @@
 """The ranking of all offerings for one customer in one visit; "nothing today" is a good answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from random import Random
 
-from app.suggestions.rules import HeldBack
+from app.catalog.rules import BusinessType
+from app.suggestions.rules import Coordination, Group, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
-from app.suggestions.rules.gates import held_back
+from app.suggestions.rules.gates import NONE_OFF, Off, held_back
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.score import Part, parts_of, score_of
+from app.suggestions.rules.model import Model, chosen, draw, features, propensity_of
+from app.suggestions.rules.score import Part, Score, scored
 
 # Stored with each decision; another way of ranking gets another name.
-POLICY = "rules-1"
+POLICY = "rules-2"
+THOMPSON = "thompson-1"
+
+COORDINATION: dict[BusinessType, Coordination] = {
+    # The account manager, or the shop's face-to-face check, finishes what the visit begins.
+    BusinessType.STRATEGIC: Coordination.COMPLEMENT,
+    BusinessType.RETENTION: Coordination.COMPLEMENT,
+    BusinessType.SALES: Coordination.ENHANCE,
+    BusinessType.INCENTIVE: Coordination.ENHANCE,
+    BusinessType.SENSITIVE: Coordination.ENHANCE,
+    BusinessType.SERVICE: Coordination.SUBSTITUTE,
+}
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What was decided about one offering: shown with a rank (from 1), or held back."""
+    """What was decided about one offering: shown with a rank (from 1), or held back.
+
+    `propensity` is how likely it was put first; None is for what a gate held back.
+    """
 
     offer: Offer
-    parts: Sequence[Part]
+    scoring: Score
     rank: int | None
     held_back: HeldBack | None
+    propensity: float | None = None
+    told: dict[str, float] | None = None
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The parts that add up to the score."""
+        return self.scoring.parts
 
     @property
     def score(self) -> int:
         """The sum of the parts, in fen."""
-        return score_of(self.parts)
+        return self.scoring.fen
 
 
-def ranked(facts: Facts, offers: Sequence[Offer], limits: Limits) -> list[Candidate]:
+@dataclass(frozen=True)
+class Way:
+    """How a decision chooses among what the gates let through.
+
+    Without a model the rules alone rank, by the experts' rates. `floor` is the share of decisions
+    in which any offer may come first, and the seed repeats all that is left to chance.
+    """
+
+    group: Group = Group.POLICY
+    model: Model | None = None
+    floor: float = 0.0
+    seed: int = 0
+
+    @property
+    def policy(self) -> str:
+        """The name of this way of ranking."""
+        return POLICY if self.model is None else THOMPSON
+
+
+RULES_ALONE = Way()
+
+
+def ranked(
+    facts: Facts,
+    offers: Sequence[Offer],
+    limits: Limits,
+    *,
+    way: Way = RULES_ALONE,
+    off: Off = NONE_OFF,
+) -> list[Candidate]:
     """Decide about each offering of the catalogue: first those shown by rank, then the others.
 
-    Equal scores are ordered by code, so that the same facts always give the same answer.
+    What comes first is chosen as the way says; the next are those of the others that are worth
+    most. Equal scores are ordered by code, so that the same facts always give the same answer.
     """
     passed: list[Candidate] = []
     kept: list[Candidate] = []
     for offer in offers:
-        parts = parts_of(facts, offer, limits)
-        code = held_back(facts, offer, limits)
-        (kept if code else passed).append(Candidate(offer, parts, None, code))
+        told = features(facts, offer)
+        chance = None
+        if way.model is not None and not facts.generic:
+            chance = way.model.belief(offer, told).rate
+        code = held_back(facts, offer, limits, off)
+        candidate = Candidate(offer, scored(facts, offer, limits, chance), None, code)
+        (kept if code else passed).append(candidate if code else replace(candidate, told=told))
     passed.sort(key=lambda candidate: (-candidate.score, candidate.offer.code))
     kept.sort(key=lambda candidate: candidate.offer.code)
-    shown = round(limits.shown)
-    return [
-        *(
-            Candidate(one.offer, one.parts, rank, None)
-            for rank, one in enumerate(passed[:shown], start=1)
-        ),
-        *(
-            Candidate(one.offer, one.parts, None, HeldBack.OTHERS_FIT_BETTER)
-            for one in passed[shown:]
-        ),
-        *kept,
+    return [*_chosen(facts, passed, limits, way), *kept]
+
+
+def _chosen(facts: Facts, passed: Sequence[Candidate], limits: Limits, way: Way) -> list[Candidate]:
+    chance = Random(way.seed)
+    shares = _propensities(facts, passed, way, chance)
+    if way.group is Group.HOLDOUT:
+        return _none(passed, shares, HeldBack.HOLDOUT)
+    place = chosen(shares, chance)
+    if place == len(passed):
+        return _none(passed, shares, HeldBack.NOTHING_TODAY)
+    with_shares = [
+        replace(one, propensity=share) for one, share in zip(passed, shares, strict=False)
     ]
+    first = with_shares.pop(place)
+    # What is chosen to be tried may be worth less than nothing; what stands beside it may not.
+    beside = [one for one in with_shares if one.score > 0][: max(round(limits.shown) - 1, 0)]
+    shown = [first, *beside] if round(limits.shown) else []
+    rest = [one for one in (first, *with_shares) if one not in shown]
+    return [
+        *(replace(one, rank=rank) for rank, one in enumerate(shown, start=1)),
+        *(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER) for one in rest),
+    ]
+
+
+def _none(passed: Sequence[Candidate], shares: Sequence[float], why: HeldBack) -> list[Candidate]:
+    return [
+        replace(one, held_back=why, propensity=share)
+        for one, share in zip(passed, shares, strict=False)
+    ]
+
+
+def _propensities(
+    facts: Facts, passed: Sequence[Candidate], way: Way, chance: Random
+) -> list[float]:
+    """Say how likely each is put first, and last in the list that nothing is offered."""
+    if not passed or way.group is Group.HOLDOUT:
+        return [*([0.0] * len(passed)), 1.0]
+    if facts.generic or (way.model is None and way.group is Group.POLICY):
+        return [1.0, *([0.0] * len(passed))]
+    if way.group is Group.UNIFORM or way.model is None:
+        return [*([1 / len(passed)] * len(passed)), 0.0]
+    believed = [way.model.belief(one.offer, one.told or {}) for one in passed]
+    return propensity_of(
+        [
+            [one.scoring.at(drawn) for one, drawn in zip(passed, vector, strict=True)]
+            for vector in draw(believed, chance)
+        ],
+        way.floor,
+    )
+
+
+def foreseen(
+    facts: Facts, offers: Sequence[Offer], limits: Limits, *, way: Way, off: Off = NONE_OFF
+) -> dict[str, object]:
+    """Say what another way would have chosen, as a decision notes it: first, and how likely each.
+
+    `first` null is nothing today.
+    """
+    candidates = ranked(facts, offers, limits, way=way, off=off)
+    return {
+        "first": next((one.offer.code for one in candidates if one.rank == 1), None),
+        "propensity": {
+            one.offer.code: one.propensity for one in candidates if one.propensity is not None
+        },
+    }

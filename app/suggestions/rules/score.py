@@ -1,4 +1,4 @@
-"""What an offer is worth: expected margin times context, less the cost of a contact."""
+"""What an offer is worth: chance times value, context and campaigns, less the cost of a contact."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -90,28 +90,75 @@ WEIGHTS = (
 )
 
 
-def parts_of(facts: Facts, offer: Offer, limits: Limits) -> list[Part]:
-    """Compute a score as the terms that add up to it, in whole fen.
+@dataclass(frozen=True)
+class Score:
+    """What an offer is worth to whom: a chance times a value in fen times the two factors, less the
+    cost of a contact; and the same as parts that add up to it, in whole fen."""
 
-    The first is the expected margin by the expert's rate; each weight adds what it changes; the
-    context's bounds take back what goes beyond them; the cost of the contact comes last.
+    chance: float
+    value_fen: float
+    context: float
+    push: float
+    cost_fen: int
+    parts: Sequence[Part]
+
+    @property
+    def fen(self) -> int:
+        """The score itself."""
+        return score_of(self.parts)
+
+    def at(self, chance: float) -> float:
+        """Compute the score if the chance were another, in fen."""
+        return chance * self.value_fen * self.context * self.push - self.cost_fen
+
+
+def value_of(facts: Facts, offer: Offer, limits: Limits) -> float:
+    """Compute what an offer brings in 12 months when it is taken, in fen of margin.
+
+    Keeping a customer is worth the share it saves of what would be lost, less the incentive: who is
+    safe is given nothing. Where the risk is not known, or may not be used, the margin stands.
     """
-    expected = offer.expert_rate * offer.margin_12m_fen
+    if offer.business_type is not BusinessType.RETENTION or (
+        facts.churn_score is None or facts.generic
+    ):
+        return offer.margin_12m_fen
+    saved = limits.saved_share * facts.churn_score * offer.margin_12m_fen
+    return saved - limits.incentive_fen
+
+
+def scored(facts: Facts, offer: Offer, limits: Limits, chance: float | None = None) -> Score:
+    """Compute a score and the terms that add up to it, in whole fen.
+
+    The first part is the chance (the expert's rate when none is given) of the value; each weight
+    adds what it changes; the context's bounds take back what goes beyond them; the campaigns add
+    theirs; the cost of the contact comes last. In generic mode nothing is weighed by context.
+    """
+    chance = offer.expert_rate if chance is None else chance
+    value = value_of(facts, offer, limits)
+    expected = chance * value
     running = round(expected)
-    parts = [Part("expected", running, {"percent": round(offer.expert_rate * 100)})]
-    context = 1.0
-    for weight in WEIGHTS:
+    parts = [Part("expected", running, {"percent": round(chance * 100)})]
+    if value != offer.margin_12m_fen and facts.churn_score is not None:
+        # It changes no sum: the value says it already.
+        parts.append(Part("kept", 0, {"churn": round(facts.churn_score * 100)}))
+    product = 1.0
+    for weight in () if facts.generic else WEIGHTS:
         if weight.applies(facts, offer, limits):
-            context *= weight.times(limits)
-            reached = round(expected * context)
+            product *= weight.times(limits)
+            reached = round(expected * product)
             parts.append(Part(weight.code, reached - running, weight.values(facts, offer, limits)))
             running = reached
-    bounded = round(expected * min(max(context, limits.context_least), limits.context_most))
-    if bounded != running:
-        parts.append(Part("context_bounded", bounded - running, {}))
+    context = min(max(product, limits.context_least), limits.context_most)
+    for code, reached in (
+        ("context_bounded", round(expected * context)),
+        ("campaign", round(expected * context * offer.push)),
+    ):
+        if reached != running:
+            parts.append(Part(code, reached - running, {}))
+            running = reached
     cost = round(limits.contact_cost_fen)
     parts.append(Part("contact_cost", -cost, {}))
-    return parts
+    return Score(chance, value, context, offer.push, cost, parts)
 
 
 def score_of(parts: Sequence[Part]) -> int:

@@ -38,6 +38,16 @@ HELD_BACK: dict[HeldBack, Words] = {
         "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
     HeldBack.ARREARS: Words("客户有欠费", "The customer owes money"),
+    HeldBack.BLACKLISTED: Words(
+        "客户在信用黑名单中，不赊销", "They are on the list of bad debts; nothing is sold on credit"
+    ),
+    HeldBack.OUTAGE: Words("所在区域有大面积故障", "There is an outage where they live"),
+    HeldBack.NEEDS_APPROVAL: Words(
+        "特殊挽留条件须经经理授权码批准", "Special terms need the manager's approval code"
+    ),
+    HeldBack.OFFERED_ELSEWHERE: Words(
+        "其他渠道正在跟进该业务", "Another channel is offering it to them already"
+    ),
     HeldBack.NOT_FASTER: Words("不比现有线路快", "It is not faster than what they have"),
     HeldBack.NO_RENEWAL_DUE: Words("合约未临近到期", "No contract is about to end"),
     HeldBack.NO_NEED: Words("用量低，无需提速", "They use little; a faster line is not needed"),
@@ -54,6 +64,9 @@ HELD_BACK: dict[HeldBack, Words] = {
         "12个月内营销接触已达上限", "Enough sales contacts in the last 12 months"
     ),
     HeldBack.CONTACT_GAP: Words("距上次营销接触太近", "The last sales contact is too recent"),
+    HeldBack.SERVED_TODAY: Words(
+        "今天已有服务接触，不再营销", "They were served today; nothing else is sold the same day"
+    ),
     HeldBack.SLOT_TAKEN: Words(
         "另一次上门或渠道正在接触该客户", "Another visit or channel is talking to them now"
     ),
@@ -64,6 +77,11 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.ASKED_FOR_LATER: Words("客户约定的时间未到", "The customer asked to hear of it later"),
     HeldBack.OTHERS_FIT_BETTER: Words("其他推荐更合适", "Others fit better"),
+    HeldBack.NOTHING_TODAY: Words("今天不推荐更好", "Today it is better to offer nothing"),
+    HeldBack.HOLDOUT: Words(
+        "本月该客户不作推荐，用于衡量推荐的效果",
+        "Nothing is offered to them this month, so that it can be told what offers bring",
+    ),
 }
 
 # The code of a decision that held each offer back for a reason of its own.
@@ -74,6 +92,9 @@ NOTHING_FITS = Words("今天没有合适的推荐", "Nothing fits today")
 REASONS: dict[str, Words] = {
     "expected": Words(
         "同类客户约有 {percent}% 会接受", "About {percent}% of such customers accept"
+    ),
+    "kept": Words(
+        "客户流失风险约 {churn}%，续约可留住", "About {churn}% likely to leave; this may keep them"
     ),
     "contract_ends_soon": Words("合约还有 {days} 天到期", "The contract ends in {days} days"),
     "contract_over": Words("合约已到期 {days} 天", "The contract ended {days} days ago"),

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,15 +12,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.queries import Offering, in_force
 from app.core.db import new_id
-from app.core.parameter_values import parameters_in_force
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
-from app.suggestions.rules import AnswerKind, Group, Mode
+from app.suggestions.rules import AnswerKind, Group, HeldBack, Mode
+from app.suggestions.rules.campaigns import push_of
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.gates import nothing_at_all
-from app.suggestions.rules.limits import Limits, limits_in_force
-from app.suggestions.rules.ranking import POLICY, Candidate, ranked
+from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.ranking import COORDINATION, Candidate, Way, foreseen, ranked
 from app.suggestions.rules.words import FITS_NOTHING
+from app.suggestions.service.choosing import Terms, terms_for
 from app.suggestions.service.contacts import hold_slot, release_slot
 
 
@@ -29,8 +30,8 @@ class Door:
     """What the room of visits hands in: at which door who stands, and why.
 
     `other_repairs_at` are the moments at which the customer's other repairs were reported, and
-    `order_pending` says that another install, move or removal of theirs is open. The zone is the
-    org unit's.
+    `order_pending` says that another install, move or removal of theirs is open, and `outage` that
+    there is one where they live. The zone is the org unit's.
     """
 
     visit_id: UUID
@@ -45,6 +46,7 @@ class Door:
     other_repairs_at: Sequence[datetime]
     org_path: str
     zone: ZoneInfo
+    outage: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,43 +64,79 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
     Whatever is shown holds the customer's contact slot, so that of many who ask for one customer
     at the same moment only one may start selling. Raises NotFound for an unknown customer.
     """
-    limits = limits_in_force(await parameters_in_force(tx), now, door.org_path)
+    terms = await terms_for(tx, door.customer_id, org_path=door.org_path, zone=door.zone, now=now)
     await queries.lock_customer(tx, door.customer_id)
-    facts = await _facts(tx, door, limits, now)
+    facts = await _facts(tx, door, terms.limits, now)
     catalogue = await in_force(tx, facts.today)
-    print_of = _fingerprint(facts, limits, catalogue)
+    rules_version = _hash(terms.rests_on())
+    print_of = _fingerprint(facts, rules_version, terms.way, catalogue)
     before = await queries.newest_decision(tx, door.visit_id)
     if before is not None and before.fingerprint == print_of:
         return Decided(before, await queries.candidates_of(tx, before.id), catalogue)
-    offers = [offer_of(row) for row in catalogue.values()]
-    candidates = ranked(facts, offers, limits)
+    offers = [_pushed(offer_of(row), terms) for row in catalogue.values()]
+    decision_id = new_id()
+    # The last bits of an id are random, and one decision needs but one piece of chance.
+    terms = terms.seeded(decision_id.int & _SEED)
+    way = terms.way
+    if facts.generic and way.group is Group.UNIFORM:
+        # Whoever wants no ranking of their own sees what everybody sees.
+        way = replace(way, group=Group.POLICY)
+    candidates = ranked(facts, offers, terms.limits, way=way, off=terms.off)
     shown = any(candidate.rank for candidate in candidates)
     decision = SuggestionDecision(
-        id=new_id(),
+        id=decision_id,
         visit_id=door.visit_id,
         work_order_id=door.work_order_id,
         customer_id=door.customer_id,
         technician_id=door.technician_id,
         at=now,
-        policy=POLICY,
-        group=Group.POLICY,
-        mode=Mode.PERSONAL,
+        policy=way.policy,
+        rules_version=rules_version[:_VERSION_SHOWN],
+        model_version=way.model and way.model.version,
+        seed=way.seed,
+        group=way.group,
+        mode=Mode.GENERIC if facts.generic else Mode.PERSONAL,
         as_of=now,
         facts=facts.as_json(),
         fingerprint=print_of,
-        held_back=None if shown else nothing_at_all(facts, limits) or FITS_NOTHING,
+        held_back=None if shown else _why_nothing(facts, terms, way, candidates),
+        shadow={
+            shadow.model.version: foreseen(facts, offers, terms.limits, way=shadow, off=terms.off)
+            for shadow in terms.shadows
+            if shadow.model is not None
+        }
+        or None,
     )
-    tx.add(decision)
-    # Without a relationship the unit of work does not know which row must come first.
-    await tx.flush()
     stored = [_stored(decision.id, catalogue, candidate) for candidate in candidates]
-    tx.add_all(stored)
+    await queries.write(tx, decision, stored)
     await release_slot(tx, door.visit_id)
     if shown:
-        until = now + timedelta(hours=limits.slot_hours)
+        until = now + timedelta(hours=terms.limits.slot_hours)
         await hold_slot(tx, door.customer_id, door.visit_id, until)
     await tx.flush()
     return Decided(decision, stored, catalogue)
+
+
+# The bits of an id that seed a decision: as many as a whole number of the database holds.
+_SEED = 2**62 - 1
+_VERSION_SHOWN = 16
+
+
+def _pushed(offer: Offer, terms: Terms) -> Offer:
+    push = push_of(offer, terms.campaigns)
+    return offer if push == 1 else replace(offer, push=push)
+
+
+def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Candidate]) -> str:
+    """Say why nothing is offered: a gate that holds all back, the group, or that nothing fits."""
+    whole = nothing_at_all(facts, terms.limits, terms.off)
+    if whole is not None:
+        return whole
+    if way.group is Group.HOLDOUT:
+        return HeldBack.HOLDOUT
+    if any(one.held_back is HeldBack.NOTHING_TODAY for one in candidates):
+        return HeldBack.NOTHING_TODAY
+    return FITS_NOTHING
 
 
 def offer_of(row: Offering) -> Offer:
@@ -127,22 +165,38 @@ def _stored(
         offering_code=candidate.offer.code,
         rank=candidate.rank,
         score_fen=candidate.score,
+        p_accept=candidate.scoring.chance,
+        value_fen=round(candidate.scoring.value_fen),
+        context=candidate.scoring.context,
+        lever=candidate.scoring.push,
+        propensity=candidate.propensity,
+        features=candidate.told,
         reasons=[
             {"code": part.code, "fen": part.fen, "values": dict(part.values)}
             for part in candidate.parts
         ],
         held_back=candidate.held_back,
+        coordination=COORDINATION[candidate.offer.business_type],
     )
 
 
-def _fingerprint(facts: Facts, limits: Limits, catalogue: Mapping[str, Offering]) -> str:
+def _fingerprint(
+    facts: Facts, rules_version: str, way: Way, catalogue: Mapping[str, Offering]
+) -> str:
     """Hash all that a decision rests on; a version of an offering is its id."""
-    rests_on = {
-        "policy": POLICY,
-        "facts": facts.as_json(),
-        "limits": limits._asdict(),
-        "offers": sorted(str(row.id) for row in catalogue.values()),
-    }
+    return _hash(
+        {
+            "policy": way.policy,
+            "model": way.model and way.model.version,
+            "group": way.group,
+            "facts": facts.as_json(),
+            "rules": rules_version,
+            "offers": sorted(str(row.id) for row in catalogue.values()),
+        }
+    )
+
+
+def _hash(rests_on: Mapping[str, object]) -> str:
     return hashlib.sha256(orjson.dumps(rests_on, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
@@ -193,5 +247,14 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         declined_on={row.code: row.day for row in declined},
         declined_group_on={row.category: row.day for row in declined},
         accepted_on={row.code: row.day for row in answers if row.answer == AnswerKind.ACCEPTED},
-        later_on={row.code: row.later_on for row in answers if row.answer == AnswerKind.LATER},
+        tenure_months=known.tenure_months,
+        stage=known.stage,
+        tier=known.tier,
+        churn_class=known.churn_class,
+        churn_score=known.churn_score,
+        generic=known.generic,
+        blacklisted=known.blacklisted,
+        outage=door.outage,
+        served_today=known.served_today,
+        later_on={row.code: row.later_on for row in answers if row.later_on is not None},
     )
