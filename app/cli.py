@@ -473,6 +473,8 @@ class Kind(StrEnum):
     WORK_TYPES = "work-types"
     PROMISE_RULES = "promise-rules"
     FOLLOW_UP_RULES = "follow-up-rules"
+    TOOLKITS = "toolkits"
+    CARE_RULES = "care-rules"
     STOP_RULES = "stop-rules"
     WORKING_HOURS = "working-hours"
     CALENDAR = "calendar"

@@ -35,6 +35,7 @@ from app.outages.routes import router as outages_router
 from app.overdue.routes import router as overdue_router
 from app.planning.routes import router as planning_router
 from app.recovery.routes import router as recovery_router
+from app.retention.routes import router as retention_router
 from app.sales.routes import router as sales_router
 from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
@@ -76,6 +77,7 @@ ROUTERS = (
     planning_router,
     repeats_router,
     followups_router,
+    retention_router,
     outages_router,
     ordering_router,
     messaging_router,

@@ -18,6 +18,7 @@ from app.overdue import models as overdue_models
 from app.planning import models as planning_models
 from app.promises import models as promises_models
 from app.recovery import models as recovery_models
+from app.retention import models as retention_models
 from app.sales import models as sales_models
 from app.suggestions import models as suggestions_models
 from app.technicians import models as technicians_models
@@ -55,6 +56,7 @@ ROOMS = (
     recovery_models,
     sales_models,
     followups_models,
+    retention_models,
     ordering_models,
 )
 metadata = Base.metadata

@@ -29,6 +29,7 @@ from app.outages import jobs as outages
 from app.overdue import jobs as overdue
 from app.planning import jobs as planning
 from app.recovery import jobs as recovery
+from app.retention import jobs as retention
 from app.territory import jobs as territory
 from app.travel import jobs as travel
 from app.visits import jobs as visits
@@ -40,11 +41,13 @@ HANDLERS: dict[str, list[Handler]] = {
         outages.end_with_its_order,
         followups.order_completed,
         recovery.order_completed,
+        retention.order_completed,
         overdue.judge,
     ],
     "outage.closed": [dispatch.end_outage],
     "followup.low": [followups.take_care],
     "recovery.asked": [recovery.asked],
+    "lifecycle.warned": [retention.warned],
     "promise.judged_anew": [overdue.judge],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
@@ -86,6 +89,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),
     (600.0, followups.end_expired),
+    (1800.0, retention.look_around),
     (3600.0, messaging.forget),
     (3600.0, evidence.forget),
     (3600.0, planning.warm_up),

@@ -23,8 +23,11 @@ from app.followups.rules import FollowUpChannel
 from app.grids.models import GridExpansion
 from app.grids.rules import GridKind
 from app.grids.rules.asking import EVERY_DAY
+from app.lifecycle.rules import ChurnClass, Tier
 from app.promises.models import PromiseRule
 from app.promises.rules import Clock, Per
+from app.retention.models import CareRule
+from app.retention.rules import Cause, Handling
 from app.territory.rules import roadmap
 from app.territory.rules.roadmap import Target
 from app.territory.schemas.roadmap import TargetIn
@@ -76,6 +79,17 @@ class FollowUpRuleIn(CodedIn):
     valid_days: Annotated[int, Field(ge=1, le=90)]
     quiet_days: Annotated[int, Field(ge=0, le=3650)]
     spares_do_not_disturb: bool
+
+
+class CareRuleIn(CodedIn):
+    """One rule of a file: see `retention.rules.warnings.CareRule`."""
+
+    place: Annotated[int, Field(ge=0, le=1000)]
+    causes: Annotated[list[Cause], Field(max_length=5)] = Field(default_factory=list)
+    tiers: Annotated[list[Tier], Field(max_length=4)] = Field(default_factory=list)
+    churn_classes: Annotated[list[ChurnClass], Field(max_length=3)] = Field(default_factory=list)
+    handling: Handling
+    priority: Annotated[int, Field(ge=1, le=4)]
 
 
 class SlotIn(CodedIn):
@@ -166,6 +180,16 @@ async def load_follow_up_rules(
         FollowUpRule,
         document,
         skip_refused,
+    )
+
+
+async def load_care_rules(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load rules of who is taken care of from YAML: `care_rules`, each a `CareRuleIn`, by code.
+
+    Like a promise, a rule is not rewritten but ended. Raises FileRefused like `load_promise_rules`.
+    """
+    return await load_dated(
+        tx, "care-rules", "care_rules", CareRuleIn, CareRule, document, skip_refused
     )
 
 

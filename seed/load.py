@@ -29,6 +29,7 @@ from app.grids import service as grids_service
 from app.grids.layers import read_layer
 from app.grids.models import Grid, GridContract, GridMembership
 from app.grids.rules import GridKind
+from app.retention.loading import load_toolkits
 from app.technicians import service as technicians_service
 from app.technicians.loading import load_technicians
 from app.technicians.models import Leave, Technician
@@ -45,6 +46,7 @@ from seed.clocks import (
     load_working_hours,
 )
 from seed.dated import (
+    load_care_rules,
     load_follow_up_rules,
     load_parameters,
     load_promise_rules,
@@ -71,6 +73,8 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "work-types": load_work_types,
     "promise-rules": load_promise_rules,
     "follow-up-rules": load_follow_up_rules,
+    "toolkits": load_toolkits,
+    "care-rules": load_care_rules,
     "stop-rules": load_stop_rules,
     "working-hours": load_working_hours,
     "calendar": load_calendar,
@@ -109,6 +113,8 @@ async def load_city(
         "work types": _text("work-types", "work_types.yaml"),
         "promise rules": _text("promise-rules", "promise_rules.yaml"),
         "follow-up rules": _text("follow-up-rules", "follow_up_rules.yaml"),
+        "toolkits": _text("toolkits", "toolkits.yaml"),
+        "care rules": _text("care-rules", "care_rules.yaml"),
         "stop rules": _text("stop-rules", "stop_rules.yaml"),
         "working hours": _text("working-hours", "working_hours.yaml"),
         "calendar": _text("calendar", "calendar.yaml"),

@@ -1,0 +1,1 @@
+"""Retention: customers who may leave, have left or whose contract ends, and what is offered."""

@@ -1,0 +1,1 @@
+"""Reads of retention, and the row locks under which it changes."""

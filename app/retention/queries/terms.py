@@ -1,0 +1,106 @@
+"""Reads of special terms, and the row locks under which they change."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import subtree
+from app.auth.rules import Caller, Role
+from app.core.errors import NotFound
+from app.retention.models import SpecialTerms, TermsVerdict
+from app.retention.rules import TermsState
+from app.retention.rules.terms import OPEN
+
+
+async def one(
+    session: AsyncSession, terms_id: UUID, caller: Caller, *, for_change: bool = False
+) -> SpecialTerms:
+    """Read special terms, locked if they are to change.
+
+    Raises NotFound outside the caller's subtree, and to a technician for those of others.
+    """
+    found = select(SpecialTerms).where(
+        SpecialTerms.id == terms_id, subtree(SpecialTerms.org_unit_id, caller)
+    )
+    if caller.role is Role.TECHNICIAN:
+        found = found.where(SpecialTerms.asked_by == caller.account_id)
+    if for_change:
+        found = found.with_for_update()
+    terms = await session.scalar(found.execution_options(populate_existing=True))
+    if terms is None:
+        raise NotFound()
+    return terms
+
+
+async def by_code(tx: AsyncSession, code_hash: bytes) -> SpecialTerms | None:
+    """Lock the special terms that a code was made for."""
+    return await tx.scalar(
+        select(SpecialTerms)
+        .where(SpecialTerms.code_hash == code_hash)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+
+
+async def open_of(tx: AsyncSession, customer_id: UUID, offering_code: str) -> SpecialTerms | None:
+    """Find the open terms of a customer and offering."""
+    return await tx.scalar(
+        select(SpecialTerms).where(
+            SpecialTerms.customer_id == customer_id,
+            SpecialTerms.offering_code == offering_code,
+            SpecialTerms.state.in_(OPEN),
+        )
+    )
+
+
+async def verdicts(session: AsyncSession, terms_ids: Sequence[UUID]) -> Sequence[TermsVerdict]:
+    """Read the steps that were taken for some terms, in their order."""
+    found = await session.scalars(
+        select(TermsVerdict)
+        .where(TermsVerdict.terms_id.in_(terms_ids))
+        .order_by(TermsVerdict.terms_id, TermsVerdict.step)
+    )
+    return found.all()
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: UUID | None = None,
+    state: TermsState | None = None,
+    customer_id: UUID | None = None,
+) -> Sequence[SpecialTerms]:
+    """Read up to `size + 1` special terms, the newest first: a technician's own, or a subtree's."""
+    found = select(SpecialTerms)
+    if caller.role is Role.TECHNICIAN:
+        found = found.where(SpecialTerms.asked_by == caller.account_id)
+    else:
+        found = found.where(subtree(SpecialTerms.org_unit_id, caller))
+    if state is not None:
+        found = found.where(SpecialTerms.state == state)
+    if customer_id is not None:
+        found = found.where(SpecialTerms.customer_id == customer_id)
+    if after is not None:
+        found = found.where(tuple_(SpecialTerms.id) < tuple_(after))
+    return (await session.scalars(found.order_by(SpecialTerms.id.desc()).limit(size + 1))).all()
+
+
+_EXPIRE = text(
+    """
+    UPDATE special_terms SET state = 'expired'
+    WHERE state IN ('waiting', 'approved') AND expires_at <= :now
+        AND (CAST(:customer_id AS uuid) IS NULL OR customer_id = :customer_id)
+    """
+)
+
+
+async def expire(tx: AsyncSession, now: datetime, customer_id: UUID | None = None) -> int:
+    """End open terms whose time is over, of one customer or of all; tell how many they were."""
+    ended = await tx.execute(_EXPIRE, {"now": now, "customer_id": customer_id})
+    number: int = ended.rowcount  # type: ignore[attr-defined]
+    return number

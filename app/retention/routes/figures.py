@@ -1,0 +1,68 @@
+"""Doorways of what retention brings: effects, and the levers in pairs."""
+
+from datetime import UTC, date, datetime, time
+from typing import Annotated, NamedTuple
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+
+from app.auth.queries import org_unit_coded
+from app.core.db import Read
+from app.core.errors import Invalid
+from app.core.http import Now
+from app.core.parameter_values import parameters_in_force
+from app.retention.queries import effects
+from app.retention.routes.callers import OrgUnitCode, Overseer
+from app.retention.rules import cases
+from app.retention.schemas.figures import EffectsOut
+from app.workorders.queries import org_units
+
+router = APIRouter(prefix="/v1", tags=["retention"])
+
+LONGEST_DAYS = 731
+
+FirstDay = Annotated[date, Query(alias="from", description="A local day.")]
+UntilDay = Annotated[date, Query(alias="until", description="The first day that does not count.")]
+
+
+class _Period(NamedTuple):
+    units: list[UUID]
+    path: str
+    begins: datetime
+    ends: datetime
+
+
+async def _period(
+    read: Read, overseer: Overseer, org_unit: str | None, first: date, until: date
+) -> _Period:
+    """Find an org unit with all under it, and when its days begin and end. Raises Invalid."""
+    if not 0 < (until - first).days <= LONGEST_DAYS:
+        message = f"must follow `from` within {LONGEST_DAYS} days"
+        raise Invalid(errors=[{"field": "until", "message": message}])
+    unit = await org_unit_coded(read, org_unit, overseer)
+    units = await org_units(read, ids=[unit.id])
+    zone = units.by_id[unit.id].zone
+    begins, ends = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, until))
+    return _Period(units.within(unit.path), unit.path, begins, ends)
+
+
+@router.get("/retention-effects", operation_id="retention_effects")
+async def told(
+    overseer: Overseer,
+    read: Read,
+    now: Now,
+    first_day: FirstDay,
+    until_day: UntilDay,
+    org_unit: OrgUnitCode = None,
+) -> EffectsOut:
+    """Tell whether taking care keeps customers: of those warned of in a period, how many of the
+    treated were kept, and of those who were left alone for comparison.
+
+    Everybody counts in the group they were drawn into, reached or not.
+    """
+    period = await _period(read, overseer, org_unit, first_day, until_day)
+    days = (await parameters_in_force(read)).whole(cases.KEPT_DAYS, now, period.path)
+    counted = await effects.counted(
+        read, period.units, period.begins, period.ends, days=days, now=now
+    )
+    return EffectsOut.of(counted, first_day, until_day, days)

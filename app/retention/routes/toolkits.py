@@ -1,0 +1,93 @@
+"""Doorways of toolkits and care rules."""
+
+from datetime import date
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Query, status
+
+from app.auth.queries import org_unit_within
+from app.core.db import Read, Tx
+from app.core.http import Now
+from app.retention.queries.toolkits import toolkits
+from app.retention.queries.warnings import care_rules
+from app.retention.routes.callers import Overseer, Setter, Viewer
+from app.retention.rules import ToolkitKind
+from app.retention.rules.toolkits import in_force
+from app.retention.schemas.toolkits import (
+    CareRuleOut,
+    CareRulesOut,
+    ToolkitIn,
+    ToolkitOut,
+    ToolkitsOut,
+)
+from app.retention.service.toolkits import set_version
+
+router = APIRouter(prefix="/v1", tags=["retention"])
+
+
+@router.get("/toolkits", operation_id="toolkits_list")
+async def listed(
+    viewer: Viewer,
+    read: Read,
+    now: Now,
+    kind: ToolkitKind | None = None,
+    day: Annotated[
+        date | None, Query(description="A local day of the caller's unit; left out, today.")
+    ] = None,
+    all_versions: Annotated[
+        bool, Query(description="Every version that concerns the unit, not those in force.")
+    ] = False,
+) -> ToolkitsOut:
+    """List the toolkits of the caller's unit: offers, mandates, talk track and approval path."""
+    unit = await org_unit_within(read, viewer.org_unit_id, viewer)
+    known = (await toolkits(read)).values()
+    on = day or now.astimezone(ZoneInfo(unit.time_zone)).date()
+    if all_versions:
+        found = [
+            one
+            for one in known
+            if unit.path.startswith(one.org_path) or one.org_path.startswith(unit.path)
+        ]
+    else:
+        found = in_force(known, unit.path, on)
+    found = [one for one in found if kind in (None, one.toolkit.kind)]
+    found.sort(key=lambda one: (one.toolkit.kind, one.code, -one.version))
+    return ToolkitsOut(toolkits=[ToolkitOut.of(one) for one in found])
+
+
+@router.post("/toolkits", status_code=status.HTTP_201_CREATED, operation_id="toolkits_add")
+async def add(body: ToolkitIn, setter: Setter, tx: Tx, now: Now) -> ToolkitOut:
+    """Set a toolkit, or a new version of one, from a local day on.
+
+    Cases and terms that began before keep their version. The same id with the same content is
+    answered like the first time.
+    """
+    unit = await org_unit_within(tx, body.org_unit_id or setter.org_unit_id, setter)
+    made = await set_version(
+        tx,
+        toolkit_id=body.id,
+        code=body.code,
+        org_path=unit.path,
+        valid_from=body.valid_from,
+        content=body.content(),
+        today=now.astimezone(ZoneInfo(unit.time_zone)).date(),
+        set_by=setter.account_id,
+    )
+    return ToolkitOut.of(made)
+
+
+@router.get("/care-rules", operation_id="care_rules_list")
+async def rules_listed(overseer: Overseer, read: Read) -> CareRulesOut:
+    """List the rules that say what a warned customer gets: one's own and those above.
+
+    They are loaded by `yingwei load care-rules`.
+    """
+    concerning = [
+        rule
+        for rule in await care_rules(read)
+        if overseer.org_path.startswith(rule.org_path)
+        or rule.org_path.startswith(overseer.org_path)
+    ]
+    concerning.sort(key=lambda rule: (rule.org_path, rule.place, rule.code))
+    return CareRulesOut(rules=[CareRuleOut.of(rule) for rule in concerning])

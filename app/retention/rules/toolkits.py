@@ -1,0 +1,288 @@
+"""Toolkits: what may be offered to whom in order to keep them, by whose word, and what is said."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from itertools import pairwise
+from typing import NamedTuple
+from uuid import UUID
+
+from app.auth.rules import Role
+from app.core.errors import Conflict
+from app.core.i18n import Words
+from app.lifecycle.rules import ChurnClass, Stage, Tier
+from app.retention.rules.leavers import LeaveReason
+
+
+class ToolkitKind(StrEnum):
+    """What a toolkit is for."""
+
+    RETENTION = "retention"
+    WIN_BACK = "win_back"
+    RENEWAL = "renewal"
+    BUNDLE = "bundle"
+    CARE_BY_VALUE = "care_by_value"
+
+
+KIND_WORDS: dict[ToolkitKind, Words] = {
+    ToolkitKind.RETENTION: Words("挽留", "retention"),
+    ToolkitKind.WIN_BACK: Words("赢回", "win-back"),
+    ToolkitKind.RENEWAL: Words("续约", "renewal"),
+    ToolkitKind.BUNDLE: Words("融合捆绑", "bundle"),
+    ToolkitKind.CARE_BY_VALUE: Words("分层关怀", "care by value"),
+}
+
+
+class Hand(StrEnum):
+    """By whose word special terms are given, the least powerful first."""
+
+    TECHNICIAN = "technician"
+    SUPERVISOR = "supervisor"
+    MANAGER = "manager"
+
+
+RANK: dict[Hand, int] = {hand: rank for rank, hand in enumerate(Hand)}
+
+HAND_WORDS: dict[Hand, Words] = {
+    Hand.TECHNICIAN: Words("装维人员", "technician"),
+    Hand.SUPERVISOR: Words("班组长或支局长", "supervisor"),
+    Hand.MANAGER: Words("区县及以上经理", "manager"),
+}
+
+# A supervisor of so many levels or more from the top (province, city, district, branch) looks after
+# a branch or a crew; one of a unit above the branches is a manager.
+_BRANCH_DEPTH = 4
+
+
+def hand_of(role: Role, org_path: str) -> Hand:
+    """Say whose word a caller's is, by their role and the path of their org unit.
+
+    A supervisor above the branches is a manager, and so is an administrator.
+    """
+    if role is Role.TECHNICIAN:
+        return Hand.TECHNICIAN
+    if role is Role.SUPERVISOR and org_path.count(".") >= _BRANCH_DEPTH:
+        return Hand.SUPERVISOR
+    return Hand.MANAGER
+
+
+class Terms(NamedTuple):
+    """What is given for staying: so many percent off the monthly price for so many months.
+
+    Nought of both is the standard offer of the catalogue.
+    """
+
+    discount_percent: float
+    months: int
+
+
+@dataclass(frozen=True)
+class Mandate:
+    """How much one hand may give by its own word."""
+
+    hand: Hand
+    discount_percent: float
+    months: int
+
+    def covers(self, terms: Terms) -> bool:
+        """Tell whether terms lie within the mandate."""
+        return terms.discount_percent <= self.discount_percent and terms.months <= self.months
+
+
+@dataclass(frozen=True)
+class Toolkit:
+    """One toolkit: for whom it is meant, its offers, mandates, talk track and approval path.
+
+    An empty list of tiers, classes, stages or reasons leaves nobody out. `approval` are the hands
+    that are asked in turn for what the asker may not give. A toolkit that is not `active` is kept
+    for the cases that began with it, and chosen for none.
+    """
+
+    kind: ToolkitKind
+    name: Words
+    offers: tuple[str, ...]
+    talk_track: Words
+    mandates: tuple[Mandate, ...] = ()
+    approval: tuple[Hand, ...] = ()
+    tiers: tuple[Tier, ...] = ()
+    churn_classes: tuple[ChurnClass, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    reasons: tuple[LeaveReason, ...] = ()
+    active: bool = True
+
+    def mandate(self, hand: Hand) -> Mandate:
+        """Give what a hand may give; one that is not named may give nothing special."""
+        return next((one for one in self.mandates if one.hand is hand), Mandate(hand, 0.0, 0))
+
+
+class DatedToolkit(NamedTuple):
+    """A toolkit as it is stored: for an org unit's subtree (empty for all), from a local day on."""
+
+    id: UUID
+    code: str
+    version: int
+    org_path: str
+    valid_from: date
+    toolkit: Toolkit
+
+
+class Subject(NamedTuple):
+    """What of a customer decides which toolkit is theirs; null is not known."""
+
+    tier: Tier | None = None
+    churn_class: ChurnClass | None = None
+    stage: Stage | None = None
+    reason: LeaveReason | None = None
+
+
+class NoToolkit(Conflict):
+    slug = "no-toolkit"
+    title = Words(zh="没有适用的工具包", en="No toolkit is meant for this customer")
+    advice = Words(
+        zh="该客户没有类型为 {kind} 的工具包；请按标准资费办理，或请管理员配置。",
+        en="No toolkit of the kind {kind} is in force for this customer: offer what the catalogue "
+        "says, or ask an administrator to set one.",
+    )
+
+
+class OfferNotInToolkit(Conflict):
+    slug = "offer-not-in-toolkit"
+    title = Words(zh="工具包中没有该销售品", en="This offering is not in the toolkit")
+    advice = Words(
+        zh="{toolkit} 中可用的销售品：{offers}。", en="{toolkit} has these offerings: {offers}."
+    )
+
+
+class TermsBeyondMandate(Conflict):
+    slug = "terms-beyond-mandate"
+    title = Words(zh="优惠超出所有审批权限", en="Nobody's mandate goes that far")
+    advice = Words(
+        zh="最多可申请优惠 {discount_percent}%、{months} 个月，请调低后重新申请。",
+        en="At most {discount_percent} % for {months} months can be asked for; ask for less.",
+    )
+
+
+class ToolkitCodeTaken(Conflict):
+    slug = "toolkit-code-taken"
+    title = Words(
+        zh="该工具包编码已用于其他类型或组织",
+        en="This toolkit code stands for another kind or org unit",
+    )
+    advice = Words(
+        zh="编码 {code} 的各版本须为同一类型、同一组织；请换一个编码。",
+        en="All versions of {code} are of one kind and one org unit; choose another code.",
+    )
+
+
+def in_force(toolkits: Iterable[DatedToolkit], org_path: str, day: date) -> list[DatedToolkit]:
+    """List the toolkits an org unit has on a local day: of each code the newest version begun."""
+    newest: dict[str, DatedToolkit] = {}
+    for one in toolkits:
+        if org_path.startswith(one.org_path) and one.valid_from <= day:
+            known = newest.get(one.code)
+            if known is None or (one.valid_from, one.version) > (known.valid_from, known.version):
+                newest[one.code] = one
+    return [one for one in newest.values() if one.toolkit.active]
+
+
+def toolkit_for(
+    toolkits: Iterable[DatedToolkit],
+    kind: ToolkitKind,
+    subject: Subject,
+    org_path: str,
+    day: date,
+) -> DatedToolkit | None:
+    """Choose a customer's toolkit of a kind on a local day; None where none is meant for them.
+
+    Of those that fit the closest org unit's wins, then the one that says most of whom it is for,
+    then the newest.
+    """
+    fitting = [
+        one
+        for one in in_force(toolkits, org_path, day)
+        if one.toolkit.kind is kind and fits(one.toolkit, subject)
+    ]
+    return max(
+        fitting,
+        key=lambda one: (len(one.org_path), _conditions(one.toolkit), one.valid_from, one.code),
+        default=None,
+    )
+
+
+def fits(toolkit: Toolkit, subject: Subject) -> bool:
+    """Tell whether a toolkit is meant for a customer; what is not known fits no condition."""
+    return all(
+        not wanted or is_so in wanted
+        for wanted, is_so in (
+            (toolkit.tiers, subject.tier),
+            (toolkit.churn_classes, subject.churn_class),
+            (toolkit.stages, subject.stage),
+            (toolkit.reasons, subject.reason),
+        )
+    )
+
+
+def _conditions(toolkit: Toolkit) -> int:
+    lists: tuple[Collection[object], ...] = (
+        toolkit.tiers,
+        toolkit.churn_classes,
+        toolkit.stages,
+        toolkit.reasons,
+    )
+    return sum(bool(one) for one in lists)
+
+
+def path_of(toolkit: Toolkit, asker: Hand, terms: Terms) -> tuple[Hand, ...]:
+    """Say who is asked in turn for terms; nobody, where the asker may give them.
+
+    The path goes up from the asker as far as somebody's mandate covers the terms. Raises
+    TermsBeyondMandate when nobody's does.
+    """
+    if toolkit.mandate(asker).covers(terms):
+        return ()
+    asked: list[Hand] = []
+    for hand in toolkit.approval:
+        if RANK[hand] <= RANK[asker]:
+            continue
+        asked.append(hand)
+        if toolkit.mandate(hand).covers(terms):
+            return tuple(asked)
+    reachable = [toolkit.mandate(hand) for hand in (asker, *asked)]
+    raise TermsBeyondMandate(
+        discount_percent=max(one.discount_percent for one in reachable),
+        months=max(one.months for one in reachable),
+    )
+
+
+class Fault(NamedTuple):
+    """What is wrong with a toolkit, and in which field of it."""
+
+    field: str
+    words: Words
+
+
+def faults_of(toolkit: Toolkit) -> list[Fault]:
+    """List all that is wrong with a toolkit; an empty list says that it can be set."""
+    faults = []
+    if len(set(toolkit.offers)) != len(toolkit.offers):
+        faults.append(Fault("offers", Words("销售品重复", "an offering is there twice")))
+    hands = [one.hand for one in toolkit.mandates]
+    if len(set(hands)) != len(hands):
+        faults.append(Fault("mandates", Words("同一角色有两项权限", "a hand is there twice")))
+    if any(RANK[one] >= RANK[two] for one, two in pairwise(toolkit.approval)):
+        words = Words("审批路径须由低到高且不重复", "the path goes up, and asks each hand once")
+        faults.append(Fault("approval", words))
+    if set(toolkit.approval) - set(hands):
+        words = Words("审批路径上的角色都须有权限", "each hand on the path needs a mandate")
+        faults.append(Fault("approval", words))
+    rising = sorted(toolkit.mandates, key=lambda one: RANK[one.hand])
+    for low, high in pairwise(rising):
+        if not high.covers(Terms(low.discount_percent, low.months)):
+            words = Words(
+                "上级权限不得小于下级权限", "a higher hand may give no less than a lower one"
+            )
+            faults.append(Fault("mandates", words))
+    if toolkit.kind is not ToolkitKind.CARE_BY_VALUE and not toolkit.offers:
+        faults.append(Fault("offers", Words("至少要有一个销售品", "at least one is needed")))
+    return faults

@@ -1,0 +1,103 @@
+"""Wire shapes of what retention brings: its effect, and the levers beside their harm."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Self
+
+from pydantic import Field
+
+from app.core.http import Answer
+from app.retention.queries.effects import Counted
+from app.retention.rules import Arm, Cause
+from app.retention.rules.cases import CAUSE_WORDS
+from app.retention.rules.effects import Kept, effect, interval
+from app.retention.schemas.toolkits import WordsOut
+
+Count = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+
+
+class ArmOut(Answer):
+    """How many of one arm were kept."""
+
+    kept: Count
+    of: Count = Field(description="Those whose days are over.")
+    share: Share | None = Field(description="Null of nobody.")
+    low: Share = Field(description="The share lies between this, in 19 cases out of 20,")
+    high: Share = Field(description="and this.")
+    too_young: Count = Field(description="Left out: their days are not over yet.")
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[Counted]) -> Self:
+        """Add up the rows of an arm."""
+        total = _sum(rows)
+        low, high = interval(total)
+        return cls(
+            kept=total.kept,
+            of=total.of,
+            share=total.share,
+            low=round(low, 4),
+            high=round(high, 4),
+            too_young=sum(row.too_young for row in rows),
+        )
+
+
+class EffectOut(Answer):
+    """The treated beside those who were left alone."""
+
+    cause: Cause | None = Field(description="Null: all causes together.")
+    cause_words: WordsOut | None
+    treated: ArmOut
+    held_out: ArmOut
+    difference: Difference | None = Field(
+        description="By how much more of the treated were kept; null where one arm has nobody."
+    )
+    low: Difference | None = Field(description="The difference lies between this, in 19 of 20,")
+    high: Difference | None = Field(description="and this; a span across nought shows nothing.")
+
+    @classmethod
+    def of(cls, cause: Cause | None, rows: Sequence[Counted]) -> Self:
+        """Compare the arms of some rows."""
+        arms = {arm: [row for row in rows if row.arm is arm] for arm in Arm}
+        found = effect(_sum(arms[Arm.TREATED]), _sum(arms[Arm.HELD_OUT]))
+        return cls(
+            cause=cause,
+            cause_words=WordsOut.of(CAUSE_WORDS[cause]) if cause else None,
+            treated=ArmOut.of_rows(arms[Arm.TREATED]),
+            held_out=ArmOut.of_rows(arms[Arm.HELD_OUT]),
+            difference=found.difference if found else None,
+            low=found.low if found else None,
+            high=found.high if found else None,
+        )
+
+
+def _sum(rows: Sequence[Counted]) -> Kept:
+    return Kept(sum(row.kept.kept for row in rows), sum(row.kept.of for row in rows))
+
+
+class EffectsOut(Answer):
+    """Whether taking care keeps customers, for all causes and for each."""
+
+    first_day: date
+    until_day: date
+    kept_days: Annotated[int, Field(ge=1)] = Field(
+        description="Kept is who has not left within so many days."
+    )
+    all_causes: EffectOut
+    causes: Annotated[list[EffectOut], Field(max_length=10)]
+
+    @classmethod
+    def of(cls, rows: Sequence[Counted], first_day: date, until_day: date, days: int) -> Self:
+        """Write the counts of a period."""
+        return cls(
+            first_day=first_day,
+            until_day=until_day,
+            kept_days=days,
+            all_causes=EffectOut.of(None, rows),
+            causes=[
+                EffectOut.of(cause, [row for row in rows if row.cause is cause])
+                for cause in Cause
+                if any(row.cause is cause for row in rows)
+            ],
+        )

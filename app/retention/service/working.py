@@ -1,0 +1,283 @@
+"""Working on cases: taken from a list, given to somebody, called about, and how it ended."""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.rules import Caller
+from app.core.errors import NotFound, SameIdOtherContent
+from app.core.parameter_values import parameters_in_force
+from app.customers import queries as customers
+from app.customers.rules import Channel, InteractionKind
+from app.customers.service import record_contact, set_do_not_disturb
+from app.grids import locating
+from app.retention.models import RetentionCase
+from app.retention.queries import cases as queries
+from app.retention.queries.leavers import gone_for_change
+from app.retention.queries.lists import grid_of
+from app.retention.queries.toolkits import standing, toolkits
+from app.retention.queries.warnings import homes
+from app.retention.rules import Arm, CaseOutcome, CaseState, Cause, Handling, cases
+from app.retention.rules.cases import Said, Wanted
+from app.retention.service import lists
+from app.retention.service.warnings import order_of, send
+from app.technicians.models import Technician
+from app.workorders.queries import Unit, org_units
+
+# How urgent the visit is of somebody whom a supervisor has taken from a list.
+_PRIORITY = 3
+# In the open, outcomes of sales contacts have the words of every other channel.
+_SALES_WORDS = {
+    CaseOutcome.ACCEPTED: "accepted",
+    CaseOutcome.LATER: "later",
+    CaseOutcome.REFUSED: "declined",
+    CaseOutcome.LEAVES: "declined",
+    CaseOutcome.NOT_WANTED: "declined",
+    CaseOutcome.STAYS: "declined",
+}
+_NOBODY_SPOKE = frozenset({CaseOutcome.UNREACHED, CaseOutcome.WRONG_NUMBER})
+
+
+async def take(tx: AsyncSession, wanted: Wanted, caller: Caller, *, now: datetime) -> RetentionCase:
+    """Take a customer from the win-back or the renewal list; the same again is answered alike.
+
+    A visit becomes a care order through intake; a call stands for whoever claims it, or for the
+    technician it is given to. Raises NotFound, NotOnList, CaseOpenAlready, NowhereToVisit and
+    SameIdOtherContent.
+    """
+    # The map comes first: whoever changes it may want rows that are locked below.
+    await locating.for_keeps(tx)
+    customer = await customers.for_change(tx, caller, wanted.customer_id)
+    known = await tx.get(RetentionCase, wanted.id)
+    if known is not None:
+        if known.content_hash != wanted.content():
+            raise SameIdOtherContent(id=wanted.id)
+        return known
+    if wanted.technician_id is not None:
+        await _technician(tx, wanted.technician_id, caller)
+    other = await queries.open_of(tx, customer.id)
+    if other is not None:
+        raise cases.CaseOpenAlready(id=other.id)
+    grid_id = await grid_of(tx, customer.id)
+    if grid_id is None:
+        raise cases.NotOnList()
+    read = lists.win_back if wanted.cause is Cause.LEFT else lists.renewal
+    listed = await read(tx, grid_id, caller, size=1, now=now, customer_id=customer.id)
+    if not listed.rows:
+        raise cases.NotOnList()
+    kit = listed.toolkit(listed.rows[0])
+    unit = (await org_units(tx, ids=[customer.org_unit_id])).by_id[customer.org_unit_id]
+    subject = (await standing(tx, customer.id, now.astimezone(unit.zone).date())).subject
+    days = (await parameters_in_force(tx)).number(cases.CASE_DAYS, now, unit.path)
+    case = RetentionCase(
+        id=wanted.id,
+        org_unit_id=customer.org_unit_id,
+        customer_id=customer.id,
+        grid_id=grid_id,
+        cause=wanted.cause,
+        handling=wanted.handling,
+        arm=Arm.TREATED,
+        share_percent=0.0,
+        state=CaseState.OPEN,
+        tier=subject.tier,
+        churn_class=subject.churn_class,
+        value_12m_fen=listed.rows[0].value_12m_fen,
+        toolkit_id=kit.id if kit else None,
+        decided_at=now,
+        ask_at=now,
+        ends_at=now + timedelta(days=days),
+        tries=0,
+        technician_id=wanted.technician_id,
+        taken_by=caller.account_id,
+        content_hash=wanted.content(),
+    )
+    if wanted.handling is Handling.VISIT:
+        await _visit(tx, case, unit, now=now)
+    tx.add(case)
+    await tx.flush()
+    return case
+
+
+async def _visit(tx: AsyncSession, case: RetentionCase, unit: Unit, *, now: datetime) -> None:
+    home = (await homes(tx, [case.customer_id]))[case.customer_id]
+    if home.address is None:
+        raise cases.NowhereToVisit()
+    kits = dict(await toolkits(tx))
+    draft = order_of(case, home, kits, _PRIORITY, unit, now)
+    await send(tx, [case], [draft], unit, now=now)
+
+
+async def give(
+    tx: AsyncSession, case_id: UUID, technician_id: UUID, caller: Caller, *, now: datetime
+) -> RetentionCase:
+    """Give a call to a technician, who sees it among their own cases from now on.
+
+    Raises NotFound, CaseNotOpen, CaseNotCalled and CaseClaimed.
+    """
+    case = await queries.for_change(tx, case_id, caller)
+    await _technician(tx, technician_id, caller)
+    if case.technician_id == technician_id:
+        return case
+    cases.may_claim(
+        case.state, case.handling, case.claimed_by, case.claimed_until, caller.account_id, now
+    )
+    case.technician_id, case.claimed_by, case.claimed_until = technician_id, None, None
+    await tx.flush()
+    return case
+
+
+async def _technician(tx: AsyncSession, technician_id: UUID, caller: Caller) -> None:
+    technician = await tx.get(Technician, technician_id)
+    units = await org_units(tx)
+    if technician is None or technician.org_unit_id not in units.within(caller.org_path):
+        raise NotFound()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A call that the caller has taken on, with whom to call in full."""
+
+    case: RetentionCase
+    name: str
+    phone: str
+
+
+async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetime) -> Claim:
+    """Take a call on for a while; only now name and number are shown, which is audited.
+
+    Claiming it again lengthens the while. Who has asked for peace meanwhile is dropped, and not
+    shown. Raises NotFound, CaseNotOpen, CaseNotCalled and CaseClaimed.
+    """
+    case = await queries.for_change(tx, case_id, caller)
+    cases.may_claim(
+        case.state, case.handling, case.claimed_by, case.claimed_until, caller.account_id, now
+    )
+    customer = await customers.one(tx, caller, case.customer_id)
+    if customer.do_not_disturb:
+        raise cases.CaseNotOpen(state=CaseState.DROPPED)
+    minutes = (await parameters_in_force(tx)).number(cases.CLAIM_MINUTES, now, caller.org_path)
+    case.claimed_by = caller.account_id
+    case.claimed_until = now + timedelta(minutes=minutes)
+    audit.unmasked(
+        tx,
+        caller,
+        subject_kind="customer",
+        subject_id=customer.id,
+        purpose=f"retention_case:{case.id}",
+        fields=("name", "phone"),
+    )
+    await tx.flush()
+    return Claim(case, customer.name, customer.phone)
+
+
+async def said(
+    tx: AsyncSession, case_id: UUID, what: Said, caller: Caller, *, now: datetime
+) -> RetentionCase:
+    """Write down how a contact about a case ended; the same again is answered alike.
+
+    It is a contact in the ledger: a sales contact where something was offered. Whoever wants no
+    contact is not disturbed any more on any channel; a former customer who refuses is on no list
+    again. Raises NotFound, Invalid, CaseNotOpen, CaseClaimed and CaseNotClaimed.
+    """
+    case = await queries.for_change(tx, case_id, caller)
+    unit = (await org_units(tx, ids=[case.org_unit_id])).by_id[case.org_unit_id]
+    what.checked(now.astimezone(unit.zone).date())
+    # Who has claimed it anew has called anew, and may have heard the same.
+    if case.answer_hash == what.content() and case.claimed_by != caller.account_id:
+        return case
+    visited = case.handling is Handling.VISIT
+    # A visit's outcome may be told after its order was completed, which closed the case.
+    open_still = case.state is CaseState.OPEN or (
+        visited and case.state is CaseState.DONE and case.outcome is None
+    )
+    if not open_still:
+        raise cases.CaseNotOpen(state=case.state)
+    if not visited:
+        cases.may_claim(
+            case.state, case.handling, case.claimed_by, case.claimed_until, caller.account_id, now
+        )
+        if case.claimed_by != caller.account_id:
+            raise cases.CaseNotClaimed()
+    await _keep(tx, case, what, unit, now=now)
+    case.closed_by = caller.account_id if case.closed_at else None
+    if what.outcome not in _NOBODY_SPOKE:
+        selling = case.cause in (Cause.CONTRACT_ENDS, Cause.LEFT) or (
+            what.outcome in (CaseOutcome.ACCEPTED, CaseOutcome.REFUSED)
+        )
+        await record_contact(
+            tx,
+            customer_id=case.customer_id,
+            at=now,
+            channel=Channel.VISIT if visited else Channel.PHONE,
+            kind=InteractionKind.SALES if selling else InteractionKind.SERVICE,
+            subject=f"retention:{case.cause}",
+            outcome=_SALES_WORDS[what.outcome] if selling else what.outcome.value,
+            technician_id=caller.technician_id,
+            work_order_id=case.work_order_id,
+        )
+    await _follow(tx, case, what, caller, now=now)
+    await tx.flush()
+    return case
+
+
+async def _keep(
+    tx: AsyncSession, case: RetentionCase, what: Said, unit: Unit, *, now: datetime
+) -> None:
+    """Write what was said into a case, which is asked again or closed."""
+    numbers = await parameters_in_force(tx)
+    if what.outcome is CaseOutcome.UNREACHED:
+        case.tries += 1
+    then = cases.after(
+        what.outcome, case.tries, most=numbers.whole(cases.CALL_TRIES, now, unit.path)
+    )
+    case.outcome, case.reason, case.competitor = what.outcome, what.reason, what.competitor
+    case.offering_code, case.note = what.offering_code, what.note or None
+    case.said_at, case.answer_hash = now, what.content()
+    case.claimed_by = case.claimed_until = None
+    if case.state is CaseState.OPEN and then is CaseState.OPEN:
+        if what.again_on is not None:
+            begins = datetime.combine(what.again_on, time(9), unit.zone)
+            case.ask_at = begins.astimezone(now.tzinfo)
+            case.ends_at = max(case.ends_at, case.ask_at + timedelta(days=2))
+        else:
+            hours = numbers.number(cases.CALL_AGAIN_HOURS, now, unit.path)
+            case.ask_at = now + timedelta(hours=hours)
+        return
+    if case.state is CaseState.OPEN and case.handling is Handling.CALL:
+        case.state, case.closed_at = then, now
+
+
+async def _follow(
+    tx: AsyncSession, case: RetentionCase, what: Said, caller: Caller, *, now: datetime
+) -> None:
+    """Let what a customer said have its effect beyond the case."""
+    if what.outcome is CaseOutcome.NOT_WANTED:
+        await set_do_not_disturb(tx, customer_id=case.customer_id, on=True, caller=caller, now=now)
+    if case.cause is not Cause.LEFT:
+        return
+    former = await gone_for_change(tx, case.customer_id)
+    if former is None:
+        return
+    if what.outcome in (CaseOutcome.REFUSED, CaseOutcome.LEAVES, CaseOutcome.NOT_WANTED):
+        former.refused_at = now
+    if what.outcome is CaseOutcome.WRONG_NUMBER:
+        former.reachable = False
+
+
+async def order_completed(tx: AsyncSession, order_id: UUID, *, now: datetime) -> None:
+    """Close the case whose visit is done; what was said there may be told later."""
+    case = await queries.of_order(tx, order_id)
+    if case is not None:
+        case.state, case.closed_at = CaseState.DONE, now
+        await tx.flush()
+
+
+async def tidy(tx: AsyncSession, *, now: datetime) -> None:
+    """End cases whose order is closed, and those that nobody has begun in time."""
+    over = await queries.tidy(tx, now)
+    if over:
+        ids = [one.id for one in over]
+        audit.note(tx, table="retention_case", operation="update", ids=ids, columns=["state"])

@@ -1,0 +1,177 @@
+"""Special terms over HTTP: toolkits, the approval path, and the code that a sale uses once."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.db import new_id
+from app.core.errors import Problem
+from app.retention.models import RetentionToolkit, SpecialTerms
+from app.retention.service import redeem
+from app.retention.service.terms import end_expired
+from tests.make.catalog import make_offering
+from tests.make.customers import make_customer
+from tests.make.lifecycle import make_lifecycle
+from tests.make.retention import CONTENT, make_toolkit
+from tests.retention.conftest import slug
+
+
+def asked(customer, percent=20, months=6, **fields):
+    return {
+        "id": str(new_id()),
+        "customer_id": str(customer.id),
+        "kind": "retention",
+        "offering_code": "RENEW-24",
+        "discount_percent": percent,
+        "months": months,
+        "reason": "友商报价更低",
+        **fields,
+    }
+
+
+async def test_a_toolkit_is_set_and_succeeded_by_its_next_version(tx, office):
+    await make_offering(tx, code="RENEW-24")
+    body = {"id": str(new_id()), "code": "np-keep", "valid_from": "2026-03-02", **CONTENT}
+    first = await office.ok("admin", "POST", "/toolkits", body)
+    assert (first["version"], first["offers"]) == (1, ["RENEW-24"])
+    assert await office.ok("admin", "POST", "/toolkits", body) == first
+    other = await office.ask("admin", "POST", "/toolkits", {**body, "offers": []})
+    assert slug(other) == (409, "same-id-other-content")
+    again = {**body, "id": str(new_id()), "valid_from": "2026-03-05", "active": False}
+    assert (await office.ok("admin", "POST", "/toolkits", again))["version"] == 2
+    renewal = {**body, "id": str(new_id()), "kind": "renewal"}
+    taken = await office.ask("admin", "POST", "/toolkits", renewal)
+    assert slug(taken) == (409, "toolkit-code-taken")
+    for wrong in ({"offers": ["NO-SUCH"]}, {"valid_from": "2026-03-01"}, {"approval": []}):
+        sent = {**body, "id": str(new_id()), "code": "x", **wrong}
+        answer = await office.ask("admin", "POST", "/toolkits", sent)
+        assert answer.status_code == (201 if wrong == {"approval": []} else 422)
+    assert (await office.ask("supervisor", "POST", "/toolkits", body)).status_code == 403
+    listed = await office.ok("technician", "GET", "/toolkits", kind="retention")
+    assert [(one["code"], one["version"]) for one in listed["toolkits"]] == [
+        ("np-keep", 1),
+        ("x", 1),
+    ]
+    later = await office.ok("technician", "GET", "/toolkits", day="2026-03-05")
+    assert [one["code"] for one in later["toolkits"]] == ["x"]
+    every = await office.ok("supervisor", "GET", "/toolkits", all_versions=True)
+    assert len(every["toolkits"]) == await tx.scalar(
+        select(func.count()).select_from(RetentionToolkit)
+    )
+
+
+async def test_from_asking_to_the_sale_that_uses_the_code(tx, office, clock):
+    await make_toolkit(tx)
+    customer = await make_customer(tx, org_unit=office.branch)
+    await make_lifecycle(tx, customer)
+    body = asked(customer)
+    first = await office.ok("technician", "POST", "/special-terms", body)
+    assert (first["state"], first["path"], first["waits_for"]) == (
+        "waiting",
+        ["supervisor", "manager"],
+        "supervisor",
+    )
+    assert first["code"] is None
+    assert await office.ok("technician", "POST", "/special-terms", body) == first
+    path = f"/special-terms/{body['id']}"
+    why = {"reason": "值得留"}
+    # Each in turn, and nobody out of turn, twice, or from elsewhere.
+    assert (await office.ask("technician", "POST", f"{path}/approve", why)).status_code == 403
+    assert (await office.ask("colleague", "GET", path)).status_code == 404
+    assert (await office.ask("stranger", "POST", f"{path}/approve", why)).status_code == 404
+    half = await office.ok("supervisor", "POST", f"{path}/approve", why)
+    assert (half["state"], half["waits_for"]) == ("waiting", "manager")
+    assert await office.ok("supervisor", "POST", f"{path}/approve", why) == half
+    early = await office.ask("supervisor", "POST", f"{path}/approve", {"reason": "再批"})
+    assert slug(early) == (403, "approval-not-yours")
+    waiting = await office.ok("manager", "GET", "/special-terms", state="waiting")
+    assert [one["id"] for one in waiting["special_terms"]] == [body["id"]]
+    whole = await office.ok("manager", "POST", f"{path}/approve", {"reason": "同意"})
+    assert (whole["state"], whole["code"], len(whole["verdicts"])) == ("approved", None, 2)
+    code = (await office.ok("technician", "GET", path))["code"]
+    assert code is not None
+    row = await tx.get_one(SpecialTerms, first["id"], populate_existing=True)
+    assert code.encode() not in (row.code_hash or b"")
+
+    sale, now = new_id(), clock.now()
+    good = {"sale_id": sale, "customer_id": customer.id, "offering_code": "RENEW-24", "now": now}
+    stranger = await make_customer(tx)
+    for change, name in (
+        ({"customer_id": stranger.id}, "approval-code-for-other"),
+        ({"offering_code": "OTHER"}, "approval-code-for-other"),
+        ({"discount_percent": 21.0}, "approval-code-for-other"),
+        ({"months": 7}, "approval-code-for-other"),
+        ({"now": now + timedelta(hours=72)}, "approval-code-over"),
+    ):
+        with pytest.raises(Problem) as refused:
+            await redeem(tx, code, **{**good, **change})
+        assert refused.value.slug == name
+    with pytest.raises(Problem) as refused:
+        await redeem(tx, "AAAAA-AAAAA", **good)
+    assert refused.value.slug == "approval-code-unknown"
+    used = await redeem(tx, code.lower(), **good, discount_percent=20.0, months=6)
+    assert (used.discount_percent, used.months, used.redeemed_at) == (20.0, 6, now)
+    later = {**good, "now": now + timedelta(days=9)}
+    assert await redeem(tx, code, **later) == used
+    with pytest.raises(Problem) as refused:
+        await redeem(tx, code, **{**good, "sale_id": new_id()})
+    assert refused.value.slug == "approval-code-used"
+    shown = await office.ok("technician", "GET", path)
+    assert (shown["state"], shown["code"]) == ("redeemed", None)
+    late = await office.ask("technician", "POST", f"{path}/withdraw")
+    assert slug(late) == (409, "terms-not-open")
+
+
+async def test_what_ones_own_mandate_covers_needs_nobody_and_one_is_open_at_a_time(
+    tx, office, clock
+):
+    customer = await make_customer(tx, org_unit=office.branch)
+    none = await office.ask("technician", "POST", "/special-terms", asked(customer))
+    assert slug(none) == (409, "no-toolkit")
+    await make_toolkit(tx)
+    other = asked(customer, offering_code="OTHER")
+    refused = await office.ask("technician", "POST", "/special-terms", other)
+    assert slug(refused) == (409, "offer-not-in-toolkit")
+    much = await office.ask("technician", "POST", "/special-terms", asked(customer, 31))
+    assert slug(much) == (409, "terms-beyond-mandate")
+    assert await tx.scalar(select(func.count()).select_from(SpecialTerms)) == 0
+
+    mine = asked(customer, 5, 3)
+    given = await office.ok("technician", "POST", "/special-terms", mine)
+    assert (given["state"], given["path"]) == ("approved", [])
+    assert given["code"] is not None
+    changed = await office.ask("technician", "POST", "/special-terms", {**mine, "months": 2})
+    assert slug(changed) == (409, "same-id-other-content")
+    second = await office.ask("supervisor", "POST", "/special-terms", asked(customer, 10))
+    assert slug(second) == (409, "terms-asked-already")
+    foreign = await office.ask("supervisor", "POST", f"/special-terms/{mine['id']}/withdraw")
+    assert slug(foreign) == (403, "approval-not-yours")
+    back = await office.ok("technician", "POST", f"/special-terms/{mine['id']}/withdraw")
+    assert (back["state"], back["code"]) == ("withdrawn", None)
+    assert await office.ok("technician", "POST", f"/special-terms/{mine['id']}/withdraw") == back
+
+    declined = asked(customer)
+    await office.ok("technician", "POST", "/special-terms", declined)
+    path = f"/special-terms/{declined['id']}"
+    no = await office.ok("supervisor", "POST", f"{path}/decline", {"reason": "客户稳定"})
+    assert (no["state"], no["verdicts"][0]["reason"]) == ("declined", "客户稳定")
+    over = await office.ask("manager", "POST", f"{path}/approve", {"reason": "行"})
+    assert slug(over) == (409, "terms-not-open")
+
+    waits = asked(customer)
+    await office.ok("technician", "POST", "/special-terms", waits)
+    clock.tick(timedelta(hours=48))
+    path = f"/special-terms/{waits['id']}"
+    late = await office.ask("supervisor", "POST", f"{path}/approve", {"reason": "行"})
+    assert slug(late) == (409, "terms-not-open")
+    assert (await office.ok("technician", "GET", path))["state"] == "expired"
+    # Another can be asked for before anybody has swept up.
+    await office.ok("technician", "POST", "/special-terms", asked(customer))
+    clock.tick(timedelta(hours=48))
+    assert await end_expired(tx, now=clock.now()) == 1
+    pages = await office.ok("technician", "GET", "/special-terms", size=3)
+    rest = await office.ok(
+        "technician", "GET", "/special-terms", size=3, page_token=pages["next_page_token"]
+    )
+    assert (len(pages["special_terms"]), len(rest["special_terms"])) == (3, 1)
