@@ -96,7 +96,7 @@ async def logged(session: AsyncSession, most: int) -> int:
     return await lately(session, _LOGGED, count, seconds=COUNTED_EVERY_SECONDS)
 
 
-_COUNT = text("SELECT count(*) FROM (SELECT FROM suggestion_decision LIMIT :most) AS some")
+_COUNT = text("SELECT count(*) FROM (SELECT FROM suggestion_decision LIMIT :most) AS d")
 
 
 def forget(database: Database) -> None:

@@ -1,0 +1,237 @@
+"""What is drawn and how likely it was: propensities, floors, groups, and models side by side."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from math import sqrt
+from random import Random
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from app.core.db import new_id
+from app.core.parameters import Parameters
+from app.suggestions.models import PolicyModel, Suggestion, SuggestionDecision
+from app.suggestions.rules import Group, HeldBack
+from app.suggestions.rules.exploring import (
+    EARLY_FROM,
+    LATE_FROM,
+    Shares,
+    challenged,
+    floor_in_force,
+    group_of,
+)
+from app.suggestions.rules.gates import held_back
+from app.suggestions.rules.model import (
+    FEATURES,
+    Model,
+    ModelKind,
+    OfferModel,
+    PolicyState,
+    chosen,
+    draw,
+    features,
+    propensity_of,
+)
+from app.suggestions.rules.ranking import Way, foreseen, ranked
+from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, MORE, OFFERS, facts
+
+AT_REST = replace(HOME, work_type="care", faults=0)
+COLD = Model.cold("cold")
+ALIKE = [replace(MESH, code=f"MESH-{n}", category=f"c{n}") for n in range(3)]
+
+
+def first(candidates):
+    return next((one.offer.code for one in candidates if one.rank == 1), None)
+
+
+# --- propensities ---------------------------------------------------------------------------------
+
+
+def test_without_rows_a_model_believes_the_experts_as_sure_as_fifty_customers():
+    prior = OfferModel.prior(0.1, len(FEATURES))
+    learned = Model("m", {FASTER.code: prior})
+    told = features(AT_REST, FASTER)
+    for model in (COLD, learned):
+        assert model.belief(FASTER, told).rate == pytest.approx(FASTER.expert_rate)
+    assert COLD.belief(FASTER, {})[1] == pytest.approx(1 / sqrt(50 * 0.1 * 0.9))
+    assert COLD.belief(FASTER, told) == pytest.approx(learned.belief(FASTER, told))
+    assert Model.of_document("m", learned.document()) == learned
+    assert sum(learned.terms(FASTER, told).values()) == pytest.approx(
+        learned.belief(FASTER, told)[0]
+    )
+
+
+def test_nothing_wins_where_no_offer_is_worth_anything_and_has_no_floor():
+    assert propensity_of([[-1.0, -2.0]] * 4, 0.1) == pytest.approx([0.05, 0.05, 0.9])
+    assert propensity_of([[1.0, -2.0], [1.0, 3.0]], 0.0) == [0.5, 0.5, 0.0]
+    assert propensity_of([], 0.1) == [1.0]
+
+
+def test_what_was_logged_is_how_often_it_comes_first():
+    """Each repeat has draws of its own and so a propensity of its own; together they must agree."""
+    repeats = [
+        ranked(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, floor=0.1, seed=seed))
+        for seed in range(400)
+    ]
+    for code in [offer.code for offer in ALIKE]:
+        shares = [one.propensity for found in repeats for one in found if one.offer.code == code]
+        came = sum(first(found) == code for found in repeats)
+        spread = sqrt(sum(share * (1 - share) for share in shares))
+        assert abs(came - sum(shares)) / spread < 4
+    # One vector, drawn from again and again.
+    believed = [COLD.belief(offer, {}) for offer in ALIKE]
+    shares = propensity_of(draw(believed, Random(7)), 0.1)
+    chance = Random(8)
+    picks = [chosen(shares, chance) for _ in range(400)]
+    for place, share in enumerate(shares[:-1]):
+        assert abs(picks.count(place) - 400 * share) / sqrt(400 * share * (1 - share)) < 4
+
+
+def test_the_seed_repeats_a_decision():
+    for group in Group:
+        way = Way(group, COLD, 0.1, 4711)
+        assert ranked(AT_REST, ALIKE, LIMITS, way=way) == ranked(AT_REST, ALIKE, LIMITS, way=way)
+
+
+ways = st.builds(
+    Way,
+    group=st.sampled_from(Group),
+    model=st.none() | st.just(COLD),
+    floor=st.floats(0, 1),
+    seed=st.integers(0, 2**62),
+)
+
+
+@settings(max_examples=40)
+@given(known=facts, way=ways, generic=st.booleans())
+def test_nothing_that_a_gate_holds_is_ever_drawn_and_few_are_shown(known, way, generic):
+    known = replace(known, generic=generic)
+    found = ranked(known, OFFERS, LIMITS, way=way)
+    shown = [one for one in found if one.rank is not None]
+    assert len(shown) <= 3
+    for one in found:
+        gate = held_back(known, one.offer, LIMITS)
+        assert (one.propensity is None) == (gate is not None)
+        assert gate is None or (one.held_back is gate and one.rank is None)
+        assert sum(part.fen for part in one.parts) == one.score
+        assert one.score == pytest.approx(one.scoring.at(one.scoring.chance), abs=1)
+    shares = [one.propensity for one in found if one.propensity is not None]
+    assert sum(shares) <= 1 + 1e-9
+    assert all(share >= 0 for share in shares)
+    if way.group is Group.HOLDOUT:
+        assert not shown
+        assert not any(shares)
+    elif way.model is not None and way.group is Group.POLICY and not generic:
+        assert all(share >= way.floor / len(shares) - 1e-9 for share in shares)
+
+
+@settings(max_examples=40)
+@given(known=facts, more=st.lists(st.sampled_from(MORE), min_size=1, max_size=4), way=ways)
+def test_with_a_model_too_another_reason_lets_nothing_through(known, more, way):
+    def through(known):
+        found = ranked(known, OFFERS, LIMITS, way=way)
+        return {one.offer.code for one in found if one.propensity is not None}
+
+    before = through(known)
+    for add in more:
+        known = add(known)
+    assert through(known) <= before
+
+
+def test_whoever_wants_no_ranking_of_their_own_sees_what_everybody_sees():
+    rich = replace(AT_REST, generic=True, monthly_usage_gb=900, churn_score=0.9, tier="A")
+    plain = replace(AT_REST, generic=True, monthly_usage_gb=None)
+    assert features(rich, FASTER) == {}
+    for way in (Way(model=COLD, floor=0.5, seed=1), Way(Group.UNIFORM, COLD, 0.5, 2)):
+        seen = [
+            [(one.offer.code, one.rank, one.score) for one in ranked(known, ALIKE, LIMITS, way=way)]
+            for known in (rich, plain)
+        ]
+        assert seen[0] == seen[1]
+
+
+# --- groups ---------------------------------------------------------------------------------------
+
+
+def test_groups_are_as_large_as_told_and_stay_for_the_month():
+    shares = Shares(0.05, 0.10, 0.5)
+    people = [UUID(int=number) for number in range(4000)]
+    groups = [group_of(one, date(2026, 3, 1), shares) for one in people]
+    for group, share in [(Group.HOLDOUT, 0.05), (Group.UNIFORM, 0.10), (Group.POLICY, 0.85)]:
+        spread = sqrt(4000 * share * (1 - share))
+        assert abs(groups.count(group) - 4000 * share) < 4 * spread
+    assert groups == [group_of(one, date(2026, 3, 31), shares) for one in people]
+    assert groups != [group_of(one, date(2026, 4, 1), shares) for one in people]
+    half = sum(challenged(one, date(2026, 3, 1), shares) for one in people)
+    assert abs(half - 2000) < 4 * sqrt(1000)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "floor"),
+    [(0, 0.10), (19_999, 0.10), (20_000, 0.05), (199_999, 0.05), (200_000, 0.02)],
+)
+def test_the_more_is_logged_the_less_is_tried(decisions, floor):
+    nine = datetime(2026, 3, 2, 1, tzinfo=UTC)
+    numbers = Parameters(nine)
+    assert floor_in_force(numbers, nine, "yj.", decisions) == floor
+    assert (EARLY_FROM.default, LATE_FROM.default) == (20_000, 200_000)
+
+
+# --- what is kept ---------------------------------------------------------------------------------
+
+
+def test_a_shadow_says_what_it_would_have_chosen():
+    noted = foreseen(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, floor=0.1, seed=3))
+    assert noted["first"] in {offer.code for offer in ALIKE}
+    assert sum(noted["propensity"].values()) <= 1 + 1e-9
+
+
+async def make_model(tx, state, version):
+    tx.add(
+        PolicyModel(
+            id=new_id(),
+            version=version,
+            kind=ModelKind.ACCEPTANCE,
+            state=state,
+            document=COLD.document(),
+            rows=0,
+            figures={},
+        )
+    )
+    await tx.flush()
+
+
+@pytest.mark.usefixtures("line", "catalogue")
+@pytest.mark.parametrize("group", Group)
+async def test_a_decision_says_by_what_it_was_made(
+    tx, app, phone, order, customer, monkeypatch, group
+):
+    monkeypatch.setattr("app.suggestions.service.choosing.group_of", lambda *_: group)
+    await make_model(tx, PolicyState.LIVE, "cold-1")
+    await make_model(tx, PolicyState.SHADOW, "shadow-1")
+    read = (await phone.post(f"/visits/{await phone.restore(order)}/suggestions")).json()
+    decision = await tx.get(SuggestionDecision, UUID(read["decision_id"]))
+    assert (decision.policy, decision.model_version) == ("thompson-1", "cold-1")
+    assert (decision.group, decision.mode) == (group, "personal")
+    assert decision.seed > 0
+    assert set(decision.shadow) == {"shadow-1"}
+    stored = (
+        await tx.scalars(select(Suggestion).where(Suggestion.decision_id == decision.id))
+    ).all()
+    allowed = [one for one in stored if one.propensity is not None]
+    assert {one.offering_code for one in allowed} >= {"FTTH-1000", "FTTR-2", "TV-4K"}
+    for one in stored:
+        assert sum(part["fen"] for part in one.reasons) == one.score_fen
+        assert one.coordination is not None
+    if group is Group.HOLDOUT:
+        assert read["offers"] == []
+        assert read["nothing_because"]["code"] == "holdout"
+        assert {one.held_back for one in allowed} == {HeldBack.HOLDOUT}
+    elif group is Group.UNIFORM:
+        assert {one.propensity for one in allowed} == {1 / len(allowed)}
+    else:
+        assert read["nothing_because"] is None or decision.held_back == HeldBack.NOTHING_TODAY
+        assert all(one.features is not None for one in allowed)
