@@ -469,6 +469,7 @@ class Kind(StrEnum):
     SUBSCRIPTIONS = "subscriptions"
     CONTACTS = "contacts"
     TERMINALS = "terminals"
+    LEAVERS = "leavers"
     CATALOGUE = "catalogue"
     WORK_TYPES = "work-types"
     PROMISE_RULES = "promise-rules"

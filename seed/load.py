@@ -29,7 +29,7 @@ from app.grids import service as grids_service
 from app.grids.layers import read_layer
 from app.grids.models import Grid, GridContract, GridMembership
 from app.grids.rules import GridKind
-from app.retention.loading import load_toolkits
+from app.retention.loading import load_leavers, load_toolkits
 from app.technicians import service as technicians_service
 from app.technicians.loading import load_technicians
 from app.technicians.models import Leave, Technician
@@ -67,6 +67,7 @@ CSV_LOADERS: Mapping[str, CsvLoader] = {
     "subscriptions": load_subscriptions,
     "contacts": load_contacts,
     "terminals": load_terminals,
+    "leavers": load_leavers,
 }
 YAML_LOADERS: Mapping[str, CsvLoader] = {
     "catalogue": load_catalogue,

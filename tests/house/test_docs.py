@@ -41,6 +41,19 @@ from app.outages.rules import OutageCause, OutageState, PlaceKind, WhenOver
 from app.overdue.rules import CompensationState
 from app.planning.rules.fairness import Measure, Standing
 from app.promises.rules import Clock, Level, ProofKind, StopCause
+from app.retention import loading as retention
+from app.retention.rules import (
+    Arm,
+    CaseOutcome,
+    CaseState,
+    Hand,
+    LeaveReason,
+    StayReason,
+    TermsState,
+    ToolkitKind,
+)
+from app.retention.rules import Cause as Why
+from app.retention.rules import Handling as Care
 from app.sales.rules import ConsentKind
 from app.suggestions.rules import AnswerKind
 from app.technicians import loading as technicians
@@ -83,7 +96,7 @@ RECORDS = sorted((ROOT / "api_docs" / "decisions").glob("*.md"))
 
 CSV_FILES = {
     file.what: file
-    for room in (technicians, customers, terminals)
+    for room in (technicians, customers, terminals, retention)
     for file in vars(room).values()
     if isinstance(file, CsvFile)
 }
@@ -317,6 +330,13 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("ordering-system.md", list(RemoteState)),
         ("promises.md", [*Clock, *StopCause, *ProofKind, *Level, *CompensationState]),
         ("supervisor-tools.md", [*DueCause, *DueState, *WriteOffCause, *KeptCause]),
+        (
+            "supervisor-tools.md",
+            [
+                *(*Why, *Care, *CaseState, *CaseOutcome, *StayReason, *Arm),
+                *(*ToolkitKind, *Hand, *TermsState, *LeaveReason),
+            ],
+        ),
     ],
 )
 def test_every_code_is_told(name, codes):

@@ -11,10 +11,11 @@ from app.core.db import Read
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.parameter_values import parameters_in_force
-from app.retention.queries import effects
+from app.retention.queries import effects, levers
 from app.retention.routes.callers import OrgUnitCode, Overseer
 from app.retention.rules import cases
-from app.retention.schemas.figures import EffectsOut
+from app.retention.rules.levers import pairs
+from app.retention.schemas.figures import EffectsOut, LeverOut, LeversOut
 from app.workorders.queries import org_units
 
 router = APIRouter(prefix="/v1", tags=["retention"])
@@ -26,6 +27,7 @@ UntilDay = Annotated[date, Query(alias="until", description="The first day that 
 
 
 class _Period(NamedTuple):
+    unit_id: UUID
     units: list[UUID]
     path: str
     begins: datetime
@@ -43,7 +45,7 @@ async def _period(
     units = await org_units(read, ids=[unit.id])
     zone = units.by_id[unit.id].zone
     begins, ends = (datetime.combine(day, time(), zone).astimezone(UTC) for day in (first, until))
-    return _Period(units.within(unit.path), unit.path, begins, ends)
+    return _Period(unit.id, units.within(unit.path), unit.path, begins, ends)
 
 
 @router.get("/retention-effects", operation_id="retention_effects")
@@ -66,3 +68,33 @@ async def told(
         read, period.units, period.begins, period.ends, days=days, now=now
     )
     return EffectsOut.of(counted, first_day, until_day, days)
+
+
+@router.get("/levers", operation_id="levers_in_pairs")
+async def in_pairs(
+    overseer: Overseer,
+    read: Read,
+    now: Now,
+    first_day: FirstDay,
+    until_day: UntilDay,
+    org_unit: OrgUnitCode = None,
+) -> LeversOut:
+    """Tell what each of the eleven levers has brought in a period, always beside its harm.
+
+    Each figure has its numerator, its denominator, and how many were left out.
+    """
+    period = await _period(read, overseer, org_unit, first_day, until_day)
+    days = (await parameters_in_force(read)).whole(cases.KEPT_DAYS, now, period.path)
+    asked = levers.Period(period.units, period.begins, period.ends, first_day, until_day)
+    found = pairs(
+        await levers.offers(read, asked),
+        await levers.base(read, asked),
+        await levers.contacts(read, asked),
+        await levers.kept(read, asked, days=days, now=now),
+    )
+    return LeversOut(
+        org_unit_id=period.unit_id,
+        first_day=first_day,
+        until_day=until_day,
+        levers=[LeverOut.of(pair) for pair in found],
+    )

@@ -3,14 +3,17 @@
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Self
+from uuid import UUID
 
 from pydantic import Field
 
+from app.catalog.rules import ValueLever
 from app.core.http import Answer
 from app.retention.queries.effects import Counted
 from app.retention.rules import Arm, Cause
 from app.retention.rules.cases import CAUSE_WORDS
 from app.retention.rules.effects import Kept, effect, interval
+from app.retention.rules.levers import LEVER_WORDS, Figure, Pair, Unit
 from app.retention.schemas.toolkits import WordsOut
 
 Count = Annotated[int, Field(ge=0)]
@@ -101,3 +104,56 @@ class EffectsOut(Answer):
                 if any(row.cause is cause for row in rows)
             ],
         )
+
+
+class FigureOut(Answer):
+    """A figure with what it was worked out from."""
+
+    words: WordsOut
+    unit: Unit
+    value: float | None = Field(description="Numerator over denominator; null over nothing.")
+    numerator: int
+    denominator: Count
+    excluded: Count = Field(description="Left out, since too little is known of them.")
+
+    @classmethod
+    def of(cls, figure: Figure) -> Self:
+        """Write a figure."""
+        return cls(
+            words=WordsOut.of(figure.words),
+            unit=figure.unit,
+            value=figure.value,
+            numerator=figure.numerator,
+            denominator=figure.denominator,
+            excluded=figure.excluded,
+        )
+
+
+class LeverOut(Answer):
+    """A lever's gain beside the harm that it may do."""
+
+    lever: ValueLever
+    words: WordsOut
+    gain: FigureOut
+    harm: FigureOut
+    beside: FigureOut | None = Field(description="What the harm is to be compared with.")
+
+    @classmethod
+    def of(cls, pair: Pair) -> Self:
+        """Write a pair."""
+        return cls(
+            lever=pair.lever,
+            words=WordsOut.of(LEVER_WORDS[pair.lever]),
+            gain=FigureOut.of(pair.gain),
+            harm=FigureOut.of(pair.harm),
+            beside=FigureOut.of(pair.beside) if pair.beside else None,
+        )
+
+
+class LeversOut(Answer):
+    """The eleven levers in pairs, for an org unit and the days from one until before another."""
+
+    org_unit_id: UUID
+    first_day: date
+    until_day: date
+    levers: Annotated[list[LeverOut], Field(max_length=20)]
