@@ -109,7 +109,6 @@ SCOPES: dict[Role, frozenset[str]] = {
             "parameters:read",
             "parameters:write",
             "audit:read",
-            "privacy:handle",
             "me:read",
         }
     ),

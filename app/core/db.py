@@ -45,6 +45,14 @@ def new_id() -> UUID:
     return uuid_utils.compat.uuid7()
 
 
+def first_id_at(moment: datetime) -> UUID:
+    """Make the least UUIDv7 of a moment: what was made from then on has this id or a greater one.
+
+    Ids are made by the real clock, whatever time is handed in elsewhere.
+    """
+    return UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 class Base(DeclarativeBase):
     """The base of every table; constraint names follow one convention."""
 

@@ -77,16 +77,18 @@ def test_what_was_logged_is_how_often_it_comes_first():
         for seed in range(400)
     ]
     for code in [offer.code for offer in ALIKE]:
-        shares = [one.propensity for found in repeats for one in found if one.offer.code == code]
+        shares = [
+            one.propensity or 0.0 for found in repeats for one in found if one.offer.code == code
+        ]
         came = sum(first(found) == code for found in repeats)
         spread = sqrt(sum(share * (1 - share) for share in shares))
         assert abs(came - sum(shares)) / spread < 4
     # One vector, drawn from again and again.
     believed = [COLD.belief(offer, {}) for offer in ALIKE]
-    shares = propensity_of(draw(believed, Random(7)), 0.1)
+    vector = propensity_of(draw(believed, Random(7)), 0.1)
     chance = Random(8)
-    picks = [chosen(shares, chance) for _ in range(400)]
-    for place, share in enumerate(shares[:-1]):
+    picks = [chosen(vector, chance) for _ in range(400)]
+    for place, share in enumerate(vector[:-1]):
         assert abs(picks.count(place) - 400 * share) / sqrt(400 * share * (1 - share)) < 4
 
 

@@ -4,6 +4,8 @@ from app.suggestions.queries.answering import own_suggestion
 from app.suggestions.queries.choosing import (
     Standing,
     campaigns,
+    campaigns_page,
+    changed_winners,
     forget,
     gates,
     logged,
@@ -24,7 +26,9 @@ __all__ = [
     "Standing",
     "answers_of",
     "campaigns",
+    "campaigns_page",
     "candidates_of",
+    "changed_winners",
     "customer_facts",
     "forget",
     "gates",

@@ -4,13 +4,14 @@ All of it changes rarely, so a process remembers it for a few seconds.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import Database
+from app.core.db import Database, fetched, first_id_at
 from app.core.lately import lately, remembered
 from app.suggestions.models import PolicyModel, SuggestionCampaign, SuggestionGate
 from app.suggestions.rules.campaigns import Campaign
@@ -103,3 +104,64 @@ def forget(database: Database) -> None:
     """Let this process read anew what it has just changed itself."""
     for name in (_MODELS, _GATES, _CAMPAIGNS):
         database.cache.pop(name, None)
+
+
+async def campaigns_page(
+    session: AsyncSession, org_path: str, *, size: int, after: UUID | None
+) -> Sequence[SuggestionCampaign]:
+    """List one campaign more than asked for of those that concern an org unit, the newest first."""
+    path = SuggestionCampaign.org_path
+    statement = (
+        select(SuggestionCampaign)
+        .where(or_(path.startswith(org_path, autoescape=True), literal(org_path).startswith(path)))
+        .order_by(SuggestionCampaign.id.desc())
+        .limit(size + 1)
+    )
+    if after is not None:
+        statement = statement.where(SuggestionCampaign.id < after)
+    return (await session.scalars(statement)).all()
+
+
+# What is worth most, with the campaigns and without; equal ones go by code, as in the ranking. The
+# cost of a contact is the same for all and decides nothing here. The months of the log that cannot
+# have the days are not looked into: a decision's id was made by the real clock, which a simulated
+# one may lie behind, so nothing is said of the latest.
+_WINNERS = """
+    WITH best AS (
+        SELECT d.id,
+            (array_agg(s.offering_code ORDER BY s.p_accept * s.value_fen * s.context * s.lever DESC,
+                s.offering_code))[1] AS pushed,
+            (array_agg(s.offering_code ORDER BY s.p_accept * s.value_fen * s.context DESC,
+                s.offering_code))[1] AS alone
+        FROM suggestion_decision d
+        JOIN technician t ON t.id = d.technician_id
+        JOIN org_unit u ON u.id = t.org_unit_id
+        JOIN suggestion s ON s.decision_id = d.id AND s.propensity IS NOT NULL
+        WHERE d.at >= %(since)s AND d.at < %(until)s AND d.id >= %(from_id)s AND s.id >= %(from_id)s
+            AND starts_with(u.path, %(org_path)s)
+        GROUP BY d.id
+    )
+    SELECT pushed, count(*), count(*) FILTER (WHERE pushed <> alone)
+    FROM best GROUP BY pushed ORDER BY pushed
+"""
+
+
+async def changed_winners(
+    session: AsyncSession, org_path: str, since: datetime, until: datetime
+) -> dict[str, Any]:
+    """Count, by offer, the decisions of some time that it wins, and that it wins by campaigns."""
+    given = {
+        "since": since,
+        "until": until,
+        "from_id": first_id_at(since),
+        "org_path": org_path,
+    }
+    offers = [
+        {"offering_code": code, "won": won, "won_through_campaigns": through}
+        for code, won, through in await fetched(session, _WINNERS, given)
+    ]
+    return {
+        "decisions": sum(one["won"] for one in offers),
+        "changed": sum(one["won_through_campaigns"] for one in offers),
+        "offers": offers,
+    }

@@ -6,10 +6,27 @@ from typing import NamedTuple
 from uuid import UUID
 
 from app.catalog.rules import ValueLever
+from app.core.errors import Conflict
+from app.core.i18n import Words
 from app.suggestions.rules.facts import Offer
 
 # What campaigns may come to together, so that none can outweigh what a customer needs.
 LEAST, MOST = 0.5, 2.0
+
+
+class CampaignCodeTaken(Conflict):
+    slug = "campaign-code-taken"
+    title = Words(zh="该活动编码已被使用", en="Another campaign has this code")
+    advice = Words(zh="编码 {code} 已有活动，请换一个。", en="Give it another code than {code}.")
+
+
+class CampaignOver(Conflict):
+    slug = "campaign-over"
+    title = Words(zh="该活动已结束", en="This campaign is over")
+    advice = Words(
+        zh="{code} 已于 {valid_to} 结束，不能再改。",
+        en="{code} ended on {valid_to} and is not changed any more.",
+    )
 
 
 class Campaign(NamedTuple):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from app.catalog.rules import BusinessType
 from app.suggestions.rules import Coordination, Group, HeldBack
@@ -153,7 +154,7 @@ def _propensities(
 
 def foreseen(
     facts: Facts, offers: Sequence[Offer], limits: Limits, *, way: Way, off: Off = NONE_OFF
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Say what another way would have chosen, as a decision notes it: first, and how likely each.
 
     `first` null is nothing today.

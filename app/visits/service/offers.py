@@ -6,6 +6,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
+from app.outages.queries.open import Open, open_now
+from app.outages.rules import Place, PlaceKind
 from app.suggestions.service import Decided, Door, suggest
 from app.visits import queries, rules
 from app.workorders.models import WorkOrder
@@ -54,5 +56,14 @@ async def suggestions_for(
         ],
         org_path=caller.org_path,
         zone=await queries.zone_of_unit(tx, order.org_unit_id),
+        outage=any(_reaches(one, order) for one in await open_now(tx)),
     )
     return await suggest(tx, door, now)
+
+
+def _reaches(outage: Open, order: WorkOrder) -> bool:
+    """Tell whether an outage that is open reaches the customer of an order, as far as is known."""
+    return outage.id == order.outage_id or (
+        order.customer_id in outage.behind
+        or outage.place == Place(PlaceKind.GRID, str(order.grid_id))
+    )

@@ -11,7 +11,7 @@ from app.core.db import Tx
 from app.core.http import Now
 from app.suggestions import service
 from app.suggestions.models import SuggestionAnswer
-from app.suggestions.schemas import AnswerIn, AnswerOut
+from app.suggestions.schemas.answers import AnswerIn, AnswerOut
 
 router = APIRouter(prefix="/v1/suggestions", tags=["suggestions"])
 

@@ -1,1 +1,0 @@
-"""Privacy: what is kept of persons, for how long, and what happens when they ask for it."""

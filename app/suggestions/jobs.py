@@ -1,0 +1,15 @@
+"""What happens to suggestions from time to time."""
+
+from datetime import UTC
+
+from app.auth import audit
+from app.core.clock import wall
+from app.core.jobs import Worker
+from app.suggestions.service.months import prepare_months
+
+
+async def look_ahead(worker: Worker) -> None:
+    """Make room in the log for the months to come."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "suggestions.look_ahead")
+        await prepare_months(tx, wall().astimezone(UTC).date())

@@ -1,0 +1,1 @@
+"""Wire shapes of suggestions: answers, and what operators set."""

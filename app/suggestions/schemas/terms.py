@@ -1,0 +1,175 @@
+"""Wire shapes of gates and campaigns."""
+
+from datetime import date
+from typing import Annotated, Self
+from uuid import UUID
+
+from pydantic import ConfigDict, Field
+
+from app.catalog.rules import ValueLever
+from app.core.http import Answer, Code, Input, Name
+from app.core.i18n import Lang
+from app.suggestions.rules import Gate, HeldBack, words
+from app.suggestions.rules.campaigns import LEAST, MOST
+from app.suggestions.rules.gates import ABSOLUTE, Hold, WholeHold
+from app.suggestions.rules.gating import NUMBERS, GateVersion
+
+Text = Annotated[str, Field(max_length=300)]
+Factor = Annotated[float, Field(ge=LEAST, le=MOST)]
+
+
+class GateOut(Answer):
+    """A gate as it stands for an org unit on a day."""
+
+    code: HeldBack
+    gate: Gate
+    gate_words: Text
+    words: Text = Field(description="What is said of an offer that it holds back.")
+    in_force: bool
+    absolute: bool = Field(description="It always holds; nobody can switch it off.")
+    parameters: Annotated[list[Text], Field(max_length=10)] = Field(
+        description="The numbers it decides by, as `/v1/parameters` names them."
+    )
+    version_id: UUID | None = Field(description="Null where nobody ever set it.")
+    version: int | None
+    org_path: Text | None = Field(description="For whose subtree it was set.")
+    valid_from: date | None
+
+    @classmethod
+    def of(cls, hold: Hold | WholeHold, dated: GateVersion | None, lang: Lang) -> Self:
+        """Write a gate and the version of it that counts."""
+        absolute = hold.code in ABSOLUTE
+        return cls(
+            code=hold.code,
+            gate=hold.gate,
+            gate_words=words.GATES[hold.gate].say(lang),
+            words=words.HELD_BACK[hold.code].say(lang),
+            in_force=absolute or dated is None or dated.in_force,
+            absolute=absolute,
+            parameters=[f"suggestions.{name}" for name in NUMBERS.get(hold.code, ())],
+            version_id=dated and dated.id,
+            version=dated and dated.version,
+            org_path=None if dated is None else dated.org_path,
+            valid_from=dated and dated.valid_from,
+        )
+
+
+class GatesOut(Answer):
+    """All gates, in the order in which an offer passes them."""
+
+    items: Annotated[list[GateOut], Field(max_length=100)]
+
+
+class GateIn(Input):
+    """That a gate holds or does not from a local day on; its maker gives the id (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-7c00-7000-8000-000000000031",
+                    "code": "no_need",
+                    "org_unit_id": None,
+                    "valid_from": "2026-04-01",
+                    "in_force": False,
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    code: HeldBack
+    org_unit_id: UUID | None = Field(
+        default=None, description="For whose subtree; left out, the caller's own org unit's."
+    )
+    valid_from: date = Field(description="A local day, not before today.")
+    in_force: bool
+
+
+class GateVersionOut(Answer):
+    """A version of a gate as it was set."""
+
+    id: UUID
+    code: HeldBack
+    version: int
+    org_path: str
+    valid_from: date
+    in_force: bool
+
+
+class CampaignIn(Input):
+    """A campaign for a lever or for one offering; its maker gives the id (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-7c00-7000-8000-000000000032",
+                    "code": "spring-wifi",
+                    "org_unit_id": None,
+                    "offering_code": "FTTR-2",
+                    "factor": 1.2,
+                    "valid_from": "2026-04-01",
+                    "valid_to": "2026-05-01",
+                    "owner": "家庭业务部",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    code: Code
+    org_unit_id: UUID | None = Field(
+        default=None, description="For whose subtree; left out, the caller's own org unit's."
+    )
+    lever: ValueLever | None = Field(default=None, description="For all offers of a lever.")
+    offering_code: Code | None = Field(default=None, description="For one offer; one of the two.")
+    factor: Factor = Field(description="What it makes of an offer's worth; 1 is nothing.")
+    valid_from: date = Field(description="A local day, not before today.")
+    valid_to: date = Field(description="The first local day without it.")
+    owner: Name = Field(description="Who answers for it.")
+
+
+class CampaignEnd(Input):
+    """On which day a campaign ends instead."""
+
+    valid_to: date = Field(description="The first local day without it; only ever earlier.")
+
+
+class CampaignOut(Answer):
+    """A campaign as it was set."""
+
+    id: UUID
+    code: str
+    org_path: str
+    lever: ValueLever | None
+    offering_code: str | None
+    factor: float
+    valid_from: date
+    valid_to: date
+    owner: str
+
+
+class CampaignsPage(Answer):
+    """Campaigns, the newest first."""
+
+    items: Annotated[list[CampaignOut], Field(max_length=200)]
+    next_page_token: str | None
+
+
+class WinnersOut(Answer):
+    """How often campaigns made another offer the best one, by the offer that won through them."""
+
+    offering_code: Text
+    won: int = Field(description="Decisions in which it is worth most with the campaigns.")
+    won_through_campaigns: int = Field(description="Of these, another would be worth more without.")
+
+
+class CampaignReportOut(Answer):
+    """What campaigns changed among the decisions of some days."""
+
+    since: date
+    until: date = Field(description="The first day that is not counted.")
+    decisions: int = Field(description="Decisions with at least one offer that was allowed.")
+    changed: int = Field(description="Of these, campaigns changed which offer is worth most.")
+    offers: Annotated[list[WinnersOut], Field(max_length=500)]
