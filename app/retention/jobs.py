@@ -1,5 +1,6 @@
 """What follows when the lifecycle has warned or an order is done, and what is looked at then."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -7,18 +8,21 @@ from app.auth import audit
 from app.core.jobs import Worker
 from app.core.parameter_values import parameters_in_force
 from app.grids import locating
-from app.retention.queries.warnings import units_told_of
+from app.retention.queries.warnings import units_told_of, units_warned_by
 from app.retention.rules import cases
 from app.retention.service import leavers, terms, warnings, working
 
 
-async def warned(worker: Worker, run_id: str | None = None) -> None:
-    """Act on what the lifecycle has found, org unit by org unit, each in its own transaction."""
-    now = worker.clock.now()
+async def warned(worker: Worker, run_id: str) -> None:
+    """Act on what one run of the lifecycle has warned of."""
     async with worker.database.read() as read:
-        days = (await parameters_in_force(read)).number(cases.WARNING_DAYS, now)
-        since = now - max(timedelta(days=days), leavers.TOLD_WITHIN)
-        units = await units_told_of(read, since)
+        units = await units_warned_by(read, UUID(run_id))
+    await _act(worker, units)
+
+
+async def _act(worker: Worker, units: Sequence[UUID]) -> None:
+    """Take care of the customers of org units, each unit in its own transaction."""
+    now = worker.clock.now()
     for unit in units:
         async with worker.database.begin() as tx:
             audit.acting(tx, "retention.warned")
@@ -38,10 +42,16 @@ async def order_completed(worker: Worker, order_id: str) -> None:
 
 
 async def look_around(worker: Worker) -> None:
-    """End what is over, and take up warnings for which a grid has room again."""
+    """End what is over, and take up all that the lifecycle has told of lately: for some of it a
+    grid has room only now.
+    """
+    now = worker.clock.now()
     async with worker.database.begin() as tx:
         audit.acting(tx, "retention.look_around")
-        now = worker.clock.now()
         await working.tidy(tx, now=now)
         await terms.end_expired(tx, now=now)
-    await warned(worker)
+    async with worker.database.read() as read:
+        days = (await parameters_in_force(read)).number(cases.WARNING_DAYS, now)
+        since = now - max(timedelta(days=days), leavers.TOLD_WITHIN)
+        units = await units_told_of(read, since)
+    await _act(worker, units)

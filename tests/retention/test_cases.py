@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from sqlalchemy import select
 
 from app.auth.models import AuditEntry
-from app.core.db import database_of
+from app.core.db import database_of, new_id
 from app.core.parameter_values import ParameterValue
 from app.customers.models import Customer, Interaction
 from app.lifecycle.rules import ChurnClass, Stage, Tier
@@ -76,13 +76,16 @@ async def test_warned_customers_are_visited_called_or_left_alone(tx, office, wor
     calm = await household(office, tier=Tier.A, churn_class=ChurnClass.MID)
     poor = await household(office, tier=Tier.D)
     everybody = (best, homeless, called, waits, second, quiet, calm, poor)
+    run = new_id()
     for customer in everybody:
-        await make_warning(tx, customer, at=clock.now() - DAY)
+        await make_warning(tx, customer, at=clock.now() - DAY, run_id=run)
     old = await household(office, tier=Tier.A)
     await make_warning(tx, old, at=clock.now() - 31 * DAY)
 
     with counted(worker.database) as statements:
-        await jobs.warned(worker, run_id=None)
+        await jobs.warned(worker, str(new_id()))
+        assert await cases_of(tx) == {}
+        await jobs.warned(worker, str(run))
     many = len(statements)
     cases = await cases_of(tx)
     assert {one for one, case in cases.items() if case.handling is Handling.VISIT} == {best.id}
@@ -130,7 +133,7 @@ async def test_a_drawn_share_is_left_alone_and_the_effect_is_told(tx, office, wo
     people = [await household(office) for _ in range(12)]
     for customer in people:
         await make_warning(tx, customer, at=clock.now())
-    await jobs.warned(worker)
+    await jobs.look_around(worker)
     cases = await cases_of(tx)
     assert len(cases) == 12
     alone = [case for case in cases.values() if case.arm is Arm.HELD_OUT]

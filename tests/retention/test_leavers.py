@@ -97,7 +97,7 @@ async def test_the_lifecycle_and_the_crms_file_tell_of_leavers(tx, office, worke
     await make_warning(tx, left, at=at, before="climax", after="exit", **stage)
     await make_warning(tx, back, at=at, before="exit", after="build_up", **stage)
     for _ in range(2):
-        await jobs.warned(worker)
+        await jobs.look_around(worker)
     former = await gone(tx, left)
     assert (former.left_on, former.reason, former.source) == (
         date(2026, 2, 27),

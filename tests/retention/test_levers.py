@@ -4,6 +4,7 @@ from datetime import date, timedelta
 
 from app.catalog.rules import ValueLever
 from app.core.db import new_id
+from app.core.i18n import Words
 from app.customers.models import CustomerMonth
 from app.customers.rules import Channel, InteractionKind
 from app.lifecycle.rules import ChurnClass, Tier
@@ -17,7 +18,7 @@ from app.retention.rules import (
     Handling,
     TermsState,
 )
-from app.retention.rules.levers import Base, Contacts, Figure, Kept, Offers, Words, pairs
+from app.retention.rules.levers import Base, Contacts, Figure, Kept, Offers, pairs
 from app.suggestions.models import Suggestion, SuggestionAnswer
 from app.suggestions.rules import AnswerKind
 from tests.make.catalog import make_offering

@@ -43,10 +43,15 @@ async def test_a_toolkit_is_set_and_succeeded_by_its_next_version(tx, office):
     renewal = {**body, "id": str(new_id()), "kind": "renewal"}
     taken = await office.ask("admin", "POST", "/toolkits", renewal)
     assert slug(taken) == (409, "toolkit-code-taken")
-    for wrong in ({"offers": ["NO-SUCH"]}, {"valid_from": "2026-03-01"}, {"approval": []}):
-        sent = {**body, "id": str(new_id()), "code": "x", **wrong}
+    for field, value, status in (
+        ("offers", ["NO-SUCH"], 422),
+        ("valid_from", "2026-03-01", 422),
+        ("approval", ["manager", "supervisor"], 422),
+        ("approval", ["manager"], 201),
+    ):
+        sent = {**body, "id": str(new_id()), "code": "x", field: value}
         answer = await office.ask("admin", "POST", "/toolkits", sent)
-        assert answer.status_code == (201 if wrong == {"approval": []} else 422)
+        assert answer.status_code == status
     assert (await office.ask("supervisor", "POST", "/toolkits", body)).status_code == 403
     listed = await office.ok("technician", "GET", "/toolkits", kind="retention")
     assert [(one["code"], one["version"]) for one in listed["toolkits"]] == [

@@ -5,7 +5,20 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, exists, or_, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    Row,
+    Uuid,
+    cast,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+    tuple_,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -16,6 +29,7 @@ from app.customers.models import Customer
 from app.retention.models import RetentionCase
 from app.retention.rules import CaseState, Cause, Handling
 from app.workorders.models import WorkOrder
+from app.workorders.queries import org_units
 
 _SHOWN = (
     *RetentionCase.__table__.columns,
@@ -84,9 +98,9 @@ async def page(
     grid_id: UUID | None = None,
 ) -> Sequence[Row[Any]]:
     """Read up to `size + 1` cases of the caller's part, those decided last first."""
-    wanted: list[Any] = [_within(caller)]
+    wanted: list[Any] = []
     if state is not None:
-        wanted.append(RetentionCase.state == state)
+        wanted.append(RetentionCase.state == literal_column(f"'{state.value}'"))
     if cause is not None:
         wanted.append(RetentionCase.cause == cause)
     if handling is not None:
@@ -95,12 +109,20 @@ async def page(
         wanted.append(RetentionCase.grid_id == grid_id)
     if after is not None:
         wanted.append(tuple_(RetentionCase.decided_at, RetentionCase.id) < tuple_(*after))
-    found = (
-        _shown()
-        .where(*wanted)
-        .order_by(RetentionCase.decided_at.desc(), RetentionCase.id.desc())
+    latest = (RetentionCase.decided_at.desc(), RetentionCase.id.desc())
+    # One look into the index for each org unit: PostgreSQL does not merge their parts of it.
+    units = (await org_units(session, ids=[caller.org_unit_id])).within(caller.org_path)
+    unit = func.unnest(cast(units, ARRAY(Uuid))).table_valued("id").render_derived()
+    ids = (
+        select(RetentionCase.id.label("case_id"))
+        .where(RetentionCase.org_unit_id == unit.c.id, *wanted)
+        .order_by(*latest)
         .limit(size + 1)
+        .correlate(unit)
+        .lateral()
     )
+    first = select(ids.c.case_id).select_from(unit.join(ids, true())).scalar_subquery()
+    found = _shown().where(RetentionCase.id.in_(first)).order_by(*latest).limit(size + 1)
     return (await session.execute(found)).all()
 
 

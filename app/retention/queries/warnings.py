@@ -57,6 +57,17 @@ async def units_told_of(session: AsyncSession, since: datetime) -> Sequence[UUID
     return (await session.scalars(_UNITS, {"since": since})).all()
 
 
+_UNITS_OF_RUN = text(
+    "SELECT DISTINCT org_unit_id FROM lifecycle_change WHERE run_id = :run_id AND warns"
+    " ORDER BY org_unit_id"
+)
+
+
+async def units_warned_by(session: AsyncSession, run_id: UUID) -> Sequence[UUID]:
+    """List the org units of whose customers one run of the lifecycle has warned."""
+    return (await session.scalars(_UNITS_OF_RUN, {"run_id": run_id})).all()
+
+
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('retention:' || :unit, 0))")
 
 # A warning counts while it still holds. Who has an order open is met anyway, and who was taken care
