@@ -2,6 +2,7 @@
 
 from datetime import date, time
 from typing import Annotated, Any, Self, TypeVar
+from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
 from sqlalchemy import select
@@ -9,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import app.main  # noqa: F401 - the roof imports every room, and with it every declared parameter
 from app.auth.models import OrgUnit
-from app.core.errors import Invalid
+from app.catalog.rules import ValueLever
+from app.core.errors import Invalid, Problem
 from app.core.files import Faults, checked, entries_of
-from app.core.http import Code, Input, Moment
+from app.core.http import Code, Input, Moment, Name
 from app.core.i18n import Words
 from app.core.loading import Report
 from app.core.parameter_values import ParameterValue
@@ -28,6 +30,10 @@ from app.promises.models import PromiseRule
 from app.promises.rules import Clock, Per
 from app.retention.models import CareRule
 from app.retention.rules import Cause, Handling
+from app.suggestions.models import SuggestionCampaign, SuggestionGate
+from app.suggestions.rules import HeldBack
+from app.suggestions.rules.campaigns import LEAST, MOST
+from app.suggestions.service import Switch, switch_gate
 from app.territory.rules import roadmap
 from app.territory.rules.roadmap import Target
 from app.territory.schemas.roadmap import TargetIn
@@ -133,6 +139,32 @@ class RoadMapEntry(TargetIn):
     org_unit: Code
 
 
+class CampaignIn(CodedIn):
+    """One campaign of a file: see `suggestions.rules.campaigns.Campaign`."""
+
+    lever: ValueLever | None = None
+    offering_code: Code | None = None
+    factor: Annotated[float, Field(ge=LEAST, le=MOST)]
+    valid_to: date
+    owner: Name
+
+    @model_validator(mode="after")
+    def _about_one_thing(self) -> Self:
+        if (self.lever is None) == (self.offering_code is None):
+            raise ValueError("name a lever or an offering, not both")
+        return self
+
+
+class GateSwitchIn(Input):
+    """One version of a gate of a file: whether it holds for an org unit's subtree from a day on."""
+
+    id: UUID
+    code: HeldBack
+    org_path: OrgPath = ""
+    valid_from: date
+    in_force: bool
+
+
 def entries_read(
     what: str, key: str, kind: type[Entry], document: str, faults: Faults
 ) -> list[tuple[int, Entry]]:
@@ -191,6 +223,41 @@ async def load_care_rules(tx: AsyncSession, document: str, *, skip_refused: bool
     return await load_dated(
         tx, "care-rules", "care_rules", CareRuleIn, CareRule, document, skip_refused
     )
+
+
+async def load_campaigns(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load campaigns from YAML: `campaigns`, each a `CampaignIn`, by code.
+
+    Like a promise, a campaign is not rewritten but ended. Raises FileRefused like
+    `load_promise_rules`.
+    """
+    return await load_dated(
+        tx, "campaigns", "campaigns", CampaignIn, SuggestionCampaign, document, skip_refused
+    )
+
+
+async def load_gates(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load which gates hold from YAML: `gates`, each a `GateSwitchIn`, by id.
+
+    Each becomes the next version of its gate. Raises FileRefused when an entry is wrong or would
+    switch off what always holds, unless `skip_refused`.
+    """
+    faults = Faults()
+    good = entries_read("gates", "gates", GateSwitchIn, document, faults)
+    held = set(await tx.scalars(select(SuggestionGate.id)))
+    inserted = 0
+    async with tx.begin_nested():
+        for line, entry in good:
+            try:
+                await switch_gate(tx, Switch(**dict(entry)), today=None, set_by=None)
+            except Problem as refused:
+                words = Words(refused.detail("zh"), refused.detail("en"))
+                faults.note(line, "code", entry.code, words)
+            else:
+                inserted += entry.id not in held
+        if not skip_refused:
+            faults.refuse("gates")
+    return told("gates", good, faults, inserted, 0)
 
 
 async def load_dated(

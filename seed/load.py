@@ -46,8 +46,10 @@ from seed.clocks import (
     load_working_hours,
 )
 from seed.dated import (
+    load_campaigns,
     load_care_rules,
     load_follow_up_rules,
+    load_gates,
     load_parameters,
     load_promise_rules,
     load_road_map,
@@ -81,6 +83,8 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "calendar": load_calendar,
     "escalation-rules": load_escalation_rules,
     "slots": load_slots,
+    "gates": load_gates,
+    "campaigns": load_campaigns,
     "parameters": load_parameters,
     "road-map": load_road_map,
 }
@@ -121,6 +125,8 @@ async def load_city(
         "calendar": _text("calendar", "calendar.yaml"),
         "escalation rules": _text("escalation-rules", "escalation_rules.yaml"),
         "slots": _text("slots", "slots.yaml"),
+        "gates": _text("gates", "gates.yaml"),
+        "campaigns": _text("campaigns", "campaigns.yaml"),
         "parameters": _text("parameters", "parameters.yaml"),
         "road map": _text("road-map", "road_map.yaml"),
         "customers": _file("customers"),

@@ -9,8 +9,12 @@ from app.core.files import FileRefused
 from app.core.parameter_values import ParameterValue
 from app.grids.models import GridExpansion
 from app.promises.models import PromiseRule
+from app.suggestions.models import SuggestionGate
+from seed.city import HERE
 from seed.dated import (
+    load_campaigns,
     load_follow_up_rules,
+    load_gates,
     load_parameters,
     load_promise_rules,
     load_road_map,
@@ -199,3 +203,18 @@ async def test_a_slot_is_loaded_once_ended_and_not_rewritten(tx):
 async def test_bad_slots_are_named(tx, was, becomes):
     with pytest.raises(FileRefused):
         await load_slots(tx, SLOT.replace(was, becomes))
+
+
+async def test_gates_and_campaigns_are_loaded_once_and_what_always_holds_is_refused(tx):
+    gates = (HERE / "gates.yaml").read_text(encoding="utf-8")
+    campaigns = (HERE / "campaigns.yaml").read_text(encoding="utf-8")
+    for load, document in [(load_gates, gates), (load_campaigns, campaigns)]:
+        assert counts(await load(tx, document)) == (1, 0, 0, 0)
+        assert counts(await load(tx, document)) == (0, 0, 1, 0)
+    absolute = gates.replace("line_unknown", "do_not_disturb").replace("true", "false")
+    for wrong in (absolute.replace("0001", "0002"), gates.replace("true", "false")):
+        with pytest.raises(FileRefused):
+            await load_gates(tx, wrong)
+    assert len((await tx.scalars(select(SuggestionGate))).all()) == 1
+    with pytest.raises(FileRefused):
+        await load_campaigns(tx, campaigns.replace("factor: 1.1", "factor: 3"))
