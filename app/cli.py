@@ -33,6 +33,10 @@ grids = typer.Typer(
     no_args_is_help=True, help="Grids: layers in and out, addresses that follow, growth."
 )
 cli.add_typer(grids, name="grids")
+privacy = typer.Typer(
+    no_args_is_help=True, help="Persons' data: export, erase, and forget what is over."
+)
+cli.add_typer(privacy, name="privacy")
 travel = typer.Typer(no_args_is_help=True, help="How long ways take.")
 cli.add_typer(travel, name="travel")
 
@@ -390,6 +394,40 @@ def travel_roads() -> None:
 
     if not roads(Settings()):
         raise typer.Exit(1)
+
+
+AsAdmin = Annotated[str, typer.Option("--as", help="The administrator in whose name it is done.")]
+Why = Annotated[str, typer.Option("--reason", help="Why, as it is written down.")]
+
+
+@privacy.command("export")
+def privacy_export(code: str, as_: AsAdmin, reason: Why) -> None:
+    """Print everything that is kept of a customer, given by code, as one JSON document."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.privacy.command import export
+
+    print(export(Settings(), username=as_, code=code, reason=reason).decode())
+
+
+@privacy.command("erase")
+def privacy_erase(code: str, as_: AsAdmin, reason: Why) -> None:
+    """Make everything that is kept of a customer nobody's; refused while they are served."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.privacy.command import erase
+
+    told = erase(Settings(), username=as_, code=code, reason=reason)
+    for table, count in sorted(told["rows"].items()):
+        print(f"{table}: {count}")
+
+
+@privacy.command("sweep")
+def privacy_sweep() -> None:
+    """End what has been kept long enough, in small batches. Workers do it once a day."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.privacy.command import sweep
+
+    for name, count in sweep(Settings()).items():
+        print(f"{name}: {count}")
 
 
 @cli.command("import-orders")

@@ -16,6 +16,7 @@ from app.ordering import models as ordering_models
 from app.outages import models as outages_models
 from app.overdue import models as overdue_models
 from app.planning import models as planning_models
+from app.privacy import models as privacy_models
 from app.promises import models as promises_models
 from app.recovery import models as recovery_models
 from app.retention import models as retention_models
@@ -58,5 +59,6 @@ ROOMS = (
     followups_models,
     retention_models,
     ordering_models,
+    privacy_models,
 )
 metadata = Base.metadata

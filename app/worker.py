@@ -28,6 +28,7 @@ from app.ordering import jobs as ordering
 from app.outages import jobs as outages
 from app.overdue import jobs as overdue
 from app.planning import jobs as planning
+from app.privacy import jobs as privacy
 from app.recovery import jobs as recovery
 from app.retention import jobs as retention
 from app.suggestions import jobs as suggestions
@@ -63,6 +64,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "evidence.whole": [evidence.settle_whole],
     "evidence.stored": [evidence.look_at_stored],
     "evidence.left": [evidence.remove_left],
+    "privacy.agreed": [privacy.carry_out],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
@@ -93,6 +95,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1800.0, retention.look_around),
     (3600.0, messaging.forget),
     (3600.0, evidence.forget),
+    (3600.0, privacy.forget),
     (3600.0, planning.warm_up),
     (3600.0, suggestions.look_ahead),
 ]

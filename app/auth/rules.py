@@ -109,6 +109,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "parameters:read",
             "parameters:write",
             "audit:read",
+            "privacy:handle",
             "me:read",
         }
     ),

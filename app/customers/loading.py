@@ -51,6 +51,12 @@ _CUSTOMER = Target(
     versioned=True,
 )
 
+# Who was erased at their own wish does not come back with the next file.
+_ERASED = """
+    SELECT s.line FROM {staged} AS s JOIN customer AS held
+    ON held.code = 'erased:' || encode(sha256(convert_to(s.code, 'UTF8')), 'hex')
+"""
+
 # A switch that was moved here after the CRM wrote its file is newer than the file.
 _SWITCHES = ("do_not_disturb", "personal_offers")
 _KEEP_SWITCH = """
@@ -84,6 +90,7 @@ async def load_customers(
         "SELECT s.line FROM {staged} AS s JOIN customer AS held ON held.code = s.code"
         " WHERE held.as_of > s.as_of"
     )
+    await staged.pass_over(_ERASED)
     for switch in _SWITCHES:
         if switch in staged.present:
             await staged.run(_KEEP_SWITCH.format(switch=switch))

@@ -27,6 +27,8 @@ class Customer(Row, Base):
     word on bad debts, `competitor` whose line is known to be there.
     `channels_allowed` and `channels_refused` are what the ledger of consents comes to, kept here
     so that whoever is about to speak to a customer sees it in the row they read anyway.
+    `erased_at` is when everything personal was taken out of the row; its code is then a hash of
+    what it was, by which a file that names the customer again is known.
     """
 
     __tablename__ = "customer"
@@ -56,6 +58,7 @@ class Customer(Row, Base):
     leaving_reason: Mapped[str | None]
     blacklisted: Mapped[bool | None]
     competitor: Mapped[str | None]
+    erased_at: Mapped[datetime | None]
     as_of: Mapped[datetime]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 

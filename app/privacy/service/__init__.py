@@ -1,0 +1,7 @@
+"""What can be done for persons' data: exported, erased, and forgotten when its time is over."""
+
+from app.privacy.service.asking import agree, ask, carry_out, document_of
+from app.privacy.service.erasing import erase
+from app.privacy.service.sweeping import sweep
+
+__all__ = ["agree", "ask", "carry_out", "document_of", "erase", "sweep"]

@@ -1,0 +1,114 @@
+"""What has been kept long enough goes, in batches, and nothing that is younger."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import IntegrityError
+
+from app.auth import audit
+from app.auth.models import AuditEntry
+from app.core.clock import wall
+from app.core.db import new_id
+from app.customers.models import ContactConsent, Interaction
+from app.customers.rules import InteractionKind
+from app.privacy import service
+from app.privacy.queries import sweeping
+from app.privacy.rules.periods import floor_of
+from app.suggestions.models import SuggestionDecision
+from app.visits.models import Visit
+from tests.make.customers import make_contact, make_customer
+from tests.make.visits import make_assigned_order, make_phone
+
+
+def aged(days):
+    """Make an id as it was made so many days before now."""
+    return type(new_id())(int=floor_of(wall() - timedelta(days=days)).int | (new_id().int % 2**62))
+
+
+async def test_contacts_and_audit_entries_go_when_they_are_old(tx, database, monkeypatch):
+    monkeypatch.setattr(sweeping, "ROUND", 2)
+    database.before_commit = audit.record
+    customer = await make_customer(tx)
+    for days in (1200, 1190, 1180, 1100, 1000):
+        await make_contact(tx, customer, at=wall(), id=aged(days))
+    await make_contact(
+        tx, customer, at=wall(), id=aged(1200), kind=InteractionKind.COMPLAINT, closed_at=None
+    )
+    for days in (1200, 10):
+        at = wall() - timedelta(days=days)
+        tx.add(AuditEntry(id=aged(days), created_at=at, action="tested", org_path=""))
+    await tx.flush()
+    ended = await service.sweep(database, now=wall())
+    assert (ended["contacts"], ended["audit"]) == (4, 1)
+    left = select(func.count()).select_from(Interaction)
+    assert await tx.scalar(left) == 2  # the young one, and the complaint that nobody closed
+    assert (await service.sweep(database, now=wall()))["contacts"] == 0
+    swept = select(AuditEntry.changes).where(AuditEntry.action == "privacy_sweep")
+    assert {change["operation"] for (row,) in await tx.execute(swept) for change in row} == {
+        "sweep"
+    }
+
+
+async def test_the_trail_keeps_half_a_year_whatever_the_numbers_say(tx):
+    for days in (184, 182):
+        at = wall() - timedelta(days=days)
+        tx.add(AuditEntry(id=new_id(), created_at=at, action=f"{days}", org_path=""))
+    await tx.flush()
+    await tx.execute(text("DELETE FROM audit_entry WHERE action = '184'"))
+    with pytest.raises(IntegrityError, match="append-only"):
+        async with tx.begin_nested():
+            await tx.execute(text("DELETE FROM audit_entry WHERE action = '182'"))
+
+
+async def test_the_last_word_on_a_channel_is_kept(tx, database):
+    customer = await make_customer(tx)
+    for days, channels in ((1300, ["sms"]), (1200, ["sms", "phone"]), (1250, ["visit"])):
+        tx.add(
+            ContactConsent(
+                id=aged(days),
+                created_at=wall() - timedelta(days=days),
+                customer_id=customer.id,
+                channels=channels,
+                state="withdrawn",
+                said_at=wall() - timedelta(days=days),
+            )
+        )
+    await tx.flush()
+    assert (await service.sweep(database, now=wall()))["consents"] == 1
+    left = await tx.scalars(select(ContactConsent.channels))
+    assert sorted(left) == [["sms", "phone"], ["visit"]]
+
+
+async def test_positions_and_contacts_of_orders_are_emptied(tx, app, http, clock, database):
+    phone = await make_phone(tx, app, http, clock)
+    order = await make_assigned_order(tx, phone.technician, now=clock.now(), id=aged(800))
+    young = await make_assigned_order(tx, phone.technician, now=clock.now())
+    visit_id = await phone.restore(order)
+    await phone.complete(visit_id)
+    await tx.execute(
+        text("UPDATE visit SET id = :aged WHERE id = :id"), {"aged": aged(31), "id": visit_id}
+    )
+    ended = await service.sweep(database, now=wall())
+    assert (ended["positions"], ended["order_contacts"]) == (1, 1)
+    for each in (order, young):
+        await tx.refresh(each)
+    assert (order.contact_name, order.contact_phone, order.address) == (None, None, "碧波园")
+    assert young.contact_name == "王小明"
+    assert await tx.scalar(select(Visit.check_in_point)) is None
+
+
+async def test_months_of_decisions_are_dropped_whole(tx, database):
+    begins, ends = floor_of(wall() - timedelta(days=900)), floor_of(wall() - timedelta(days=870))
+    await tx.execute(
+        text(
+            "CREATE TABLE suggestion_decision_2024_06 PARTITION OF suggestion_decision"
+            f" FOR VALUES FROM ('{begins}') TO ('{ends}')"
+        )
+    )
+    assert (await service.sweep(database, now=wall()))["decisions"] == 1
+    months = await tx.scalars(
+        text("SELECT relname FROM pg_class WHERE relname LIKE 'suggestion_decision_2%'")
+    )
+    assert "suggestion_decision_2024_06" not in list(months)
+    assert await tx.scalar(select(func.count()).select_from(SuggestionDecision)) == 0
