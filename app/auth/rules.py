@@ -52,6 +52,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "terminals:count",
             "customers:read",
             "customers:write",
+            "contacts:read",
             "suggestions:use",
             "sales:make",
             "sales:read",
@@ -72,6 +73,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "terminals:count",
             "customers:read",
             "customers:write",
+            "contacts:read",
             "sales:read",
             "catalog:read",
             "sync:read",
@@ -82,7 +84,15 @@ SCOPES: dict[Role, frozenset[str]] = {
         }
     ),
     Role.INTEGRATION: frozenset(
-        {"orders:intake", "orders:read", "customers:write", "callbacks:send", "me:read"}
+        {
+            "orders:intake",
+            "orders:read",
+            "customers:write",
+            "contacts:read",
+            "contacts:reserve",
+            "callbacks:send",
+            "me:read",
+        }
     ),
     Role.ADMIN: frozenset(
         {
@@ -98,6 +108,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "technicians:write",
             "customers:read",
             "customers:write",
+            "contacts:read",
             "catalog:read",
             "catalog:write",
             "sales:read",

@@ -105,6 +105,15 @@ class NotSoldAtTheDoor(Conflict):
     )
 
 
+class OfferHeldBack(Conflict):
+    slug = "offer-held-back-meanwhile"
+    title = Words(zh="该推荐现已不可办理", en="What was suggested may not be sold now")
+    advice = Words(
+        zh="推荐之后情况有变：{words}。客户已同意的答复仍会保留。",
+        en="Since it was suggested: {words}. What the customer said is kept all the same.",
+    )
+
+
 class NotInTheCatalogue(Invalid):
     slug = "not-in-the-catalogue"
     title = Words(zh="销售品不在当前目录中", en="Not in the catalogue today")

@@ -21,6 +21,8 @@ from app.core.parameter_values import parameters_in_force
 from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import ConsentKind, Line, SaleState
+from app.suggestions.queries import guard_now
+from app.suggestions.rules.words import HELD_BACK
 
 
 async def put_together(
@@ -38,7 +40,7 @@ async def put_together(
 
     The phone makes the id, and sending the same sale twice is answered like the first time.
     Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
-    NotInTheCatalogue, NotSoldAtTheDoor, PriceChanged and SameIdOtherContent.
+    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, PriceChanged and SameIdOtherContent.
     """
     technician_id = _technician(caller)
     content = rules.content_hash(rules.sale_content(visit_id, lines, note))
@@ -57,6 +59,8 @@ async def put_together(
                 for one in sorted(strange)
             ]
         )
+    if any(line.suggestion_id for line in lines):
+        await _still_allowed(tx, visit.customer_id)
     # Two arrivals of one sale at the same moment: the second finds the first one's row.
     made = await tx.scalar(
         upsert(Sale)
@@ -81,6 +85,16 @@ async def put_together(
         audit.note(tx, table="sale", operation="insert", ids=[sale_id])
     sale = await tx.get_one(Sale, sale_id)
     return sale if made is not None else _same(sale, content, technician_id)
+
+
+async def _still_allowed(tx: AsyncSession, customer_id: UUID) -> None:
+    """Check that nothing has come between what was suggested and its sale: that would win.
+
+    What a customer asks for by themselves is sold without it. Raises OfferHeldBack.
+    """
+    guard = await guard_now(tx, customer_id)
+    if guard is not None:
+        raise rules.OfferHeldBack(reason=guard, words=HELD_BACK[guard])
 
 
 async def _visit(

@@ -55,7 +55,10 @@ from app.retention.rules import (
 from app.retention.rules import Cause as Why
 from app.retention.rules import Handling as Care
 from app.sales.rules import ConsentKind
-from app.suggestions.rules import AnswerKind
+from app.suggestions.rules import AnswerKind, DeclineReason
+from app.suggestions.rules.answering import GUARDS
+from app.suggestions.rules.contacts import ContactOutcome, SlotState
+from app.suggestions.rules.leads import LeadState, LeadTo
 from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
@@ -325,6 +328,9 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
         ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
         ("messaging-system.md", list(MessageKind)),
+        ("phone-apps.md", [*DeclineReason, *GUARDS.values(), *LeadTo]),
+        ("upstream-orders.md", [*ContactOutcome, *SlotState]),
+        ("supervisor-tools.md", list(LeadState)),
         ("phone-apps.md", [*ScanAction, *ScanWarning, *Difference]),
         ("supervisor-tools.md", [*Handling, *Pool, *RowFault, *Difference, *Found]),
         ("ordering-system.md", list(RemoteState)),

@@ -3,15 +3,20 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import func, select
 
+from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import Invalid
 from app.customers.models import Interaction
 from app.customers.rules import InteractionKind
+from app.sales.models import Sale
 from app.suggestions.models import ContactSlot, Suggestion, SuggestionAnswer
-from app.suggestions.rules import AnswerKind, DeclineReason, complete_answer, said_at
+from app.suggestions.rules import AnswerKind, DeclineReason
+from app.suggestions.rules.answering import complete_answer, said_at, was_pitched
 from app.worktypes.rules import WorkType
+from tests.make.auth import bearer, caller_for, make_account, make_org_unit
+from tests.make.customers import make_contact
 from tests.make.visits import make_assigned_order, make_phone
 
 NINE = datetime(2026, 3, 2, 1, tzinfo=UTC)
@@ -33,6 +38,11 @@ NINE = datetime(2026, 3, 2, 1, tzinfo=UTC)
         (AnswerKind.LATER, None, date(2026, 3, 2), ["later_on"]),
         (AnswerKind.LATER, DeclineReason.PRICE, date(2026, 3, 1), ["reason", "later_on"]),
         (AnswerKind.DECLINED, None, date(2026, 3, 9), ["reason", "later_on"]),
+        (AnswerKind.DECLINED, DeclineReason.NOT_NOW, date(2026, 3, 9), []),
+        (AnswerKind.DECLINED, DeclineReason.PRICE, date(2026, 3, 9), ["later_on"]),
+        (AnswerKind.HANDED_OVER, None, None, ["answer"]),
+        (AnswerKind.ABSENT, None, None, []),
+        (None, None, None, []),
     ],
 )
 def test_an_answer_says_what_its_kind_needs(answer, reason, later_on, fields):
@@ -50,6 +60,29 @@ def test_a_phones_clock_is_believed_between_showing_and_now(device, believed):
         return NINE + timedelta(hours=hours)
 
     assert said_at(at(device), shown_at=NINE, now=at(2)) == at(believed)
+
+
+@pytest.mark.parametrize(
+    ("answer", "pitched", "was"),
+    [
+        (None, True, True),
+        (None, False, None),
+        (None, None, None),
+        (AnswerKind.ACCEPTED, None, True),
+        (AnswerKind.ACCEPTED, True, True),
+        (AnswerKind.ACCEPTED, False, None),
+        (AnswerKind.NOT_PITCHED, None, False),
+        (AnswerKind.ABSENT, False, False),
+        (AnswerKind.ABSENT, True, None),
+    ],
+)
+def test_what_was_pitched_fits_what_was_said(answer, pitched, was):
+    if was is not None:
+        assert was_pitched(answer, pitched) is was
+        return
+    with pytest.raises(Invalid) as refused:
+        was_pitched(answer, pitched)
+    assert refused.value.facts["errors"][0]["field"] == "pitched"
 
 
 # --- over HTTP ------------------------------------------------------------------------------------
@@ -90,7 +123,7 @@ async def ledger(tx):
     ("answer", "more"),
     [
         ("accepted", {}),
-        ("declined", {"reason": "has_it_elsewhere", "competitor": "隔壁运营商 500M 59元"}),
+        ("declined", {"reason": "has_it_elsewhere"}),
         ("later", {"later_on": "2026-05-01"}),
     ],
 )
@@ -101,7 +134,7 @@ async def test_what_was_pitched_is_a_contact(tx, phone, order, customer, best, c
     kept = told.json()
     assert kept["suggestion_id"] == best
     assert kept["answer"] == answer
-    for name in ("reason", "competitor", "later_on"):
+    for name in ("reason", "later_on"):
         assert kept[name] == more.get(name)
     (contact,) = await ledger(tx)
     assert (contact.customer_id, contact.work_order_id) == (customer.id, order.id)
@@ -254,3 +287,99 @@ async def test_what_is_not_understood_is_named(phone, best, body, field):
     refused = await say(phone, best, **body)
     assert refused.status_code == 422
     assert refused.json()["facts"]["errors"][0]["field"] == field
+
+
+@pytest.mark.parametrize("answer", ["absent", "not_pitched"])
+async def test_who_was_not_spoken_to_was_not_contacted(tx, phone, best, answer):
+    told = (await say(phone, best, answer)).json()
+    assert (told["pitched"], told["opens_sale"]) == (False, False)
+    assert await ledger(tx) == []
+
+
+async def test_a_pitch_is_told_before_its_answer(tx, phone, best, clock):
+    told = (await say(phone, best, None, pitched=True)).json()
+    assert (told["answer"], told["pitched"], told["opens_sale"]) == (None, True, False)
+    assert len(await ledger(tx)) == 1
+    clock.tick(timedelta(minutes=1))
+    assert (await say(phone, best, "accepted")).json()["opens_sale"] is True
+
+
+async def test_a_note_of_a_competitor_is_for_supervisors(tx, app, http, phone, best, branch):
+    body = {
+        "id": str(new_id()),
+        "reason": "has_it_elsewhere",
+        "competitor": {"who": "隔壁运营商", "monthly_price_fen": 5900, "until": "2026-12-31"},
+        "device_at": "2026-03-02T09:10:00+08:00",
+    }
+    told = await say(phone, best, "declined", **body)
+    assert told.json()["competitor"] == "隔壁运营商"
+    assert (await say(phone, best, "declined", **body)).json() == told.json()
+    body["competitor"] = {"who": "隔壁运营商", "monthly_price_fen": 6900}
+    other = await say(phone, best, "declined", **body)
+    assert other.json()["type"].endswith("same-id-other-content")
+    headers = bearer(app, caller_for(Role.SUPERVISOR, branch))
+    listed = (await http.get("/v1/competitor-notes", headers=headers)).json()
+    (note,) = listed["notes"]
+    assert (note["who"], note["monthly_price_fen"]) == ("隔壁运营商", 5900)
+    assert (note["offer"], note["until"]) == (None, "2026-12-31")
+    elsewhere = await http.get(f"/v1/competitor-notes?grid_id={new_id()}", headers=headers)
+    assert elsewhere.json()["notes"] == []
+
+
+@pytest.mark.parametrize("guard", ["do_not_disturb", "arrears", "complaint_open"])
+async def test_a_guard_that_became_true_in_between_wins(
+    tx, phone, customer, visit_id, best, clock, guard
+):
+    said = clock.now() + timedelta(minutes=1)
+    clock.tick(timedelta(hours=1))
+    if guard == "complaint_open":
+        await make_contact(tx, customer, at=clock.now(), kind=InteractionKind.COMPLAINT)
+    customer.do_not_disturb = guard == "do_not_disturb"
+    customer.arrears_fen = 100 if guard == "arrears" else None
+    await tx.flush()
+    told = (await say(phone, best, "accepted", device_at=said.isoformat())).json()
+    assert (told["answer"], told["opens_sale"], told["held_back"]) == ("accepted", False, guard)
+    assert told["held_back_words"]
+    assert [contact.at for contact in await ledger(tx)] == [said]
+    item = {"offering_code": "FTTH-1000", "quantity": 1}
+    for suggestion, status in [(best, 409), (None, 201)]:
+        items = [{**item, "suggestion_id": suggestion} if suggestion else item]
+        sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=items)
+        assert sale.status_code == status, sale.text
+    assert await tx.scalar(select(func.count()).select_from(Sale)) == 1
+
+
+async def test_an_offer_is_handed_over_once_and_a_supervisor_sees_to_it(
+    tx, app, http, phone, visit_id, read, best, branch, clock
+):
+    body = {"id": str(new_id()), "handed_to": "account_manager", "note": "wants a quote"}
+    body["device_at"] = clock.now().isoformat()
+    path = f"/suggestions/{best}/hand-over"
+    lead = await phone.post(path, **body)
+    assert (lead.status_code, lead.json()["state"]) == (200, "open")
+    assert (await phone.post(path, **body)).json() == lead.json()
+    other = await phone.post(path, **{**body, "note": "no"})
+    assert other.json()["type"].endswith("same-id-other-content")
+    second = await phone.post(path, **{**body, "id": str(new_id())})
+    assert (second.status_code, second.json()["facts"]["offering"]) == (409, "FTTH-1000")
+    assert [contact.outcome for contact in await ledger(tx)] == ["handed_over"]
+    held = await tx.scalar(select(Suggestion.id).where(Suggestion.offering_code == "RENEW-12"))
+    refused = await phone.post(f"/suggestions/{held}/hand-over", **{**body, "id": str(new_id())})
+    assert refused.json()["type"].endswith("suggestion-not-shown")
+    headers = bearer(app, await account_of(tx, Role.SUPERVISOR, branch))
+    told = (await phone.post(f"/visits/{visit_id}/suggestions")).json()
+    held = {one["offering_code"]: one["code"] for one in told["held_back"]}
+    assert held["FTTH-1000"] == "offered_elsewhere"
+    listed = (await http.get("/v1/sales-leads?state=open", headers=headers)).json()
+    assert [one["id"] for one in listed["leads"]] == [body["id"]]
+    url = f"/v1/sales-leads/{body['id']}"
+    for state, status in [("taken", 200), ("taken", 200), ("won", 200), ("lost", 409)]:
+        moved = await http.patch(url, json={"state": state}, headers=headers)
+        assert moved.status_code == status, moved.text
+    stranger = bearer(app, caller_for(Role.SUPERVISOR, await make_org_unit(tx)))
+    assert (await http.patch(url, json={"state": "won"}, headers=stranger)).status_code == 404
+
+
+async def account_of(tx, role, branch):
+    account = await make_account(tx, branch, role=role)
+    return caller_for(role, branch, account_id=account.id)

@@ -149,7 +149,12 @@ def test_the_earliest_gate_gives_the_reason(known, code):
 def test_every_hold_is_in_the_table_once_and_has_words_in_both_languages():
     codes = [hold.code for hold in HOLDS]
     assert len(codes) == len(set(codes))
-    not_gates = {HeldBack.OTHERS_FIT_BETTER, HeldBack.NOTHING_TODAY, HeldBack.HOLDOUT}
+    not_gates = {
+        HeldBack.OTHERS_FIT_BETTER,
+        HeldBack.NOTHING_TODAY,
+        HeldBack.HOLDOUT,
+        HeldBack.NO_CONSENT,
+    }
     assert set(codes) | not_gates == set(HeldBack)
     assert set(HELD_BACK) == set(HeldBack)
     for words in [*HELD_BACK.values(), *REASONS.values(), NOTHING_FITS]:

@@ -14,6 +14,7 @@ from app.core.db import Database, new_id
 from app.core.errors import Unavailable
 from app.customers import service as customers
 from app.customers.models import Interaction
+from app.customers.rules import Channel
 from app.suggestions.models import (
     ContactSlot,
     Suggestion,
@@ -21,9 +22,12 @@ from app.suggestions.models import (
     SuggestionDecision,
 )
 from app.suggestions.rules import AnswerKind
-from app.suggestions.service import Decided, Door, Said, suggest, take_down
+from app.suggestions.rules.answering import Said
+from app.suggestions.rules.contacts import ContactRefused
+from app.suggestions.service import Decided, Door, reserve, suggest, take_down
 from app.visits.models import Visit
-from tests.make.auth import caller_for, make_org_unit
+from app.worktypes.rules import WorkType
+from tests.make.auth import caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_contact, make_customer, make_subscription
 from tests.make.races import until_waiting
@@ -51,7 +55,9 @@ async def doors(real_database: Database, clock) -> list[Door]:
         made = []
         for _ in range(AT_ONCE):
             technician = await make_technician(tx, org_unit=branch)
-            order = await make_assigned_order(tx, technician, customer, now=now)
+            order = await make_assigned_order(
+                tx, technician, customer, now=now, work_type=WorkType.CARE
+            )
             visit = Visit(
                 id=new_id(),
                 work_order_id=order.id,
@@ -102,7 +108,7 @@ async def test_of_fifty_at_once_one_gets_the_last_contact(real_database, doors, 
     assert losers == {"slot_taken"}
     # The winner pitches; with that the month is full, whoever asks.
     technician = winners[0].decision.technician_id
-    said = Said(new_id(), AnswerKind.ACCEPTED, None, None, None, clock.now())
+    said = Said(new_id(), AnswerKind.ACCEPTED, clock.now())
     async with real_database.begin() as tx:
         await take_down(
             tx, offers(winners[0])[0].id, said, technician_id=technician, now=clock.now()
@@ -126,7 +132,7 @@ async def test_one_visit_asked_by_many_is_decided_once(real_database, doors, clo
 async def test_an_answer_sent_by_many_is_taken_down_once(real_database, doors, clock):
     door = doors[0]
     shown = offers(await asked(real_database, door, clock.now()))
-    said = Said(new_id(), AnswerKind.ACCEPTED, None, None, None, clock.now())
+    said = Said(new_id(), AnswerKind.ACCEPTED, clock.now())
 
     async def send() -> UUID:
         async with real_database.begin() as tx:
@@ -159,3 +165,42 @@ async def test_who_asks_not_to_be_disturbed_is_heard_by_whoever_decides_next(
         await until_waiting(real_database)
         assert not task.done()
     assert (await task).decision.held_back == "do_not_disturb"
+
+
+async def test_a_visit_and_other_channels_never_both_take_the_last_slot(
+    real_database, doors, clock
+):
+    door = doors[0]
+    async with real_database.begin() as tx:
+        branch = (await tx.scalars(select(OrgUnit))).one()
+        account = await make_account(tx, branch, role=Role.INTEGRATION)
+    system = caller_for(Role.INTEGRATION, branch, account_id=account.id)
+
+    async def reserved() -> bool:
+        try:
+            async with real_database.begin() as tx:
+                await reserve(
+                    tx,
+                    new_id(),
+                    door.customer_id,
+                    system,
+                    channel=Channel.SHOP,
+                    subject="SPRING",
+                    now=clock.now(),
+                )
+        except ContactRefused as refused:
+            return bool(refused.facts["reason"] != "slot_taken")
+        except Unavailable:
+            await asyncio.sleep(0.1)
+            return await reserved()
+        return True
+
+    async def offered(door: Door) -> bool:
+        return bool(offers(await asked(real_database, door, clock.now())))
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(offered(door)) for door in doors[:12]]
+        tasks += [group.create_task(reserved()) for _ in range(12)]
+    assert sum(task.result() for task in tasks) == 1
+    async with real_database.read() as read:
+        assert await read.scalar(select(func.count()).select_from(ContactSlot)) == 1

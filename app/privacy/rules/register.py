@@ -191,6 +191,12 @@ REGISTER: Mapping[str, Table] = {
     "suggestion_decision": Table(_THEIRS, {"facts": _KEPT_BEHAVIOUR}),
     "suggestion": Table(_OF_DECISION, {"reasons": _KEPT_BEHAVIOUR}),
     "suggestion_answer": Table(_THEIRS, {"competitor": _WORDS_NULL}),
+    "competitor_note": Table(
+        _THEIRS, {"who": _WORDS_BLANK, "offer": _WORDS_NULL, "until": _KEPT_BEHAVIOUR}
+    ),
+    "sales_lead": Table(_THEIRS, {"note": _WORDS_NULL, "ended_note": _WORDS_NULL}),
+    "contact_reservation": Table(_THEIRS, {"subject": _WORDS_BLANK, "outcome": _KEPT_BEHAVIOUR}),
+    "suggestion_outcome": Table(_THEIRS, {"accepted": _KEPT_BEHAVIOUR}),
     "retention_case": Table(_THEIRS, {"competitor": _WORDS_NULL, "note": _WORDS_NULL}),
     "special_terms": Table(_THEIRS, {"reason": _WORDS_BLANK}, hidden=("code_hash",)),
     "former_customer": Table(_THEIRS, {"competitor": _WORDS_NULL, "note": _WORDS_NULL}),

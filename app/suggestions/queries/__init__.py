@@ -1,6 +1,13 @@
 """Reads of suggestions: what a decision rests on, what was answered, who was contacted."""
 
-from app.suggestions.queries.answering import own_suggestion
+from app.suggestions.queries.answering import (
+    guard_now,
+    lead_for_change,
+    leads_page,
+    notes_page,
+    open_lead,
+    own_suggestion,
+)
 from app.suggestions.queries.choosing import (
     Standing,
     campaigns,
@@ -11,7 +18,15 @@ from app.suggestions.queries.choosing import (
     logged,
     models_at_work,
 )
-from app.suggestions.queries.contacts import lock_customer
+from app.suggestions.queries.contacts import (
+    contacts_page,
+    customer_named,
+    ledger_of,
+    lock_customer,
+    reservation,
+    slot_holder,
+    unit_of,
+)
 from app.suggestions.queries.deciding import (
     SAME_FAULT,
     answers_of,
@@ -29,13 +44,24 @@ __all__ = [
     "campaigns_page",
     "candidates_of",
     "changed_winners",
+    "contacts_page",
     "customer_facts",
+    "customer_named",
     "forget",
     "gates",
+    "guard_now",
+    "lead_for_change",
+    "leads_page",
+    "ledger_of",
     "lock_customer",
     "logged",
     "models_at_work",
     "newest_decision",
+    "notes_page",
+    "open_lead",
     "own_suggestion",
+    "reservation",
+    "slot_holder",
+    "unit_of",
     "write",
 ]

@@ -1,12 +1,19 @@
-"""Whose suggestion it is that somebody answers."""
+"""Whose suggestion it is that somebody answers, and what is known of the answers and the leads."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.callers import subtree
+from app.auth.rules import Caller
 from app.core.errors import NotFound
-from app.suggestions.models import Suggestion, SuggestionDecision
+from app.suggestions.models import CompetitorNote, SalesLead, Suggestion, SuggestionDecision
+from app.suggestions.rules import HeldBack
+from app.suggestions.rules.answering import guard_in
+from app.suggestions.rules.leads import LeadState
 
 
 async def own_suggestion(
@@ -25,3 +32,92 @@ async def own_suggestion(
     if row is None:
         raise NotFound()
     return row.Suggestion, row.SuggestionDecision
+
+
+_GUARDS = text(
+    """
+    SELECT customer.do_not_disturb OR 'visit' = ANY(customer.channels_refused) AS do_not_disturb,
+        coalesce(customer.arrears_fen, 0) > 0 AS arrears,
+        coalesce(customer.blacklisted, false) AS blacklisted,
+        EXISTS (
+            SELECT FROM interaction WHERE interaction.customer_id = customer.id
+            AND kind = 'complaint' AND closed_at IS NULL
+        ) AS complaint_open
+    FROM customer WHERE customer.id = :customer_id
+    """
+)
+
+
+async def guard_now(session: AsyncSession, customer_id: UUID) -> HeldBack | None:
+    """Name a guard that forbids, now, to open a sale on what was suggested; None forbids nothing.
+
+    Raises NotFound.
+    """
+    row = (await session.execute(_GUARDS, {"customer_id": customer_id})).one_or_none()
+    if row is None:
+        raise NotFound()
+    return guard_in(dict(row._mapping))
+
+
+# --- what supervisors are told --------------------------------------------------------------------
+
+
+async def notes_page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    grid_id: UUID | None,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+) -> Sequence[CompetitorNote]:
+    """List notes of competitors of the caller's units, the latest first, and one over `size`."""
+    statement = select(CompetitorNote).where(subtree(CompetitorNote.org_unit_id, caller))
+    if grid_id is not None:
+        statement = statement.where(CompetitorNote.grid_id == grid_id)
+    if after is not None:
+        statement = statement.where(tuple_(CompetitorNote.at, CompetitorNote.id) < after)
+    ordered = statement.order_by(CompetitorNote.at.desc(), CompetitorNote.id.desc())
+    return (await session.scalars(ordered.limit(size + 1))).all()
+
+
+async def leads_page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    state: LeadState | None,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+) -> Sequence[SalesLead]:
+    """List leads of the caller's units, the latest first, and one over `size`."""
+    statement = select(SalesLead).where(subtree(SalesLead.org_unit_id, caller))
+    if state is not None:
+        statement = statement.where(SalesLead.state == state)
+    if after is not None:
+        statement = statement.where(tuple_(SalesLead.at, SalesLead.id) < after)
+    ordered = statement.order_by(SalesLead.at.desc(), SalesLead.id.desc()).limit(size + 1)
+    return (await session.scalars(ordered)).all()
+
+
+async def lead_for_change(tx: AsyncSession, caller: Caller, lead_id: UUID) -> SalesLead:
+    """Take a lead of the caller's units under its row lock. Raises NotFound."""
+    lead = await tx.scalar(
+        select(SalesLead)
+        .where(SalesLead.id == lead_id, subtree(SalesLead.org_unit_id, caller))
+        .with_for_update()
+    )
+    if lead is None:
+        raise NotFound()
+    return lead
+
+
+async def open_lead(tx: AsyncSession, customer_id: UUID, offering_code: str) -> SalesLead | None:
+    """Find the lead of an offer to a customer that is still open somewhere."""
+    return (
+        await tx.scalars(
+            select(SalesLead).where(
+                SalesLead.customer_id == customer_id,
+                SalesLead.offering_code == offering_code,
+                SalesLead.state.in_((LeadState.OPEN, LeadState.TAKEN)),
+            )
+        )
+    ).one_or_none()

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import Rows, fetched, put
 from app.core.errors import NotFound
 from app.suggestions.models import Suggestion, SuggestionDecision
+from app.suggestions.queries.contacts import HOUSEHOLD
 from app.suggestions.rules.limits import Limits
 
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
@@ -21,15 +22,6 @@ MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 # A fault call within this time before the order was reported is the call about this very fault.
 SAME_FAULT = timedelta(days=1)
 
-
-# Whose contacts count together: the customer's and those of whoever else is served at their door.
-_HOME = """
-    SELECT %(customer_id)s::uuid AS id UNION
-    SELECT near.customer_id FROM service_address AS own
-    JOIN service_address AS near
-        ON replace(near.standard_address, ' ', '') = replace(own.standard_address, ' ', '')
-    WHERE own.customer_id = %(customer_id)s AND own.room IS NOT NULL
-"""
 
 # Unended services, what the line can do, and every contact in one statement. One visit is one
 # contact, however much was said in it; what was pitched in the visit that asks is known from its
@@ -43,8 +35,12 @@ _CUSTOMER = f"""
         line.*, address.*, ledger.*, home.*,
         EXISTS (
             SELECT FROM contact_slot
-            WHERE contact_slot.customer_id IN ({_HOME})
+            WHERE contact_slot.customer_id IN ({HOUSEHOLD})
             AND visit_id IS DISTINCT FROM %(visit_id)s AND held_until > %(now)s
+        ),
+        ARRAY(
+            SELECT offering_code FROM sales_lead
+            WHERE sales_lead.customer_id = customer.id AND state IN ('open', 'taken')
         )
     FROM customer
     CROSS JOIN LATERAL age(%(today)s::date, customer.activated_on) AS tenure
@@ -86,7 +82,7 @@ _CUSTOMER = f"""
         FROM (
             SELECT id, work_order_id, at, timezone(%(zone)s, at)::date AS day
             FROM interaction
-            WHERE customer_id IN ({_HOME}) AND kind = 'sales' AND at > %(year_ago)s
+            WHERE customer_id IN ({HOUSEHOLD}) AND kind = 'sales' AND at > %(year_ago)s
             AND NOT (
                 work_order_id IS NOT DISTINCT FROM %(work_order_id)s AND at >= %(visit_began_at)s
             )
@@ -123,6 +119,7 @@ class Known(NamedTuple):
     contacts_year: int
     last_contact_on: date | None
     slot_taken: bool
+    offered_elsewhere: list[str]
 
 
 async def customer_facts(
@@ -163,7 +160,7 @@ async def customer_facts(
 # The newest answer to each suggestion counts. Which days matter is for the rules to say, so
 # everything within the longest of their times is read: few rows, for a customer hears few offers.
 _ANSWERS = """
-    SELECT said.answer, said.later_on, timezone(%(zone)s, said.at)::date,
+    SELECT said.answer, said.pitched, said.later_on, timezone(%(zone)s, said.at)::date,
         suggestion.offering_code, product_offering.category, suggestion_decision.visit_id
     FROM (
         SELECT DISTINCT ON (suggestion_id) *
@@ -181,7 +178,8 @@ _ANSWERS = """
 class Heard(NamedTuple):
     """What a customer last said to a suggestion; `day` is local."""
 
-    answer: str
+    answer: str | None
+    pitched: bool
     later_on: date | None
     day: date
     code: str

@@ -1,4 +1,4 @@
-"""Doorways of suggestions: answers, and what operators set.
+"""Doorways of suggestions: answers, contacts of all channels, what supervisors see and set.
 
 Suggestions themselves are made through a visit (`/v1/visits/{id}/suggestions`).
 """
@@ -6,6 +6,8 @@ Suggestions themselves are made through a visit (`/v1/visits/{id}/suggestions`).
 from fastapi import APIRouter
 
 from app.suggestions.routes.answers import router as answers
+from app.suggestions.routes.contacts import router as contacts
+from app.suggestions.routes.supervising import router as supervising
 from app.suggestions.routes.terms import router as terms
 
 __all__ = ["router"]
@@ -13,3 +15,5 @@ __all__ = ["router"]
 router = APIRouter()
 router.include_router(answers)
 router.include_router(terms)
+router.include_router(contacts)
+router.include_router(supervising)

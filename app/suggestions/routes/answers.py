@@ -1,4 +1,4 @@
-"""Doorways of suggestions. They are made through a visit (`/v1/visits/{id}/suggestions`)."""
+"""Doorways of answers to suggestions."""
 
 from typing import Annotated
 from uuid import UUID
@@ -8,10 +8,10 @@ from fastapi import APIRouter, Depends
 from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
 from app.core.db import Tx
-from app.core.http import Now
+from app.core.http import Language, Now
 from app.suggestions import service
-from app.suggestions.models import SuggestionAnswer
-from app.suggestions.schemas.answers import AnswerIn, AnswerOut
+from app.suggestions.schemas.answers import AnswerIn, AnswerOut, HandOverIn
+from app.suggestions.schemas.leads import LeadOut
 
 router = APIRouter(prefix="/v1/suggestions", tags=["suggestions"])
 
@@ -26,15 +26,25 @@ async def _advising(known: Annotated[Caller, Depends(_adviser)]) -> UUID:
 Adviser = Annotated[UUID, Depends(_advising)]
 
 
-@router.post("/{suggestion_id}/answer", response_model=AnswerOut, operation_id="suggestions_answer")
+@router.post("/{suggestion_id}/answer", operation_id="suggestions_answer")
 async def answer(
-    suggestion_id: UUID, body: AnswerIn, adviser: Adviser, tx: Tx, now: Now
-) -> SuggestionAnswer:
-    """Take down what the customer said; a late or repeated answer is welcome."""
-    return await service.take_down(
-        tx,
-        suggestion_id,
-        service.Said(**body.model_dump()),
-        technician_id=adviser,
-        now=now,
+    suggestion_id: UUID, body: AnswerIn, adviser: Adviser, tx: Tx, now: Now, lang: Language
+) -> AnswerOut:
+    """Take down what was pitched and what the customer said; late or repeated ones are welcome.
+
+    Look at `opens_sale`: a guard that became true while the phone was offline wins over an
+    acceptance, which is kept all the same.
+    """
+    taken = await service.take_down(tx, suggestion_id, body.said(), technician_id=adviser, now=now)
+    return AnswerOut.of(taken, lang)
+
+
+@router.post("/{suggestion_id}/hand-over", operation_id="suggestions_hand_over")
+async def hand_over(
+    suggestion_id: UUID, body: HandOverIn, adviser: Adviser, tx: Tx, now: Now
+) -> LeadOut:
+    """Hand an offer over to another channel, such as an account manager; it is closed here."""
+    lead = await service.hand_over(
+        tx, suggestion_id, body.handing(), technician_id=adviser, now=now
     )
+    return LeadOut.model_validate(lead)

@@ -1,14 +1,11 @@
-"""The words of suggestions: answers, gates, reasons to hold back, and what may be refused.
+"""The words of suggestions: answers, gates, and reasons to hold back.
 
 `facts` is what a decision sees, `score` and `gates` decide about one offering, `ranking` about
-all; `limits` holds the numbers and `words` what is said.
+all; `limits` holds the numbers and `words` what is said. `answering`, `contacts` and `leads` are
+what comes after.
 """
 
-from datetime import date, datetime
 from enum import StrEnum
-
-from app.core.errors import Conflict, Invalid
-from app.core.i18n import Words
 
 
 class AnswerKind(StrEnum):
@@ -17,7 +14,9 @@ class AnswerKind(StrEnum):
     ACCEPTED = "accepted"
     DECLINED = "declined"
     LATER = "later"
+    HANDED_OVER = "handed_over"
     NOT_PITCHED = "not_pitched"
+    ABSENT = "absent"
 
 
 class DeclineReason(StrEnum):
@@ -52,6 +51,7 @@ class HeldBack(StrEnum):
     NO_FREE_PORT = "no_free_port"
     NOT_RESTORED = "not_restored"
     DO_NOT_DISTURB = "do_not_disturb"
+    NO_CONSENT = "no_consent"
     REPEAT_FAULT = "repeat_fault"
     COMPLAINT_OPEN = "complaint_open"
     COMPLAINT_RECENT = "complaint_recent"
@@ -108,39 +108,3 @@ class Mode(StrEnum):
 
     PERSONAL = "personal"
     GENERIC = "generic"
-
-
-class NotShown(Conflict):
-    slug = "suggestion-not-shown"
-    title = Words(zh="该推荐未展示", en="This suggestion was not shown")
-    advice = Words(
-        zh="{offering} 当时未推荐（原因：{held_back}），不能记录客户答复。",
-        en="{offering} was held back ({held_back}), so there is no answer to record.",
-    )
-
-
-def said_at(device_at: datetime, shown_at: datetime, now: datetime) -> datetime:
-    """Say when a customer answered, as far as a phone's clock can be believed.
-
-    An answer cannot be older than the decision it answers nor lie in the future; within that the
-    phone knows better, for it may have been offline for days.
-    """
-    return min(max(device_at, shown_at), now)
-
-
-def complete_answer(
-    answer: AnswerKind, reason: DeclineReason | None, later_on: date | None, at: datetime
-) -> None:
-    """Check that an answer says what its kind needs, and nothing that does not belong to it.
-
-    A "declined" has a coded reason, a "later" a day after that of `at` (UTC). Raises Invalid.
-    """
-    errors = []
-    if (reason is not None) != (answer is AnswerKind.DECLINED):
-        errors.append({"field": "reason", "message": "belongs to `declined`, which needs it"})
-    if (later_on is not None) != (answer is AnswerKind.LATER):
-        errors.append({"field": "later_on", "message": "belongs to `later`, which needs it"})
-    elif later_on is not None and later_on <= at.date():
-        errors.append({"field": "later_on", "message": "must be a day to come"})
-    if errors:
-        raise Invalid(errors=errors)

@@ -30,6 +30,9 @@ HELD_BACK: dict[HeldBack, Words] = {
         "故障尚未标记恢复，先修好再推荐", "The repair is not marked restored: first the fault"
     ),
     HeldBack.DO_NOT_DISTURB: Words("客户要求免打扰", "The customer asked not to be disturbed"),
+    HeldBack.NO_CONSENT: Words(
+        "客户未同意通过该渠道营销", "They have not allowed offers on this channel"
+    ),
     HeldBack.REPEAT_FAULT: Words(
         "近期重复故障，不营销", "The fault came back; nothing is sold now"
     ),

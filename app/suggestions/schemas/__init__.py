@@ -1,1 +1,1 @@
-"""Wire shapes of suggestions: answers, and what operators set."""
+"""Wire shapes of suggestions: answers, contacts of all channels, what supervisors see and set."""

@@ -1,9 +1,11 @@
-"""What can be done with suggestions, a file for each: decide what to offer, take down answers, set
-gates and campaigns, keep the log's months."""
+"""What can be done with suggestions, a file for each: decide what to offer, take down answers, hold
+the contact slot, see to leads, set gates and campaigns, keep the log's months."""
 
-from app.suggestions.service.answering import Said, take_down
-from app.suggestions.service.contacts import release_slot
+from app.suggestions.rules.answering import Said
+from app.suggestions.service.answering import hand_over, take_down
+from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
 from app.suggestions.service.deciding import Decided, Door, offer_of, suggest
+from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import drop_month, months_kept, prepare_months
 from app.suggestions.service.switching import (
     Switch,
@@ -20,12 +22,18 @@ __all__ = [
     "Switch",
     "Wanted",
     "begin_campaign",
+    "confirm",
     "drop_month",
     "end_campaign",
+    "hand_over",
     "months_kept",
+    "move_lead",
     "offer_of",
     "prepare_months",
+    "release",
     "release_slot",
+    "reserve",
+    "standing_of",
     "suggest",
     "switch_gate",
     "take_down",

@@ -222,10 +222,7 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         today=today,
         work_type=door.work_type,
         restored=door.restored,
-        pitched_in_this_visit=sum(
-            row.visit_id == door.visit_id and row.answer != AnswerKind.NOT_PITCHED
-            for row in answers
-        ),
+        pitched_in_this_visit=sum(row.visit_id == door.visit_id and row.pitched for row in answers),
         order_pending=door.order_pending,
         faults=earlier + (door.work_type == REPAIR),
         do_not_disturb=known.do_not_disturb,
@@ -256,5 +253,6 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         blacklisted=known.blacklisted,
         outage=door.outage,
         served_today=known.served_today,
+        offered_elsewhere=frozenset(known.offered_elsewhere),
         later_on={row.code: row.later_on for row in answers if row.later_on is not None},
     )

@@ -1,4 +1,4 @@
-"""Decisions about what to offer, each offer shown or held back, and the customers' answers."""
+"""Decisions about what to offer, each offer shown or held back, and the registry of models."""
 
 from datetime import date, datetime
 from typing import Any
@@ -10,9 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.catalog.rules import ValueLever
 from app.core.db import Base, Row, text_enum
 from app.suggestions.rules import (
-    AnswerKind,
     Coordination,
-    DeclineReason,
     Group,
     HeldBack,
     Mode,
@@ -91,45 +89,6 @@ class Suggestion(Row, Base):
     reasons: Mapped[list[dict[str, Any]]]
     held_back: Mapped[str | None]
     coordination: Mapped[Coordination | None] = mapped_column(text_enum(Coordination))
-
-
-class SuggestionAnswer(Row, Base):
-    """What the customer said to a suggestion; the phone makes the id. Append-only, the newest
-    counts.
-
-    `at` is when it was said as far as can be believed, and `created_at` when we heard of it.
-    """
-
-    __tablename__ = "suggestion_answer"
-    __table_args__ = (
-        Index("ix_suggestion_answer_suggestion", "suggestion_id"),
-        Index("ix_suggestion_answer_customer", "customer_id", "at"),
-    )
-
-    suggestion_id: Mapped[UUID]
-    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
-    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
-    answer: Mapped[AnswerKind] = mapped_column(text_enum(AnswerKind))
-    reason: Mapped[DeclineReason | None] = mapped_column(text_enum(DeclineReason))
-    competitor: Mapped[str | None]
-    later_on: Mapped[date | None]
-    at: Mapped[datetime]
-    device_at: Mapped[datetime]
-
-
-class ContactSlot(Base):
-    """Offers are on a technician's screen for this customer, so nobody else may start selling.
-
-    One row a customer, written under the customer's row lock; it ends by itself at `held_until`,
-    and earlier when something was pitched (the contact ledger counts from then on) or the visit
-    was handed back.
-    """
-
-    __tablename__ = "contact_slot"
-
-    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
-    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"), index=True)
-    held_until: Mapped[datetime]
 
 
 class SuggestionGate(Row, Base):

@@ -1,0 +1,61 @@
+"""Who holds a customer's contact slot now, and the slots that other channels have asked for."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+from app.customers.rules import Channel
+from app.suggestions.rules.contacts import ContactOutcome, SlotState
+
+
+class ContactSlot(Base):
+    """Somebody is about to speak to this customer of an offer, so nobody else may start.
+
+    One row a customer, written under the customer's row lock, for the visit in which offers are on
+    a technician's screen or for the reservation of another channel. It ends by itself at
+    `held_until`, and earlier when something was pitched (the contact ledger counts from then on),
+    or when nothing will be.
+    """
+
+    __tablename__ = "contact_slot"
+    __table_args__ = (
+        CheckConstraint("(visit_id IS NULL) <> (reservation_id IS NULL)", name="one_holder"),
+    )
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
+    visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"), index=True)
+    reservation_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("contact_reservation.id"), index=True
+    )
+    held_until: Mapped[datetime]
+
+
+class ContactReservation(Row, Base):
+    """A slot that another channel than a visit asked for and got; the channel makes the id.
+
+    It stays after the contact, so that each of the channel's steps can be asked a second time.
+    `contact_id` is the contact in the ledger, `contacted_at` when it was.
+    """
+
+    __tablename__ = "contact_reservation"
+    __table_args__ = (
+        Index("ix_contact_reservation_customer", "customer_id", "reserved_at"),
+        CheckConstraint(
+            "(state = 'confirmed') = (contact_id IS NOT NULL)", name="confirmed_is_a_contact"
+        ),
+    )
+
+    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    channel: Mapped[Channel] = mapped_column(text_enum(Channel))
+    subject: Mapped[str]
+    state: Mapped[SlotState] = mapped_column(text_enum(SlotState))
+    reserved_at: Mapped[datetime]
+    held_until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    contacted_at: Mapped[datetime | None]
+    outcome: Mapped[ContactOutcome | None] = mapped_column(text_enum(ContactOutcome))
+    contact_id: Mapped[UUID | None] = mapped_column(ForeignKey("interaction.id"))

@@ -1,0 +1,293 @@
+"""Contacts of all channels: who may speak to a customer, from when on, and what is written down."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from app.auth.rules import Role
+from app.core.db import new_id
+from app.customers.models import Interaction
+from app.customers.rules import InteractionKind
+from app.suggestions.models import ContactReservation, ContactSlot
+from app.suggestions.rules.contacts import Ledger, ban_of
+from app.suggestions.rules.limits import Limits
+from app.suggestions.schemas.contacts import masked_words
+from tests.make.auth import bearer, caller_for, make_account
+from tests.make.customers import make_address, make_contact, make_customer
+from tests.make.visits import make_assigned_order
+
+NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+LIMITS = Limits()
+
+
+def ago(*days: float) -> list[datetime]:
+    return [NOW - timedelta(days=each) for each in days]
+
+
+def ledger(**known) -> Ledger:
+    return Ledger(now=NOW, zone=SHANGHAI, **known)
+
+
+# --- rules ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("known", "code", "allowed_on"),
+    [
+        ({}, None, None),
+        ({"do_not_disturb": True}, "do_not_disturb", None),
+        ({"arrears_fen": 0}, None, None),
+        ({"arrears_fen": 1}, "arrears", None),
+        ({"blacklisted": True}, "blacklisted", None),
+        ({"consented": False}, "no_consent", None),
+        ({"fault_open": True}, "not_restored", None),
+        ({"faults_at": ago(3, 20)}, "repeat_fault", date(2026, 3, 12)),
+        ({"complaint_open": True}, "complaint_open", None),
+        ({"complaint_closed_at": NOW - timedelta(days=4)}, "complaint_recent", date(2026, 3, 12)),
+        ({"complaint_closed_at": NOW - timedelta(days=14)}, None, None),
+        ({"served_today": True}, "served_today", date(2026, 3, 3)),
+        ({"sold_at": ago(8)}, None, None),
+        ({"sold_at": ago(2)}, "contact_gap", date(2026, 3, 7)),
+        ({"sold_at": ago(8, 16, 24)}, "contacts_month", date(2026, 3, 8)),
+        ({"sold_at": ago(*range(31, 31 + 12 * 8, 8))}, "contacts_year", date(2026, 11, 3)),
+        ({"taken_until": NOW + timedelta(hours=3)}, "slot_taken", date(2026, 3, 2)),
+        ({"taken_until": NOW}, None, None),
+        ({"refused_at": ago(40, 80, 120)}, "refused_often", date(2026, 5, 1)),
+        # The reason is the first, and the day the last of all.
+        ({"served_today": True, "sold_at": ago(2)}, "contact_gap", date(2026, 3, 7)),
+        ({"complaint_open": True, "sold_at": ago(2)}, "complaint_open", None),
+    ],
+)
+def test_why_a_channel_may_not_speak_and_from_when_on_it_may(known, code, allowed_on):
+    ban = ban_of(ledger(**known), LIMITS)
+    assert (ban and ban.code) == code
+    until = ban and ban.until
+    assert (until and until.astimezone(SHANGHAI).date()) == allowed_on
+
+
+past = st.lists(st.floats(0, 400).map(lambda days: NOW - timedelta(days=days)), max_size=15)
+
+
+@given(sold=past, refused=past, closed=st.none() | st.floats(0, 20), served=st.booleans())
+@settings(max_examples=60)
+def test_from_the_moment_told_on_nothing_forbids_it_and_before_something_does(
+    sold, refused, closed, served
+):
+    known = ledger(
+        sold_at=sold,
+        refused_at=refused,
+        complaint_closed_at=None if closed is None else NOW - timedelta(days=closed),
+        served_today=served,
+    )
+    ban = ban_of(known, LIMITS)
+    if ban is None:
+        return
+
+    def at(moment: datetime) -> Ledger:
+        today = moment.astimezone(SHANGHAI).date() == NOW.astimezone(SHANGHAI).date()
+        return Ledger(**{**vars(known), "now": moment, "served_today": served and today})
+
+    assert ban.until is not None
+    assert ban_of(at(ban.until), LIMITS) is None
+    assert ban_of(at(ban.until - timedelta(seconds=1)), LIMITS) is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("Call 13812341234 back", "Call 138****1234 back"),
+        ("138-1234-1234", "138****1234"),
+        ("FTTH-1000", "FTTH-1000"),
+        ("500M 59元", "500M 59元"),
+    ],
+)
+def test_telephone_numbers_within_words_are_masked(words, shown):
+    assert masked_words(words) == shown
+
+
+# --- over HTTP ------------------------------------------------------------------------------------
+
+
+class Crm:
+    """A system that speaks to customers by telephone and message, as a client of the product."""
+
+    def __init__(self, http, headers):
+        self.http, self.headers = http, headers
+
+    async def post(self, path, **body):
+        return await self.http.post(f"/v1{path}", json=body, headers=self.headers)
+
+    async def get(self, path):
+        return await self.http.get(f"/v1{path}", headers=self.headers)
+
+    async def ask(self, customer, slot=None, channel="shop", subject="SPRING"):
+        return await self.post(
+            f"/customers/{customer.id}/contact-slots",
+            id=str(slot or new_id()),
+            channel=channel,
+            subject=subject,
+        )
+
+
+@pytest.fixture
+async def crm(tx, app, http, branch):
+    account = await make_account(tx, branch, role=Role.INTEGRATION)
+    caller = caller_for(Role.INTEGRATION, branch, account_id=account.id)
+    return Crm(http, bearer(app, caller))
+
+
+async def rows(tx, kind):
+    return await tx.scalar(select(func.count()).select_from(kind))
+
+
+async def test_a_channel_asks_speaks_and_says_so(tx, crm, customer, clock):
+    slot = new_id()
+    held = await crm.ask(customer, slot)
+    assert held.status_code == 200, held.text
+    assert held.json()["state"] == "held"
+    assert (await crm.ask(customer, slot)).json() == held.json()
+    by_code = await crm.post(
+        f"/customers/{customer.code}/contact-slots", id=str(slot), channel="shop", subject="SPRING"
+    )
+    assert by_code.json() == held.json()
+    other = await crm.ask(customer, slot, subject="SUMMER")
+    assert other.json()["type"].endswith("same-id-other-content")
+    clock.tick(timedelta(minutes=5))
+    said = {"contacted_at": clock.now().isoformat(), "outcome": "declined"}
+    done = await crm.post(f"/contact-slots/{slot}/confirm", **said)
+    assert (done.status_code, done.json()["state"]) == (200, "confirmed")
+    clock.tick(timedelta(hours=1))
+    assert (await crm.post(f"/contact-slots/{slot}/confirm", **said)).json() == done.json()
+    otherwise = await crm.post(f"/contact-slots/{slot}/confirm", **{**said, "outcome": "accepted"})
+    assert otherwise.json()["type"].endswith("same-id-other-content")
+    too_late = await crm.post(f"/contact-slots/{slot}/release")
+    assert too_late.json()["type"].endswith("contact-slot-ended")
+    assert (await rows(tx, Interaction), await rows(tx, ContactSlot)) == (1, 0)
+    listed = (await crm.get(f"/customers/{customer.id}/contacts?size=1")).json()
+    (contact,) = listed["contacts"]
+    assert (contact["channel"], contact["subject"]) == ("shop", "SPRING")
+    assert (contact["outcome"], listed["next_page_token"]) == ("declined", None)
+    assert listed["standing"]["reason"] == "contact_gap"
+    assert listed["standing"]["sales_in_30_days"] == 1
+
+
+async def test_who_may_not_speak_now_is_told_why_and_when_and_nothing_is_written(
+    tx, crm, customer, clock
+):
+    await make_contact(tx, customer, at=clock.now() - timedelta(days=2))
+    refused = await crm.ask(customer)
+    assert refused.status_code == 409
+    assert refused.json()["type"].endswith("contact-refused")
+    facts = refused.json()["facts"]
+    assert (facts["reason"], facts["allowed_on"]) == ("contact_gap", "2026-03-07")
+    assert facts["words"] == "The last sales contact is too recent"
+    assert (await rows(tx, ContactReservation), await rows(tx, ContactSlot)) == (0, 0)
+
+
+async def test_a_home_is_spoken_to_as_one_and_a_building_is_no_home(tx, crm, branch, clock):
+    first, second = [await make_customer(tx, org_unit=branch) for _ in range(2)]
+    third = await make_customer(tx, org_unit=branch)
+    await make_address(tx, first)
+    await make_address(tx, second, standard_address="澄湖市南浦区碧波路18号 碧波园3栋 2单元1203室")
+    await make_address(tx, third, standard_address="澄湖市南浦区碧波路18号碧波园3栋", room=None)
+    fourth = await make_customer(tx, org_unit=branch)
+    await make_address(tx, fourth, standard_address="澄湖市南浦区碧波路18号碧波园3栋", room=None)
+    await make_contact(tx, first, at=clock.now() - timedelta(days=2))
+    await make_contact(tx, third, at=clock.now() - timedelta(days=2))
+    assert (await crm.ask(second)).json()["facts"]["reason"] == "contact_gap"
+    assert (await crm.ask(fourth)).status_code == 200
+
+
+async def test_a_slot_given_back_or_run_out_is_for_others(tx, crm, customer, clock):
+    first, second = new_id(), new_id()
+    await crm.ask(customer, first)
+    taken = await crm.ask(customer, second)
+    assert taken.json()["facts"]["reason"] == "slot_taken"
+    assert (await crm.post(f"/contact-slots/{first}/release")).json()["state"] == "released"
+    assert (await crm.post(f"/contact-slots/{first}/release")).status_code == 200
+    said = {"contacted_at": clock.now().isoformat(), "outcome": "accepted"}
+    ended = await crm.post(f"/contact-slots/{first}/confirm", **said)
+    assert (ended.status_code, ended.json()["facts"]) == (409, {"state": "released"})
+    assert (await crm.ask(customer, second)).status_code == 200
+    clock.tick(timedelta(hours=24))
+    third = new_id()
+    assert (await crm.ask(customer, third)).status_code == 200
+    # The second one spoke to them all the same; that is the truth, and the third still holds.
+    late = await crm.post(f"/contact-slots/{second}/confirm", **said)
+    assert late.json()["state"] == "confirmed"
+    assert await tx.scalar(select(ContactSlot.reservation_id)) == third
+
+
+async def test_a_visit_and_a_channel_do_not_speak_at_the_same_time(
+    tx, crm, phone, customer, order, line, catalogue, clock
+):
+    visit = await phone.restore(order)
+    offered = (await phone.post(f"/visits/{visit}/suggestions")).json()["offers"]
+    assert offered
+    assert (await crm.ask(customer)).json()["facts"]["reason"] == "not_restored"
+    await phone.post(
+        f"/suggestions/{offered[0]['suggestion_id']}/answer",
+        id=str(new_id()),
+        answer="not_pitched",
+    )
+    await phone.complete(visit)
+    assert (await crm.ask(customer)).json()["facts"]["reason"] == "served_today"
+    clock.tick(timedelta(hours=23))
+    assert (await crm.ask(customer)).json()["facts"]["reason"] == "slot_taken"
+    clock.tick(timedelta(hours=1))
+    assert (await crm.ask(customer)).status_code == 200
+    again = await make_assigned_order(
+        tx, phone.technician, customer, now=clock.now(), work_type="care"
+    )
+    told = (await phone.post(f"/visits/{await phone.arrive(again)}/suggestions")).json()
+    assert told["nothing_because"]["code"] == "slot_taken"
+
+
+async def test_contacts_come_in_pages_masked_and_only_of_ones_own(tx, crm, customer, clock):
+    for days in (40, 50, 60):
+        at = clock.now() - timedelta(days=days)
+        await make_contact(tx, customer, at=at, subject="asked for 13812341234")
+    await make_contact(tx, customer, at=clock.now() - timedelta(days=1), kind=InteractionKind.FAULT)
+    path = f"/customers/{customer.id}/contacts?size=2"
+    first = (await crm.get(path)).json()
+    second = (await crm.get(f"{path}&page_token={first['next_page_token']}")).json()
+    found = [*first["contacts"], *second["contacts"]]
+    assert [one["kind"] for one in found] == ["fault", "sales", "sales", "sales"]
+    assert found[1]["subject"] == "asked for 138****1234"
+    assert second["next_page_token"] is None
+    assert first["standing"]["allowed"] is True
+    stranger = await make_customer(tx)
+    for answer in (
+        await crm.get(f"/customers/{stranger.id}/contacts"),
+        await crm.ask(stranger),
+        await crm.post(f"/contact-slots/{new_id()}/release"),
+    ):
+        assert (answer.status_code, answer.json()["facts"]) == (404, {})
+
+
+async def test_calls_and_messages_want_consent_first(tx, crm, customer):
+    for allowed, refused, channel, reason in [
+        ([], [], "phone", "no_consent"),
+        ([], [], "shop", None),
+        (["phone"], [], "sms", "no_consent"),
+        (["phone"], ["shop"], "shop", "no_consent"),
+        (["phone"], [], "phone", None),
+    ]:
+        customer.channels_allowed, customer.channels_refused = allowed, refused
+        await tx.flush()
+        path = f"/customers/{customer.id}/contacts?channel={channel}"
+        assert (await crm.get(path)).json()["standing"]["reason"] == reason
+    assert (await crm.ask(customer, channel="sms")).json()["facts"]["reason"] == "no_consent"
+
+
+async def test_only_systems_reserve(app, http, crm, customer, branch):
+    for role in (Role.SUPERVISOR, Role.ADMIN):
+        someone = Crm(http, bearer(app, caller_for(role, branch)))
+        assert (await someone.ask(customer)).status_code == 403
+        assert (await someone.get(f"/customers/{customer.id}/contacts")).status_code == 200
+    assert (await crm.ask(customer, channel="visit")).status_code == 422
