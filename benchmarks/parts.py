@@ -21,6 +21,7 @@ from benchmarks import (
     replan,
     sale,
     slots,
+    suggesting,
     travel,
 )
 from benchmarks.report import Figure
@@ -41,6 +42,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "board": (board.measure, board.FULL, board.QUICK),
     "travel": (travel.measure, travel.FULL, travel.QUICK),
     "outages": (outages.measure, outages.FULL, outages.QUICK),
+    "suggestions": (suggesting.measure, suggesting.FULL, suggesting.QUICK),
     "replan": (replan.measure, replan.FULL, replan.QUICK),
 }
 
