@@ -8,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Rows, fetched, put
@@ -200,27 +200,29 @@ async def answers_of(
     return [Heard(*row) for row in await fetched(tx, _ANSWERS, given)]
 
 
+_NEWEST = (
+    select(SuggestionDecision)
+    .where(SuggestionDecision.visit_id == bindparam("visit_id"))
+    .order_by(SuggestionDecision.id.desc())
+    .limit(1)
+)
+
+
 async def newest_decision(tx: AsyncSession, visit_id: UUID) -> SuggestionDecision | None:
     """Find the decision in force for a visit."""
-    return (
-        await tx.scalars(
-            select(SuggestionDecision)
-            .where(SuggestionDecision.visit_id == visit_id)
-            .order_by(SuggestionDecision.id.desc())
-            .limit(1)
-        )
-    ).one_or_none()
+    return (await tx.scalars(_NEWEST, {"visit_id": visit_id})).one_or_none()
+
+
+_CANDIDATES = (
+    select(Suggestion)
+    .where(Suggestion.decision_id == bindparam("decision_id"))
+    .order_by(Suggestion.rank.nulls_last(), Suggestion.offering_code)
+)
 
 
 async def candidates_of(tx: AsyncSession, decision_id: UUID) -> Sequence[Suggestion]:
     """List what a decision said of each offering: those shown by rank, then the others by code."""
-    return (
-        await tx.scalars(
-            select(Suggestion)
-            .where(Suggestion.decision_id == decision_id)
-            .order_by(Suggestion.rank.nulls_last(), Suggestion.offering_code)
-        )
-    ).all()
+    return (await tx.scalars(_CANDIDATES, {"decision_id": decision_id})).all()
 
 
 _DECISION = (
