@@ -20,6 +20,7 @@ from app.core.errors import Problem
 from app.core.geo import CoordSys
 from app.core.settings import Settings
 from app.grids.rules import GridKind, ImportMode
+from app.suggestions.rules.model import PolicyState
 from app.territory.rules.blocks import RankBy
 from app.territory.rules.growth import CoveredBy
 
@@ -39,6 +40,8 @@ privacy = typer.Typer(
 cli.add_typer(privacy, name="privacy")
 travel = typer.Typer(no_args_is_help=True, help="How long ways take.")
 cli.add_typer(travel, name="travel")
+policy = typer.Typer(no_args_is_help=True, help="What suggestions learn, and who lets it decide.")
+cli.add_typer(policy, name="policy")
 
 
 @cli.command()
@@ -428,6 +431,79 @@ def privacy_sweep() -> None:
 
     for name, count in sweep(Settings()).items():
         print(f"{name}: {count}")
+
+
+By = Annotated[str, typer.Option(help="The administrator in whose name it is done.")]
+Why = Annotated[str, typer.Option(help="Why; it is kept with the step.")]
+
+
+@policy.command("list")
+def policy_list() -> None:
+    """Print who decides about offers now, what has drifted, and the latest models."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import show
+
+    show(Settings())
+
+
+@policy.command("learn")
+def policy_learn(
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print nothing.")] = False,
+) -> None:
+    """Learn from the answers up to the last night, judge what came of it, and add up the days.
+
+    Workers start the same by themselves at night; whoever finds the night done does nothing.
+    """
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import learn
+
+    learn(Settings(), quiet=quiet)
+
+
+@policy.command("evaluate")
+def policy_evaluate(version: Annotated[str, typer.Argument(help="As `list` prints it.")]) -> None:
+    """Print what a model would have earned on the last season's log, beside the one in force."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import evaluate
+
+    evaluate(Settings(), version)
+
+
+@policy.command("work-out", hidden=True)
+def policy_work_out(evaluation_id: str) -> None:
+    """Work out an evaluation that waits: what a worker starts as a process of its own."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import work_out
+
+    work_out(Settings(), UUID(evaluation_id))
+
+
+@policy.command("promote")
+def policy_promote(
+    version: Annotated[str, typer.Argument(help="As `list` prints it.")],
+    to: Annotated[PolicyState, typer.Argument(help="Where it shall stand.")],
+    by: By,
+    reason: Why,
+) -> None:
+    """Let a model take its next step, or retire it; a second person agrees by the same command."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import promote
+
+    typer.echo(promote(Settings(), version, to, reason, by))
+
+
+@policy.command("switch")
+def policy_switch(
+    rules_only: Annotated[
+        bool, typer.Option("--rules-only/--policies", help="Who decides from now on.")
+    ],
+    by: By,
+) -> None:
+    """Let the rules alone decide for everybody from now on, or the policies again."""
+    import app.tables  # noqa: F401 - foreign keys reach into other rooms
+    from app.policies.command import switch
+
+    typer.echo(switch(Settings(), rules_only, by))
 
 
 @cli.command("import-orders")

@@ -34,6 +34,7 @@ from app.ordering.routes import router as ordering_router
 from app.outages.routes import router as outages_router
 from app.overdue.routes import router as overdue_router
 from app.planning.routes import router as planning_router
+from app.policies.routes import router as policies_router
 from app.privacy.routes import router as privacy_router
 from app.recovery.routes import router as recovery_router
 from app.retention.routes import router as retention_router
@@ -82,6 +83,7 @@ ROUTERS = (
     outages_router,
     ordering_router,
     messaging_router,
+    policies_router,
     maps_router,
     privacy_router,
 )

@@ -16,6 +16,7 @@ from app.ordering import models as ordering_models
 from app.outages import models as outages_models
 from app.overdue import models as overdue_models
 from app.planning import models as planning_models
+from app.policies import models as policies_models
 from app.privacy import models as privacy_models
 from app.promises import models as promises_models
 from app.recovery import models as recovery_models
@@ -47,6 +48,7 @@ ROOMS = (
     overdue_models,
     territory_models,
     suggestions_models,
+    policies_models,
     travel_models,
     outages_models,
     dispatch_models,

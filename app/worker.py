@@ -28,6 +28,7 @@ from app.ordering import jobs as ordering
 from app.outages import jobs as outages
 from app.overdue import jobs as overdue
 from app.planning import jobs as planning
+from app.policies import jobs as policies
 from app.privacy import jobs as privacy
 from app.recovery import jobs as recovery
 from app.retention import jobs as retention
@@ -61,6 +62,8 @@ HANDLERS: dict[str, list[Handler]] = {
     "plan.asked": [planning.make_plan],
     "leave.granted": [planning.look_around],
     "day.disturbed": [planning.replan],
+    "policy.evaluation_asked": [policies.evaluation_asked],
+    "policy.drifted": [policies.drifted],
     "evidence.whole": [evidence.settle_whole],
     "evidence.stored": [evidence.look_at_stored],
     "evidence.left": [evidence.remove_left],
@@ -91,6 +94,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, planning.add_up),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),
+    (600.0, policies.learn),
     (600.0, followups.end_expired),
     (1800.0, retention.look_around),
     (3600.0, messaging.forget),

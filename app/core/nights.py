@@ -63,5 +63,10 @@ async def alone(tx: AsyncSession, work: str) -> bool:
     """Tell whether this transaction is now the only one at some nightly work; it may take long."""
     if not await tx.scalar(_LOCK, {"work": work}):
         return False
-    await tx.execute(_PATIENCE)
+    await patient(tx)
     return True
+
+
+async def patient(tx: AsyncSession) -> None:
+    """Let this transaction's statements take long, and what is worked out between them too."""
+    await tx.execute(_PATIENCE)

@@ -40,6 +40,9 @@ from app.ordering.simulator import BASE_PATH, Dials
 from app.outages.rules import OutageCause, OutageState, PlaceKind, WhenOver
 from app.overdue.rules import CompensationState
 from app.planning.rules.fairness import Measure, Standing
+from app.policies.rules import EvaluationState, StepState
+from app.policies.rules.metrics import Metric
+from app.policies.rules.promotion import Check, GroupKind
 from app.promises.rules import Clock, Level, ProofKind, StopCause
 from app.retention import loading as retention
 from app.retention.rules import (
@@ -59,6 +62,7 @@ from app.suggestions.rules import AnswerKind, DeclineReason
 from app.suggestions.rules.answering import GUARDS
 from app.suggestions.rules.contacts import ContactOutcome, SlotState
 from app.suggestions.rules.leads import LeadState, LeadTo
+from app.suggestions.rules.model import ModelKind, PolicyState
 from app.technicians import loading as technicians
 from app.technicians.rules import Away
 from app.terminals import loading as terminals
@@ -335,6 +339,8 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("supervisor-tools.md", [*Handling, *Pool, *RowFault, *Difference, *Found]),
         ("ordering-system.md", list(RemoteState)),
         ("promises.md", [*Clock, *StopCause, *ProofKind, *Level, *CompensationState]),
+        ("supervisor-tools.md", [*PolicyState, *ModelKind, *Check, *GroupKind, *Metric]),
+        ("supervisor-tools.md", [*EvaluationState, *StepState]),
         ("supervisor-tools.md", [*DueCause, *DueState, *WriteOffCause, *KeptCause]),
         (
             "supervisor-tools.md",

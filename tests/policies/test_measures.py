@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from app.policies.rules.measures import auc, calibration, calibration_error, lift
+from app.policies.rules.measures import auc, bins_for, calibration, calibration_error, lift
 
 
 def happened(*values):
@@ -57,3 +57,8 @@ def test_the_order_of_rows_does_not_change_the_error():
     assert calibration_error(did[sure], predicted[sure]) == pytest.approx(
         calibration_error(did, predicted)
     )
+
+
+@pytest.mark.parametrize("count, bins", [(0, 1), (399, 1), (400, 2), (1_999, 9), (90_000, 10)])
+def test_few_predictions_are_put_into_few_bins(count, bins):
+    assert bins_for(count) == bins

@@ -8,6 +8,13 @@ from numpy.typing import NDArray
 from app.core.geo import Floats
 
 BINS = 10
+# A bin of fewer is off by chance by more than what is asked of a model.
+LEAST_IN_BIN = 200
+
+
+def bins_for(count: int) -> int:
+    """Say into how many bins so many predictions are put."""
+    return min(max(count // LEAST_IN_BIN, 1), BINS)
 
 
 def auc(happened: NDArray[np.bool_], score: Floats) -> float | None:

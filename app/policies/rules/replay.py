@@ -37,7 +37,8 @@ class Method(StrEnum):
 class Log:
     """Decisions as arrays: one row a candidate, those of one decision together and in order.
 
-    `decision` numbers the decisions from 0; `action` says which offer a row is; `logged` is the
+    `decision` numbers the decisions from 0; `action` says which offer a row is, below zero that
+    nothing is offered, which brings nothing; `logged` is the
     probability with which it was put first; `taken` marks the one that was. `reward` has one value
     a decision, in whatever unit the answer shall have.
     """
@@ -82,8 +83,8 @@ def replay(log: Log, chosen: Floats) -> Replay:
     """Estimate what a policy is worth that puts each candidate first with probability `chosen`.
 
     `chosen` has one value a row of the log, adding up to one in each decision. What the log could
-    not have done, whose logged probability is zero, tells nothing: the policy must not do it
-    either, or the estimates leave it out.
+    not have done, whose logged probability is zero, counts as bringing nothing in IPS and SNIPS:
+    true of offering nothing, which is what a log that tries everything alike never does.
     """
     if not log.decisions:
         nothing = Estimate(0.0, 0.0, 0.0)
@@ -98,7 +99,10 @@ def replay(log: Log, chosen: Floats) -> Replay:
         heaviest=float(weight.max()),
         estimates={
             Method.IPS: mean_of(weight * log.reward),
-            Method.SNIPS: weighted_mean(weight, log.reward),
+            Method.SNIPS: weighted_mean(
+                np.append(weight, chosen[log.logged == 0]),
+                np.append(log.reward, np.zeros(int((log.logged == 0).sum()))),
+            ),
             Method.DR: mean_of(expected + weight * (log.reward - taken)),
         },
     )
@@ -165,6 +169,7 @@ def direct(log: Log, folds: int = FOLDS) -> Floats:
                 log.features[of_action],
                 usual,
             )
+    rewards[log.action < 0] = 0
     return rewards
 
 

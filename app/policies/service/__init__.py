@@ -1,0 +1,1 @@
+"""What is done with policies, a file for each: learn, evaluate, promote, watch, add up."""

@@ -1,0 +1,198 @@
+"""A night's learning: the answers of a season become a new candidate, once a night."""
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core import nights
+from app.core.geo import Floats
+from app.core.nights import Night
+from app.core.parameter_values import parameters_in_force
+from app.policies.queries import log, registry
+from app.policies.queries.log import Answers, Told
+from app.policies.rules import parameters as numbers
+from app.policies.rules.choosing import believed, chance
+from app.policies.rules.fitting import Belief, enough, learned
+from app.policies.rules.measures import auc, bins_for, calibration, calibration_error, lift
+from app.suggestions.models import PolicyModel
+from app.suggestions.rules.model import FEATURES, Model, ModelKind, OfferModel, PolicyState
+from app.workorders.queries import org_units
+
+WORK = "policies.learn"
+# The model that has seen nothing and believes the experts: with it the trying begins.
+EXPERTS = "experts"
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The candidate that a night brought, and how many answers it was learned from."""
+
+    until: datetime
+    model: PolicyModel
+    answers: int
+
+
+async def due(session: AsyncSession, now: datetime) -> datetime | None:
+    """Tell the end of the night that is to be learned from; None when it is done.
+
+    Nights that were missed are not caught up: a candidate of an older night serves nobody.
+    """
+    values = await parameters_in_force(session)
+    cut = nights.last_cut(now, await top_zone(session), values.whole(numbers.LEARN_HOUR, now))
+    done = await nights.done_until(session, WORK)
+    return None if done is not None and done >= cut else cut
+
+
+async def top_zone(session: AsyncSession) -> ZoneInfo:
+    """Return the time zone of the top of the organisation, by which nights are told."""
+    units = await org_units(session)
+    top = min(units.by_id.values(), key=lambda unit: len(unit.path), default=None)
+    return top.zone if top else ZoneInfo("Asia/Shanghai")
+
+
+async def learn(tx: AsyncSession, now: datetime, told: Told = lambda _rows: None) -> Learned | None:
+    """Learn from the answers up to the last night; None when that is done, or somebody is at it.
+
+    What the newest days answered tests a model that has not seen them, and is then learned from
+    too. `told` hears how many answers were read.
+    """
+    if not await nights.alone(tx, WORK):
+        return None
+    until = await due(tx, now)
+    if until is None:
+        return None
+    values = await parameters_in_force(tx)
+    since = until - timedelta(days=values.whole(numbers.WINDOW_DAYS, now))
+    heard = await log.answers(tx, since, until, FEATURES, told)
+    experts = await registry.experts(tx)
+    least = values.whole(numbers.LEAST_ANSWERS, now)
+    tested_from = until - timedelta(days=values.whole(numbers.TESTED_DAYS, now))
+    version = await _version(tx, until)
+    model = fit(version, heard, experts, least)
+    row = PolicyModel(
+        version=version,
+        kind=ModelKind.ACCEPTANCE,
+        state=PolicyState.CANDIDATE,
+        document=model.document(),
+        trained_from=since,
+        trained_until=until,
+        rows=len(heard.accepted),
+        figures={
+            "offers": _counts(heard),
+            "learned": sorted(model.offers),
+            "tested": tested(heard, experts, least, tested_from),
+        },
+    )
+    tx.add(row)
+    await _have_experts(tx)
+    await _retire_unused(tx, now, values.whole(numbers.CANDIDATE_DAYS, now))
+    facts = {"version": version, "answers": len(heard.accepted)}
+    tx.add(Night(work=WORK, until=until, done_at=now, facts=facts))
+    await tx.flush()
+    return Learned(until, row, len(heard.accepted))
+
+
+def fit(version: str, heard: Answers, experts: dict[str, float], least: int) -> Model:
+    """Fit each offer that was answered often enough both ways; the others keep the expert's rate.
+
+    Those are not in the model at all, so that an expert who thinks again is heard at once.
+    """
+    offers = {}
+    for code in np.unique(heard.codes):
+        of_offer = heard.codes == code
+        said = heard.accepted[of_offer]
+        accepted = int(said.sum())
+        if str(code) in experts and enough(accepted, len(said) - accepted, least):
+            offers[str(code)] = fit_offer(experts[str(code)], heard.features[of_offer], said)
+    return Model(version, offers)
+
+
+def fit_offer(rate: float, features: Floats, accepted: NDArray[np.bool_]) -> OfferModel:
+    """Learn one offer's model from an expert's rate and answers; a column for each feature."""
+    prior = OfferModel.prior(rate, features.shape[1])
+    after = learned(Belief(np.array(prior.mean), np.array(prior.covariance)), features, accepted)
+    yes = int(accepted.sum())
+    return OfferModel(
+        rate=prior.rate,
+        mean=tuple(map(float, after.mean)),
+        covariance=tuple(tuple(map(float, row)) for row in after.covariance),
+        accepted=yes,
+        refused=len(accepted) - yes,
+    )
+
+
+def tested(
+    heard: Answers, experts: dict[str, float], least: int, since: datetime
+) -> dict[str, Any]:
+    """Say how well a model of the answers before a moment foretells those after it.
+
+    Answers are never mixed at random: offers and customers change, and what is to be known of is
+    the time to come.
+    """
+    late = heard.at > since.timestamp()
+    model = fit("tested", heard.where(~late), experts, least)
+    seen = heard.where(late & np.isin(heard.codes, list(experts)))
+    return quality(seen.accepted, foretold(model, seen, experts))
+
+
+def foretold(model: Model, heard: Answers, experts: dict[str, float]) -> Floats:
+    """Return a model's chance of each answer having been a yes."""
+    codes, action = np.unique(heard.codes, return_inverse=True)
+    names = [str(code) for code in codes]
+    return chance(believed(model, heard.names, names, action, heard.features, experts))
+
+
+def quality(accepted: NDArray[np.bool_], predicted: Floats) -> dict[str, Any]:
+    """Write how well chances rank and how true they are; a figure is null where nothing tells."""
+    bins = bins_for(len(accepted))
+    return {
+        "answers": len(accepted),
+        "accepted": int(accepted.sum()),
+        "auc": auc(accepted, predicted),
+        "lift": lift(accepted, predicted),
+        "calibration_error": calibration_error(accepted, predicted, bins),
+        "calibration": [vars(one) for one in calibration(accepted, predicted, bins)],
+    }
+
+
+def _counts(heard: Answers) -> dict[str, list[int]]:
+    """Count yes and no by offering."""
+    yes = Counter(map(str, heard.codes[heard.accepted]))
+    no = Counter(map(str, heard.codes[~heard.accepted]))
+    return {code: [yes[code], no[code]] for code in sorted({*yes, *no})}
+
+
+async def _version(session: AsyncSession, until: datetime) -> str:
+    day = until.astimezone(await top_zone(session)).strftime("%Y-%m-%d")
+    beginning = f"offers-{day}"
+    again = await registry.beginning_with(session, beginning)
+    return f"{beginning}.{again + 1}" if again else beginning
+
+
+async def _have_experts(tx: AsyncSession) -> None:
+    """Have the experts' model in the registry, so that somebody can let the trying begin.
+
+    Rules alone always do the same, and a log of them tells nothing of any other policy.
+    """
+    if not await registry.beginning_with(tx, EXPERTS):
+        tx.add(
+            PolicyModel(
+                version=EXPERTS,
+                kind=ModelKind.ACCEPTANCE,
+                state=PolicyState.CANDIDATE,
+                document=Model.cold(EXPERTS).document(),
+                rows=0,
+                figures={},
+            )
+        )
+
+
+async def _retire_unused(tx: AsyncSession, now: datetime, days: int) -> None:
+    for row in await registry.unused(tx, now - timedelta(days=days)):
+        row.state, row.retired_at = PolicyState.RETIRED, now

@@ -1,0 +1,100 @@
+"""A night's learning, and the refit that follows a live model."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from app.core.clock import CompressedClock, wall
+from app.core.jobs import Worker
+from app.core.settings import Settings
+from app.policies import jobs
+from app.policies.models import PolicyStep
+from app.policies.service import learning
+from app.policies.service.night import night
+from app.suggestions.models import PolicyModel
+from app.suggestions.rules.model import PolicyState
+from tests.conftest import MONDAY_NINE
+from tests.make.policies import make_log, make_model
+
+LAST_NIGHT = MONDAY_NINE - timedelta(hours=7)
+
+
+async def models(tx):
+    rows = await tx.scalars(
+        select(PolicyModel).order_by(PolicyModel.id).execution_options(populate_existing=True)
+    )
+    return rows.all()
+
+
+async def test_a_night_teaches_what_was_answered_often_enough(tx, database):
+    log = await make_log(tx, now=MONDAY_NINE)
+    await log.decide(500, LAST_NIGHT, over=timedelta(days=60))
+    await tx.commit()
+    done = await night(database, MONDAY_NINE)
+    assert done.learned is not None and done.learned.answers == 500
+    model, experts = await models(tx)
+    assert (experts.version, experts.state) == ("experts", PolicyState.CANDIDATE)
+    assert (model.version, model.state) == ("offers-2026-03-02", PolicyState.CANDIDATE)
+    assert model.trained_until == MONDAY_NINE - timedelta(hours=6)
+    yes, no = model.figures["offers"]["GOOD"]
+    assert yes > 100 and no > 100
+    # The poor one was hardly ever accepted, so what the expert says of it is still believed.
+    assert model.figures["offers"]["POOR"][0] < 50
+    assert list(model.document["offers"]) == ["GOOD"]
+    assert model.document["offers"]["GOOD"]["accepted"] == yes
+    tested = model.figures["tested"]
+    assert 20 < tested["answers"] < 100 and tested["calibration_error"] < 0.3
+    # The same night is not learned from twice, and the next one is.
+    assert (await night(database, MONDAY_NINE + timedelta(hours=1))).learned is None
+    assert (await night(database, MONDAY_NINE + timedelta(days=1))).learned is not None
+    assert [one.version for one in await models(tx)][2:] == ["offers-2026-03-03"]
+
+
+async def test_a_candidate_nobody_takes_up_is_put_away(tx, database, clock):
+    old = await make_model(tx, "old", {}, trained_until=MONDAY_NINE - timedelta(days=15))
+    kept = await make_model(
+        tx, "tried", {}, state=PolicyState.SHADOW, trained_until=old.trained_until
+    )
+    await tx.commit()
+    await night(database, MONDAY_NINE)
+    states = {one.version: one.state for one in await models(tx)}
+    assert states[old.version] is PolicyState.RETIRED
+    assert states[kept.version] is PolicyState.SHADOW
+
+
+@pytest.mark.parametrize("lately, follows", [(0.5, True), (0.1, False)])
+async def test_a_refit_follows_the_live_model_when_its_chances_are_true(
+    tx, database, lately, follows
+):
+    """The one before does not know that one of two offers is poor. What nobody wants any more since
+    some days is not foretold, so then the refit waits for somebody to look at it."""
+    log = await make_log(tx, now=MONDAY_NINE)
+    live = await make_model(tx, "before", {"GOOD": 0.2, "POOR": 0.2}, state=PolicyState.LIVE)
+    await log.decide(1_500, LAST_NIGHT - timedelta(days=6), over=timedelta(days=20))
+    await log.decide(500, LAST_NIGHT, over=timedelta(days=5), truth={"GOOD": lately, "POOR": 0.08})
+    await tx.commit()
+    done = await night(database, MONDAY_NINE)
+    assert done.evaluation is not None
+    await tx.refresh(live)
+    refit = (await models(tx))[1]
+    assert (refit.state is PolicyState.LIVE) is follows
+    assert (live.state is PolicyState.RETIRED) is follows
+    steps = (await tx.scalars(select(PolicyStep))).all()
+    assert [step.asked_by for step in steps] == ([None] if follows else [])
+
+
+async def test_a_worker_has_the_night_done_by_a_process_of_its_own(real_database, tmp_path):
+    """And once, though somebody else is at it at the same time."""
+    async with real_database.begin() as tx:
+        log = await make_log(tx, now=MONDAY_NINE)
+        await log.decide(250, LAST_NIGHT)
+    clock = CompressedClock(MONDAY_NINE, wall(), 1.0, timedelta(days=1))
+    url = real_database.engine.url.render_as_string(hide_password=False)
+    settings = Settings(database_url=url, signing_keys=tmp_path / "keys", clock=clock.text())
+    worker = Worker(settings, clock, real_database)
+    await asyncio.gather(jobs.learn(worker), night(real_database, clock.now()))
+    async with real_database.read() as read:
+        assert await read.scalar(select(func.count()).select_from(PolicyModel)) == 2
+        assert await learning.due(read, clock.now()) is None
