@@ -1,6 +1,6 @@
 """Customers' words: segments, channels, kinds of contact; and how personal data is masked."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -110,6 +110,35 @@ def check_proof(state: ConsentState, proof: ConsentProof | None, reference: str 
         raise Invalid(
             errors=[{"field": missing, "message": "needed to show that consent was given"}]
         )
+
+
+def change_percent(usage_gb: Sequence[int]) -> int | None:
+    """Compare the newest month with the mean of up to three before it; the newest comes first.
+
+    None where fewer than two months are known, or nothing was used before.
+    """
+    before = usage_gb[1:4]
+    if not before or not sum(before):
+        return None
+    return round((usage_gb[0] * len(before) / sum(before) - 1) * 100)
+
+
+# Fewer contacts than these say nothing of the hours somebody likes.
+_CONTACTS_THAT_TELL = 3
+_BAND_HOURS = 3
+
+
+def mostly_at(hours: Sequence[int]) -> tuple[int, int, int] | None:
+    """Find the three hours of the day in which most contacts lay, and how many; the earliest of
+    several. `hours` are local hours, 0 to 23. None when there were too few to tell."""
+    if len(hours) < _CONTACTS_THAT_TELL:
+        return None
+    bands = {
+        begins: sum(begins <= hour < begins + _BAND_HOURS for hour in hours)
+        for begins in range(24 - _BAND_HOURS + 1)
+    }
+    begins = max(bands, key=lambda each: (bands[each], -each))
+    return begins, begins + _BAND_HOURS, bands[begins]
 
 
 # Where a fact about a customer comes from, as it stands beside each block of the door card.

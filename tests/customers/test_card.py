@@ -30,7 +30,7 @@ async def test_what_is_not_known_is_null_and_nothing_recorded_is_zero(tx):
     customer = await make_customer(tx)
     card = await queries.card(tx, customer.id, TODAY)
     assert card.payment.arrears_fen is None
-    assert card.payment.monthly_usage_gb is None
+    assert card.usage.monthly_usage_gb is None
     assert (card.tenure.activated_on, card.tenure.months) == (None, None)
     assert card.services.held == []
     assert card.contacts.sales_in_30_days == card.faults.in_90_days == 0

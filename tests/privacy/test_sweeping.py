@@ -9,12 +9,11 @@ from sqlalchemy.exc import IntegrityError
 from app.auth import audit
 from app.auth.models import AuditEntry
 from app.core.clock import wall
-from app.core.db import new_id
+from app.core.db import first_id_at, new_id
 from app.customers.models import ContactConsent, Interaction
 from app.customers.rules import InteractionKind
 from app.privacy import service
 from app.privacy.queries import sweeping
-from app.privacy.rules.periods import floor_of
 from app.suggestions.models import SuggestionDecision
 from app.visits.models import Visit
 from tests.make.customers import make_contact, make_customer
@@ -23,7 +22,9 @@ from tests.make.visits import make_assigned_order, make_phone
 
 def aged(days):
     """Make an id as it was made so many days before now."""
-    return type(new_id())(int=floor_of(wall() - timedelta(days=days)).int | (new_id().int % 2**62))
+    return type(new_id())(
+        int=first_id_at(wall() - timedelta(days=days)).int | (new_id().int % 2**62)
+    )
 
 
 async def test_contacts_and_audit_entries_go_when_they_are_old(tx, database, monkeypatch):
@@ -99,7 +100,10 @@ async def test_positions_and_contacts_of_orders_are_emptied(tx, app, http, clock
 
 
 async def test_months_of_decisions_are_dropped_whole(tx, database):
-    begins, ends = floor_of(wall() - timedelta(days=900)), floor_of(wall() - timedelta(days=870))
+    begins, ends = (
+        first_id_at(wall() - timedelta(days=900)),
+        first_id_at(wall() - timedelta(days=870)),
+    )
     await tx.execute(
         text(
             "CREATE TABLE suggestion_decision_2024_06 PARTITION OF suggestion_decision"

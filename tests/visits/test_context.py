@@ -112,7 +112,7 @@ async def test_the_holder_sees_whom_they_meet(tx, phone, customer, order, clock)
     assert card["tenure"]["months"] == 25
     # Not known is not nothing.
     assert card["payment"]["arrears_fen"] is None
-    assert card["payment"]["monthly_usage_gb"] == 320
+    assert card["usage"]["monthly_usage_gb"] == 320
     assert card["do_not_disturb"]["on"] is False
     assert card["faults"]["in_90_days"] == 1
     assert card["contacts"]["sales_in_30_days"] == 1
@@ -140,10 +140,13 @@ async def test_every_block_says_since_when_and_who_says_so(phone, customer, orde
     await phone.acknowledge(order)
     card = (await phone.get(f"/customers/{customer.id}/context")).json()
     blocks = [value for value in card.values() if isinstance(value, dict)] + card["lines"]
-    assert len(blocks) == 10
+    assert len(blocks) == 18
     for block in blocks:
         assert block["source"] in {"crm", "yingwei", "resource_inventory"}
-        assert block["as_of"] is not None
+    # What was never worked out, decided or recorded has no moment either: not known is not zero.
+    unknown = {name for name, one in card.items() if isinstance(one, dict) and not one["as_of"]}
+    assert unknown == {"lifecycle", "former", "recommendation"}
+    assert card["lifecycle"]["stage"] is card["lifecycle"]["hidden_high_value"] is None
     assert card["open_orders"]["as_of"] == clock.now().isoformat().replace("+00:00", "Z")
     assert card["identity"]["as_of"] == AS_OF.isoformat().replace("+00:00", "Z")
 

@@ -8,9 +8,9 @@ from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import fetched
+from app.core.db import fetched, first_id_at
 from app.core.nights import Night
-from app.privacy.rules.periods import Period, What, floor_of
+from app.privacy.rules.periods import Period, What
 
 # Rows a round looks at; each is a transaction of its own, so that nobody waits long.
 ROUND = 2000
@@ -38,7 +38,7 @@ async def swept(
         round=ROUND,
         change=change.format(table=period.table, sets=period.change, only=period.only),
     )
-    ((last, count),) = await fetched(tx, statement, {"after": after, "until": floor_of(until)})
+    ((last, count),) = await fetched(tx, statement, {"after": after, "until": first_id_at(until)})
     return (UUID(last) if last else None), count
 
 

@@ -5,9 +5,7 @@ plans were made from (`planning.inputs_kept_days`) are forgotten by their own ro
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
 
 from app.core.i18n import Words
 from app.core.parameters import Parameter
@@ -126,8 +124,3 @@ PERIODS: tuple[Period, ...] = (
         only="t.body <> '{}'",
     ),
 )
-
-
-def floor_of(moment: datetime) -> UUID:
-    """Give the smallest id (UUIDv7) that could have been made at a moment or after it."""
-    return UUID(int=int(moment.timestamp() * 1000) << 80)

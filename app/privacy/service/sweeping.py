@@ -6,12 +6,12 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth import audit
-from app.core.db import Database
+from app.core.db import Database, first_id_at
 from app.core.nights import Night, alone, done_until
 from app.core.parameter_values import parameters_in_force
 from app.privacy import queries
 from app.privacy.queries.sweeping import drop_month
-from app.privacy.rules.periods import PERIODS, Period, What, floor_of
+from app.privacy.rules.periods import PERIODS, Period, What
 
 WORK = "privacy"
 
@@ -48,7 +48,7 @@ async def _rows(database: Database, period: Period, until: datetime, now: dateti
     if since is not None and since >= until:
         return 0
     # Rows that are over are gone; columns that are over stay, and are not looked at again.
-    after = floor_of(since) if since and period.what is What.COLUMNS else _NIL
+    after = first_id_at(since) if since and period.what is What.COLUMNS else _NIL
     while True:
         async with database.begin() as tx:
             audit.acting(tx, "privacy_sweep")

@@ -12,8 +12,11 @@ from app.visits.queries.check_in import MarkedCheckIn, last_position, marked_che
 from app.visits.queries.day import DAY, DayRow, day_of, zone_of_unit
 from app.visits.queries.door import (
     BehindTheDoor,
+    Gone,
     LineOfCustomer,
     OrderOfCustomer,
+    Recommended,
+    Standing,
     TerminalOfCustomer,
     behind_the_door,
 )
@@ -26,9 +29,12 @@ __all__ = [
     "BehindTheDoor",
     "DayRow",
     "Earlier",
+    "Gone",
     "LineOfCustomer",
     "MarkedCheckIn",
     "OrderOfCustomer",
+    "Recommended",
+    "Standing",
     "TerminalOfCustomer",
     "assistants_of",
     "assisted",

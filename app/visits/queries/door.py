@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from pydantic import TypeAdapter
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import wall
+from app.core.db import first_id_at
 from app.core.errors import NotFound
+from app.lifecycle.rules import ChurnClass, Signal, Stage, Tier
 from app.terminals.rules import DueCause, TerminalKind
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
@@ -67,10 +70,79 @@ class DueOfCustomer:
 
 
 @dataclass(frozen=True)
+class ChurnReason:
+    """Why a customer may leave, in the words of the card by which it was worked out, if it is
+    still there."""
+
+    field: str
+    reason_zh: str | None
+    reason_en: str | None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a customer stands in the lifecycle, as it was worked out at `computed_at`."""
+
+    stage: Stage
+    stage_since: date
+    tier: Tier | None
+    tier_before: Tier | None
+    tier_since: date | None
+    tier_forecast: Tier | None
+    hidden_high_value: bool
+    value_12m_fen: int | None
+    churn_class: ChurnClass | None
+    churn_reasons: Sequence[ChurnReason]
+    signals: Sequence[Signal]
+    computed_at: datetime
+
+
+@dataclass(frozen=True)
+class Gone:
+    """That a customer once left, why and to whom; `returned_on` null is gone still."""
+
+    left_on: date
+    reason: str
+    competitor: str | None
+    note: str | None
+    returned_on: date | None
+    recorded_at: datetime
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """One offer of the newest decision."""
+
+    rank: int
+    offering_code: str
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True)
+class Recommended:
+    """The newest decision about a customer: what to offer, or why nothing."""
+
+    at: datetime
+    held_back: str | None
+    offers: Sequence[Proposed]
+
+
+@dataclass(frozen=True)
 class BehindTheDoor:
-    """What this house knows of a customer beside the CRM's card."""
+    """What this house knows of a customer beside the CRM's card.
+
+    `usage_high_gb` is what the fifth of the customers of the unit who use most use at least, in a
+    month. `grid_ids` are of the grids their addresses lie in.
+    """
 
     org_path: str
+    standing: Standing | None
+    gone: Gone | None
+    recommended: Recommended | None
+    usage_high_gb: float | None
+    repeat_faults_90: int
+    grid_ids: Sequence[UUID]
     orders: Sequence[OrderOfCustomer]
     lines: Sequence[LineOfCustomer]
     terminals: Sequence[TerminalOfCustomer]
@@ -81,6 +153,64 @@ class BehindTheDoor:
 _BEHIND_THE_DOOR = text(
     """
     SELECT org_unit.path AS org_path,
+        (
+            SELECT to_jsonb(s) FROM (
+                SELECT l.stage, l.stage_since, l.tier, l.tier_before, l.tier_since,
+                    l.tier_forecast, l.hidden_high_value, l.value_12m_fen, l.churn_class,
+                    l.signals, l.computed_at,
+                    (
+                        SELECT coalesce(jsonb_agg(jsonb_build_object('field', r.one ->> 'field',
+                            'reason_zh', t.term ->> 'reason_zh',
+                            'reason_en', t.term ->> 'reason_en')
+                            ORDER BY r.place), '[]')
+                        FROM jsonb_array_elements(l.churn_reasons) WITH ORDINALITY AS r (one, place)
+                        LEFT JOIN churn_card ON churn_card.version = l.card_version
+                        CROSS JOIN LATERAL (
+                            SELECT churn_card.document -> 'terms' -> (r.one ->> 'term')::int
+                        ) AS t (term)
+                        WHERE r.place <= 3
+                    ) AS churn_reasons
+                FROM customer_lifecycle AS l WHERE l.customer_id = customer.id
+            ) AS s
+        ) AS standing,
+        (
+            SELECT to_jsonb(g) FROM (
+                SELECT left_on, reason, competitor, note, returned_on, recorded_at
+                FROM former_customer WHERE customer_id = customer.id
+                ORDER BY left_on DESC LIMIT 1
+            ) AS g
+        ) AS gone,
+        (
+            SELECT jsonb_build_object('at', d.at, 'held_back', d.held_back, 'offers', (
+                SELECT coalesce(jsonb_agg(jsonb_build_object('rank', s.rank,
+                    'offering_code', s.offering_code, 'name_zh', o.name_zh, 'name_en', o.name_en)
+                    ORDER BY s.rank), '[]')
+                FROM suggestion AS s JOIN product_offering AS o ON o.id = s.offering_id
+                WHERE s.decision_id = d.id AND s.rank IS NOT NULL
+                -- Candidates are made with their decision, so only its month is looked at.
+                AND s.id >= d.id AND s.id < d.soon
+            ))
+            FROM (
+                SELECT id, at, held_back, (lpad(to_hex((
+                    extract(epoch FROM created_at + interval '1 day') * 1000)::bigint), 12, '0')
+                    || repeat('0', 20))::uuid AS soon
+                FROM suggestion_decision
+                WHERE customer_id = customer.id AND id > :month_ago ORDER BY id DESC LIMIT 1
+            ) AS d
+        ) AS recommended,
+        (
+            SELECT usage_high_gb FROM lifecycle_cut WHERE org_unit_id = customer.org_unit_id
+        ) AS usage_high_gb,
+        (
+            SELECT count(*) FROM work_order
+            WHERE customer_id = customer.id AND work_type = 'repair' AND repeat_of_id IS NOT NULL
+            AND reported_at >= :quarter_ago
+        ) AS repeat_faults_90,
+        (
+            SELECT coalesce(array_agg(DISTINCT g.grid_id), '{}') FROM address_grid AS g
+            JOIN service_address AS a ON a.id = g.service_address_id
+            WHERE a.customer_id = customer.id AND g.grid_id IS NOT NULL
+        ) AS grid_ids,
         (
             SELECT coalesce(jsonb_agg(to_jsonb(o) ORDER BY o.reported_at DESC, o.id), '[]')
             FROM (
@@ -120,6 +250,9 @@ _BEHIND_THE_DOOR = text(
     WHERE customer.id = :customer_id
     """
 )
+_READ_STANDING = TypeAdapter(Standing | None)
+_READ_GONE = TypeAdapter(Gone | None)
+_READ_RECOMMENDED = TypeAdapter(Recommended | None)
 _READ_ORDERS = TypeAdapter(list[OrderOfCustomer])
 _READ_LINES = TypeAdapter(list[LineOfCustomer])
 _READ_TERMINALS = TypeAdapter(list[TerminalOfCustomer])
@@ -127,19 +260,30 @@ _READ_DUE = TypeAdapter(list[DueOfCustomer])
 
 
 async def behind_the_door(
-    session: AsyncSession, customer_id: UUID, since: datetime
+    session: AsyncSession, customer_id: UUID, since: datetime, now: datetime
 ) -> BehindTheDoor:
-    """Read a customer's orders that are open or younger than a moment, lines and terminals.
+    """Read a customer's orders that are open or younger than a moment, lines and terminals, where
+    they stand, and what was last thought of offering within the last month.
 
     Who may see whom is for the service to say. Raises NotFound.
     """
-    row = (
-        await session.execute(_BEHIND_THE_DOOR, {"customer_id": customer_id, "since": since})
-    ).one_or_none()
+    given = {
+        "customer_id": customer_id,
+        "since": since,
+        "month_ago": first_id_at(wall() - timedelta(days=30)),
+        "quarter_ago": now - timedelta(days=90),
+    }
+    row = (await session.execute(_BEHIND_THE_DOOR, given)).one_or_none()
     if row is None:
         raise NotFound()
     return BehindTheDoor(
         org_path=row.org_path,
+        standing=_READ_STANDING.validate_python(row.standing),
+        gone=_READ_GONE.validate_python(row.gone),
+        recommended=_READ_RECOMMENDED.validate_python(row.recommended),
+        usage_high_gb=row.usage_high_gb,
+        repeat_faults_90=row.repeat_faults_90,
+        grid_ids=row.grid_ids,
         orders=_READ_ORDERS.validate_python(row.orders),
         lines=_READ_LINES.validate_python(row.lines),
         terminals=_READ_TERMINALS.validate_python(row.terminals),

@@ -7,9 +7,13 @@ from fastapi import APIRouter, Query
 
 from app.core.db import Tx
 from app.core.http import Language, Now
+from app.customers.rules import FROM_HERE
 from app.visits.routes.callers import Adviser, Reader
+from app.visits.rules.standing import FIT_WORDS
+from app.visits.schemas.blocks import coded
 from app.visits.schemas.context import ContextOut
 from app.visits.schemas.offers import SuggestionsOut
+from app.visits.schemas.standing import OutageOut, OutagesOut, StandingBlocks
 from app.visits.service import context, offers
 
 router = APIRouter(prefix="/v1", tags=["visits"])
@@ -33,6 +37,7 @@ async def customer_context(
     reader: Reader,
     tx: Tx,
     now: Now,
+    lang: Language,
     work_order_id: Annotated[UUID | None, Query(description="The order one comes for.")] = None,
 ) -> ContextOut:
     """Read the card for the door; what is known, since when, and who says so.
@@ -41,4 +46,18 @@ async def customer_context(
     grace after completing it, and every look is written down; masked for supervisors.
     """
     seen = await context.context_of(tx, customer_id, reader, work_order_id=work_order_id, now=now)
-    return ContextOut.of(seen.card, seen.here, seen.open_orders, masked=seen.masked, at=seen.at)
+    return ContextOut.of(
+        seen.card,
+        seen.here,
+        seen.open_orders,
+        standing=StandingBlocks.of(seen.card, seen.here, masked=seen.masked, lang=lang),
+        fit=coded(FIT_WORDS, seen.fit, lang),
+        outages=OutagesOut(
+            as_of=seen.at,
+            source=FROM_HERE,
+            now=[OutageOut(name=one.name, expected_end=one.expected_end) for one in seen.outages],
+        ),
+        masked=seen.masked,
+        at=seen.at,
+        lang=lang,
+    )

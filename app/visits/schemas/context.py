@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Self, TypeVar
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
 
 from app.core.http import Answer
+from app.core.i18n import Lang
 from app.customers.queries import Card, Service
 from app.customers.rules import (
     FROM_HERE,
     Channel,
+    InteractionKind,
     Segment,
     masked_address,
     masked_name,
@@ -24,23 +26,23 @@ from app.visits.queries import (
     OrderOfCustomer,
     TerminalOfCustomer,
 )
+from app.visits.schemas.blocks import Block, CodedOut, Text, block
+from app.visits.schemas.standing import (
+    CompetitionOut,
+    ConsentBlockOut,
+    FormerOut,
+    LifecycleOut,
+    OutagesOut,
+    PreferenceOut,
+    RecommendationOut,
+    StandingBlocks,
+    UsageOut,
+)
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
-Text = Annotated[str, Field(max_length=300)]
-
 # Where what the network inventory says of a line comes from.
 FROM_INVENTORY = "resource_inventory"
-
-
-class Block(Answer):
-    """What every block of the card says of itself."""
-
-    as_of: datetime | None = Field(description="Since when it holds; null is not known.")
-    source: Text
-
-
-B = TypeVar("B", bound=Block)
 
 
 class IdentityOut(Block):
@@ -51,7 +53,7 @@ class IdentityOut(Block):
     phone: Text
     segment: Segment
     elderly: bool
-    preferred_channel: Channel | None
+    area: Text = Field(description="The org unit they belong to.")
 
 
 class ServiceOut(Answer):
@@ -72,6 +74,10 @@ class ServicesOut(Block):
 
     held: Annotated[list[ServiceOut], Field(max_length=100)]
     contract_ends_on: date | None = Field(description="The earliest end of a contract.")
+    fit: CodedOut | None = Field(
+        description="How the package suits what is used: `fits`, `more_than_needed` or "
+        "`less_than_needed`; null is not known."
+    )
 
 
 class TenureOut(Block):
@@ -82,10 +88,10 @@ class TenureOut(Block):
 
 
 class PaymentOut(Block):
-    """What is owed and used."""
+    """What is owed, and what is known of their credit."""
 
     arrears_fen: int | None = Field(description="0 is nothing owed; null is not known.")
-    monthly_usage_gb: int | None
+    blacklisted: bool | None = Field(description="On the CRM's list of bad debts.")
 
 
 class DoNotDisturbOut(Block):
@@ -101,7 +107,18 @@ class FaultsOut(Block):
     in_90_days: int
     last_on: date | None
     complaints_open: int
+    complaints_in_90_days: int
     complaint_closed_on: date | None
+    repeat_faults_in_90_days: int = Field(description="Repairs of a fault that came back.")
+
+
+class LastContactOut(Answer):
+    """One contact and how it ended."""
+
+    on: date
+    channel: Channel
+    kind: InteractionKind
+    outcome: Text | None
 
 
 class ContactsOut(Block):
@@ -117,6 +134,9 @@ class ContactsOut(Block):
         description="What the customer last said of a visit, from 1 to 5; null when never asked."
     )
     last_mark_on: date | None
+    last: Annotated[list[LastContactOut], Field(max_length=5)] = Field(
+        description="The last five on any channel, the newest first."
+    )
 
 
 class LineOut(Block):
@@ -182,13 +202,21 @@ class ContextOut(Answer):
     identity: IdentityOut
     services: ServicesOut
     tenure: TenureOut
+    lifecycle: LifecycleOut
     payment: PaymentOut
+    usage: UsageOut
+    competition: CompetitionOut
+    former: FormerOut
+    recommendation: RecommendationOut
+    preference: PreferenceOut
+    consent: ConsentBlockOut
     do_not_disturb: DoNotDisturbOut
     faults: FaultsOut
     contacts: ContactsOut
     lines: Annotated[list[LineOut], Field(max_length=100)]
     terminals: TerminalsOut
     open_orders: OpenOrdersOut
+    outages: OutagesOut
 
     @classmethod
     def of(
@@ -197,8 +225,12 @@ class ContextOut(Answer):
         here: BehindTheDoor,
         open_orders: Sequence[OrderOfCustomer],
         *,
+        standing: StandingBlocks,
+        fit: CodedOut | None,
+        outages: OutagesOut,
         masked: bool,
         at: datetime,
+        lang: Lang,
     ) -> Self:
         """Write the card; `at` is when this house's own part was read."""
         who = card.identity
@@ -212,7 +244,7 @@ class ContextOut(Answer):
                 phone=masked_phone(who.phone) if masked else who.phone,
                 segment=who.segment,
                 elderly=who.elderly,
-                preferred_channel=who.preferred_channel,
+                area=who.area_zh if lang == "zh" else who.area_en,
             ),
             services=ServicesOut(
                 **card.services.known._asdict(),
@@ -221,12 +253,17 @@ class ContextOut(Answer):
                     (held.contract_ends_on for held in card.services.held if held.contract_ends_on),
                     default=None,
                 ),
+                fit=fit,
             ),
-            tenure=_block(TenureOut, card.tenure),
-            payment=_block(PaymentOut, card.payment),
-            do_not_disturb=_block(DoNotDisturbOut, card.do_not_disturb),
-            faults=_block(FaultsOut, card.faults),
-            contacts=_block(ContactsOut, card.contacts),
+            tenure=block(TenureOut, card.tenure),
+            payment=block(PaymentOut, card.payment),
+            do_not_disturb=block(DoNotDisturbOut, card.do_not_disturb),
+            **vars(standing),
+            faults=FaultsOut(
+                **{**vars(card.faults), **card.faults.known._asdict()},
+                repeat_faults_in_90_days=here.repeat_faults_90,
+            ),
+            contacts=block(ContactsOut, card.contacts),
             lines=[_line(line, masked) for line in here.lines],
             terminals=TerminalsOut(
                 as_of=at,
@@ -239,13 +276,8 @@ class ContextOut(Answer):
                 source=FROM_HERE,
                 orders=[OpenOrderOut.model_validate(order) for order in open_orders],
             ),
+            outages=outages,
         )
-
-
-def _block(kind: type[B], block: object) -> B:
-    """Write a block of the card whose fields go out as they are."""
-    known = vars(block)["known"]
-    return kind(**{**vars(block), "as_of": known.as_of, "source": known.source})
 
 
 def _service(service: Service, masked: bool) -> ServiceOut:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,9 +14,13 @@ from app.auth.rules import Role
 from app.core.errors import NotFound
 from app.core.parameter_values import parameters_in_force
 from app.customers.queries import Card, card
+from app.outages.queries.open import open_now
+from app.outages.rules import PlaceKind
+from app.suggestions.rules.limits import limits_in_force
 from app.visits import queries, rules
 from app.visits.queries import BehindTheDoor, OrderOfCustomer
 from app.visits.rules.day import SHOWN_WHILE_HELD
+from app.visits.rules.standing import Fit, fit_of
 from app.workorders.rules import CLOSED
 
 # Written into the audit trail with each look at a full card.
@@ -26,10 +31,21 @@ SHOWN_AT_THE_DOOR = (
     "standard_address",
     "services",
     "payment",
+    "usage",
+    "lifecycle",
+    "competition",
+    "former",
     "faults",
     "contacts",
     "terminals",
 )
+
+
+class Outage(NamedTuple):
+    """A confirmed outage that concerns a customer."""
+
+    name: str
+    expected_end: datetime | None
 
 
 @dataclass(frozen=True)
@@ -39,6 +55,8 @@ class Context:
     card: Card
     here: BehindTheDoor
     open_orders: Sequence[OrderOfCustomer]
+    outages: Sequence[Outage]
+    fit: Fit | None
     masked: bool
     at: datetime
 
@@ -68,9 +86,12 @@ async def context_of(
             purpose=f"work_order:{order.id}",
             fields=SHOWN_AT_THE_DOOR,
         )
+    known = await card(tx, customer_id, today)
     return Context(
-        card=await card(tx, customer_id, today),
+        card=known,
         here=here,
+        outages=await _outages(tx, customer_id, here),
+        fit=await _fit(tx, known, here, now),
         open_orders=[each for each in here.orders if each.state not in CLOSED],
         masked=order is None,
         at=now,
@@ -94,7 +115,7 @@ async def at_the_door(
     grace = timedelta(
         hours=(await parameters_in_force(tx)).number(rules.GRACE_HOURS, now, caller.org_path)
     )
-    here = await queries.behind_the_door(tx, customer_id, now - grace)
+    here = await queries.behind_the_door(tx, customer_id, now - grace, now)
     if caller.role is not Role.TECHNICIAN:
         if not here.org_path.startswith(caller.org_path):
             raise NotFound()
@@ -104,6 +125,33 @@ async def at_the_door(
     if order is None:
         raise NotFound()
     return here, order
+
+
+async def _outages(tx: AsyncSession, customer_id: UUID, here: BehindTheDoor) -> list[Outage]:
+    """Find the confirmed outages that the customer is behind, or whose grid they live in."""
+    grids = {str(grid_id) for grid_id in here.grid_ids}
+    return [
+        Outage(one.name, one.expected_end)
+        for one in await open_now(tx)
+        if customer_id in one.behind
+        or (one.place.kind is PlaceKind.GRID and one.place.key in grids)
+    ]
+
+
+async def _fit(tx: AsyncSession, known: Card, here: BehindTheDoor, now: datetime) -> Fit | None:
+    limits = limits_in_force(await parameters_in_force(tx), now, here.org_path)
+    fastest = max(
+        (held for held in known.services.held if held.speed_mbps is not None),
+        key=lambda held: held.speed_mbps or 0,
+        default=None,
+    )
+    return fit_of(
+        known.usage.monthly_usage_gb,
+        low_gb=limits.low_usage_gb,
+        high_gb=here.usage_high_gb,
+        speed=fastest.speed_mbps if fastest else None,
+        most=fastest.line_max_mbps if fastest else None,
+    )
 
 
 def _held(

@@ -37,7 +37,7 @@ async def suggestions_for(
         )
     if order.customer_id is None:
         raise rules.CustomerNotKnown()
-    known = await queries.behind_the_door(tx, order.customer_id, now - LOOKING_BACK)
+    known = await queries.behind_the_door(tx, order.customer_id, now - LOOKING_BACK, now)
     others = [other for other in known.orders if other.id != order.id]
     door = Door(
         visit_id=visit.id,

@@ -1,4 +1,4 @@
-"""Reads of customers: found by number, shown masked, and the card for the door."""
+"""The card for the door: what the CRM and this house know of a customer, block by block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,91 +6,19 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Date, Row, Uuid, bindparam, select, text
+from sqlalchemy import Date, Row, Uuid, bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import subtree
-from app.auth.rules import Caller
 from app.core.errors import NotFound
-from app.customers.models import ContactConsent, Customer, ServiceAddress, Subscription
-from app.customers.rules import FROM_CRM, FROM_HERE, Channel, Segment
-
-# --- found by number, as a caller may see them ----------------------------------------------------
-
-
-async def find(
-    session: AsyncSession,
-    caller: Caller,
-    *,
-    code: str | None = None,
-    service_number: str | None = None,
-) -> Sequence[UUID]:
-    """Find customers of the caller's part of the organisation by code or service number, exactly.
-
-    There is no search by name or place on purpose: it would make a telephone directory.
-    """
-    statement = select(Customer.id).where(subtree(Customer.org_unit_id, caller))
-    if code is not None:
-        statement = statement.where(Customer.code == code)
-    if service_number is not None:
-        held = select(Subscription.customer_id).where(Subscription.service_number == service_number)
-        statement = statement.where(Customer.id.in_(held))
-    return (await session.scalars(statement.order_by(Customer.code).limit(50))).all()
-
-
-async def one(session: AsyncSession, caller: Caller, customer_id: UUID) -> Customer:
-    """Read a customer. Raises NotFound, also outside the caller's part of the organisation."""
-    return await _one(session, caller, customer_id, lock=False)
-
-
-async def for_change(tx: AsyncSession, caller: Caller, customer_id: UUID) -> Customer:
-    """Take a customer under the row lock. Raises NotFound like `one`."""
-    return await _one(tx, caller, customer_id, lock=True)
-
-
-async def _one(session: AsyncSession, caller: Caller, customer_id: UUID, *, lock: bool) -> Customer:
-    statement = select(Customer).where(
-        Customer.id == customer_id, subtree(Customer.org_unit_id, caller)
-    )
-    if lock:
-        statement = statement.with_for_update().execution_options(populate_existing=True)
-    customer = await session.scalar(statement)
-    if customer is None:
-        raise NotFound()
-    return customer
-
-
-async def addresses_of(session: AsyncSession, customer_id: UUID) -> Sequence[ServiceAddress]:
-    """Read the addresses a customer is served at."""
-    found = await session.scalars(
-        select(ServiceAddress)
-        .where(ServiceAddress.customer_id == customer_id)
-        .order_by(ServiceAddress.code)
-    )
-    return found.all()
-
-
-async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence[Subscription]:
-    """Read all services a customer holds or held, the newest first."""
-    found = await session.scalars(
-        select(Subscription)
-        .where(Subscription.customer_id == customer_id)
-        .order_by(Subscription.started_on.desc(), Subscription.service_number)
-    )
-    return found.all()
-
-
-async def consents_said(session: AsyncSession, customer_id: UUID) -> Sequence[ContactConsent]:
-    """Read what a customer said of being offered things, the newest first."""
-    found = await session.scalars(
-        select(ContactConsent)
-        .where(ContactConsent.customer_id == customer_id)
-        .order_by(ContactConsent.said_at.desc(), ContactConsent.id.desc())
-    )
-    return found.all()
-
-
-# --- the card for the door ------------------------------------------------------------------------
+from app.customers.rules import (
+    FROM_CRM,
+    FROM_HERE,
+    Channel,
+    InteractionKind,
+    Segment,
+    change_percent,
+    mostly_at,
+)
 
 
 class Known(NamedTuple):
@@ -110,7 +38,8 @@ class Identity:
     phone: str
     segment: Segment
     elderly: bool
-    preferred_channel: Channel | None
+    area_zh: str
+    area_en: str
 
 
 @dataclass(frozen=True)
@@ -150,11 +79,66 @@ class Tenure:
 
 @dataclass(frozen=True)
 class Payment:
-    """What is owed and used: zero owed is 0, not known is null."""
+    """What is owed, and whether the CRM has them on its list of bad debts; not known is null."""
 
     known: Known
     arrears_fen: int | None
+    blacklisted: bool | None
+
+
+class UsedInMonth(NamedTuple):
+    """What was used in one month, named by its first day."""
+
+    month: date
+    usage_gb: int
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What is used a month, and the months of it that are known, the newest first.
+
+    `change_percent` is the newest month against the mean of up to three before it.
+    """
+
+    known: Known
     monthly_usage_gb: int | None
+    months: Sequence[UsedInMonth]
+    change_percent: int | None
+
+
+@dataclass(frozen=True)
+class Rivals:
+    """Whose line is known to be there beside ours, as whoever was there last wrote it down."""
+
+    known: Known
+    competitor: str | None
+
+
+class Hours(NamedTuple):
+    """Hours of the local day, from one to another, and how many contacts of a year lie in them."""
+
+    from_hour: int
+    until_hour: int
+    contacts: int
+
+
+@dataclass(frozen=True)
+class Preference:
+    """By which channel they want to be spoken to, and when they mostly were."""
+
+    known: Known
+    channel: Channel | None
+    hours: Hours | None
+
+
+@dataclass(frozen=True)
+class Consent:
+    """On which channels something may be offered, and whether offers may be made for them alone."""
+
+    known: Known
+    allowed: Sequence[Channel]
+    refused: Sequence[Channel]
+    personal_offers: bool
 
 
 @dataclass(frozen=True)
@@ -174,7 +158,17 @@ class Faults:
     in_90_days: int
     last_on: date | None
     complaints_open: int
+    complaints_in_90_days: int
     complaint_closed_on: date | None
+
+
+class LastContact(NamedTuple):
+    """One contact: the local day, where, about what, and how it ended."""
+
+    on: date
+    channel: Channel
+    kind: InteractionKind
+    outcome: str | None
 
 
 @dataclass(frozen=True)
@@ -190,6 +184,7 @@ class Contacts:
     last_sales_outcome: str | None
     last_mark: int | None
     last_mark_on: date | None
+    last: Sequence[LastContact]
 
 
 @dataclass(frozen=True)
@@ -201,6 +196,10 @@ class Card:
     services: Services
     tenure: Tenure
     payment: Payment
+    usage: Usage
+    rivals: Rivals
+    preference: Preference
+    consent: Consent
     do_not_disturb: DoNotDisturb
     faults: Faults
     contacts: Contacts
@@ -211,8 +210,21 @@ _CUSTOMER = text(
     """
     SELECT c.id, c.code, c.name, c.phone, c.segment, c.elderly, c.preferred_channel,
         c.activated_on, c.arrears_fen, c.monthly_usage_gb, c.do_not_disturb,
-        c.do_not_disturb_since, c.as_of,
-        (extract(year FROM a.tenure) * 12 + extract(month FROM a.tenure))::int AS months,
+        c.do_not_disturb_since, c.as_of, c.blacklisted, c.competitor, c.channels_allowed,
+        c.channels_refused, c.personal_offers, o.name_zh AS area_zh, o.name_en AS area_en,
+        (
+            SELECT jsonb_agg(jsonb_build_object('month', m.month, 'usage_gb', m.usage_gb,
+                'as_of', m.as_of) ORDER BY m.month DESC)
+            FROM (
+                SELECT month, usage_gb, as_of FROM customer_month
+                WHERE customer_id = c.id AND usage_gb IS NOT NULL AND month < :today
+                ORDER BY month DESC LIMIT 4
+            ) AS m
+        ) AS months,
+        (
+            SELECT max(said_at) FROM contact_consent WHERE customer_id = c.id
+        ) AS consent_since,
+        (extract(year FROM a.tenure) * 12 + extract(month FROM a.tenure))::int AS tenure_months,
         l.*
     FROM customer c JOIN org_unit o ON o.id = c.org_unit_id
     CROSS JOIN LATERAL (SELECT age(:today, c.activated_on) AS tenure) AS a
@@ -222,6 +234,8 @@ _CUSTOMER = text(
             max(i.day) FILTER (WHERE i.kind = 'fault') AS last_fault_on,
             count(*) FILTER (WHERE i.kind = 'complaint' AND i.closed_at IS NULL)
                 AS complaints_open,
+            count(*) FILTER (WHERE i.kind = 'complaint' AND i.day >= :today - 90)
+                AS complaints_90,
             max((i.closed_at AT TIME ZONE o.time_zone)::date)
                 FILTER (WHERE i.kind = 'complaint') AS complaint_closed_on,
             count(*) FILTER (WHERE i.kind = 'sales' AND i.day >= :today - 30) AS sales_30,
@@ -233,9 +247,17 @@ _CUSTOMER = text(
                 AS last_sales_outcome,
             (array_agg(i.outcome ORDER BY i.at DESC) FILTER (WHERE i.kind = 'follow_up'))[1]
                 AS last_mark,
-            max(i.day) FILTER (WHERE i.kind = 'follow_up') AS last_mark_on
+            max(i.day) FILTER (WHERE i.kind = 'follow_up') AS last_mark_on,
+            (jsonb_agg(jsonb_build_object('on', i.day, 'channel', i.channel, 'kind', i.kind,
+                'outcome', i.outcome) ORDER BY i.at DESC) FILTER (WHERE i.newest <= 5)) AS last,
+            array_agg(i.hour) FILTER (WHERE i.day >= :today - 365) AS hours
         FROM (
-            SELECT *, (at AT TIME ZONE o.time_zone)::date AS day FROM interaction
+            SELECT *, (at AT TIME ZONE o.time_zone)::date AS day,
+                extract(hour FROM at AT TIME ZONE o.time_zone)::int AS hour,
+                row_number() OVER (
+                    ORDER BY (at AT TIME ZONE o.time_zone)::date > :today, at DESC
+                ) AS newest
+            FROM interaction
             WHERE customer_id = c.id
         ) AS i
         WHERE i.day <= :today
@@ -280,16 +302,28 @@ async def card(read: AsyncSession, customer_id: UUID, today: date) -> Card:
             phone=row.phone,
             segment=Segment(row.segment),
             elderly=row.elderly,
-            preferred_channel=Channel(row.preferred_channel) if row.preferred_channel else None,
+            area_zh=row.area_zh,
+            area_en=row.area_en,
         ),
         # The oldest of what is shown, for that is how old the whole may be.
         services=Services(
             known=Known(min((s.as_of for s in services), default=row.as_of), FROM_CRM),
             held=[_service(service) for service in services],
         ),
-        tenure=Tenure(known=crm, activated_on=row.activated_on, months=row.months),
-        payment=Payment(
-            known=crm, arrears_fen=row.arrears_fen, monthly_usage_gb=row.monthly_usage_gb
+        tenure=Tenure(known=crm, activated_on=row.activated_on, months=row.tenure_months),
+        payment=Payment(known=crm, arrears_fen=row.arrears_fen, blacklisted=row.blacklisted),
+        usage=_usage(row, crm),
+        rivals=Rivals(known=crm, competitor=row.competitor),
+        preference=Preference(
+            known=crm,
+            channel=Channel(row.preferred_channel) if row.preferred_channel else None,
+            hours=_hours(row.hours or ()),
+        ),
+        consent=Consent(
+            known=Known(row.consent_since, FROM_HERE) if row.consent_since else crm,
+            allowed=[Channel(name) for name in row.channels_allowed],
+            refused=[Channel(name) for name in row.channels_refused],
+            personal_offers=row.personal_offers,
         ),
         do_not_disturb=DoNotDisturb(
             known=Known(row.do_not_disturb_since, FROM_HERE) if row.do_not_disturb_since else crm,
@@ -301,6 +335,7 @@ async def card(read: AsyncSession, customer_id: UUID, today: date) -> Card:
             in_90_days=row.faults_90,
             last_on=row.last_fault_on,
             complaints_open=row.complaints_open,
+            complaints_in_90_days=row.complaints_90,
             complaint_closed_on=row.complaint_closed_on,
         ),
         contacts=Contacts(
@@ -314,9 +349,36 @@ async def card(read: AsyncSession, customer_id: UUID, today: date) -> Card:
             # The CRM's own follow-ups may have ended otherwise than with a mark.
             last_mark=int(row.last_mark) if (row.last_mark or "").isdecimal() else None,
             last_mark_on=row.last_mark_on,
+            last=[
+                LastContact(
+                    on=date.fromisoformat(one["on"]),
+                    channel=Channel(one["channel"]),
+                    kind=InteractionKind(one["kind"]),
+                    outcome=one["outcome"],
+                )
+                for one in row.last or ()
+            ],
         ),
     )
 
 
 def _service(row: Row[Any]) -> Service:
     return Service(**{name: row._mapping[name] for name in Service.__dataclass_fields__})
+
+
+def _usage(row: Row[Any], crm: Known) -> Usage:
+    months = [
+        UsedInMonth(date.fromisoformat(one["month"]), one["usage_gb"]) for one in row.months or ()
+    ]
+    since = [datetime.fromisoformat(one["as_of"]) for one in row.months or ()]
+    return Usage(
+        known=Known(max(since, default=crm.as_of), FROM_CRM),
+        monthly_usage_gb=row.monthly_usage_gb,
+        months=months,
+        change_percent=change_percent([one.usage_gb for one in months]),
+    )
+
+
+def _hours(hours: Sequence[int]) -> Hours | None:
+    found = mostly_at(hours)
+    return Hours(*found) if found else None
