@@ -38,6 +38,7 @@ from app.terminals.models import Terminal
 from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
 from app.worktypes.loading import load_work_types
+from seed import leavers
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
 from seed.clocks import (
     load_calendar,
@@ -134,6 +135,7 @@ async def load_city(
         "subscriptions": _file("subscriptions"),
         "contacts": _file("contacts"),
         "terminals": _terminals,
+        "former customers": _former_customers,
         "accounts": _accounts,
     }
     reports = []
@@ -160,6 +162,16 @@ def _text(kind: str, name: str) -> Callable[[AsyncSession, City], Awaitable[Repo
         return await YAML_LOADERS[kind](tx, document)
 
     return step
+
+
+async def _former_customers(tx: AsyncSession, city: City) -> Report:
+    """Load the CRM's files of those who have left, and tell of the last, which says why."""
+    report = None
+    written = leavers.files(city.seed, list(city.compounds), city.today, city.as_of)
+    for kind, lines in written.items():
+        report = await CSV_LOADERS[kind](tx, lines)
+    assert report is not None
+    return report
 
 
 async def _terminals(tx: AsyncSession, city: City) -> Report:

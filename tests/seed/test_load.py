@@ -22,6 +22,7 @@ from app.territory.rules.growth import CoveredBy, grow
 from app.territory.service.relocation import Relocation
 from app.visits.rules import FAR_METRES
 from seed.city import DEMO_PASSWORD, HERE, build
+from seed.leavers import LEAVERS
 from seed.load import load_city
 from seed.people import SKILLS
 
@@ -69,6 +70,7 @@ async def test_everything_is_there(loaded, city):
     assert inserted["grids"] == 60
     assert inserted["technicians"] == 80
     assert inserted["customers"] == inserted["addresses"] == 5000
+    assert inserted["leavers"] == LEAVERS
     assert all(report.inserted and not report.refused for report in reports)
     assert [step for _, step, _ in told] == list(range(1, len(reports) + 1))
     assert await counted(database, "SELECT count(*) FROM account") == len(city.accounts)
@@ -131,7 +133,7 @@ async def test_each_customer_lies_in_exactly_one_grid_of_their_own_branch(loaded
             ) AS placed
             """,
         )
-        == 5000
+        == 5000 + LEAVERS
     )
 
 
@@ -187,8 +189,8 @@ def test_every_offering_says_something_in_both_languages():
 async def test_the_worker_finds_the_grid_of_every_customer(loaded, city):
     database, _, _ = loaded
     told = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'addresses.loaded'"
-    assert await counted(database, told) == 1
+    assert await counted(database, told) == 2  # of customers, and of former ones
     await Relocation(database, SystemClock(), "test").run()
     found = "SELECT count(*) FROM address_grid WHERE grid_id IS NOT NULL"
-    assert await counted(database, found) == len(city.households)
+    assert await counted(database, found) == len(city.households) + LEAVERS
     assert await counted(database, "SELECT count(*) FROM address_to_locate") == 0
