@@ -17,7 +17,7 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 from tests.make.counting import counted
-from tests.make.customers import make_address, make_customer, make_subscription
+from tests.make.customers import make_address, make_contact, make_customer, make_subscription
 from tests.make.lifecycle import make_lifecycle
 from tests.make.retention import (
     lies_in,
@@ -33,10 +33,19 @@ DAY = timedelta(days=1)
 
 async def household(office, *, address=True, **stands):
     """A customer in the grid, who stands somewhere in the lifecycle."""
-    customer = await make_customer(office.tx, org_unit=office.branch, phone="15400001234")
+    customer = await make_customer(
+        office.tx, org_unit=office.branch, phone="15400001234", channels_allowed=["phone"]
+    )
     if address:
         place = office.land.point_in(office.land.grids[0])
-        home = await make_address(office.tx, customer, lon=place["lon"], lat=place["lat"])
+        # Contacts count by address, too, so that each has a home of their own.
+        home = await make_address(
+            office.tx,
+            customer,
+            lon=place["lon"],
+            lat=place["lat"],
+            standard_address=f"碧波路18号碧波园3栋{customer.code}室",
+        )
         await lies_in(office.tx, home.id, office.land.grids[0].id)
     at_risk = {"stage": Stage.DECLINE, "churn_class": ChurnClass.HIGH}
     await make_lifecycle(office.tx, customer, **{**at_risk, **stands})
@@ -176,6 +185,7 @@ async def test_from_the_renewal_list_to_what_the_customer_said(tx, office, clock
     assert [one["days_left"] for one in listed["entries"]] == [10, 80, 20, -5]
     first = listed["entries"][0]
     assert (first["name"], first["phone"], first["offers"]) == ("王**", "154****1234", ["RENEW-24"])
+    assert {one["call_allowed"] for one in listed["entries"]} == {True}
     assert "1203" not in str(listed) and "15400001234" not in str(listed)
     page = await office.ok("supervisor", "GET", "/renewals", grid_id=grid, size=3)
     more = await office.ok(
@@ -241,7 +251,13 @@ async def test_from_the_renewal_list_to_what_the_customer_said(tx, office, clock
     assert await office.ok("technician", "POST", f"{path}/outcome", yes) == done
     over = await office.ask("technician", "POST", f"{path}/outcome", said)
     assert slug(over) == (409, "case-not-open")
-    (contact,) = (await tx.scalars(select(Interaction))).all()
+    # A call that offers something keeps to what every channel keeps to.
+    lately = {**twice, "customer_id": str(ends[80].id)}
+    second = await office.ok("supervisor", "POST", "/retention-cases", lately)
+    before = await make_contact(tx, ends[80], at=clock.now() - DAY)
+    too_soon = await office.ask("supervisor", "POST", f"/retention-cases/{second['id']}/claim")
+    assert slug(too_soon) == (409, "contact-refused")
+    (contact,) = (await tx.scalars(select(Interaction).where(Interaction.id != before.id))).all()
     assert (contact.kind, contact.channel, contact.outcome) == ("sales", "phone", "accepted")
     cases = await office.ok("supervisor", "GET", "/retention-cases", state="done")
     assert [one["customer_name"] for one in cases["cases"]] == ["王**"]

@@ -64,7 +64,8 @@ _FREE = """
 _WIN_BACK = text(
     f"""
     {_HOMES}
-    SELECT f.customer_id, c.code, c.name, c.phone, c.preferred_channel, home.locality,
+    SELECT f.customer_id, c.code, c.name, c.phone, c.preferred_channel,
+        'phone' = ANY(c.channels_allowed) AS call_allowed, home.locality,
         home.building, f.left_on, CAST(:today AS date) - f.left_on AS days_gone, f.reason,
         f.competitor, f.reachable, f.tier, f.value_12m_fen, coalesce(f.value_12m_fen, -1) AS worth
     FROM home
@@ -83,7 +84,8 @@ _WIN_BACK = text(
 _RENEWAL = text(
     f"""
     {_HOMES}
-    SELECT c.id AS customer_id, c.code, c.name, c.phone, c.preferred_channel, home.locality,
+    SELECT c.id AS customer_id, c.code, c.name, c.phone, c.preferred_channel,
+        'phone' = ANY(c.channels_allowed) AS call_allowed, home.locality,
         home.building, line.ends_on, line.ends_on - CAST(:today AS date) AS days_left,
         line.monthly_price_fen, line.offerings, l.tier, l.churn_class, l.stage, l.value_12m_fen,
         coalesce(l.tier, 'Z') AS place

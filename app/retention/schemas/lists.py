@@ -27,6 +27,9 @@ class EntryOut(Answer):
     phone: Text
     address: Text = Field(description="Down to the building.")
     preferred_channel: Channel | None
+    call_allowed: bool = Field(
+        description="Whether they allow being called about offers; without it, visit them."
+    )
     tier: Tier | None = Field(description="Null is not known.")
     value_12m_fen: int | None = Field(description="Income of twelve months; null is not known.")
     toolkit_id: UUID | None = Field(description="The toolkit that is meant for them.")
@@ -42,6 +45,7 @@ class EntryOut(Answer):
             "phone": masked_phone(row.phone),
             "address": masked_address(row.locality, row.building),
             "preferred_channel": row.preferred_channel,
+            "call_allowed": row.call_allowed,
             "tier": row.tier,
             "value_12m_fen": row.value_12m_fen,
             "toolkit_id": kit.id if kit else None,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,19 +24,24 @@ from app.retention.rules import Arm, CaseOutcome, CaseState, Cause, Handling, ca
 from app.retention.rules.cases import Said, Wanted
 from app.retention.service import lists
 from app.retention.service.warnings import order_of, send
+from app.suggestions.rules.contacts import ContactOutcome
+from app.suggestions.service import confirm, release, reserve
 from app.technicians.models import Technician
 from app.workorders.queries import Unit, org_units
 
 # How urgent the visit is of somebody whom a supervisor has taken from a list.
 _PRIORITY = 3
-# In the open, outcomes of sales contacts have the words of every other channel.
+# Who is called about these is offered something, so the call is a sales contact: it needs the
+# customer's contact slot, like those of every other channel.
+_SELLING = frozenset({Cause.CONTRACT_ENDS, Cause.LEFT})
+# Outcomes of sales contacts have the words of every other channel.
 _SALES_WORDS = {
-    CaseOutcome.ACCEPTED: "accepted",
-    CaseOutcome.LATER: "later",
-    CaseOutcome.REFUSED: "declined",
-    CaseOutcome.LEAVES: "declined",
-    CaseOutcome.NOT_WANTED: "declined",
-    CaseOutcome.STAYS: "declined",
+    CaseOutcome.ACCEPTED: ContactOutcome.ACCEPTED,
+    CaseOutcome.LATER: ContactOutcome.LATER,
+    CaseOutcome.REFUSED: ContactOutcome.DECLINED,
+    CaseOutcome.LEAVES: ContactOutcome.DECLINED,
+    CaseOutcome.NOT_WANTED: ContactOutcome.DECLINED,
+    CaseOutcome.STAYS: ContactOutcome.DECLINED,
 }
 _NOBODY_SPOKE = frozenset({CaseOutcome.UNREACHED, CaseOutcome.WRONG_NUMBER})
 
@@ -148,8 +153,9 @@ class Claim:
 async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetime) -> Claim:
     """Take a call on for a while; only now name and number are shown, which is audited.
 
-    Claiming it again lengthens the while. Who has asked for peace meanwhile is dropped, and not
-    shown. Raises NotFound, CaseNotOpen, CaseNotCalled and CaseClaimed.
+    Claiming it again lengthens the while. A call that offers something reserves the customer's
+    contact slot. Raises NotFound, CaseNotOpen, CaseNotCalled, CaseClaimed, and ContactRefused with
+    the first day on which the customer may be spoken to.
     """
     case = await queries.for_change(tx, case_id, caller)
     cases.may_claim(
@@ -158,6 +164,16 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
     customer = await customers.one(tx, caller, case.customer_id)
     if customer.do_not_disturb:
         raise cases.CaseNotOpen(state=CaseState.DROPPED)
+    if case.cause in _SELLING:
+        await reserve(
+            tx,
+            _slot_of(case, caller),
+            customer.id,
+            caller,
+            channel=Channel.PHONE,
+            subject=_subject(case),
+            now=now,
+        )
     minutes = (await parameters_in_force(tx)).number(cases.CLAIM_MINUTES, now, caller.org_path)
     case.claimed_by = caller.account_id
     case.claimed_until = now + timedelta(minutes=minutes)
@@ -171,6 +187,15 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
     )
     await tx.flush()
     return Claim(case, customer.name, customer.phone)
+
+
+def _slot_of(case: RetentionCase, caller: Caller) -> UUID:
+    """Name the contact slot of one call: what was said before tells it from the call before."""
+    return uuid5(case.id, f"{caller.account_id}:{case.tries}:{case.said_at}")
+
+
+def _subject(case: RetentionCase) -> str:
+    return f"retention:{case.cause}"
 
 
 async def said(
@@ -201,10 +226,10 @@ async def said(
         )
         if case.claimed_by != caller.account_id:
             raise cases.CaseNotClaimed()
-    await _keep(tx, case, what, unit, now=now)
-    case.closed_by = caller.account_id if case.closed_at else None
-    if what.outcome not in _NOBODY_SPOKE:
-        selling = case.cause in (Cause.CONTRACT_ENDS, Cause.LEFT) or (
+    if case.cause in _SELLING and not visited:
+        await _tell_slot(tx, case, what, caller, now=now)
+    elif what.outcome not in _NOBODY_SPOKE:
+        selling = case.cause in _SELLING or (
             what.outcome in (CaseOutcome.ACCEPTED, CaseOutcome.REFUSED)
         )
         await record_contact(
@@ -213,14 +238,28 @@ async def said(
             at=now,
             channel=Channel.VISIT if visited else Channel.PHONE,
             kind=InteractionKind.SALES if selling else InteractionKind.SERVICE,
-            subject=f"retention:{case.cause}",
-            outcome=_SALES_WORDS[what.outcome] if selling else what.outcome.value,
+            subject=_subject(case),
+            outcome=_SALES_WORDS[what.outcome].value if selling else what.outcome.value,
             technician_id=caller.technician_id,
             work_order_id=case.work_order_id,
         )
+    await _keep(tx, case, what, unit, now=now)
+    case.closed_by = caller.account_id if case.closed_at else None
     await _follow(tx, case, what, caller, now=now)
     await tx.flush()
     return case
+
+
+async def _tell_slot(
+    tx: AsyncSession, case: RetentionCase, what: Said, caller: Caller, *, now: datetime
+) -> None:
+    """Write a call's contact into the ledger, or give its slot back when nobody was spoken to."""
+    slot = _slot_of(case, caller)
+    if what.outcome in _NOBODY_SPOKE:
+        await release(tx, slot, caller, now=now)
+        return
+    outcome = _SALES_WORDS[what.outcome]
+    await confirm(tx, slot, caller, contacted_at=now, outcome=outcome, now=now)
 
 
 async def _keep(
