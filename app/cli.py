@@ -400,11 +400,11 @@ def travel_roads() -> None:
 
 
 AsAdmin = Annotated[str, typer.Option("--as", help="The administrator in whose name it is done.")]
-Why = Annotated[str, typer.Option("--reason", help="Why, as it is written down.")]
+Purpose = Annotated[str, typer.Option("--reason", help="Why, as it is written down.")]
 
 
 @privacy.command("export")
-def privacy_export(code: str, as_: AsAdmin, reason: Why) -> None:
+def privacy_export(code: str, as_: AsAdmin, reason: Purpose) -> None:
     """Print everything that is kept of a customer, given by code, as one JSON document."""
     import app.tables  # noqa: F401 - foreign keys reach into other rooms
     from app.privacy.command import export
@@ -413,7 +413,7 @@ def privacy_export(code: str, as_: AsAdmin, reason: Why) -> None:
 
 
 @privacy.command("erase")
-def privacy_erase(code: str, as_: AsAdmin, reason: Why) -> None:
+def privacy_erase(code: str, as_: AsAdmin, reason: Purpose) -> None:
     """Make everything that is kept of a customer nobody's; refused while they are served."""
     import app.tables  # noqa: F401 - foreign keys reach into other rooms
     from app.privacy.command import erase
