@@ -82,7 +82,7 @@ class Log:
                         said = "not_pitched"
                     answers.append(
                         [new_id(), suggestion, customer.id, self.technician_id, said,
-                         "price" if said == "declined" else None, then, then]
+                         said != "not_pitched", "price" if said == "declined" else None, then, then]
                     )  # fmt: skip
         await put(
             self.tx,
@@ -101,7 +101,7 @@ class Log:
             ),
             Rows(
                 "suggestion_answer",
-                "id suggestion_id customer_id technician_id answer reason at device_at",
+                "id suggestion_id customer_id technician_id answer pitched reason at device_at",
                 answers,
             ),
         )

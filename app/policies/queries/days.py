@@ -20,15 +20,21 @@ _INTO = "INSERT INTO policy_day (day, org_unit_id, version, metric, part, whole,
 _SAID = """
 WITH said AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.answer, answer.reason, answer.at,
-        answer.customer_id, answer.answer IN ('accepted', 'declined', 'later') AS pitched,
-        answer.answer = 'accepted' AS accepted,
+        answer.customer_id, answer.pitched, coalesce(answer.answer = 'accepted', false) AS accepted,
         suggestion.id, suggestion.p_accept, suggestion.value_fen, suggestion.score_fen,
         suggestion.context * suggestion.lever AS times, decision.visit_id, customer.org_unit_id,
         coalesce(decision.model_version, decision.policy) AS version,
         timezone(:zone, answer.at)::date AS day,
-        answer.answer = 'accepted' AND EXISTS (
-            SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
-            WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+        answer.answer = 'accepted' AND (
+            answer.held_back IS NOT NULL
+            OR EXISTS (
+                SELECT FROM suggestion_outcome AS outcome
+                WHERE outcome.suggestion_id = suggestion.id AND NOT outcome.kept_30
+            )
+            OR EXISTS (
+                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
+                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+            )
         ) AS cancelled
     FROM suggestion_answer AS answer
     JOIN suggestion ON suggestion.id = answer.suggestion_id
@@ -36,7 +42,7 @@ WITH said AS (
     JOIN customer ON customer.id = answer.customer_id
     WHERE answer.at >= timezone(:zone, CAST(:first AS timestamp))
     AND answer.at < timezone(:zone, CAST(:last AS timestamp) + interval '1 day')
-    ORDER BY answer.suggestion_id, answer.created_at DESC, answer.id DESC
+    ORDER BY answer.suggestion_id, answer.answer IS NULL, answer.created_at DESC, answer.id DESC
 )
 """
 

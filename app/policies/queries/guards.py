@@ -25,8 +25,8 @@ WITH pitched AS (
     JOIN suggestion ON suggestion.id = answer.suggestion_id
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
     WHERE answer.at > :since AND answer.at <= :until
-    AND answer.answer IN ('accepted', 'declined', 'later')
-    ORDER BY answer.suggestion_id, answer.created_at DESC
+    AND answer.pitched
+    ORDER BY answer.suggestion_id, answer.at
 ),
 judged AS (
     SELECT pitched.*,

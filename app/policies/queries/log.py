@@ -29,7 +29,8 @@ SELECT suggestion.offering_code, suggestion.features, suggestion.p_accept,
     said.answer = 'accepted', said.at, decision.model_version
 FROM (
     SELECT DISTINCT ON (suggestion_id) suggestion_id, answer, at
-    FROM suggestion_answer WHERE at > %(since)s AND at <= %(until)s
+    FROM suggestion_answer
+    WHERE at > %(since)s AND at <= %(until)s AND answer IS NOT NULL
     ORDER BY suggestion_id, created_at DESC, id DESC
 ) AS said
 JOIN suggestion ON suggestion.id = said.suggestion_id
@@ -96,14 +97,15 @@ WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'h
 AND model_version IS NOT NULL
 """
 
-# Decisions that could have been otherwise, newest answer to what was put first included. Whoever
+# Decisions that could have been otherwise, newest answer to what was put first included; what a
+# guard held back that had become true meanwhile brought nothing. Whoever
 # is offered nothing for the sake of the comparison is left out, and so is what rules alone decided:
 # they always do the same.
 _DECISIONS = """
 SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.propensity,
     suggestion.rank, suggestion.p_accept, suggestion.value_fen,
     suggestion.context * suggestion.lever AS times, suggestion.score_fen,
-    said.answer, said.cancelled, decision.model_version,
+    said.pitched, said.accepted, said.cancelled, decision.model_version,
     decision.facts ->> 'tier', decision.facts ->> 'stage', customer.segment, customer.elderly
 FROM (
     SELECT id, customer_id, model_version, facts FROM suggestion_decision
@@ -115,14 +117,21 @@ FROM (
 JOIN customer ON customer.id = decision.customer_id
 JOIN suggestion ON suggestion.decision_id = decision.id AND suggestion.propensity IS NOT NULL
 LEFT JOIN LATERAL (
-    SELECT answer,
-        answer = 'accepted' AND EXISTS (
-            SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
-            WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+    SELECT pitched, coalesce(answer = 'accepted', false) AS accepted,
+        answer = 'accepted' AND (
+            held_back IS NOT NULL
+            OR EXISTS (
+                SELECT FROM suggestion_outcome AS outcome
+                WHERE outcome.suggestion_id = suggestion.id AND NOT outcome.kept_30
+            )
+            OR EXISTS (
+                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
+                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+            )
         ) AS cancelled
     FROM suggestion_answer
     WHERE suggestion_id = suggestion.id
-    ORDER BY created_at DESC, id DESC LIMIT 1
+    ORDER BY answer IS NULL, created_at DESC, id DESC LIMIT 1
 ) AS said ON suggestion.rank = 1
 ORDER BY decision.id, suggestion.id
 """
@@ -198,12 +207,12 @@ class _Reading:
 
     def _begin(self, row: tuple[Any, ...]) -> None:
         self.open, self.left, self.first = row[0], 1.0, False
-        tier, stage, segment, elderly = row[12:16]
-        words = (row[11] or "", tier or "", stage or "", segment, "yes" if elderly else "no")
+        tier, stage, segment, elderly = row[13:17]
+        words = (row[12] or "", tier or "", stage or "", segment, "yes" if elderly else "no")
         self.about.append((0.0, False, False, False, *words))
 
     def _candidate(self, row: tuple[Any, ...], vector: Floats) -> None:
-        _, code, _, propensity, rank, p_accept, value, times, score, answer, cancelled, *_ = row
+        _, code, _, propensity, rank, p_accept, value, times, score, *said = row
         action = self.codes.setdefault(code, len(self.codes))
         worth = (value or 0) * (times if times is not None else 1.0)
         cost = max((p_accept or 0.0) * worth - score, 0.0)
@@ -212,11 +221,12 @@ class _Reading:
         self.left -= propensity
         if rank == 1:
             self.first = True
-            self._answered(answer, bool(cancelled), value or 0, cost)
+            pitched, accepted, cancelled = map(bool, said[:3])
+            self._answered(pitched, accepted, cancelled, value or 0, cost)
 
-    def _answered(self, answer: str | None, cancelled: bool, value: int, cost: float) -> None:
-        pitched = answer in ("accepted", "declined", "later")
-        accepted = answer == "accepted"
+    def _answered(
+        self, pitched: bool, accepted: bool, cancelled: bool, value: int, cost: float
+    ) -> None:
         reward = (value if accepted and not cancelled else 0.0) - (cost if pitched else 0.0)
         self.about[-1] = (reward, pitched, accepted, cancelled, *self.about[-1][4:])
 
