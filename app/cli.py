@@ -42,6 +42,8 @@ travel = typer.Typer(no_args_is_help=True, help="How long ways take.")
 cli.add_typer(travel, name="travel")
 policy = typer.Typer(no_args_is_help=True, help="What suggestions learn, and who lets it decide.")
 cli.add_typer(policy, name="policy")
+lifecycle = typer.Typer(no_args_is_help=True, help="Where customers stand.")
+cli.add_typer(lifecycle, name="lifecycle")
 
 
 @cli.command()
@@ -574,6 +576,14 @@ def plan_day(
     command.plan(Settings(), options)
 
 
+@lifecycle.command("run")
+def lifecycle_run() -> None:
+    """Tell now where all customers stand; workers do the same every night."""
+    from app.lifecycle import command
+
+    command.run(Settings())
+
+
 class Kind(StrEnum):
     """What a file for `yingwei load` is about."""
 
@@ -581,6 +591,7 @@ class Kind(StrEnum):
     CUSTOMERS = "customers"
     ADDRESSES = "addresses"
     SUBSCRIPTIONS = "subscriptions"
+    MONTHS = "months"
     CONTACTS = "contacts"
     TERMINALS = "terminals"
     LEAVERS = "leavers"
@@ -597,6 +608,7 @@ class Kind(StrEnum):
     SLOTS = "slots"
     PARAMETERS = "parameters"
     ROAD_MAP = "road-map"
+    CHURN_CARDS = "churn-cards"
 
 
 @cli.command()

@@ -28,6 +28,7 @@ from app.followups.routes import router as followups_router
 from app.grids.address_routes import router as grid_addresses_router
 from app.grids.layer_routes import router as layers_router
 from app.grids.routes import router as grids_router
+from app.lifecycle.routes import router as lifecycle_router
 from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
 from app.ordering.routes import router as ordering_router
@@ -68,6 +69,7 @@ ROUTERS = (
     auth_router,
     technicians_router,
     customers_router,
+    lifecycle_router,
     catalog_router,
     terminals_router,
     worktypes_router,

@@ -23,6 +23,7 @@ from app.dispatch import jobs as dispatch
 from app.evidence import jobs as evidence
 from app.followups import jobs as followups
 from app.grids import jobs as grids
+from app.lifecycle import jobs as lifecycle
 from app.messaging import jobs as messaging
 from app.ordering import jobs as ordering
 from app.outages import jobs as outages
@@ -46,6 +47,7 @@ HANDLERS: dict[str, list[Handler]] = {
         recovery.order_completed,
         retention.order_completed,
         overdue.judge,
+        lifecycle.order_completed,
     ],
     "outage.closed": [dispatch.end_outage],
     "followup.low": [followups.take_care],
@@ -64,6 +66,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "day.disturbed": [planning.replan],
     "policy.evaluation_asked": [policies.evaluation_asked],
     "policy.drifted": [policies.drifted],
+    "lifecycle.due": [lifecycle.due],
     "evidence.whole": [evidence.settle_whole],
     "evidence.stored": [evidence.look_at_stored],
     "evidence.left": [evidence.remove_left],
@@ -91,6 +94,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, outages.learn),
     (60.0, overdue.escalate),
     (300.0, overdue.add_up),
+    (300.0, lifecycle.nightly),
     (300.0, planning.add_up),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),

@@ -111,6 +111,7 @@ class City:
             "customers.csv": (_customer(home, self.as_of) for home in self.households),
             "addresses.csv": (_address(home, self.as_of) for home in self.households),
             "subscriptions.csv": _subscriptions(self.households, self.as_of),
+            "months.csv": _months(self.households, self.as_of),
             "contacts.csv": _contacts(self.households),
             "terminals.csv": _terminals(self),
         }
@@ -231,6 +232,21 @@ def _subscriptions(homes: Iterable[Household], as_of: datetime) -> Iterable[Line
         }
         for home in homes
         for service in home.services
+    )
+
+
+def _months(homes: Iterable[Household], as_of: datetime) -> Iterable[Line]:
+    return (
+        {
+            "customer": home.code,
+            "month": month.first.isoformat()[:7],
+            "as_of": as_of.isoformat(),
+            "income_fen": month.income_fen,
+            "new_service_income_fen": month.new_service_income_fen,
+            "usage_gb": month.usage_gb,
+        }
+        for home in homes
+        for month in home.months
     )
 
 

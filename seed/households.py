@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from app.customers.rules import Channel, InteractionKind, Segment
 from app.terminals.rules import TerminalKind
@@ -61,6 +62,15 @@ class Contact:
     closed_at: datetime | None
 
 
+class Month(NamedTuple):
+    """What a household paid and used in a calendar month, by its first day; None is not known."""
+
+    first: date
+    income_fen: int | None
+    new_service_income_fen: int | None
+    usage_gb: int | None
+
+
 @dataclass(frozen=True)
 class Device:
     """A terminal in the home."""
@@ -97,6 +107,7 @@ class Household:
     services: list[Service] = field(default_factory=list)
     contacts: list[Contact] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
+    months: list[Month] = field(default_factory=list)
 
     @property
     def code(self) -> str:
@@ -128,6 +139,9 @@ def households(seed: int, compounds: list[Compound], today: date) -> list[Househ
             _equip(dice, household)
             _contact(dice, household, today)
             made.append(household)
+        past = Dice(seed, f"months of {compound.code}")
+        for household in made[-compound.households :]:
+            _pay(past, household, today)
     return made
 
 
@@ -262,5 +276,33 @@ def _contact(dice: Dice, household: Household, today: date) -> None:
                 subject=dice.pick(SAID[kind]),
                 outcome=dice.weighted(ANSWERS) if kind is InteractionKind.SALES else None,
                 closed_at=at + timedelta(hours=dice.whole(1, 20)) if closed else None,
+            )
+        )
+
+
+# What brings income as a new service.
+_NEW = ("CAM-HOME", "FTTR-2", "FTTR-4", "SPEED-2000")
+
+
+def _pay(dice: Dice, household: Household, today: date) -> None:
+    """Write the last twelve months that are over: most go on alike, some use and pay ever less."""
+    begun = household.activated_on or today - timedelta(days=900)
+    price = sum(service.price_fen for service in household.services)
+    new = sum(one.price_fen for one in household.services if one.offering in _NEW)
+    usual = household.monthly_usage_gb
+    fading = dice.chance(0.08)
+    first = today.replace(day=1)
+    for back in range(1, 13):
+        first = (first - timedelta(days=1)).replace(day=1)
+        told, extra, use = dice.chance(0.98), dice.between(0, 0.15), dice.between(0.85, 1.15)
+        if first < begun:
+            break
+        left = max(0.2, 1 - 0.25 * (4 - back)) if fading and back < 4 else 1.0
+        household.months.append(
+            Month(
+                first=first,
+                income_fen=int(price * (1 + extra) * (1 + left) / 2) if told else None,
+                new_service_income_fen=new if told else None,
+                usage_gb=None if usual is None or not told else int(usual * use * left),
             )
         )

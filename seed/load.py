@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -24,11 +24,15 @@ from app.customers.loading import (
     load_customers,
     load_subscriptions,
 )
+from app.customers.months import load_months
 from app.grids import importing
 from app.grids import service as grids_service
 from app.grids.layers import read_layer
 from app.grids.models import Grid, GridContract, GridMembership
 from app.grids.rules import GridKind
+from app.lifecycle.models import LifecycleRun
+from app.lifecycle.rules import NIGHT_HOUR
+from app.lifecycle.service import running
 from app.retention.loading import load_leavers, load_toolkits
 from app.technicians import service as technicians_service
 from app.technicians.loading import load_technicians
@@ -39,6 +43,7 @@ from app.territory.rules.stages import Terms
 from app.territory.service.contracts import begin_many
 from app.worktypes.loading import load_work_types
 from seed import leavers
+from seed.churn import load_churn_cards
 from seed.city import DEMO_PASSWORD, HERE, UNITS, City
 from seed.clocks import (
     load_calendar,
@@ -68,6 +73,7 @@ CSV_LOADERS: Mapping[str, CsvLoader] = {
     "customers": load_customers,
     "addresses": load_addresses,
     "subscriptions": load_subscriptions,
+    "months": load_months,
     "contacts": load_contacts,
     "terminals": load_terminals,
     "leavers": load_leavers,
@@ -88,6 +94,7 @@ YAML_LOADERS: Mapping[str, CsvLoader] = {
     "campaigns": load_campaigns,
     "parameters": load_parameters,
     "road-map": load_road_map,
+    "churn-cards": load_churn_cards,
 }
 
 # Told before each step: what is being loaded, the number of the step, and how many there are.
@@ -133,7 +140,9 @@ async def load_city(
         "customers": _file("customers"),
         "addresses": _file("addresses"),
         "subscriptions": _file("subscriptions"),
+        "months": _file("months"),
         "contacts": _file("contacts"),
+        "churn card": _text("churn-cards", "churn_card.yaml"),
         "terminals": _terminals,
         "former customers": _former_customers,
         "accounts": _accounts,
@@ -144,7 +153,17 @@ async def load_city(
         async with database.begin() as tx:
             audit.acting(tx, "seed")
             reports.append(await step(tx, city))
+    await _lifecycle(database, city)
     return reports
+
+
+async def _lifecycle(database: Database, city: City) -> None:
+    """Tell where the customers stand, as the night before the day did; only the first time."""
+    async with database.read() as read:
+        if await read.scalar(select(LifecycleRun.id).limit(1)):
+            return
+    night = city.as_of + timedelta(hours=NIGHT_HOUR.default)
+    await running.run(database, night, action="seed", night=night)
 
 
 def _file(kind: str) -> Callable[[AsyncSession, City], Awaitable[Report]]:

@@ -44,6 +44,8 @@ LOGS = frozenset(
         "outage_rhythm",
         "plan_event",
         "night",
+        "lifecycle_change",
+        "lifecycle_run",
     }
 )
 

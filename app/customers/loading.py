@@ -41,6 +41,9 @@ CUSTOMERS = CsvFile(
         Column("arrears_fen", _MONEY, "bigint"),
         Column("monthly_usage_gb", cells.whole(0, 1_000_000), "bigint"),
         Column("value_tier", cells.code),
+        Column("disconnected_on", cells.day, "date"),
+        Column("blacklisted", cells.flag, "boolean"),
+        Column("competitor", cells.text(100)),
     ),
 )
 _CUSTOMER = Target(
@@ -217,6 +220,7 @@ async def load_subscriptions(
         " WHERE held.as_of > s.as_of"
     )
     await staged.merge(_SUBSCRIPTION)
+    await _look_at(tx, staged, "s.became IS NOT NULL")
     return await _reported(tx, staged, "subscription")
 
 
@@ -253,7 +257,27 @@ async def load_contacts(
     await staged.refuse_unknown("customer", "customer")
     staged.settle(skip_refused=skip_refused)
     await staged.merge(_CONTACT)
+    await _look_at(tx, staged, "s.became = 'i' AND s.kind IN ('complaint', 'cancellation')")
     return await _reported(tx, staged, "interaction")
+
+
+# Those who were never looked at wait for the night, in which they are seen for the first time.
+_LOOK_AT = """
+    WITH asked AS (
+        INSERT INTO lifecycle_due (customer_id)
+        SELECT DISTINCT c.id FROM {{staged}} AS s JOIN customer AS c ON c.code = s.customer
+        JOIN customer_lifecycle AS l ON l.customer_id = c.id WHERE {those} ORDER BY c.id
+        ON CONFLICT DO NOTHING RETURNING 1
+    ) SELECT count(*) FROM asked
+"""
+
+
+async def _look_at(tx: AsyncSession, staged: Staging, those: str) -> None:
+    """Have the customers of some lines looked at: a contract or a complaint changes where they
+    stand in their lifecycle."""
+    ((count,),) = await staged.run(_LOOK_AT.format(those=those))
+    if count:
+        await jobs.tell(tx, "lifecycle.due")
 
 
 async def _queue(staged: Staging, find: str) -> int:

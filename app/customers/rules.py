@@ -28,7 +28,8 @@ class Channel(StrEnum):
 class InteractionKind(StrEnum):
     """What a contact was about. Only `sales` counts against the contact cap.
 
-    The outcome of a `follow_up` is the mark that the customer gave.
+    The outcome of a `follow_up` is the mark that the customer gave. In a `cancellation` they asked
+    about leaving.
     """
 
     SALES = "sales"
@@ -36,6 +37,7 @@ class InteractionKind(StrEnum):
     FAULT = "fault"
     COMPLAINT = "complaint"
     FOLLOW_UP = "follow_up"
+    CANCELLATION = "cancellation"
 
 
 class ConsentState(StrEnum):

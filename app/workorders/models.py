@@ -123,6 +123,13 @@ class WorkOrder(Row, Base):
             "repeat_of_id",
             postgresql_where=text("repeat_of_id IS NOT NULL"),
         ),
+        # Faults that came back to a customer, and services to be removed: few beside all orders.
+        Index(
+            "ix_work_order_trouble",
+            "customer_id",
+            "received_at",
+            postgresql_where=text("work_type = 'remove' OR repeat_of_id IS NOT NULL"),
+        ),
         # The orders of one outage; and repairs as they came in, for whoever looks for outages.
         Index("ix_work_order_outage", "outage_id", postgresql_where=text("outage_id IS NOT NULL")),
         Index(

@@ -19,7 +19,7 @@ from tests.make.customers import (
 )
 
 TODAY = date(2026, 3, 2)  # in Shanghai
-SALES, SERVICE, FAULT, COMPLAINT, FOLLOW_UP = InteractionKind
+SALES, SERVICE, FAULT, COMPLAINT, FOLLOW_UP, _ = InteractionKind
 
 
 def days_ago(days):

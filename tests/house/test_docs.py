@@ -28,11 +28,13 @@ from app.core.geo import CoordSys
 from app.core.parameters import Parameter
 from app.core.settings import Settings
 from app.customers import loading as customers
+from app.customers import months
 from app.dispatch.importing import read_map
 from app.dispatch.rules import Cause, Fault, HoldState, NotOffered, PassedOver, Verdict
 from app.evidence.rules import PictureFault, UploadState
 from app.followups.rules import FollowUpChannel, FollowUpState, NoAnswer, Reason
 from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
+from app.lifecycle.rules import CardSource, ChangeKind, ChurnClass, Signal, Stage, Tier
 from app.messaging import simulator as messaging
 from app.messaging.rules import FailReason, MessageKind, MessageState
 from app.ordering.rules import RemoteState
@@ -103,7 +105,7 @@ RECORDS = sorted((ROOT / "api_docs" / "decisions").glob("*.md"))
 
 CSV_FILES = {
     file.what: file
-    for room in (technicians, customers, terminals, retention)
+    for room in (technicians, customers, months, terminals, retention)
     for file in vars(room).values()
     if isinstance(file, CsvFile)
 }
@@ -329,6 +331,10 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ),
         ("phone-apps.md", [*ConsentKind, *AnswerKind, *OnSite, *CoordSys, *Mark, *Wanting, *Line]),
         ("supervisor-tools.md", [*FollowUpState, *FollowUpChannel, *NoAnswer, *Reason]),
+        (
+            "supervisor-tools.md",
+            [*Stage, *Tier, *ChurnClass, *Signal, *ChangeKind, *CardSource],
+        ),
         ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
         ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
         ("messaging-system.md", list(MessageKind)),

@@ -1,5 +1,70 @@
 """Rules of the lifecycle: stages, value tiers and the risk that a customer leaves."""
 
+from app.lifecycle.rules.card import (
+    FARTHEST,
+    FIELDS,
+    MOST_TERMS,
+    REASONS_TOLD,
+    Card,
+    CardVersionTaken,
+    Reason,
+    Term,
+    reasons_of,
+    score_of,
+)
+from app.lifecycle.rules.numbers import (
+    DEFAULTS,
+    NIGHT_HOUR,
+    PARAMETERS,
+    Numbers,
+    numbers_in_force,
+    rules_version,
+)
+from app.lifecycle.rules.standing import (
+    Before,
+    Cuts,
+    Facts,
+    Standing,
+    churn_of,
+    plus_months,
+    signals_of,
+    stage_of,
+    stands,
+    tier_of,
+)
 from app.lifecycle.rules.words import CardSource, ChangeKind, ChurnClass, Signal, Stage, Tier
 
-__all__ = ["CardSource", "ChangeKind", "ChurnClass", "Signal", "Stage", "Tier"]
+__all__ = [
+    "DEFAULTS",
+    "FARTHEST",
+    "FIELDS",
+    "MOST_TERMS",
+    "NIGHT_HOUR",
+    "PARAMETERS",
+    "REASONS_TOLD",
+    "Before",
+    "Card",
+    "CardSource",
+    "CardVersionTaken",
+    "ChangeKind",
+    "ChurnClass",
+    "Cuts",
+    "Facts",
+    "Numbers",
+    "Reason",
+    "Signal",
+    "Stage",
+    "Standing",
+    "Term",
+    "Tier",
+    "churn_of",
+    "numbers_in_force",
+    "plus_months",
+    "reasons_of",
+    "rules_version",
+    "score_of",
+    "signals_of",
+    "stage_of",
+    "stands",
+    "tier_of",
+]

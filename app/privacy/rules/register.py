@@ -85,7 +85,6 @@ REGISTER: Mapping[str, Table] = {
             "name": Personal(Kind.IDENTITY, Then.BLANK),
             "phone": Personal(Kind.CONTACT, Then.BLANK),
             "competitor": Personal(Kind.BEHAVIOUR, Then.NULL),
-            "leaving_reason": Personal(Kind.BEHAVIOUR, Then.NULL),
             "arrears_fen": Personal(Kind.BEHAVIOUR, Then.NULL),
             "monthly_usage_gb": Personal(Kind.BEHAVIOUR, Then.NULL),
             "value_tier": _KEPT_BEHAVIOUR,
