@@ -76,6 +76,7 @@ async def test_an_offer_has_all_that_is_needed_to_make_it(phone, order):
         "category": "home_wifi",
         "business_type": "incentive",
         "on_site": "sell",
+        "coordination": "enhance",
         "monthly_price_fen": 2900,
         "one_off_price_fen": 19900,
         "contract_months": 0,

@@ -1,6 +1,5 @@
-"""The months of the log: made ahead of time, and dropped whole when they are no longer kept."""
+"""The months of the log: made ahead of time. Whoever keeps the periods drops them whole."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from psycopg.sql import SQL, Identifier, Literal
@@ -80,21 +79,6 @@ async def _make(tx: AsyncSession, table: str, month: date) -> None:
         ).format(**names, **bounds)
     )
     await driver.execute(SQL("ALTER TABLE {log} ATTACH PARTITION {other} DEFAULT").format(**names))
-
-
-async def drop_month(tx: AsyncSession, month: date) -> None:
-    """Drop a month of the log, given by its first day, without touching its rows one by one.
-
-    Answers and sales keep the ids of what they answered. A month that is not there changes nothing.
-    """
-    driver = await driver_connection(tx)
-    await driver.execute("SET LOCAL lock_timeout = '3s'")
-    for table in _parts(month):
-        await driver.execute(SQL("DROP TABLE IF EXISTS {}").format(Identifier(table)))
-
-
-def _parts(month: date) -> Iterator[str]:
-    return (_name(table, month) for table in LOG)
 
 
 def _name(table: str, month: date) -> str:

@@ -11,7 +11,7 @@ from app.catalog.rules import ON_SITE, BusinessType, OnSite
 from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion
-from app.suggestions.rules import HeldBack, words
+from app.suggestions.rules import Coordination, HeldBack, words
 from app.suggestions.service import Decided
 
 Text = Annotated[str, Field(max_length=300)]
@@ -34,6 +34,10 @@ class OfferOut(Answer):
     category: Text
     business_type: BusinessType
     on_site: OnSite = Field(description="What a technician may do with it at the door.")
+    coordination: Coordination | None = Field(
+        description="How it goes with the other channels; null in decisions made before there were"
+        " any such words."
+    )
     monthly_price_fen: int
     one_off_price_fen: int
     contract_months: int
@@ -100,6 +104,7 @@ def _offer(one: Suggestion, rank: int, offering: Offering, lang: Lang) -> OfferO
         category=offering.category,
         business_type=offering.business_type,
         on_site=ON_SITE[offering.business_type],
+        coordination=one.coordination,
         monthly_price_fen=offering.monthly_price_fen,
         one_off_price_fen=offering.one_off_price_fen,
         contract_months=offering.contract_months,
