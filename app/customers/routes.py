@@ -12,7 +12,7 @@ from app.core.db import Read, Tx
 from app.core.errors import Invalid
 from app.core.http import Code, Now
 from app.customers import queries, rules, service
-from app.customers.models import Customer
+from app.customers.models import Customer, Subscription
 from app.customers.schemas import (
     AddressOut,
     CustomerOut,
@@ -30,7 +30,7 @@ Reader = Annotated[Caller, Depends(caller(*PEOPLE, scope="customers:read"))]
 Writer = Annotated[Caller, Depends(caller(*ANYBODY, scope="customers:write"))]
 
 
-async def _masked(read: AsyncSession, customer: Customer) -> CustomerOut:
+async def _masked(read: AsyncSession, customer: Customer, reader: Caller) -> CustomerOut:
     addresses = await queries.addresses_of(read, customer.id)
     subscriptions = await queries.subscriptions_of(read, customer.id)
     plain = CustomerOut.model_fields.keys() - {"name", "phone", "addresses", "subscriptions"}
@@ -49,8 +49,16 @@ async def _masked(read: AsyncSession, customer: Customer) -> CustomerOut:
             )
             for address in addresses
         ],
-        subscriptions=[SubscriptionOut.model_validate(held) for held in subscriptions],
+        subscriptions=[_service(held, reader) for held in subscriptions],
     )
+
+
+def _service(held: Subscription, reader: Caller) -> SubscriptionOut:
+    """Services are known to supervisors by their numbers; to technicians only at the door."""
+    out = SubscriptionOut.model_validate(held)
+    if reader.role is Role.TECHNICIAN:
+        out.service_number = rules.masked_phone(out.service_number)
+    return out
 
 
 @router.get("", operation_id="customers_find")
@@ -67,14 +75,16 @@ async def find(
         )
     found = await queries.find(read, reader, code=code, service_number=service_number)
     return CustomersFound(
-        customers=[await _masked(read, await queries.one(read, reader, each)) for each in found]
+        customers=[
+            await _masked(read, await queries.one(read, reader, each), reader) for each in found
+        ]
     )
 
 
 @router.get("/{customer_id}", operation_id="customers_one")
 async def one(customer_id: UUID, reader: Reader, read: Read) -> CustomerOut:
     """Read a customer, masked; whom a technician is about to meet stands in the context."""
-    return await _masked(read, await queries.one(read, reader, customer_id))
+    return await _masked(read, await queries.one(read, reader, customer_id), reader)
 
 
 @router.put("/{customer_id}/do-not-disturb", operation_id="customers_do_not_disturb")
