@@ -1,6 +1,6 @@
 """What has been kept long enough goes, in batches, and nothing that is younger."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text
@@ -100,17 +100,19 @@ async def test_positions_and_contacts_of_orders_are_emptied(tx, app, http, clock
 
 
 async def test_months_of_decisions_are_dropped_whole(tx, database):
-    for table in ("suggestion_decision", "suggestion"):
-        await tx.execute(
-            text(
-                f"CREATE TABLE {table}_2023_06 PARTITION OF {table} FOR VALUES FROM"
-                f" ('{first_id_at(datetime(2023, 6, 1, tzinfo=UTC))}')"
-                f" TO ('{first_id_at(datetime(2023, 7, 1, tzinfo=UTC))}')"
-            )
+    begins, ends = (
+        first_id_at(wall() - timedelta(days=900)),
+        first_id_at(wall() - timedelta(days=870)),
+    )
+    await tx.execute(
+        text(
+            "CREATE TABLE suggestion_decision_2024_06 PARTITION OF suggestion_decision"
+            f" FOR VALUES FROM ('{begins}') TO ('{ends}')"
         )
+    )
     assert (await service.sweep(database, now=wall()))["decisions"] == 1
     months = await tx.scalars(
-        text("SELECT relname FROM pg_class WHERE relname LIKE 'suggestion_%2023_06'")
+        text("SELECT relname FROM pg_class WHERE relname LIKE 'suggestion_decision_2%'")
     )
-    assert list(months) == []
+    assert "suggestion_decision_2024_06" not in list(months)
     assert await tx.scalar(select(func.count()).select_from(SuggestionDecision)) == 0

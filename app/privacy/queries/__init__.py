@@ -2,7 +2,7 @@
 
 from app.privacy.queries.asked import for_change, listed, one, those_within
 from app.privacy.queries.rows import against, erased_rows, exported_rows, pictures_left
-from app.privacy.queries.sweeping import nights, swept
+from app.privacy.queries.sweeping import months_over, nights, swept
 
 __all__ = [
     "against",
@@ -10,6 +10,7 @@ __all__ = [
     "exported_rows",
     "for_change",
     "listed",
+    "months_over",
     "nights",
     "one",
     "pictures_left",

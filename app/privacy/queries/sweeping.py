@@ -1,10 +1,10 @@
-"""What has come of age: rows and columns, a batch at a time."""
+"""What has come of age: rows and columns a batch at a time, months as wholes."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -40,6 +40,35 @@ async def swept(
     )
     ((last, count),) = await fetched(tx, statement, {"after": after, "until": first_id_at(until)})
     return (UUID(last) if last else None), count
+
+
+_MONTHS = """
+    SELECT c.relname, c.reltuples::bigint FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = CAST(%(table)s AS regclass)
+    AND c.relname ~ %(pattern)s
+    AND to_date(right(c.relname, 7), 'YYYY_MM') + interval '1 month' <= %(until)s
+    ORDER BY c.relname
+"""
+
+
+async def months_over(tx: AsyncSession, table: str, until: datetime) -> Sequence[tuple[str, int]]:
+    """List the months of a table that ended before a moment, and about how many rows each has."""
+    found = await fetched(
+        tx,
+        _MONTHS,
+        {"table": table, "pattern": rf"^{table}_\d{{4}}_\d{{2}}$", "until": until},
+    )
+    return [(name, max(rows, 0)) for name, rows in found]
+
+
+async def drop_month(tx: AsyncSession, name: str) -> None:
+    """Drop one month of a table; its name comes from `months_over`.
+
+    Whoever reads the table must not be kept waiting, so it is given up when it has to wait long.
+    """
+    await tx.execute(text("SET LOCAL lock_timeout = '3s'"))
+    await tx.execute(text(f'DROP TABLE "{name}"'))
 
 
 async def nights(session: AsyncSession, works: Sequence[str]) -> dict[str, Night]:

@@ -84,6 +84,11 @@ PERIODS: tuple[Period, ...] = (
         _days("decisions", 730, 183, "推荐决策保存天数", "How long decisions are kept"),
     ),
     Period(
+        "suggestion",
+        What.MONTHS,
+        _days("candidates", 730, 183, "推荐候选保存天数", "How long what was weighed is kept"),
+    ),
+    Period(
         "audit_entry",
         What.ROWS,
         _days("audit", 1095, 183, "审计记录保存天数", "How long the audit trail is kept"),

@@ -10,8 +10,8 @@ from app.core.db import Database, first_id_at
 from app.core.nights import Night, alone, done_until
 from app.core.parameter_values import parameters_in_force
 from app.privacy import queries
+from app.privacy.queries.sweeping import drop_month
 from app.privacy.rules.periods import PERIODS, Period, What
-from app.suggestions.service import drop_month, months_kept
 
 WORK = "privacy"
 
@@ -73,12 +73,10 @@ async def _months(database: Database, period: Period, until: datetime, now: date
         audit.acting(tx, "privacy_sweep")
         if not await alone(tx, work_of(period)):
             return 0
-        # Ids are made by the real clock, and a month is over when the next one has begun.
-        last = until.date().replace(day=1)
-        over = [month for month in await months_kept(tx) if month < last]
-        for month in over:
-            await drop_month(tx, month)
-            audit.note(tx, table=period.table, operation="sweep", count=0)
+        over = await queries.months_over(tx, period.table, until)
+        for name, rows in over:
+            await drop_month(tx, name)
+            audit.note(tx, table=period.table, operation="sweep", count=rows)
         await tx.execute(
             insert(Night)
             .values(work=work_of(period), until=until, done_at=now, facts={"ended": len(over)})
