@@ -10,6 +10,7 @@ from benchmarks import (
     day,
     growth,
     intake,
+    lifecycle,
     locate,
     machine,
     maps,
@@ -44,6 +45,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "outages": (outages.measure, outages.FULL, outages.QUICK),
     "suggestions": (suggesting.measure, suggesting.FULL, suggesting.QUICK),
     "replan": (replan.measure, replan.FULL, replan.QUICK),
+    "lifecycle": (lifecycle.measure, lifecycle.FULL, lifecycle.QUICK),
 }
 
 

@@ -132,6 +132,11 @@ async def _fill(url: str, plan: Plan, unit: UUID) -> dict[UUID, shapely.MultiPol
         connection.execute(
             "INSERT INTO grid_relocation SELECT id, 0, now(), now() FROM grid_change"
         )
+        # The night in which it is told where a million customers stand is not measured here.
+        connection.execute(
+            "INSERT INTO night (work, until, done_at) VALUES ('lifecycle', %s, now())",
+            [history.NOW],
+        )
         connection.execute(_ADDRESSES, given)
         connection.execute("INSERT INTO address_to_locate SELECT id FROM service_address")
     settle(url)

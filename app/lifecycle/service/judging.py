@@ -110,26 +110,12 @@ async def judge_some(tx: AsyncSession, customer_ids: Collection[UUID], now: date
 
 # --- customers to whom something has happened -----------------------------------------------------
 
-_ASK = """
-    INSERT INTO lifecycle_due (customer_id)
-    SELECT customer_id FROM customer_lifecycle WHERE customer_id = ANY(%(ids)s::uuid[])
-    ORDER BY customer_id ON CONFLICT DO NOTHING RETURNING customer_id
-"""
 _TAKE = """
     DELETE FROM lifecycle_due WHERE customer_id IN (
         SELECT customer_id FROM lifecycle_due ORDER BY customer_id LIMIT %(most)s
         FOR UPDATE SKIP LOCKED
     ) RETURNING customer_id
 """
-
-
-async def ask(tx: AsyncSession, customer_ids: Collection[UUID]) -> None:
-    """Have customers looked at after the commit, because something has happened to them.
-
-    Those who were never looked at wait for the night, in which they are seen for the first time.
-    """
-    if await fetched(tx, _ASK, {"ids": list(customer_ids)}):
-        await jobs.tell(tx, "lifecycle.due")
 
 
 async def take_due(tx: AsyncSession, now: datetime) -> int:
