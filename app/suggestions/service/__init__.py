@@ -6,7 +6,7 @@ from app.suggestions.service.answering import hand_over, take_down
 from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
 from app.suggestions.service.deciding import Decided, Door, offer_of, suggest
 from app.suggestions.service.leads import move_lead
-from app.suggestions.service.months import drop_month, months_kept, prepare_months
+from app.suggestions.service.months import months_kept, prepare_months
 from app.suggestions.service.switching import (
     Switch,
     Wanted,
@@ -23,7 +23,6 @@ __all__ = [
     "Wanted",
     "begin_campaign",
     "confirm",
-    "drop_month",
     "end_campaign",
     "hand_over",
     "months_kept",

@@ -1,4 +1,4 @@
-"""The months of the log: made ahead of time, and dropped whole when they are no longer kept."""
+"""The months of the log: made ahead of time. They end where every period of keeping does."""
 
 from datetime import UTC, date, datetime
 
@@ -79,18 +79,6 @@ async def _make(tx: AsyncSession, table: str, month: date) -> None:
         ).format(**names, **bounds)
     )
     await driver.execute(SQL("ALTER TABLE {log} ATTACH PARTITION {other} DEFAULT").format(**names))
-
-
-async def drop_month(tx: AsyncSession, month: date) -> None:
-    """Drop a month of the log, given by its first day, without touching its rows one by one.
-
-    Answers and sales keep the ids of what they answered. A month that is not there changes nothing.
-    """
-    driver = await driver_connection(tx)
-    await driver.execute("SET LOCAL lock_timeout = '3s'")
-    for table in LOG:
-        name = Identifier(_name(table, month))
-        await driver.execute(SQL("DROP TABLE IF EXISTS {}").format(name))
 
 
 def _name(table: str, month: date) -> str:
