@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PYTHON
+# Several processes share the processors: an arithmetic library that takes all of them for one small
+# product waits longer for the others than it computes.
+export OPENBLAS_NUM_THREADS ?= 1
 
 # A checkout that was moved or copied has a .venv whose scripts point to the old place.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))

@@ -92,6 +92,12 @@ def learn(settings: Settings, *, quiet: bool = False, console: Console | None = 
         console.print(
             f"drift: {done.drift.predicted:.1%} predicted, {done.drift.observed:.1%} observed"
         )
+    if done.card is not None:
+        tested = done.card.figures["tested"]
+        console.print(
+            f"{done.card.version}: AUC {_number(tested['auc'], 3)}, of the card before "
+            f"{_number(tested['auc_before'], 3)}; it is {done.card.state}"
+        )
     return done
 
 
@@ -199,6 +205,7 @@ def _progress(console: Console, quiet: bool) -> Progress:
 
 def _models(rows: Any) -> Table:
     table = Table("version", "kind", "state", "learned until", "rows", "AUC", "calibration error")
+    table.columns[0].no_wrap = True
     for column in table.columns[4:]:
         column.justify = "right"
     for row in rows:

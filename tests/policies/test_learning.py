@@ -16,6 +16,7 @@ from app.policies.service.night import night
 from app.suggestions.models import PolicyModel
 from app.suggestions.rules.model import PolicyState
 from tests.conftest import MONDAY_NINE
+from tests.make.commands import told
 from tests.make.policies import make_log, make_model
 
 LAST_NIGHT = MONDAY_NINE - timedelta(hours=7)
@@ -98,3 +99,7 @@ async def test_a_worker_has_the_night_done_by_a_process_of_its_own(real_database
     async with real_database.read() as read:
         assert await read.scalar(select(func.count()).select_from(PolicyModel)) == 2
         assert await learning.due(read, clock.now()) is None
+    env = {"DATABASE_URL": url, "YINGWEI_CLOCK": clock.text(), "COLUMNS": "160"}
+    shown = await told("policy", "list", env=env)
+    assert "live: none" in shown.stdout and "offers-2026-03-02" in shown.stdout
+    assert (await told("policy", "evaluate", "offers-2026-03-02", env=env)).returncode == 0

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from app.core.geo import Floats
 from app.policies.rules.fitting import Belief, learned, sigmoid
-from app.policies.rules.measures import auc
+from app.policies.rules.measures import auc, bins_for, calibration_error, lift
 
 # At most so many ranges a field, and at least so many customers in each.
 RANGES = 8
@@ -120,6 +120,8 @@ class Trial:
     tested: int
     auc_card: float | None
     auc_fitted: float | None
+    lift_fitted: float | None
+    error_fitted: float | None
 
     def better(self, least_labelled: int, least_gain: float) -> bool:
         """Tell whether the fitted card may replace the one in force."""
@@ -145,10 +147,12 @@ def tried(
     cut = int(len(left) * (1 - share_tested))
     early = {field: values[:cut] for field, values in columns.items()}
     late = {field: values[cut:] for field, values in columns.items()}
-    model = fitted(early, left[:cut])
+    foretold, did = fitted(early, left[:cut]).predicted(late), left[cut:]
     return Trial(
         labelled=len(left),
-        tested=len(left) - cut,
-        auc_card=auc(left[cut:], by_card[cut:]),
-        auc_fitted=auc(left[cut:], model.predicted(late)),
+        tested=len(did),
+        auc_card=auc(did, by_card[cut:]),
+        auc_fitted=auc(did, foretold),
+        lift_fitted=lift(did, foretold),
+        error_fitted=calibration_error(did, foretold, bins_for(len(did))),
     )

@@ -11,8 +11,9 @@ from app.core.db import Database
 from app.policies.models import PolicyEvaluation, PolicyStep
 from app.policies.queries import registry
 from app.policies.rules.drift import Drift
-from app.policies.service import adding_up, evaluating, learning, promoting, watching
+from app.policies.service import adding_up, churning, evaluating, learning, promoting, watching
 from app.policies.service.learning import Learned
+from app.suggestions.models import PolicyModel
 
 ACTION = "policies.night"
 
@@ -25,12 +26,14 @@ class Night:
     evaluation: PolicyEvaluation | None
     followed: PolicyStep | None
     drift: Drift | None
+    card: PolicyModel | None
 
 
 async def night(
     database: Database, now: datetime, told: Callable[[int], None] = lambda _rows: None
 ) -> Night:
-    """Learn, judge the new candidate, let it follow the live model, watch for drift, add up.
+    """Learn, judge the new candidate, let it follow the live model, watch for drift, add up,
+    and fit the churn card.
 
     Whoever finds the night done, or somebody at it, has nothing to do. A night that was stopped
     goes on: what is learned is learned, and the rest is looked at again the next night.
@@ -43,7 +46,7 @@ async def night(
             audit.acting(tx, ACTION)
             learned = await learning.learn(tx, now, told)
     if learned is None:
-        return Night(None, None, None, None)
+        return Night(None, None, None, None, None)
     async with database.begin() as tx:
         audit.acting(tx, ACTION)
         evaluation, followed = await _follow(tx, learned, now, told)
@@ -53,7 +56,10 @@ async def night(
     async with database.begin() as tx:
         audit.acting(tx, ACTION)
         await adding_up.add_up(tx, learned.until, now)
-    return Night(learned, evaluation, followed, seen)
+    async with database.begin() as tx:
+        audit.acting(tx, ACTION)
+        card = await churning.refit(tx, learned.until, now)
+    return Night(learned, evaluation, followed, seen, card)
 
 
 async def _follow(
