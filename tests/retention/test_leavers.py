@@ -86,7 +86,13 @@ async def test_a_removal_of_the_last_line_makes_a_leaver_and_a_person_says_why(
 
 
 async def test_the_lifecycle_and_the_crms_file_tell_of_leavers(tx, office, worker, clock):
-    left = await make_customer(tx, org_unit=office.branch)
+    left = await make_customer(tx, org_unit=office.branch, competitor="长宽")
+    moved = await make_customer(
+        tx,
+        org_unit=office.branch,
+        disconnected_on=date(2026, 2, 20),
+    )
+    await make_lifecycle(tx, moved, stage=Stage.EXIT)
     back = await make_customer(tx, org_unit=office.branch)
     await make_lifecycle(tx, left, stage=Stage.EXIT)
     await make_lifecycle(tx, back, stage=Stage.BUILD_UP)
@@ -95,15 +101,19 @@ async def test_the_lifecycle_and_the_crms_file_tell_of_leavers(tx, office, worke
     stage = {"kind": ChangeKind.STAGE, "warns": False}
     at = clock.now() - DAY
     await make_warning(tx, left, at=at, before="climax", after="exit", **stage)
+    await make_warning(tx, moved, at=at, before="climax", after="exit", **stage)
     await make_warning(tx, back, at=at, before="exit", after="build_up", **stage)
     for _ in range(2):
         await jobs.look_around(worker)
     former = await gone(tx, left)
     assert (former.left_on, former.reason, former.source) == (
         date(2026, 2, 27),
-        "unknown",
+        "competitor",
         "lifecycle",
     )
+    assert former.competitor == "长宽"
+    former = await gone(tx, moved)
+    assert (former.left_on, former.reason) == (date(2026, 2, 20), "unknown")
     assert (await gone(tx, back)).returned_on == date(2026, 3, 1)
 
     lines = [

@@ -63,14 +63,17 @@ async def removal(tx: AsyncSession, order_id: UUID, *, own: str) -> Removal | No
     return None if row is None else Removal(*row)
 
 
+# Whose line is there now is the CRM's word, and tells why they left.
 _TOLD = text(
     """
-    INSERT INTO former_customer (id, org_unit_id, customer_id, left_on, reason, source, tier,
-        value_12m_fen, recorded_at)
+    INSERT INTO former_customer (id, org_unit_id, customer_id, left_on, reason, competitor, source,
+        tier, value_12m_fen, recorded_at)
     SELECT gen_random_uuid(), l.org_unit_id, l.customer_id,
-        coalesce(ended.on, (l.at AT TIME ZONE :zone)::date), 'unknown', 'lifecycle',
-        y.tier, y.value_12m_fen, :now
+        coalesce(c.disconnected_on, ended.on, (l.at AT TIME ZONE :zone)::date),
+        CASE WHEN c.competitor IS NULL THEN 'unknown' ELSE 'competitor' END, c.competitor,
+        'lifecycle', y.tier, y.value_12m_fen, :now
     FROM lifecycle_change l
+    JOIN customer c ON c.id = l.customer_id
     JOIN customer_lifecycle y ON y.customer_id = l.customer_id AND y.stage = 'exit'
     LEFT JOIN LATERAL (
         SELECT max(s.ended_on) AS on FROM subscription s WHERE s.customer_id = l.customer_id
@@ -101,9 +104,10 @@ async def follow_lifecycle(
     Returns the ids of the rows that are new, and of those that were ended. Days are local in
     `zone`.
     """
-    given = {"unit": unit, "zone": zone, "since": since, "now": now}
-    back = (await tx.scalars(_BACK, {k: v for k, v in given.items() if k != "now"})).all()
-    return list((await tx.scalars(_TOLD, given)).all()), list(back)
+    given = {"unit": unit, "zone": zone, "since": since}
+    back = (await tx.scalars(_BACK, given)).all()
+    told = await tx.scalars(_TOLD, {**given, "now": now})
+    return list(told.all()), list(back)
 
 
 # One look into the index for each org unit: PostgreSQL does not merge their parts of it.
