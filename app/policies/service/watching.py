@@ -32,7 +32,9 @@ async def watch(tx: AsyncSession, now: datetime) -> Drift | None:
     began, versions = await registry.in_force_since(tx)
     season = now - timedelta(days=values.whole(numbers.WINDOW_DAYS, now))
     heard = await log.answers(tx, max(began or season, season), now, FEATURES)
-    own = heard.where(np.isin(heard.versions, [*versions, live.version]) & ~np.isnan(heard.predicted))
+    own = heard.where(
+        np.isin(heard.versions, [*versions, live.version]) & ~np.isnan(heard.predicted)
+    )
     last = values.whole(numbers.DRIFT_LAST, now)
     seen = drift(
         own.predicted[-last:],
