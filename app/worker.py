@@ -106,6 +106,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (3600.0, privacy.forget),
     (3600.0, planning.warm_up),
     (3600.0, suggestions.look_ahead),
+    (3600.0, suggestions.settle_outcomes),
 ]
 
 

@@ -35,9 +35,12 @@ from app.suggestions.queries.deciding import (
     newest_decision,
     write,
 )
+from app.suggestions.queries.explaining import model_named, seen_suggestion
+from app.suggestions.queries.outcomes import Outcome, outcomes_between, settle
 
 __all__ = [
     "SAME_FAULT",
+    "Outcome",
     "Standing",
     "answers_of",
     "campaigns",
@@ -55,12 +58,16 @@ __all__ = [
     "ledger_of",
     "lock_customer",
     "logged",
+    "model_named",
     "models_at_work",
     "newest_decision",
     "notes_page",
     "open_lead",
+    "outcomes_between",
     "own_suggestion",
     "reservation",
+    "seen_suggestion",
+    "settle",
     "slot_holder",
     "unit_of",
     "write",

@@ -7,10 +7,11 @@ from fastapi import APIRouter, Depends
 
 from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
-from app.core.db import Tx
+from app.core.db import Read, Tx
 from app.core.http import Language, Now
 from app.suggestions import service
 from app.suggestions.schemas.answers import AnswerIn, AnswerOut, HandOverIn
+from app.suggestions.schemas.explaining import ExplanationOut
 from app.suggestions.schemas.leads import LeadOut
 
 router = APIRouter(prefix="/v1/suggestions", tags=["suggestions"])
@@ -25,6 +26,11 @@ async def _advising(known: Annotated[Caller, Depends(_adviser)]) -> UUID:
 # The id of the technician who asks.
 Adviser = Annotated[UUID, Depends(_advising)]
 
+Seer = Annotated[
+    Caller,
+    Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="customers:read")),
+]
+
 
 @router.post("/{suggestion_id}/answer", operation_id="suggestions_answer")
 async def answer(
@@ -37,6 +43,21 @@ async def answer(
     """
     taken = await service.take_down(tx, suggestion_id, body.said(), technician_id=adviser, now=now)
     return AnswerOut.of(taken, lang)
+
+
+@router.get("/{suggestion_id}/explanation", operation_id="suggestions_explanation")
+async def explanation(
+    suggestion_id: UUID, seer: Seer, read: Read, lang: Language
+) -> ExplanationOut:
+    """Say why an offer was made or held back, as its decision stored it.
+
+    The terms add up to the score; each says where the offer would stand without it. Customers may
+    be told, if they ask.
+    """
+    told = await service.explain(read, suggestion_id, seer)
+    return ExplanationOut.of(
+        told.suggestion, told.decision, told.explanation, told.candidates, told.chance, lang
+    )
 
 
 @router.post("/{suggestion_id}/hand-over", operation_id="suggestions_hand_over")

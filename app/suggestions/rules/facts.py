@@ -32,6 +32,11 @@ class Offer:
     push: float = 1.0
 
 
+def day_of(stored: Mapping[str, Any]) -> date:
+    """Give the local day of facts as they were stored."""
+    return date.fromisoformat(stored["today"])
+
+
 @dataclass(frozen=True)
 class Facts:
     """What one decision sees of the visit and the customer. None is "not known", never zero.

@@ -112,6 +112,16 @@ REASONS: dict[str, Words] = {
 }
 
 
+# The parts of a score that only add up, for whoever asks how.
+ONLY_ADDED: dict[str, Words] = {
+    "context_bounded": Words(
+        "情境权重超出上下限的部分", "What goes beyond the bounds of all weights together"
+    ),
+    "campaign": Words("营销活动的杠杆权重", "A campaign's weight"),
+    "contact_cost": Words("一次营销接触的成本", "What a contact costs"),
+}
+
+
 def nothing_because(code: str) -> Words:
     """Say why there is nothing to offer: one hold for all offers, or `NOTHING_FITS`."""
     return NOTHING_FITS if code == FITS_NOTHING else HELD_BACK[HeldBack(code)]

@@ -5,6 +5,7 @@ from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
 from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
 from app.suggestions.service.deciding import Decided, Door, offer_of, suggest
+from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
 from app.suggestions.service.switching import (
@@ -18,12 +19,14 @@ from app.suggestions.service.switching import (
 __all__ = [
     "Decided",
     "Door",
+    "Explained",
     "Said",
     "Switch",
     "Wanted",
     "begin_campaign",
     "confirm",
     "end_campaign",
+    "explain",
     "hand_over",
     "months_kept",
     "move_lead",

@@ -1,0 +1,158 @@
+"""Why an offer stands where it stands: parts that add up, left out one by one, and the gates."""
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from app.auth.rules import Role
+from app.core.db import new_id
+from app.customers.rules import InteractionKind
+from app.suggestions import queries
+from app.suggestions.models import SuggestionOutcome
+from app.suggestions.rules import Gate, HeldBack
+from app.suggestions.rules.explaining import Weighed, explained, gates_of
+from app.suggestions.rules.ranking import ranked
+from app.suggestions.rules.words import ONLY_ADDED, REASONS
+from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.customers import make_contact
+from tests.make.visits import make_phone
+from tests.suggestions import test_gates, test_score
+
+
+def weighed(one):
+    return Weighed(
+        one.offer.code,
+        one.score,
+        [{"code": part.code, "fen": part.fen, "values": part.values} for part in one.parts],
+        one.held_back,
+        one.propensity is not None,
+    )
+
+
+@given(
+    known=test_gates.facts,
+    catalogue=st.lists(test_score.offers, max_size=6, unique_by=lambda offer: offer.code),
+    limits=test_score.numbers,
+)
+@settings(max_examples=40)
+def test_the_terms_of_every_candidate_add_up_to_its_score(known, catalogue, limits):
+    candidates = [weighed(one) for one in ranked(known, catalogue, limits)]
+    running = [one for one in candidates if one.running]
+    places = []
+    for one in candidates:
+        told = explained(one, candidates)
+        assert sum(term.fen for term in told.terms) == one.score_fen
+        assert all(term.code in REASONS or term.code in ONLY_ADDED for term in told.terms)
+        assert (told.rank_by_score is None) == (not one.running)
+        places.append(told.rank_by_score)
+        for term in told.terms:
+            if one.running and term.code not in ("expected", "contact_cost"):
+                assert 1 <= term.rank_without <= len(running)
+    assert sorted(place for place in places if place) == list(range(1, len(running) + 1))
+
+
+def test_a_factor_left_out_changes_places():
+    def candidate(code, **parts):
+        reasons = [{"code": name, "fen": fen, "values": {}} for name, fen in parts.items()]
+        return Weighed(code, sum(parts.values()), reasons, None, True)
+
+    first = candidate("A", expected=100, contract_ends_soon=50, contact_cost=-10)
+    second = candidate("B", expected=120, contact_cost=-10)
+    told = explained(first, [first, second])
+    assert told.rank_by_score == 1
+    assert {term.code: term.rank_without for term in told.strongest} == {"contract_ends_soon": 2}
+
+
+@pytest.mark.parametrize(
+    ("held", "passed"),
+    [
+        (None, [True, True, True, True]),
+        (HeldBack.OTHERS_FIT_BETTER, [True, True, True, True]),
+        (HeldBack.ALREADY_HELD, [False, None, None, None]),
+        (HeldBack.ARREARS, [True, False, None, None]),
+        (HeldBack.CONTACT_GAP, [True, True, True, False]),
+    ],
+)
+def test_gates_are_passed_in_their_order(held, passed):
+    assert gates_of(held) == dict(zip(Gate, passed, strict=True))
+
+
+# --- over HTTP ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def read(phone, order, line, catalogue):
+    line.contract_ends_on = None
+    return (await phone.post(f"/visits/{await phone.restore(order)}/suggestions")).json()
+
+
+async def told(http, headers, suggestion_id, lang="en"):
+    return await http.get(
+        f"/v1/suggestions/{suggestion_id}/explanation",
+        headers={**headers, "accept-language": lang},
+    )
+
+
+async def test_an_explanation_is_for_its_technician_and_supervisors_above(
+    tx, app, http, clock, phone, branch, read
+):
+    best = read["offers"][0]
+    answer = await told(http, phone.headers, best["suggestion_id"])
+    assert answer.status_code == 200, answer.text
+    said = answer.json()
+    assert sum(term["fen"] for term in said["terms"]) == said["score_fen"]
+    (fault,) = said["strongest"]
+    assert (fault["code"], fault["direction"]) == ("after_a_fault", "down")
+    assert fault["words"] == "They have just had a fault: go gently"
+    assert [gate["passed"] for gate in said["gates"]] == [True] * 4
+    why_not = {one["offering_code"]: (one["gate"], one["code"]) for one in said["why_not"]}
+    assert why_not["RENEW-12"] == ("suitable", "no_renewal_due")
+    assert why_not["CAMERA"] == (None, "others_fit_better")
+    supervisor = bearer(app, caller_for(Role.SUPERVISOR, branch))
+    chinese = (await told(http, supervisor, best["suggestion_id"], "zh")).json()
+    assert chinese["terms"][0]["words"] == "同类客户约有 20% 会接受"
+    renewal = next(one for one in said["why_not"] if one["offering_code"] == "RENEW-12")
+    held = (await told(http, supervisor, renewal["suggestion_id"])).json()
+    assert [gate["passed"] for gate in held["gates"]] == [True, True, False, None]
+    assert (held["rank"], held["rank_by_score"]) == (None, None)
+    other = await make_phone(tx, app, http, clock, org_unit=branch)
+    stranger = bearer(app, caller_for(Role.SUPERVISOR, await make_org_unit(tx)))
+    for headers in (other.headers, stranger):
+        assert (await told(http, headers, best["suggestion_id"])).status_code == 404
+    assert (await told(http, supervisor, new_id())).status_code == 404
+
+
+async def test_what_came_of_it_is_settled_as_time_passes(tx, phone, customer, read, clock):
+    first, second = (one["suggestion_id"] for one in read["offers"][:2])
+    began = clock.now()
+    for suggestion, answer in [(first, "accepted"), (second, "not_pitched")]:
+        said = await phone.post(
+            f"/suggestions/{suggestion}/answer", id=str(new_id()), answer=answer
+        )
+        assert said.status_code == 200
+    assert await queries.settle(tx, clock.now()) == 2
+    assert await queries.settle(tx, clock.now()) == 0
+    found = {str(one.suggestion_id): one for one in await outcomes(tx, began, clock)}
+    assert (found[first].accepted, found[first].pitched) == (True, True)
+    assert (found[first].kept_30, found[first].complained_14) == (None, None)
+    assert (found[second].accepted, found[second].pitched) == (False, False)
+    assert found[first].propensity == 1.0
+    assert found[first].features
+    at = clock.now() + timedelta(days=3)
+    await make_contact(tx, customer, at=at, kind=InteractionKind.COMPLAINT)
+    clock.tick(timedelta(days=15))
+    assert await queries.settle(tx, clock.now()) == 1
+    clock.tick(timedelta(days=16))
+    assert await queries.settle(tx, clock.now()) == 1
+    found = {str(one.suggestion_id): one for one in await outcomes(tx, began, clock)}
+    # Nothing was ordered on it, so nothing was kept.
+    assert (found[first].kept_30, found[first].complained_14) == (False, True)
+    assert (found[second].kept_30, found[second].complained_14) == (None, None)
+    assert await tx.scalar(select(func.count()).select_from(SuggestionOutcome)) == 2
+
+
+async def outcomes(tx, began, clock):
+    return await queries.outcomes_between(tx, began, clock.now() + timedelta(days=1))
