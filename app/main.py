@@ -44,6 +44,7 @@ from app.suggestions.routes import router as suggestions_router
 from app.technicians.routes import router as technicians_router
 from app.terminals.routes import router as terminals_router
 from app.territory.routes import router as territory_router
+from app.tmf.routes import router as tmf_router
 from app.visits.routes import router as visits_router
 from app.workorders.clock_routes import router as clocks_router
 from app.workorders.routes import repeats_router
@@ -86,6 +87,7 @@ ROUTERS = (
     ordering_router,
     messaging_router,
     policies_router,
+    tmf_router,
     maps_router,
     privacy_router,
 )

@@ -62,6 +62,21 @@ class EntryIn(Input):
             raise ValueError("valid_to must lie after valid_from")
         return self
 
+    @model_validator(mode="after")
+    def _talk_track_fits(self) -> Self:
+        for lang, track in (("zh", self.talk_track.zh), ("en", self.talk_track.en)):
+            said = {**self.model_dump(include=set(rules.SLOTS)), "name": getattr(self.name, lang)}
+            try:
+                unfit = rules.unfit_slots(track, said)
+            except ValueError as broken:
+                raise ValueError(f"talk_track.{lang}: {broken}") from broken
+            if unfit:
+                raise ValueError(
+                    f"talk_track.{lang}: nothing fills {{{unfit[0]}}}; there are"
+                    f" {', '.join(rules.SLOTS)}, where the offering has them"
+                )
+        return self
+
     def content(self) -> dict[str, Any]:
         """Write the entry as the columns of a version, without its days."""
         plain = self.model_dump(exclude={"valid_from", "valid_to", "name", "talk_track"})

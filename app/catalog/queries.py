@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.catalog.models import CatalogueMark, ProductOffering
-from app.catalog.rules import BusinessType
+from app.catalog.rules import SLOTS, BusinessType
 from app.core.db import database_of
+from app.core.i18n import Lang
 
 # Days held at one time: today, and a few that somebody looks ahead to.
 DAYS_HELD = 8
@@ -47,6 +48,14 @@ class Offering:
     may_hurt: tuple[str, ...]
     talk_track_zh: str
     talk_track_en: str
+
+
+def talk_track_of(offering: Offering, lang: Lang) -> str:
+    """Say what an offering brings, with the slots of its talk track filled."""
+    zh = lang == "zh"
+    track = offering.talk_track_zh if zh else offering.talk_track_en
+    said = {slot: getattr(offering, slot, None) for slot in SLOTS}
+    return track.format(**{**said, "name": offering.name_zh if zh else offering.name_en})
 
 
 _MARK = select(CatalogueMark.mark)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from string import Formatter
 from typing import Any
 
 from app.core.i18n import Words
@@ -53,6 +54,30 @@ ON_SITE: dict[BusinessType, OnSite] = {
     BusinessType.SERVICE: OnSite.SELL,
     BusinessType.SENSITIVE: OnSite.FACE_TO_FACE,
 }
+
+
+# What a talk track may name in braces: what the catalogue itself says, so that none is ever blank.
+# Prices are not among them: they are said in a sentence of their own, which no text can gainsay.
+SLOTS = ("name", "contract_months", "speed_mbps", "install_minutes")
+
+
+def slots_in(talk_track: str) -> list[str]:
+    """List the slots that a talk track names, as `{name}`. Raises ValueError for broken braces."""
+    return [
+        f"{name}{spec and ':'}{(conversion and '!') or ''}"
+        for _, name, spec, conversion in Formatter().parse(talk_track)
+        if name is not None
+    ]
+
+
+def unfit_slots(talk_track: str, said: Mapping[str, Any]) -> list[str]:
+    """List the slots that there are none of, or that an offering has nothing to say to.
+
+    Raises ValueError for broken braces.
+    """
+    return [
+        slot for slot in slots_in(talk_track) if slot not in SLOTS or said.get(slot) in (None, 0)
+    ]
 
 
 class Fate(StrEnum):

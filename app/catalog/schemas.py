@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.catalog.queries import Offering
+from app.catalog.queries import Offering, talk_track_of
 from app.catalog.rules import ON_SITE, BusinessType, OnSite, ValueLever
 from app.core.http import Answer
 
@@ -53,7 +53,9 @@ class OfferingOut(Answer):
         return cls(
             **{name: getattr(offering, name) for name in shown},
             name=BilingualOut(zh=offering.name_zh, en=offering.name_en),
-            talk_track=BilingualOut(zh=offering.talk_track_zh, en=offering.talk_track_en),
+            talk_track=BilingualOut(
+                zh=talk_track_of(offering, "zh"), en=talk_track_of(offering, "en")
+            ),
             on_site=ON_SITE[offering.business_type],
         )
 

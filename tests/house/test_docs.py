@@ -81,6 +81,7 @@ from app.terminals.rules import (
 from app.terminals.rules.depot import RowFault
 from app.territory.rules.vacancies import WarningKind
 from app.visits.rules import Mark, ScanAction, ScanWarning
+from app.visits.rules.installing import NotNow
 from app.workorders.rules import State, UnplacedReason
 from app.worktypes.rules import Line, Wanting
 from tests.house.pages import (
@@ -338,7 +339,7 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("phone-apps.md", [*ActivationState, *ActivationCode, *OverrideCause]),
         ("supervisor-tools.md", [*OverrideCause, *MessageKind, *MessageState, *FailReason]),
         ("messaging-system.md", list(MessageKind)),
-        ("phone-apps.md", [*DeclineReason, *GUARDS.values(), *LeadTo]),
+        ("phone-apps.md", [*DeclineReason, *GUARDS.values(), *LeadTo, *NotNow]),
         ("upstream-orders.md", [*ContactOutcome, *SlotState]),
         ("supervisor-tools.md", list(LeadState)),
         ("phone-apps.md", [*ScanAction, *ScanWarning, *Difference]),

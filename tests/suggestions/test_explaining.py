@@ -50,7 +50,7 @@ def test_the_terms_of_every_candidate_add_up_to_its_score(known, catalogue, limi
         places.append(told.rank_by_score)
         for term in told.terms:
             if one.running and term.code not in ("expected", "contact_cost"):
-                assert 1 <= term.rank_without <= len(running)
+                assert term.rank_without in range(1, len(running) + 1)
     assert sorted(place for place in places if place) == list(range(1, len(running) + 1))
 
 

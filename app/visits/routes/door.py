@@ -28,7 +28,8 @@ async def suggestions(
     Ask on opening the visit and again when the repair is marked restored; with nothing changed
     the answer is the one that was stored. Nothing to offer is an honest answer.
     """
-    return SuggestionsOut.of(await offers.suggestions_for(tx, visit_id, adviser, now), lang)
+    found = await offers.suggestions_for(tx, visit_id, adviser, now)
+    return SuggestionsOut.of(found.decided, found.work_type, found.installs, lang)
 
 
 @router.get("/customers/{customer_id}/context", operation_id="visits_customer_context")

@@ -1,18 +1,20 @@
 """What may be offered in a visit, in the caller's language; money in fen."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from app.catalog.queries import Offering
+from app.catalog.queries import Offering, talk_track_of
 from app.catalog.rules import ON_SITE, BusinessType, OnSite
 from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion
-from app.suggestions.rules import Coordination, HeldBack, words
+from app.suggestions.rules import Coordination, HeldBack, talk, words
 from app.suggestions.service import Decided
+from app.visits.rules.installing import NOT_NOW, InstallNow, NotNow
 
 Text = Annotated[str, Field(max_length=300)]
 
@@ -22,6 +24,25 @@ class ReasonOut(Answer):
 
     code: Text
     words: Text
+
+
+class InstallNowOut(Answer):
+    """Whether the customer can have it with this visit."""
+
+    needed: bool = Field(description="Whether anything has to be installed for it at all.")
+    possible: bool
+    minutes: int | None = Field(description="How long it takes.")
+    code: NotNow | None = Field(description="What keeps it from being done now.")
+    words: Text | None
+
+
+class TalkTrackOut(Answer):
+    """What to say, in this order; each sentence is checked, and none is made up."""
+
+    opening: Text = Field(description="Tied to what one has come for.")
+    benefit: Annotated[str, Field(max_length=4000)]
+    price: Text
+    exit_line: Text = Field(description="How to take a no.")
 
 
 class OfferOut(Answer):
@@ -43,7 +64,8 @@ class OfferOut(Answer):
     contract_months: int
     commission_fen: int = Field(description="The technician's, when it is sold.")
     reasons: Annotated[list[ReasonOut], Field(max_length=10)]
-    talk_track: Annotated[str, Field(max_length=4000)]
+    talk_track: TalkTrackOut
+    install_now: InstallNowOut
 
 
 class HeldBackOut(Answer):
@@ -66,7 +88,9 @@ class SuggestionsOut(Answer):
     held_back: Annotated[list[HeldBackOut], Field(max_length=500)]
 
     @classmethod
-    def of(cls, decided: Decided, lang: Lang) -> Self:
+    def of(
+        cls, decided: Decided, work_type: str, installs: Mapping[str, InstallNow], lang: Lang
+    ) -> Self:
         """Write a decision in one language."""
         decision = decided.decision
         nothing = None
@@ -78,7 +102,14 @@ class SuggestionsOut(Answer):
             at=decision.at,
             policy=decision.policy,
             offers=[
-                _offer(one, one.rank, decided.catalogue[one.offering_code], lang)
+                _offer(
+                    one,
+                    one.rank,
+                    decided.catalogue[one.offering_code],
+                    work_type,
+                    installs[one.offering_code],
+                    lang,
+                )
                 for one in decided.candidates
                 if one.rank is not None
             ],
@@ -95,7 +126,14 @@ def _name(offering: Offering, lang: Lang) -> str:
     return offering.name_zh if lang == "zh" else offering.name_en
 
 
-def _offer(one: Suggestion, rank: int, offering: Offering, lang: Lang) -> OfferOut:
+def _offer(
+    one: Suggestion,
+    rank: int,
+    offering: Offering,
+    work_type: str,
+    install: InstallNow,
+    lang: Lang,
+) -> OfferOut:
     return OfferOut(
         suggestion_id=one.id,
         rank=rank,
@@ -104,13 +142,30 @@ def _offer(one: Suggestion, rank: int, offering: Offering, lang: Lang) -> OfferO
         category=offering.category,
         business_type=offering.business_type,
         on_site=ON_SITE[offering.business_type],
-        coordination=one.coordination,
         monthly_price_fen=offering.monthly_price_fen,
         one_off_price_fen=offering.one_off_price_fen,
         contract_months=offering.contract_months,
         commission_fen=offering.commission_fen,
         reasons=[_reason(part, lang) for part in one.reasons if part["code"] in words.REASONS],
-        talk_track=offering.talk_track_zh if lang == "zh" else offering.talk_track_en,
+        talk_track=TalkTrackOut(
+            opening=talk.opening(work_type, lang),
+            benefit=talk_track_of(offering, lang),
+            price=talk.price(
+                offering.monthly_price_fen,
+                offering.one_off_price_fen,
+                offering.contract_months,
+                lang,
+            ),
+            exit_line=talk.EXIT.say(lang),
+        ),
+        install_now=InstallNowOut(
+            needed=install.needed,
+            possible=install.possible,
+            minutes=install.minutes,
+            code=install.why_not,
+            words=NOT_NOW[install.why_not].say(lang) if install.why_not else None,
+        ),
+        coordination=one.coordination,
     )
 
 

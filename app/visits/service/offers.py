@@ -1,15 +1,20 @@
 """What may be offered in a visit: the room of suggestions decides, this room says at which door."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
+from app.catalog.rules import ON_SITE
+from app.dispatch.service.own_day import own_day
 from app.outages.queries.open import Open, open_now
 from app.outages.rules import Place, PlaceKind
 from app.suggestions.service import Decided, Door, suggest
 from app.visits import queries, rules
+from app.visits.rules.installing import Hands, InstallNow, ToInstall, install_now
 from app.workorders.models import WorkOrder
 from app.workorders.rules import CLOSED, HELD
 from app.worktypes.rules import WorkType
@@ -21,9 +26,19 @@ LOOKING_BACK = timedelta(days=365)
 CHANGES_SERVICES = frozenset({WorkType.INSTALL, WorkType.RELOCATE, WorkType.REMOVE})
 
 
+@dataclass(frozen=True)
+class AtTheDoor:
+    """What was decided, the kind of work one has come for, and what can be installed in this visit,
+    by the offering's code."""
+
+    decided: Decided
+    work_type: WorkType
+    installs: Mapping[str, InstallNow]
+
+
 async def suggestions_for(
     tx: AsyncSession, visit_id: UUID, caller: Caller, now: datetime
-) -> Decided:
+) -> AtTheDoor:
     """Decide what to offer in a technician's own visit, from setting out until it ends.
 
     Raises NotFound, VisitEnded, and CustomerNotKnown when the order names no customer.
@@ -58,7 +73,39 @@ async def suggestions_for(
         zone=await queries.zone_of_unit(tx, order.org_unit_id),
         outage=any(_reaches(one, order) for one in await open_now(tx)),
     )
-    return await suggest(tx, door, now)
+    decided = await suggest(tx, door, now)
+    return AtTheDoor(decided, order.work_type, await _installs(tx, decided, caller, now))
+
+
+async def _installs(
+    tx: AsyncSession, decided: Decided, caller: Caller, now: datetime
+) -> dict[str, InstallNow]:
+    """Say of each offer that is shown whether it can be had with this visit.
+
+    A line that runs has its port; only a new one needs another.
+    """
+    shown = [
+        decided.catalogue[one.offering_code] for one in decided.candidates if one.rank is not None
+    ]
+    facts = decided.decision.facts
+    hands = None
+    if any(offering.install_minutes is not None for offering in shown):
+        day = await own_day(tx, technician_of(caller), caller, now=now)
+        hands = Hands(day.skills, day.free_minutes, day.in_van)
+    return {
+        offering.code: install_now(
+            ToInstall(
+                ON_SITE[offering.business_type],
+                offering.skill,
+                offering.install_minutes,
+                offering.terminal_kind,
+                needs_port=offering.speed_mbps is not None and facts.get("speed_mbps") is None,
+            ),
+            hands,
+            port_free=facts.get("port_free"),
+        )
+        for offering in shown
+    }
 
 
 def _reaches(outage: Open, order: WorkOrder) -> bool:

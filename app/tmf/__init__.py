@@ -1,0 +1,1 @@
+"""What the outside may ask of us in the shapes of TM Forum's open interfaces."""
