@@ -172,7 +172,7 @@ FACTS = """
             AND o.received_at >= %(now)s - interval '180 days'
         GROUP BY o.customer_id
     ),
-    put AS (
+    put AS MATERIALIZED (
         SELECT c.*, m.months_known, m.year_income_fen, m.recent_known, m.recent_income_fen,
             coalesce(m.u1, m.u2) AS usage_gb,
             CASE WHEN m.u1 IS NOT NULL THEN num_nonnulls(m.u2, m.u3, m.u4)
@@ -198,7 +198,7 @@ FACTS = """
         LEFT JOIN contacts i ON i.customer_id = c.customer_id
         LEFT JOIN orders o ON o.customer_id = c.customer_id
     ),
-    returned AS (
+    returned AS MATERIALIZED (
         SELECT put.*,
             CASE WHEN left_on IS NULL OR services = 0 THEN NULL
                 WHEN left_on = disconnected_on THEN started_after
@@ -209,7 +209,7 @@ FACTS = """
         SELECT returned.*, coalesce(back_on, activated_on, first_started) AS began_on
         FROM returned
     ),
-    facts AS (
+    facts AS MATERIALIZED (
         SELECT customer_id, org_unit_id, version, {numbers},
             day, left_on, back_on, began_on, removing,
             CASE WHEN back_on IS NULL OR asked_on >= back_on THEN asked_on END AS asked_on,

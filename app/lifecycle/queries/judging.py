@@ -3,6 +3,9 @@
 It says in SQL what `rules/standing.py` says plainly. One statement reads what is known, tells the
 tier, the risk and the stage from it, writes the rows that differ and every change with its rule and
 inputs. A customer of whom nothing changed is not written, so a second run of a day writes nothing.
+
+Each step is materialized: PostgreSQL would otherwise put a step's expressions into every place of the
+next that names them, and the score alone would be worked out a hundred times for each customer.
 """
 
 from functools import lru_cache
@@ -109,7 +112,7 @@ def statement(choice: str, card: Card | None) -> str:
     inputs = ", ".join(f"'{field}', f.{field}" for field in FIELDS)
     return f"""
     WITH {facts(choice)},
-    valued AS (
+    valued AS MATERIALIZED (
         SELECT f.*, b.customer_id IS NOT NULL AS seen, b.stage AS b_stage,
             b.stage_since AS b_stage_since, b.tier AS b_tier, b.tier_before AS b_tier_before,
             b.tier_since AS b_tier_since, b.tier_forecast AS b_tier_forecast,
@@ -126,7 +129,7 @@ def statement(choice: str, card: Card | None) -> str:
         FROM facts f
         LEFT JOIN customer_lifecycle b ON b.customer_id = f.customer_id AND {held}
     ),
-    tiered AS (
+    tiered AS MATERIALIZED (
         SELECT f.*, k.mean_fen, k.usage_high_gb,
             coalesce({_letter(_tier("f.value_12m_fen"))}, f.b_tier) AS tier,
             {_letter(_tier("f.recent_12m_fen"))} AS tier_forecast,
@@ -135,7 +138,7 @@ def statement(choice: str, card: Card | None) -> str:
             CASE WHEN f.gone THEN NULL ELSE {_score(card)} END AS churn_score
         FROM valued f LEFT JOIN lifecycle_cut k ON k.org_unit_id = f.org_unit_id
     ),
-    moved AS (
+    moved AS MATERIALIZED (
         SELECT f.*,
             CASE WHEN f.b_tier <> f.tier THEN f.b_tier ELSE f.b_tier_before END AS tier_before,
             CASE WHEN f.tier IS DISTINCT FROM f.b_tier THEN f.day ELSE f.b_tier_since END
@@ -145,7 +148,7 @@ def statement(choice: str, card: Card | None) -> str:
                 WHEN f.churn_score >= f.churn_mid_from THEN 'mid' ELSE 'low' END AS churn_class
         FROM tiered f
     ),
-    signalled AS (
+    signalled AS MATERIALIZED (
         SELECT f.*,
             NOT f.gone AND f.mature AND coalesce(f.churn_class = 'high', false) AS is_high,
             NOT f.gone AND coalesce(f.usage_percent <= 100 - f.usage_down_percent, false)
@@ -158,7 +161,7 @@ def statement(choice: str, card: Card | None) -> str:
                 AS is_asking_on
         FROM moved f
     ),
-    dated AS (
+    dated AS MATERIALIZED (
         SELECT f.*,
             array_remove(ARRAY[
                 CASE WHEN f.is_high THEN '{Signal.CHURN_HIGH}' END,
@@ -186,7 +189,7 @@ def statement(choice: str, card: Card | None) -> str:
                 ELSE 'acquisition.new' END AS stage_rule
         FROM dated f
     ),
-    named AS (SELECT f.*, split_part(f.stage_rule, '.', 1) AS stage FROM staged f),
+    named AS MATERIALIZED (SELECT f.*, split_part(f.stage_rule, '.', 1) AS stage FROM staged f),
     told AS (
         SELECT f.*,
             CASE WHEN f.stage = f.b_stage THEN f.b_stage_since
@@ -207,7 +210,7 @@ def statement(choice: str, card: Card | None) -> str:
             f.version AS rules_version
         FROM named f
     ),
-    ready AS (SELECT f.*, coalesce(f.is_hidden, false) AS hidden_high_value FROM told f),
+    ready AS MATERIALIZED (SELECT f.*, coalesce(f.is_hidden, false) AS hidden_high_value FROM told f),
     news AS MATERIALIZED (
         SELECT f.* FROM ready f
         LEFT JOIN customer_lifecycle b ON b.customer_id = f.customer_id AND {held}
