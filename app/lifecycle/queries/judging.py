@@ -4,8 +4,8 @@ It says in SQL what `rules/standing.py` says plainly. One statement reads what i
 tier, the risk and the stage from it, writes the rows that differ and every change with its rule and
 inputs. A customer of whom nothing changed is not written, so a second run of a day writes nothing.
 
-Each step is materialized: PostgreSQL would otherwise put a step's expressions into every place of the
-next that names them, and the score alone would be worked out a hundred times for each customer.
+Each step is materialized: PostgreSQL would otherwise put a step's expressions into every place of
+the next that names them, and work out the score a hundred times for each customer.
 """
 
 from functools import lru_cache
@@ -210,7 +210,9 @@ def statement(choice: str, card: Card | None) -> str:
             f.version AS rules_version
         FROM named f
     ),
-    ready AS MATERIALIZED (SELECT f.*, coalesce(f.is_hidden, false) AS hidden_high_value FROM told f),
+    ready AS MATERIALIZED (
+        SELECT f.*, coalesce(f.is_hidden, false) AS hidden_high_value FROM told f
+    ),
     news AS MATERIALIZED (
         SELECT f.* FROM ready f
         LEFT JOIN customer_lifecycle b ON b.customer_id = f.customer_id AND {held}
