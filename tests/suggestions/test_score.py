@@ -11,7 +11,7 @@ from app.suggestions.rules import HeldBack
 from app.suggestions.rules.facts import Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import ranked
-from app.suggestions.rules.score import score_of, scored
+from app.suggestions.rules.score import score_of, scored, value_of
 from app.suggestions.rules.words import REASONS
 from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, RENEWAL, ago, ahead, facts
 
@@ -132,3 +132,12 @@ def test_what_is_said_of_a_score_names_its_values():
         "The contract ends in 45 days",
         "They use 600 GB a month on only 100 Mbit/s",
     ]
+
+
+def test_a_renewal_is_worth_the_margin_it_saves_less_what_it_costs():
+    known = {"churn_score": 0.4, "value_12m_fen": 120_000}
+    # 0.5 saved x 0.4 leave x half of 120,000 fen - 1,000 fen
+    assert value_of(replace(AT_REST, **known), RENEWAL, LIMITS) == 11_000
+    # What the customer pays is not known: the offer's own margin, 30,000 fen, stands for it.
+    assert value_of(replace(AT_REST, churn_score=0.4), RENEWAL, LIMITS) == 5_000
+    assert value_of(AT_REST, RENEWAL, LIMITS) == RENEWAL.margin_12m_fen

@@ -32,6 +32,7 @@ _CUSTOMER = f"""
         customer.blacklisted, customer.monthly_usage_gb,
         (extract(year FROM tenure) * 12 + extract(month FROM tenure))::int,
         standing.stage, standing.tier, standing.churn_class, standing.churn_score,
+        standing.value_12m_fen,
         line.*, address.*, ledger.*, home.*,
         EXISTS (
             SELECT FROM contact_slot
@@ -105,6 +106,7 @@ class Known(NamedTuple):
     tier: str | None
     churn_class: str | None
     churn_score: float | None
+    value_12m_fen: int | None
     codes: list[str] | None
     categories: list[str] | None
     speed_mbps: int | None

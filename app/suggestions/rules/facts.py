@@ -47,7 +47,8 @@ class Facts:
     the customer's address. `served_today` tells of a service contact today that is not of this
     visit, and `offered_elsewhere` has what another channel is offering. Of the mappings,
     `declined_group` goes by category and the others by offering code. `churn_score` is a chance
-    from 0 to 1. `generic` is for a customer who wants no ranking made for them personally.
+    from 0 to 1, `value_12m_fen` what the customer pays in twelve months. `generic` is for a
+    customer who wants no ranking made for them personally.
     """
 
     today: date
@@ -80,6 +81,7 @@ class Facts:
     tier: str | None = None
     churn_class: str | None = None
     churn_score: float | None = None
+    value_12m_fen: int | None = None
     generic: bool = False
     blacklisted: bool | None = None
     outage: bool = False

@@ -36,6 +36,7 @@ class Limits(NamedTuple):
     contact_cost_fen: float = 300
     saved_share: float = 0.5
     incentive_fen: float = 1000
+    margin_share: float = 0.5
 
 
 # Unit, least, most, and what the number means; its default stands in `Limits`.
@@ -184,6 +185,12 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         0,
         1,
         Words("续约能留住的流失客户比例", "Share of those who would leave that a renewal keeps"),
+    ),
+    "margin_share": (
+        "share",
+        0,
+        1,
+        Words("客户收入中的毛利占比", "What part of what a customer pays is margin"),
     ),
     "incentive_fen": (
         "fen",

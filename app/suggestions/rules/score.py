@@ -116,14 +116,17 @@ def value_of(facts: Facts, offer: Offer, limits: Limits) -> float:
     """Compute what an offer brings in 12 months when it is taken, in fen of margin.
 
     Keeping a customer is worth the share it saves of what would be lost, less the incentive: who is
-    safe is given nothing. Where the risk is not known, or may not be used, the margin stands.
+    safe is given nothing. What would be lost is the margin in what the customer pays, or where that
+    is not known the offer's. Where the risk is not known, or may not be used, the margin stands.
     """
     if offer.business_type is not BusinessType.RETENTION or (
         facts.churn_score is None or facts.generic
     ):
         return offer.margin_12m_fen
-    saved = limits.saved_share * facts.churn_score * offer.margin_12m_fen
-    return saved - limits.incentive_fen
+    lost = offer.margin_12m_fen
+    if facts.value_12m_fen is not None:
+        lost = round(limits.margin_share * facts.value_12m_fen)
+    return limits.saved_share * facts.churn_score * lost - limits.incentive_fen
 
 
 def scored(facts: Facts, offer: Offer, limits: Limits, chance: float | None = None) -> Score:

@@ -249,6 +249,7 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         tier=known.tier,
         churn_class=known.churn_class,
         churn_score=known.churn_score,
+        value_12m_fen=known.value_12m_fen,
         generic=known.generic,
         blacklisted=known.blacklisted,
         outage=door.outage,
