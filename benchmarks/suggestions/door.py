@@ -43,11 +43,9 @@ class Pitch:
 
 def pitched(field: Field, judge: Judge, visit: Visit, shown: Sequence[Offering]) -> Pitch | None:
     """Play what a technician makes of the offers on the screen; None when nothing is pitched."""
-    dice = visit.dice
-    likely = PITCHES * (1 - LETS_IT_BE if dice.mood < BAD_MOOD else 1)
-    if not shown or dice.pitches >= likely:
+    dice, place = visit.dice, pitches_at(visit)
+    if not shown or place is None:
         return None
-    place = 0 if dice.chooses < FIRST else 1 if dice.chooses < SECOND else 2
     offer = shown[place if place < len(shown) else 0]
     at = field.offers.index(offer)
     contacts = judge.contacts_in_30_days(visit)
@@ -62,6 +60,14 @@ def pitched(field: Field, judge: Judge, visit: Visit, shown: Sequence[Offering])
         return Pitch(offer, "later", chance, value, later_on=later_on, complains=complains)
     reason = next(name for name, below in REASONS if dice.keeps < below)
     return Pitch(offer, "declined", chance, value, reason=reason, complains=complains)
+
+
+def pitches_at(visit: Visit) -> int | None:
+    """Tell which place of the screen a technician pitches in a visit; None for none at all."""
+    dice = visit.dice
+    if dice.pitches >= PITCHES * (1 - LETS_IT_BE if dice.mood < BAD_MOOD else 1):
+        return None
+    return 0 if dice.chooses < FIRST else 1 if dice.chooses < SECOND else 2
 
 
 def fitted(judge: Judge, home: int, offer: Offering, day: date) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from benchmarks.suggestions import people
 from benchmarks.suggestions.offers import Offering, offerings
+from benchmarks.suggestions.offline import leaving_foretold
 from benchmarks.suggestions.people import Household, Row
 from benchmarks.suggestions.truth import Truth, truth_of, unhappy
 
@@ -102,7 +103,8 @@ def field_of(folder: Path, decisions: int, *, copies: int = 4, seed: int = 1) ->
     said = f"{len(rows):,} published customers, each {copies} times"
     if not rows:
         rows, said = people.made_rows(600, seed), "made rows, for want of the published ones"
-    homes = people.households(rows, copies, FIRST_DAY, seed)
+    _, leaves = leaving_foretold(rows, seed)
+    homes = people.households(rows, leaves, copies, FIRST_DAY, seed)
     offers = offerings(FIRST_DAY)
     visits = _visits(homes, decisions, seed)
     last = local_day(visits[-1].at)

@@ -95,7 +95,7 @@ class Judge:
         breaks = {
             "order_open": visit.order_pending,
             "before_the_repair": visit.work_type == "repair" and not visit.restored,
-            "repeat_fault": self._faults(card, now, visit) >= 2,
+            "repeat_fault": self._faults(card, now) >= 2,
             "complaint": any(_complains(one, now, today) for one in card.complaints),
             "do_not_disturb": card.do_not_disturb,
             "owes": bool(home.arrears_fen),
@@ -143,6 +143,14 @@ class Judge:
         }
         return [rule for rule, is_so in breaks.items() if is_so]
 
+    def faults_in_30_days(self, visit: Visit) -> int:
+        """Count the faults of the 30 days before a visit, the present one included."""
+        return self._faults(self.cards[visit.home], visit.at)
+
+    def contacts(self, visit: Visit) -> list[datetime]:
+        """List the sales contacts with a household and whoever else lives there."""
+        return self._contacts(self.homes[visit.home])
+
     def contacts_in_30_days(self, visit: Visit) -> int:
         """Count the sales contacts of the 30 days before a visit."""
         return _since(self._contacts(self.homes[visit.home]), visit.at, 30)
@@ -153,7 +161,7 @@ class Judge:
         return own if home.twin is None else own + self.cards[home.twin].contacts
 
     @staticmethod
-    def _faults(card: Card, now: datetime, visit: Visit) -> int:
+    def _faults(card: Card, now: datetime) -> int:
         """Count faults of the last 30 days; what came within a day of another is the same fault."""
         count, last = 0, None
         for at in sorted(at for at in card.faults if now - timedelta(days=30) < at <= now):

@@ -25,6 +25,7 @@ class Offering:
     requires: frozenset[str]
     excludes: frozenset[str]
     levers: frozenset[str]
+    install_minutes: int | None
 
 
 def offerings(day: date) -> list[Offering]:
@@ -48,6 +49,7 @@ def offerings(day: date) -> list[Offering]:
             requires=frozenset(entry.get("requires", ())),
             excludes=frozenset(entry.get("excludes", ())),
             levers=frozenset(entry.get("levers", ())),
+            install_minutes=entry.get("install_minutes"),
         )
         for code, (_, entry) in sorted(newest.items())
     ]

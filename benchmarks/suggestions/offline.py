@@ -52,6 +52,16 @@ class Foretold:
 
 def leaving(rows: Sequence[Row], seed: int) -> list[Foretold]:
     """Foretell who leaves, by points that people wrote and by the fitted card."""
+    left = np.array([row["Churn"] == "Yes" for row in rows])
+    by_points, by_fit = leaving_foretold(rows, seed)
+    return [
+        measured("points card", left, by_points),
+        measured("fitted card", left, by_fit),
+    ]
+
+
+def leaving_foretold(rows: Sequence[Row], seed: int) -> tuple[Floats, Floats]:
+    """Return each row's chance of leaving, by the points and by the fit of the other folds."""
     columns = leaving_columns(rows)
     left = np.array([row["Churn"] == "Yes" for row in rows])
     fold = np.random.default_rng((seed, 6)).permutation(len(rows)) % FOLDS
@@ -64,10 +74,7 @@ def leaving(rows: Sequence[Row], seed: int) -> list[Foretold]:
         by_points[held] = sigmoid(line[0] * points[held] / 10 + line[1])
         model = churn.fitted({name: of[seen] for name, of in columns.items()}, left[seen])
         by_fit[held] = model.predicted({name: of[held] for name, of in columns.items()})
-    return [
-        measured("points card", left, by_points),
-        measured("fitted card", left, by_fit),
-    ]
+    return by_points, by_fit
 
 
 def leaving_columns(rows: Sequence[Row]) -> dict[str, Floats]:

@@ -1,11 +1,13 @@
 """Perfect play: whoever knows the hidden truth, before the same doors and under the same rules."""
 
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import date, timedelta
+from itertools import groupby
 
 import numpy as np
 
-from benchmarks.suggestions.door import fitted, pitched
-from benchmarks.suggestions.field import FIRST_DAY, Event, Field, Visit, local, local_day
+from benchmarks.suggestions.door import Pitch, fitted, pitched
+from benchmarks.suggestions.field import Event, Field, Visit, local, local_day
 from benchmarks.suggestions.judge import Judge
 from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.offers import Offering
@@ -35,33 +37,48 @@ def perfect(field: Field) -> Floats:
     """
     judge = Judge(field.homes)
     values = np.zeros(len(field.visits))
-    waiting = iter(sorted(field.events, key=lambda event: event.at))
-    event: Event | None = next(waiting, None)
-    orders: list[tuple[int, Offering]] = []
-    complaints: list[Event] = []
-    day = FIRST_DAY
-    for visit in field.visits:
-        while event is not None and event.at <= visit.at:
-            judge.happens(event)
-            event = next(waiting, None)
-        if local_day(visit.at) != day:
-            day = local_day(visit.at)
-            for home, offer in orders:
-                fitted(judge, home, offer, day)
-            for complaint in complaints:
-                judge.happens(complaint)
-            orders, complaints = [], []
-        judge.arrives(visit)
+
+    def at_the_door(visit: Visit) -> Pitch | None:
         pitch = pitched(field, judge, visit, best(field, judge, visit))
-        if pitch is None:
-            continue
-        values[visit.number] = pitch.value_fen
-        judge.says(visit, pitch.offer, pitch.answer, pitch.later_on)
-        if pitch.answer == "accepted":
-            orders.append((visit.home, pitch.offer))
-        if pitch.complains:
-            complaints.append(complaint_of(visit))
+        if pitch is not None:
+            values[visit.number] = pitch.value_fen
+        return pitch
+
+    walk(field, judge, at_the_door)
     return values
+
+
+def walk(
+    field: Field,
+    judge: Judge,
+    at_the_door: Callable[[Visit], Pitch | None],
+    night: Callable[[date], None] = lambda day: None,
+) -> None:
+    """Go through a field from visit to visit without a database, with the judge's books alone."""
+    waiting = iter(field.events)
+    event: Event | None = next(waiting, None)
+    sold: list[tuple[int, Offering]] = []
+    angry: list[Event] = []
+    for day, visits in groupby(field.visits, lambda visit: local_day(visit.at)):
+        for home, offer in sold:
+            fitted(judge, home, offer, day)
+        for complaint in angry:
+            judge.happens(complaint)
+        sold, angry = [], []
+        night(day)
+        for visit in visits:
+            while event is not None and event.at <= visit.at:
+                judge.happens(event)
+                event = next(waiting, None)
+            judge.arrives(visit)
+            pitch = at_the_door(visit)
+            if pitch is None:
+                continue
+            judge.says(visit, pitch.offer, pitch.answer, pitch.later_on)
+            if pitch.answer == "accepted":
+                sold.append((visit.home, pitch.offer))
+            if pitch.complains:
+                angry.append(complaint_of(visit))
 
 
 def complaint_of(visit: Visit) -> Event:

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.stand import ROOT
 
@@ -31,7 +32,8 @@ class Household:
     """One customer of the field as the operator's systems know it, and the row it comes from.
 
     `held` has the codes and categories of running services; speeds are in Mbit/s and usage is in
-    GB a month. None is "not known". `twin` is the number of another customer at the same address.
+    GB a month. None is "not known". `leaves` is the chance of leaving as a fitted card foretells
+    it, and `twin` the number of another customer at the same address.
     """
 
     number: int
@@ -48,6 +50,7 @@ class Household:
     line_max_mbps: int | None
     port_free: bool | None
     price_fen: int
+    leaves: float
     held: set[str] = field(default_factory=set)
     twin: int | None = None
 
@@ -110,8 +113,17 @@ SERVICES = {
 }
 
 
-def households(rows: Sequence[Row], copies: int, today: date, seed: int) -> list[Household]:
-    """Let each row stand for so many households, which differ in what the set does not tell."""
+def households(
+    rows: Sequence[Row],
+    leaves: Sequence[float] | NDArray[np.float64],
+    copies: int,
+    today: date,
+    seed: int,
+) -> list[Household]:
+    """Let each row stand for so many households, which differ in what the set does not tell.
+
+    `leaves` has the foretold chance of leaving for each row.
+    """
     dice = np.random.default_rng((seed, 2))
     worth = np.array([float(row["CLTV"] or 0) for row in rows])
     cuts = np.quantile(worth, [0.2, 0.5, 0.8])
@@ -119,7 +131,7 @@ def households(rows: Sequence[Row], copies: int, today: date, seed: int) -> list
     for _ in range(copies):
         for at, row in enumerate(rows):
             tier = "DCBA"[int(np.searchsorted(cuts, worth[at], side="right"))]
-            made.append(_household(len(made), row, tier, today, dice))
+            made.append(_household(len(made), row, leaves[at], tier, today, dice))
     # In three homes of a hundred two customers live at one address.
     for first in range(0, len(made) - 1, 2):
         if dice.random() < 0.015:
@@ -127,7 +139,9 @@ def households(rows: Sequence[Row], copies: int, today: date, seed: int) -> list
     return made
 
 
-def _household(n: int, row: Row, tier: str, today: date, dice: np.random.Generator) -> Household:
+def _household(
+    n: int, row: Row, leaves: float, tier: str, today: date, dice: np.random.Generator
+) -> Household:
     months = int(float(row["tenure"]))
     activated = today - timedelta(days=30 * months + int(dice.integers(1, 30)))
     fibre_here = bool(dice.random() < 0.8)
@@ -146,9 +160,29 @@ def _household(n: int, row: Row, tier: str, today: date, dice: np.random.Generat
         line_max_mbps=None if dice.random() < 0.05 else _line(fibre_here, dice),
         port_free=None if dice.random() < 0.08 else bool(dice.random() < 0.93),
         price_fen=int(FEN * float(row["MonthlyCharges"])),
+        leaves=float(leaves),
     )
     _subscribe(made, fibre_here, dice)
     return made
+
+
+# From which foretold chance on a risk of leaving is called so.
+HIGH, MID = 0.5, 0.2
+
+
+def risk_of(home: Household) -> str:
+    """Name the class of risk of a household."""
+    return "high" if home.leaves >= HIGH else "mid" if home.leaves >= MID else "low"
+
+
+def stage_of(home: Household, day: date) -> str:
+    """Name the stage of the lifecycle a household is in on a day."""
+    days = (day - home.activated_on).days
+    if days <= 90:
+        return "acquisition"
+    if days <= 365:
+        return "build_up"
+    return "decline" if risk_of(home) == "high" else "climax"
 
 
 def _usage(row: Row, dice: np.random.Generator) -> int | None:

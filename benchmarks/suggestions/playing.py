@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -23,29 +23,63 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import app.tables  # noqa: F401 - foreign keys are named by table, so every table must be known
 from app.core.db import new_id, open_database
 from app.core.settings import Settings
+from app.policies.rules.replay import Replay
 from app.suggestions.models import Suggestion
-from app.suggestions.rules import AnswerKind, DeclineReason
-from app.suggestions.service import Door, Said, release_slot, suggest, take_down
+from app.suggestions.queries import changed_winners
+from app.suggestions.rules import AnswerKind, DeclineReason, Group
+from app.suggestions.service import Decided, Door, Said, release_slot, suggest, take_down
 from benchmarks.suggestions import stage
-from benchmarks.suggestions.door import Pitch, fitted, pitched
+from benchmarks.suggestions.door import Pitch, fitted, pitched, pitches_at
 from benchmarks.suggestions.field import FIRST_DAY, ZONE, Event, Field, Visit, local, local_day
 from benchmarks.suggestions.judge import Judge
 from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.oracle import complaint_of
 from benchmarks.suggestions.policies import Policy
 
+# From the first day on, and long after the last.
+SEASON = (local(FIRST_DAY, 0), local(FIRST_DAY + timedelta(days=400), 0))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The truth about one decision: by offering the chance of a yes, and the value in the log.
+
+    `first` tells whether the technician would pitch what is put first.
+    """
+
+    first: bool
+    chances: Mapping[str, float]
+    values_fen: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """Another policy as a play's log tells of it, and its true worth a decision, in fen."""
+
+    name: str
+    replayed: Replay
+    truth: float
+
 
 @dataclass
 class Played:
-    """What came of a play: by visit what it was worth in fen, and what was foretold and seen."""
+    """What came of a play: by visit what it was worth in fen, and what was foretold and seen.
+
+    `asked` has one entry a decision in which something could be offered, in the order of time;
+    campaigns changed who won in `pushed` of the `winners`.
+    """
 
     values: Floats
+    asked: list[Asked] = field(default_factory=list)
     foretold: list[tuple[float, bool]] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     broken: Mapping[str, int] = field(default_factory=dict)
     pitches: int = 0
     accepted: int = 0
     complaints: int = 0
+    estimates: list[Estimated] = field(default_factory=list)
+    winners: int = 0
+    pushed: int = 0
 
 
 async def play(
@@ -76,6 +110,9 @@ async def play(
                         await world.visit(tx, visit)
                         tx.expunge_all()
                         done()
+        async with database.read() as session:
+            won = await changed_winners(session, stage.PATH, *SEASON)
+            played.winners, played.pushed = won["decisions"], won["changed"]
     finally:
         await database.close()
     played.broken = dict(judge.found)
@@ -137,6 +174,7 @@ class _World:
         self.judge.finds(visit, shown)
         pitch = pitched(self.ground, self.judge, visit, shown)
         self.played.groups.append(decided.decision.group)
+        self._note(visit, decided)
         if pitch is not None:
             row = rows[shown.index(pitch.offer)]
             self._keep(visit, row, pitch)
@@ -165,6 +203,24 @@ class _World:
             other_repairs_at=list(self._repairs[visit.home]),
             org_path=stage.PATH,
             zone=ZONE,
+        )
+
+    def _note(self, visit: Visit, decided: Decided) -> None:
+        """Keep the truth about what could have been put first, for judging estimates by it."""
+        passed = [row for row in decided.candidates if row.propensity is not None]
+        if not passed or decided.decision.group == Group.HOLDOUT:
+            return
+        contacts = self.judge.contacts_in_30_days(visit)
+        chances = self.ground.truth.chances(visit.home, visit.work_type, contacts, visit.dice.mood)
+        place = {offer.code: at for at, offer in enumerate(self.ground.offers)}
+        self.played.asked.append(
+            Asked(
+                first=pitches_at(visit) == 0,
+                chances={
+                    row.offering_code: float(chances[place[row.offering_code]]) for row in passed
+                },
+                values_fen={row.offering_code: row.value_fen or 0 for row in passed},
+            )
         )
 
     def _keep(self, visit: Visit, row: Suggestion, pitch: Pitch) -> None:

@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.core.cluster import Cluster
 from app.migrating import upgrade
 from benchmarks.suggestions import stage
+from benchmarks.suggestions.estimates import estimated
 from benchmarks.suggestions.field import Field
 from benchmarks.suggestions.playing import Played, play
-from benchmarks.suggestions.policies import POLICIES, Policy
+from benchmarks.suggestions.policies import POLICIES, ColdStart, Policy
 
 WORKERS = 2
 FILLED = "field"
@@ -68,7 +69,15 @@ def _begin(count: "Synchronized[int]") -> None:
 
 def _play(url: str, field: Field, name: str) -> Played:
     policy: Callable[[], Policy] = POLICIES[name]
-    return asyncio.run(play(url, field, policy(), done=_done))
+    return asyncio.run(_played(url, field, policy()))
+
+
+async def _played(url: str, field: Field, policy: Policy) -> Played:
+    played = await play(url, field, policy, done=_done)
+    # Only a log of trying, without learning in between, is one policy's own from end to end.
+    if type(policy) is ColdStart:
+        played.estimates = await estimated(url, played.asked)
+    return played
 
 
 def _done() -> None:

@@ -22,10 +22,12 @@ from benchmarks.suggestions.field import (
     local_day,
 )
 from benchmarks.suggestions.offers import CATALOGUE
-from benchmarks.suggestions.people import Household
+from benchmarks.suggestions.people import Household, risk_of, stage_of
 
 PATH = "field."
-_UNIT, _TECHNICIAN, _CUSTOMER, _ADDRESS, _SERVICE, _ORDER, _VISIT, _CONTACT = range(1, 9)
+_UNIT, _TECHNICIAN, _CUSTOMER, _ADDRESS, _SERVICE, _ORDER, _VISIT, _CONTACT, _CAMPAIGN = range(
+    1, 10
+)
 _CHANNELS = {"sales": "phone", "service": "phone", "fault": "phone", "complaint": "phone"}
 SERVED = timedelta(minutes=80)
 
@@ -70,6 +72,7 @@ async def write(database_url: str, field: Field) -> None:
         connection.execute("SET session_replication_role = replica")
         _organisation(connection)
         _homes(connection, field.homes, began)
+        _standings(connection, field.homes, began)
         contacts(connection, [event for event in field.events if event.at < began])
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
@@ -86,6 +89,18 @@ def _organisation(connection: psycopg.Connection[Any]) -> None:
         connection,
         "technician (id, org_unit_id, code, name)",
         ((technician_id(n), unit, f"T{n}", f"Technician {n}") for n in range(TECHNICIANS)),
+    )
+    # One campaign of four weeks, so that it can be seen what a push changes.
+    connection.execute(
+        "INSERT INTO suggestion_campaign"
+        " (id, code, org_path, lever, factor, valid_from, valid_to, owner)"
+        " VALUES (%s, 'autumn', %s, 'cross_sell', 1.2, %s, %s, 'field')",
+        [
+            id_of(_CAMPAIGN, 0),
+            PATH,
+            FIRST_DAY + timedelta(days=28),
+            FIRST_DAY + timedelta(days=56),
+        ],
     )
     skills = ("fibre", "wifi", "iptv", "camera", "enterprise", "broadband")
     copy(
@@ -124,7 +139,7 @@ def _homes(
     )
     copy(
         connection,
-        "service_address (id, customer_id, code, standard_address, locality, port_free,"
+        "service_address (id, customer_id, code, standard_address, locality, room, port_free,"
         " max_speed_mbps, checked_at)",
         (
             (
@@ -133,6 +148,7 @@ def _homes(
                 f"A{home.number}",
                 f"Field Street {min(home.number, home.number if home.twin is None else home.twin)}",
                 f"Field Street {home.number // 40}",
+                "101",
                 home.port_free,
                 home.line_max_mbps,
                 as_of,
@@ -141,6 +157,37 @@ def _homes(
         ),
     )
     copy(connection, _SUBSCRIPTION, (row for home in homes for row in _services(home, as_of)))
+
+
+def _standings(
+    connection: psycopg.Connection[Any], homes: Sequence[Household], as_of: datetime
+) -> None:
+    """Write where everybody stands in the lifecycle on the first day, as a night's run would."""
+    copy(
+        connection,
+        "customer_lifecycle (customer_id, org_unit_id, stage, stage_since, stage_rule, tier,"
+        " hidden_high_value, value_12m_fen, churn_score, churn_class, churn_reasons, signals,"
+        " rules_version, computed_at)",
+        (
+            (
+                customer_id(home.number),
+                id_of(_UNIT, 0),
+                stage_of(home, FIRST_DAY),
+                FIRST_DAY,
+                "field",
+                home.tier,
+                False,
+                12 * home.price_fen,
+                home.leaves,
+                risk_of(home),
+                "[]",
+                "{}",
+                "field",
+                as_of,
+            )
+            for home in homes
+        ),
+    )
 
 
 _SUBSCRIPTION = (

@@ -4,16 +4,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
+from app.suggestions.rules import Group
 from benchmarks.report import Figure, table
 from benchmarks.suggestions import offline, people
-from benchmarks.suggestions.field import Field
 from benchmarks.suggestions.numbers import Floats, calibration_error
 from benchmarks.suggestions.offline import Foretold
 from benchmarks.suggestions.playing import Played
 
-FIRST = 2_000
+FIRST, LAST = 2_000, 5_000
+
+Flags = NDArray[np.bool_]
 
 
 def foretold(console: Console, folder: Path, seed: int) -> list[Figure]:
@@ -49,70 +52,118 @@ def _foretold(console: Console, title: str, found: list[Foretold]) -> None:
     table(console, title, ["", "rows", "AUC", "lift", "calibration error"], rows)
 
 
-def played(
-    console: Console, field: Field, best: Floats, seasons: Mapping[str, Played]
-) -> list[Figure]:
-    """Show what each policy earned as a share of perfect play, and what it broke."""
-    rows = [["perfect play", "1.00", "1.00", f"{best.mean() / 100:.2f}", "", "", "", ""]]
+def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
+    """Show what each policy earned as a share of perfect play, and what it broke.
+
+    Where a customer belongs to the group that is offered nothing for the sake of comparison, nobody
+    decides, neither a policy nor perfect play: shares leave those visits out, for all alike.
+    """
+    decided = _decided(seasons, len(best))
+    rows = [_row("perfect play", best, best, decided, np.ones(len(best), bool), None)]
     for name, one in seasons.items():
-        chances = np.array([chance for chance, _ in one.foretold])
-        answers = np.array([float(accepted) for _, accepted in one.foretold])
-        rows.append(
-            [
-                name,
-                f"{_share(one.values[:FIRST], best[:FIRST]):.3f}",
-                f"{_share(one.values, best):.3f}",
-                f"{one.values.mean() / 100:.2f}",
-                f"{one.pitches:,}",
-                f"{one.accepted / max(1, one.pitches):.3f}",
-                f"{calibration_error(chances, answers):.3f}",
-                str(sum(one.broken.values())),
-            ]
-        )
+        own = np.array([group == Group.POLICY for group in one.groups])
+        rows.append(_row(name, one.values, best, decided, own, one))
     columns = [
-        "policy",
-        f"share, first {min(FIRST, len(best)):,}",
-        f"share, all {len(best):,}",
+        "",
+        f"first {min(FIRST, len(best)):,}",
+        f"all {len(best):,}",
+        f"last {min(LAST, len(best)):,}",
+        "its own group",
+        "with no-offer group",
         "yuan a visit",
         "pitched",
         "accepted",
-        "calibration error",
+        "ECE",
         "rules broken",
     ]
-    table(console, f"Value of {len(best):,} visits beside perfect play", columns, rows)
+    table(console, "Value as a share of perfect play", columns, rows)
     for name, one in seasons.items():
         for rule, count in sorted(one.broken.items()):
             console.print(f"{name} broke {rule!r} {count} times.", style="red")
-    return _marks(best, seasons)
+        if one.pushed:
+            share = one.pushed / one.winners
+            console.print(f"{name}: campaigns changed {share:.1%} of {one.winners:,} winners.")
+        if one.estimates:
+            _estimates(console, name, one)
+    return _marks(best, seasons, decided)
 
 
-def _marks(best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
-    figures = [
-        Figure(
-            "rules broken, all policies",
-            sum(sum(one.broken.values()) for one in seasons.values()),
-            "",
-            at_most=0,
-        )
+def _estimates(console: Console, name: str, one: Played) -> None:
+    rows = []
+    for policy in one.estimates:
+        for method, estimate in policy.replayed.estimates.items():
+            rows.append(
+                [
+                    f"{policy.name}, {method.upper()}",
+                    f"{estimate.value / 100:.2f}",
+                    f"{estimate.low / 100:.2f} .. {estimate.high / 100:.2f}",
+                    f"{policy.truth / 100:.2f}",
+                    f"{policy.replayed.effective:,.0f}",
+                ]
+            )
+    columns = ["", "estimate", "95 %", "truth", "effective"]
+    table(console, f"Yuan a decision of others, from the log of {name}", columns, rows)
+
+
+def _decided(seasons: Mapping[str, Played], visits: int) -> Flags:
+    """Mark the visits in which every policy may offer something."""
+    decided = np.ones(visits, bool)
+    for one in seasons.values():
+        decided &= np.array([group != Group.HOLDOUT for group in one.groups])
+    return decided
+
+
+def _row(
+    name: str, values: Floats, best: Floats, decided: Flags, own: Flags, one: Played | None
+) -> list[str]:
+    def share(which: Flags) -> str:
+        return f"{_share(values, best, which):.3f}"
+
+    at = np.arange(len(best))
+    row = [
+        name,
+        share(decided & (at < FIRST)),
+        share(decided),
+        share(decided & (at >= len(best) - LAST)),
+        share(decided & own),
+        share(np.ones(len(best), bool)),
+        f"{values.mean() / 100:.2f}",
     ]
+    if one is None:
+        return [*row, "", "", "", ""]
+    chances = np.array([chance for chance, _ in one.foretold])
+    answers = np.array([float(accepted) for _, accepted in one.foretold])
+    return [
+        *row,
+        f"{one.pitches:,}",
+        f"{one.accepted / max(1, one.pitches):.3f}",
+        f"{calibration_error(chances, answers):.3f}",
+        str(sum(one.broken.values())),
+    ]
+
+
+def _marks(best: Floats, seasons: Mapping[str, Played], decided: Flags) -> list[Figure]:
+    at = np.arange(len(best))
+    broken = sum(sum(one.broken.values()) for one in seasons.values())
+    figures = [Figure("rules broken, all policies", broken, "", at_most=0)]
     if cold := seasons.get("cold start"):
-        share = _share(cold.values[:FIRST], best[:FIRST])
+        share = _share(cold.values, best, decided & (at < FIRST))
         figures.append(Figure("cold start, first 2,000: share", share, "", at_least=0.75))
     if learned := seasons.get("learned"):
-        figures.append(
-            Figure("learned, all: share", _share(learned.values, best), "", at_least=0.84)
-        )
+        for words, which in (("all", at >= 0), (f"last {LAST:,}", at >= len(best) - LAST)):
+            share = _share(learned.values, best, decided & which)
+            figures.append(Figure(f"learned, {words}: share", share, "", at_least=0.84))
         if rules := seasons.get("rules-only"):
-            figures.append(
-                Figure(
-                    "learned beside rules-only, all",
-                    float(learned.values.sum() / rules.values.sum()),
-                    "x",
-                    at_least=1,
+            for words, since in (
+                ("from the first 2,000 on", FIRST),
+                (f"last {LAST:,}", len(best) - LAST),
+            ):
+                share = _share(learned.values, rules.values, decided & (at >= since))
+                figures.append(
+                    Figure(f"learned beside rules-only, {words}", share, "x", at_least=1)
                 )
-            )
     return figures
 
 
-def _share(values: Floats, best: Floats) -> float:
-    return float(values.sum() / best.sum())
+def _share(values: Floats, best: Floats, which: Flags) -> float:
+    return float(values[which].sum() / best[which].sum())
