@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks import (
     board,
+    context,
     day,
     growth,
     intake,
@@ -43,6 +44,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "board": (board.measure, board.FULL, board.QUICK),
     "travel": (travel.measure, travel.FULL, travel.QUICK),
     "outages": (outages.measure, outages.FULL, outages.QUICK),
+    "context": (context.measure, context.FULL, context.QUICK),
     "suggestions": (suggesting.measure, suggesting.FULL, suggesting.QUICK),
     "replan": (replan.measure, replan.FULL, replan.QUICK),
     "lifecycle": (lifecycle.measure, lifecycle.FULL, lifecycle.QUICK),

@@ -106,7 +106,7 @@ class Measured:
 async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     """Measure, print, and return the figures that have marks."""
     url = stand.database(DATABASE)
-    doors = await _ground(stand, plan, url)
+    doors = await ground(stand, plan, url)
     with stand.server("suggestions", url, history.NOW) as server:
         # Not measured: tokens are proved, statements prepared, the catalogue is read.
         warm, asked = doors[: plan.visits // 4], doors[plan.visits // 4 :]
@@ -147,7 +147,8 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     ]
 
 
-async def _ground(stand: Stand, plan: Plan, url: str) -> list[Door]:
+async def ground(stand: Stand, plan: Plan, url: str) -> list[Door]:
+    """Write a province in whose midst visits are under way, with what is known of its customers."""
     with stand.progress() as progress:
         task = progress.add_task("writing a province", total=plan.province.orders())
         history.write(url, plan.province, partial(progress.advance, task))
@@ -191,6 +192,13 @@ async def _ask(
         )
         for door in doors
     ]
+    return await paced(plan, server, asks, done)
+
+
+async def paced(
+    plan: Plan, server: Server, asks: Sequence[bytes], done: Callable[[], None] = lambda: None
+) -> Measured:
+    """Ask each when it is due, whatever became of the ones before."""
     free: asyncio.Queue[Connection] = asyncio.Queue()
     opened = [await Connection.open(server.port) for _ in range(plan.connections)]
     for connection in opened:
