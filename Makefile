@@ -14,7 +14,7 @@ $(shell rm -f $(READY))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test check types house bench bench-dispatch bench-suggestions openapi fmt lock clean
+.PHONY: help setup run demo test test-faults check types house bench bench-dispatch bench-suggestions openapi fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ test: check  ## Everything: `make check`, then the tests on a real PostGIS
 	@mkdir -p .local && rm -f .local/pytest-status
 	@$(BIN)/python -m pytest -n 3 --dist worksteal --ignore=tests/house $(ARGS); \
 	    status=$$?; echo $$status > .local/pytest-status; exit $$status
+
+SEEDS ?= 20
+SALES ?= 1000
+test-faults: $(READY)  ## Sales through every fault, SEEDS times SALES of them; prints a table
+	@YINGWEI_FAULT_SEEDS=$(SEEDS) YINGWEI_FAULT_SALES=$(SALES) $(BIN)/python -m pytest -n 0 -q \
+	    tests/ordering/test_faults.py tests/ordering/test_kill.py $(ARGS)
 
 check: $(READY)  ## Format, lint, types, import contracts, house rules, migration drift, OpenAPI
 	@$(MAKE) --no-print-directory -j 2 types house

@@ -31,6 +31,7 @@ from app.grids.routes import router as grids_router
 from app.lifecycle.routes import router as lifecycle_router
 from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
+from app.ordering.breaker import refresh_figures as refresh_breakers
 from app.ordering.routes import router as ordering_router
 from app.outages.routes import router as outages_router
 from app.overdue.routes import router as overdue_router
@@ -129,6 +130,7 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.settings = settings
+    app.state.figures = [refresh_breakers]
     app.state.clock = clock or clock_from(settings.clock)
     install_errors(app)
     for router in ROUTERS:

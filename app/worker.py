@@ -76,6 +76,7 @@ HANDLERS: dict[str, list[Handler]] = {
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (1.0, ordering.sweep),
+    (15.0, ordering.look_after_listener),
     (1.0, activation.sweep),
     (2.0, messaging.sweep),
     (10.0, planning.look_around),

@@ -1,5 +1,6 @@
 """Health for load balancers and metrics for Prometheus."""
 
+from contextlib import suppress
 from typing import Literal
 
 from fastapi import APIRouter, Request, Response
@@ -34,6 +35,14 @@ async def ready(request: Request) -> Health:
 
 
 @router.get("/metrics", operation_id="metrics", include_in_schema=False)
-async def metrics() -> Response:
-    """Give Prometheus this process's figures."""
+async def metrics(request: Request) -> Response:
+    """Give Prometheus this process's figures, and those that are read for it from the database.
+
+    Without the database the latter are as they were.
+    """
+    database: Database = request.app.state.database
+    with suppress(Unavailable):
+        async with database.read() as session:
+            for refresh in request.app.state.figures:
+                await refresh(session)
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)

@@ -5,6 +5,7 @@ told, by whoever keeps it.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,6 +30,7 @@ class Lost(StrEnum):
     WRONG_ADDRESS = "wrong_address"
     TIMED_OUT = "timed_out"
     CUT = "cut"
+    NOT_SIGNED_IN = "not_signed_in"
 
 
 class NoAnswer(Exception):
@@ -80,6 +82,7 @@ class Outside:
 
     `base_url` is what every path is put behind; `token` is sent as a bearer token; `time_limit` is
     for a whole exchange, body included, in seconds; answers above `body_limit` bytes are not read.
+    `tls` is for another side that wants to see a certificate of ours, or has one of its own making.
     Close it with `aclose()` or use it in `async with`.
     """
 
@@ -92,6 +95,7 @@ class Outside:
         body_limit: int = 1_000_000,
         connections: int = 20,
         request_id: Callable[[], str] = lambda: new_id().hex,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.base = base_url.rstrip("/") + "/"
         self._time_limit = time_limit
@@ -105,7 +109,8 @@ class Outside:
             # Connecting gets half of the time, so that a connection which is never made is told
             # apart from an answer which never comes.
             timeout=httpx.Timeout(time_limit, connect=time_limit / 2, pool=time_limit / 2),
-            limits=httpx.Limits(max_connections=connections),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+            verify=True if tls is None else tls,
         )
 
     async def __aenter__(self) -> Self:
@@ -125,6 +130,14 @@ class Outside:
         """Close its connections."""
         await self._http.aclose()
 
+    async def signed(self, content: bytes) -> dict[str, str]:
+        """Make the headers that tell who we are, for one request with this body.
+
+        Nothing more than the token by default. Raises NoAnswer when it cannot be told: nothing was
+        sent.
+        """
+        return {}
+
     async def exchange(
         self,
         method: str,
@@ -136,7 +149,8 @@ class Outside:
     ) -> Reply:
         """Send one request and read its answer, whatever its status. Raises NoAnswer."""
         request_id = self._request_id()
-        sent = {"X-Request-Id": request_id, **(headers or {})}
+        content = b"" if body is None else orjson.dumps(body)
+        sent = {"X-Request-Id": request_id, **await self.signed(content), **(headers or {})}
         if body is not None:
             sent["Content-Type"] = "application/json"
         try:
@@ -148,11 +162,11 @@ class Outside:
                     self.base + path,
                     params=params,
                     headers=sent,
-                    content=None if body is None else orjson.dumps(body),
+                    content=None if body is None else content,
                 ) as answer,
             ):
-                content, cropped = await self._read(answer)
-                return Reply(answer.status_code, answer.headers, content, cropped, request_id)
+                read, cropped = await self._read(answer)
+                return Reply(answer.status_code, answer.headers, read, cropped, request_id)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise _lost(Lost.UNREACHABLE, error, request_id) from error
         except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:

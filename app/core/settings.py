@@ -41,13 +41,62 @@ class Settings(BaseSettings):
     access_token_minutes: int = Field(default=15, ge=1, le=15)
     refresh_token_days: int = Field(default=30, ge=1)
     ordering_url: str = Field(
-        default="", description="Base address of the ordering system's TMF622 v4 API."
+        default="", description="Base address of the ordering system's TMF622 API."
+    )
+    ordering_version: str = Field(
+        default="4", pattern="^[45]$", description="Which version of TMF622 it speaks."
+    )
+    ordering_search_by: str = Field(
+        default="externalId",
+        pattern="^[A-Za-z.]{1,60}$",
+        description="The query parameter by which it finds orders with our id.",
+    )
+    ordering_sign_in: str = Field(
+        default="token",
+        pattern="^(token|client_credentials|signature)$",
+        description=(
+            "How we tell the ordering system who we are: a fixed bearer token, a token from "
+            "ordering_token_url (OAuth2 client credentials), or a signature of every request "
+            "(Standard Webhooks, HMAC-SHA256). A client certificate can be shown with each."
+        ),
     )
     ordering_token: SecretStr = SecretStr("")
+    ordering_token_url: str = ""
+    ordering_client_id: str = ""
+    ordering_client_secret: SecretStr = SecretStr("")
+    ordering_scope: str = ""
+    ordering_signing_secret: SecretStr = Field(
+        default=SecretStr(""), description="whsec_ and base64, of what signs our requests."
+    )
+    ordering_certificate: Path | None = Field(
+        default=None, description="PEM of our client certificate (mutual TLS), chain included."
+    )
+    ordering_certificate_key: Path | None = None
+    ordering_authority: Path | None = Field(
+        default=None, description="PEM of the authority of theirs, where it is not a public one."
+    )
     ordering_callback_token: SecretStr = Field(
         default=SecretStr(""), description="The bearer token that callbacks must carry."
     )
+    ordering_callback_secret: SecretStr = Field(
+        default=SecretStr(""),
+        description="whsec_ and base64: callbacks may be signed with it instead of the token.",
+    )
+    ordering_callback_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://",
+        description=(
+            "Our public address of /v1/ordering/callbacks, to be registered on the ordering "
+            "system's hub; empty where it was told by hand."
+        ),
+    )
     ordering_timeout_seconds: float = Field(default=10.0, gt=0)
+    ordering_concurrency: int = Field(
+        default=32, ge=1, le=500, description="Exchanges that one worker has under way at most."
+    )
+    ordering_requests_per_second: float = Field(
+        default=0, ge=0, description="What one worker sends at most; 0 is no limit."
+    )
     routing_url: str = Field(
         default="",
         description="Base address of a routing engine that knows the roads; empty means none.",

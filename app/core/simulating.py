@@ -223,6 +223,7 @@ def serve_app(app: ASGIApp, host: str, port: int) -> None:
 # --- answers that go wrong on the wire ------------------------------------------------------------
 
 _CUT = "yingwei.cut"
+_WRITE = "yingwei.write"
 
 
 class Silence(Response):
@@ -254,6 +255,18 @@ class Cut(Response):
         # A server without the extension sees an answer that ends too early and closes by itself.
 
 
+class CutInHead(Response):
+    """A connection that breaks in the middle of an answer's headers."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the beginning of a head, past the server that would write a whole one."""
+        extensions = scope.get("extensions", {})
+        if _WRITE in extensions:
+            extensions[_WRITE](b"HTTP/1.1 201 Created\r\nContent-Type: appl")
+            await asyncio.sleep(0.02)
+            extensions[_CUT]()
+
+
 class CuttableProtocol(H11Protocol):
     """HTTP/1.1 as uvicorn speaks it, with a way for the application to cut the connection."""
 
@@ -263,7 +276,8 @@ class CuttableProtocol(H11Protocol):
         app = self.app
 
         async def with_cut(scope: Scope, receive: Receive, send: Send) -> None:
-            scope["extensions"] = {**scope.get("extensions", {}), _CUT: transport.abort}
+            hands = {_CUT: transport.abort, _WRITE: transport.write}
+            scope["extensions"] = {**scope.get("extensions", {}), **hands}
             await app(scope, receive, send)
 
         self.app = with_cut

@@ -1,34 +1,88 @@
-"""The way out to the ordering system: TMF622 v4 over HTTP, with every failure given its meaning.
+"""The way out to the ordering system: TMF622 over HTTP, with every failure given its meaning.
 
 Nothing is tried twice in here; `rules.after_failure` decides that over the lifetime of an order.
 """
 
-from collections.abc import Sequence
+import ssl
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from app.core.db import new_id
 from app.core.outside import SAID_LIMIT, Lost, NoAnswer, Outside, Reply, Unreadable, tidy
-from app.ordering import codec_v4
-from app.ordering.order import OrderToPlace, RemoteOrder
+from app.ordering import reading
+from app.ordering.codec import CODECS, Version
+from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
+from app.ordering.pace import Pace
 from app.ordering.rules import Cause, NotSent, OrderingFailed, Refused, Unknown
+from app.ordering.sign_in import SignIn, Token
 
 _CAUSES = {
     Lost.UNREACHABLE: Cause.UNREACHABLE,
     Lost.WRONG_ADDRESS: Cause.WRONG_ADDRESS,
     Lost.TIMED_OUT: Cause.TIMED_OUT,
     Lost.CUT: Cause.CUT,
+    Lost.NOT_SIGNED_IN: Cause.SIGN_IN,
 }
 # What `find` asks for; `id` and `href` always come along (TMF630).
-_FIELDS = "id,href,externalId,state,orderDate,cancellationReason,note,productOrderItem"
+_FIELDS = {
+    Version.V4: "id,href,externalId,state,orderDate,cancellationReason,note,productOrderItem",
+    Version.V5: (
+        "id,href,externalId,state,creationDate,orderDate,cancellationReason,note,"
+        "productOrderErrorMessage,productOrderItem"
+    ),
+}
 _FIND_LIMIT = 50
 
 
 class OrderingClient(Outside):
-    """One ordering system's TMF622 v4 API; `base_url` ends where `/productOrder` begins.
+    """One ordering system's TMF622 API; `base_url` ends where `/productOrder` begins.
 
-    Every verb raises NotSent, Unknown or Refused, and nothing else of its own.
+    `version` says how it is written to; what it answers is read in either. `search_by` is the
+    query parameter that finds an order by our id. Every verb raises NotSent, Unknown or Refused,
+    and nothing else of its own.
     """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        token: str = "",
+        sign_in: SignIn | None = None,
+        version: Version = Version.V4,
+        search_by: str = "externalId",
+        requests_per_second: float = 0,
+        time_limit: float = 10.0,
+        body_limit: int = 1_000_000,
+        connections: int = 20,
+        request_id: Callable[[], str] = lambda: new_id().hex,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        super().__init__(
+            base_url,
+            time_limit=time_limit,
+            body_limit=body_limit,
+            connections=connections,
+            request_id=request_id,
+            tls=tls,
+        )
+        self.version = version
+        self.codec = CODECS[version]
+        self.pace = Pace(requests_per_second)
+        self._search_by = search_by
+        self._sign_in = sign_in or Token(token)
+
+    async def aclose(self) -> None:
+        """Close its connections."""
+        await self._sign_in.aclose()
+        await super().aclose()
+
+    async def signed(self, content: bytes) -> dict[str, str]:
+        """Make the headers that tell who we are. Raises NoAnswer."""
+        return await self._sign_in.headers(content)
+
+    # --- orders ---------------------------------------------------------------------------------
 
     async def place(self, order: OrderToPlace) -> RemoteOrder:
         """Send an order (`POST /productOrder`) and return what the other side made of it.
@@ -36,7 +90,7 @@ class OrderingClient(Outside):
         201, 202 and any other success are the same to us: it has the order. Raises NotSent,
         Unknown or Refused.
         """
-        reply = await self._told("POST", "productOrder", body=codec_v4.body_of(order))
+        reply = await self._told("POST", "productOrder", body=self.codec.body_of(order))
         if not 200 <= reply.status < 300:
             _fail(reply)
         try:
@@ -61,7 +115,11 @@ class OrderingClient(Outside):
 
         More than one means that an order was doubled. Raises NotSent, Unknown or Refused.
         """
-        params = {"externalId": external_id, "fields": _FIELDS, "limit": str(_FIND_LIMIT)}
+        params = {
+            self._search_by: external_id,
+            "fields": _FIELDS[self.version],
+            "limit": str(_FIND_LIMIT),
+        }
         reply = await self._told("GET", "productOrder", params=params)
         if reply.status == 204 or (reply.status == 404 and _said(reply)[1]):
             return []  # how some systems say that nothing matches
@@ -71,7 +129,7 @@ class OrderingClient(Outside):
             rows = reply.json()
             if not isinstance(rows, list):
                 raise Unreadable("the answer is not a list")
-            found = [codec_v4.read_order(row, self.base) for row in rows]
+            found = [reading.read_order(row, self.base) for row in rows]
         except Unreadable as error:
             raise _unreadable(reply, error) from error
         if any(order.external_id != external_id for order in found):
@@ -93,19 +151,136 @@ class OrderingClient(Outside):
         if reply.status != 200:
             _fail(reply)
         try:
-            return codec_v4.read_order(reply.json(), self.base)
+            return reading.read_order(reply.json(), self.base)
         except Unreadable as error:
             raise _unreadable(reply, error) from error
+
+    # --- changes to an order --------------------------------------------------------------------
+
+    async def amend(self, order_id: str, order: OrderToPlace, changes: Amendment) -> None:
+        """Change an order (`PATCH /productOrder/{id}`); the same again makes no difference.
+
+        Raises NotSent, Unknown or Refused.
+        """
+        path = f"productOrder/{quote(order_id, safe='')}"
+        reply = await self._told("PATCH", path, body=self.codec.amendment_of(order, changes))
+        if not 200 <= reply.status < 300:
+            _fail(reply)
+
+    async def cancel(self, order_id: str, reason: str, at: datetime) -> RemoteCancellation:
+        """Ask for an order to be cancelled (`POST /cancelProductOrder`); returns the task of it.
+
+        Raises NotSent, Unknown or Refused.
+        """
+        body = self.codec.cancellation_of(order_id, reason, at)
+        reply = await self._told("POST", "cancelProductOrder", body=body)
+        if not 200 <= reply.status < 300:
+            _fail(reply)
+        try:
+            told = reply.json() if reply.content or reply.cropped else {}
+            if isinstance(told, dict) and not told.get("href"):
+                told = {**told, "href": reply.headers.get("location")}
+            return reading.read_cancellation(told, self.base)
+        except Unreadable as error:
+            raise _unreadable(reply, error) from error
+
+    async def cancellations(self, order_id: str) -> Sequence[RemoteCancellation]:
+        """Look for the tasks of cancelling an order (`GET /cancelProductOrder?productOrder.id=`).
+
+        Empty also where the other side cannot search them. Raises NotSent, Unknown or Refused.
+        """
+        params = {"productOrder.id": order_id, "limit": str(_FIND_LIMIT)}
+        reply = await self._told("GET", "cancelProductOrder", params=params)
+        if reply.status in (204, 404, 405, 501):
+            return []
+        if reply.status not in (200, 206):
+            _fail(reply)
+        try:
+            rows = reply.json()
+            if not isinstance(rows, list):
+                raise Unreadable("the answer is not a list")
+            found = [reading.read_cancellation(row, self.base) for row in rows]
+        except Unreadable as error:
+            raise _unreadable(reply, error) from error
+        return [each for each in found if each.order_id == order_id]
+
+    async def cancellation(self, task_id: str) -> RemoteCancellation | None:
+        """Get one task of cancelling; None when the other side says there is none.
+
+        Raises NotSent, Unknown or Refused.
+        """
+        reply = await self._told("GET", f"cancelProductOrder/{quote(task_id, safe='')}")
+        if reply.status == 404 and _said(reply)[1]:
+            return None
+        if reply.status != 200:
+            _fail(reply)
+        try:
+            return reading.read_cancellation(reply.json(), self.base)
+        except Unreadable as error:
+            raise _unreadable(reply, error) from error
+
+    # --- listening ------------------------------------------------------------------------------
+
+    async def register(self, callback: str, query: str) -> str | None:
+        """Register a listener (`POST /hub`); returns its id, None when the address is known there.
+
+        Raises NotSent, Unknown or Refused.
+        """
+        body = {"callback": callback, "query": query}
+        if self.version is Version.V5:
+            body["@type"] = "Hub"
+        reply = await self._told("POST", "hub", body=body)
+        if reply.status == 409:
+            return None
+        if not 200 <= reply.status < 300:
+            _fail(reply)
+        try:
+            told = reply.json()
+            named = told.get("id") if isinstance(told, dict) else None
+        except Unreadable as error:
+            raise _unreadable(reply, error) from error
+        found = named or reading.id_from_href(reply.headers.get("location"), "hub")
+        if not isinstance(found, str) or len(found) > 200:
+            raise _unreadable(reply, "the listener has no id")
+        return found
+
+    async def is_registered(self, listener_id: str) -> bool | None:
+        """Ask whether a listener is still registered (`GET /hub/{id}`).
+
+        None where the other side does not tell: TMF630 has no such question. Raises NotSent,
+        Unknown or Refused.
+        """
+        reply = await self._told("GET", f"hub/{quote(listener_id, safe='')}")
+        if reply.status == 200:
+            return True
+        if reply.status == 404 and _said(reply)[1]:
+            return False
+        if reply.status not in (404, 405, 501):
+            _fail(reply)
+        return None
+
+    async def unregister(self, listener_id: str) -> None:
+        """Take a listener off the hub (`DELETE /hub/{id}`); one that is gone is as good.
+
+        Raises NotSent, Unknown or Refused.
+        """
+        reply = await self._told("DELETE", f"hub/{quote(listener_id, safe='')}")
+        if not (200 <= reply.status < 300 or reply.status == 404):
+            _fail(reply)
 
     def _read_placed(self, reply: Reply) -> RemoteOrder:
         """Read the order just placed: from the body or, where that is empty, from Location."""
         if reply.content or reply.cropped:
-            return codec_v4.read_order(reply.json(), self.base)
-        return codec_v4.read_order({"href": reply.headers.get("location")}, self.base)
+            return reading.read_order(reply.json(), self.base)
+        return reading.read_order({"href": reply.headers.get("location")}, self.base)
 
     async def _told(self, method: str, path: str, **more: Any) -> Reply:
+        self.pace.take()
         try:
-            return await self.exchange(method, path, **more)
+            reply = await self.exchange(method, path, **more)
+            if reply.status == 401 and self._sign_in.turned_away():
+                reply = await self.exchange(method, path, **more)
+            return reply
         except NoAnswer as nothing:
             kind = Unknown if nothing.sent else NotSent
             said, sent_as = nothing.said, nothing.request_id

@@ -24,6 +24,41 @@ class SyncState(StrEnum):
     PARKED = "parked"
 
 
+class ChangeKind(StrEnum):
+    """What is to become of an order that the other side has, or is about to have."""
+
+    CANCEL = "cancel"
+    AMEND = "amend"
+
+
+class ChangeState(StrEnum):
+    """Where the wish to change an order stands.
+
+    waiting: to be told at `next_try_at`. sending: an attempt has begun and its outcome is not
+    known. sent: the other side has taken it and not yet decided. done, refused: it has decided.
+    given_up: it never answered so that one could know; a person may ask again.
+    """
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SENT = "sent"
+    DONE = "done"
+    REFUSED = "refused"
+    GIVEN_UP = "given_up"
+
+
+CHANGES_OPEN = frozenset({ChangeState.WAITING, ChangeState.SENDING, ChangeState.SENT})
+
+
+class Endpoint(StrEnum):
+    """The endpoints of the other side that have a breaker of their own."""
+
+    PLACE = "place"
+    ASK = "ask"
+    CHANGE = "change"
+    LISTEN = "listen"
+
+
 def _seconds(name: str, default: float, zh: str, en: str) -> Parameter:
     return Parameter(name, default=default, unit="s", words=Words(zh=zh, en=en), most=86_400)
 
@@ -77,6 +112,32 @@ POLL_LATEST = _seconds(
     3600,
     "主动查询间隔上限",
     "Longest time between our own questions",
+)
+
+BREAKER_FAILURES = Parameter(
+    "ordering.breaker_failures",
+    default=20,
+    unit="",
+    words=Words(
+        zh="连续多少次失败后暂停向订单系统发送",
+        en="Failures in a row after which nothing more is sent for a while",
+    ),
+    least=1,
+)
+BREAKER_PAUSE = _seconds(
+    "ordering.breaker_pause_seconds",
+    5,
+    "暂停发送的初始时长",
+    "How long nothing is sent before one attempt tries it out; doubles while that fails",
+)
+BREAKER_LONGEST_PAUSE = _seconds(
+    "ordering.breaker_longest_pause_seconds", 60, "暂停发送的最长时长", "Longest such pause"
+)
+HUB_CHECK = _seconds(
+    "ordering.hub_check_seconds",
+    300,
+    "多久检查一次回调登记是否仍有效",
+    "How often we see whether our listener is still registered",
 )
 
 

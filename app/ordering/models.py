@@ -1,4 +1,4 @@
-"""One row a sale to be delivered, and every callback that came."""
+"""One row a sale to be delivered, every callback that came, and what is to change in an order."""
 
 from datetime import datetime
 from typing import Any
@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.ordering.delivery import SyncState
+from app.ordering.delivery import ChangeKind, ChangeState, Endpoint, SyncState
 
 # Deliveries that go on by themselves; the search for those that are due says it in the same words,
 # so that the partial index serves it.
@@ -70,3 +70,78 @@ class OrderCallback(Row, Base):
     order_sync_id: Mapped[UUID | None] = mapped_column(ForeignKey("order_sync.id"), index=True)
     body: Mapped[dict[str, Any]]
     verdict: Mapped[str]
+
+
+# Changes that go on by themselves, in the words of the partial indexes that serve them.
+CHANGE_OPEN = text("state IN ('waiting', 'sending', 'sent')")
+
+
+class OrderChange(Row, Base):
+    """A wish to cancel or to amend the order of a sale, its way to the other side and its end.
+
+    Whoever asks makes the id. Times of tries are real and by the database's clock. `sent` is a
+    cancellation that the other side has taken and not yet decided.
+    """
+
+    __tablename__ = "order_change"
+    __table_args__ = (
+        Index("uq_order_change_open", "sale_id", unique=True, postgresql_where=CHANGE_OPEN),
+        Index("ix_order_change_due", "next_try_at", postgresql_where=CHANGE_OPEN),
+        Index("ix_order_change_sale", "sale_id", "asked_at"),
+        Index("ix_order_change_remote", "remote_id"),
+    )
+
+    sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
+    kind: Mapped[ChangeKind] = mapped_column(text_enum(ChangeKind))
+    state: Mapped[ChangeState] = mapped_column(text_enum(ChangeState))
+    reason: Mapped[str]
+    note: Mapped[str | None]
+    requested_start: Mapped[datetime | None]
+    asked_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    asked_at: Mapped[datetime]
+    attempts: Mapped[int] = mapped_column(server_default=text("0"))
+    tries_not_sent: Mapped[int] = mapped_column(server_default=text("0"))
+    tries_unknown: Mapped[int] = mapped_column(server_default=text("0"))
+    next_try_at: Mapped[datetime | None]
+    last_tried_at: Mapped[datetime | None]
+    last_error: Mapped[str | None]
+    remote_id: Mapped[str | None]
+    remote_state: Mapped[str | None]
+    ended_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(server_default=text("1"))
+
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class OrderingEndpoint(Base):
+    """The breaker of one endpoint of the other side; a row only where it was ever open.
+
+    Open until `open_until`; after that one worker at a time tries it out, until `probing_until` at
+    the latest, and what comes of that closes it or opens it again for longer.
+    """
+
+    __tablename__ = "ordering_endpoint"
+
+    name: Mapped[Endpoint] = mapped_column(text_enum(Endpoint), primary_key=True)
+    opened_at: Mapped[datetime | None]
+    open_until: Mapped[datetime | None]
+    probing_until: Mapped[datetime | None]
+    pause_seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    times_opened: Mapped[int] = mapped_column(server_default=text("0"))
+    last_error: Mapped[str | None]
+
+
+class OrderingListener(Row, Base):
+    """Our listener on the hub of one ordering system; `remote_id` is what that calls it."""
+
+    __tablename__ = "ordering_listener"
+    __table_args__ = (Index("uq_ordering_listener_base", "base_url", unique=True),)
+
+    base_url: Mapped[str]
+    callback: Mapped[str]
+    remote_id: Mapped[str | None]
+    registered_at: Mapped[datetime | None]
+    checked_at: Mapped[datetime | None]
+    next_try_at: Mapped[datetime]
+    last_error: Mapped[str | None]

@@ -11,7 +11,10 @@ from enum import StrEnum
 
 from app.core.errors import Problem
 from app.core.i18n import Words
-from app.ordering.rules import RemoteState
+from app.ordering.rules import RemoteState, TaskState
+
+# How we sign notes, and whose ids ours are.
+AUTHOR = "Yingwei"
 
 
 class OrderUnfit(Problem):
@@ -155,6 +158,17 @@ def _can_be_sent(characteristic: Characteristic) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
+class Amendment:
+    """What is to be different in an order that the other side has; None stays as it is.
+
+    What is sold and for how much is not among it: that is what the customer agreed to.
+    """
+
+    requested_start: datetime | None = None
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteOrder:
     """A product order as the other side told it.
 
@@ -173,8 +187,24 @@ class RemoteOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoteCancellation:
+    """The task of cancelling an order, as the other side told it.
+
+    `state` is None when it said none or one that TMF622 does not know. `order_id` is the other
+    side's id of the order, where it said whose cancellation this is.
+    """
+
+    id: str
+    href: str | None
+    order_id: str | None
+    state: TaskState | None
+    state_text: str | None
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteEvent:
-    """A callback: something happened to a product order.
+    """A callback: something happened to a product order, or to the cancellation of one.
 
     `id` is the other side's event id or, where it sends none, a hash of the content. `at` is the
     other side's time of the event, None when it sent none or one without a time zone.
@@ -183,4 +213,5 @@ class RemoteEvent:
     id: str
     kind: str
     at: datetime | None
-    order: RemoteOrder
+    order: RemoteOrder | None
+    cancellation: RemoteCancellation | None

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, exists, func, literal, select, tuple_
+from sqlalchemy import Row, bindparam, exists, func, literal, select, true, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,13 +15,14 @@ from app.core.db import new_id
 from app.core.errors import NotFound
 from app.customers.models import Customer, ServiceAddress
 from app.ordering.delivery import SyncState
-from app.ordering.models import STILL_OPEN, OrderSync
+from app.ordering.models import CHANGE_OPEN, STILL_OPEN, OrderChange, OrderingListener, OrderSync
 from app.ordering.order import (
     Channel,
     Characteristic,
     Item,
     ItemAction,
     OrderToPlace,
+    OrderUnfit,
     Party,
     Place,
     Price,
@@ -84,13 +85,15 @@ async def for_change_by_caller(tx: AsyncSession, sync_id: UUID, caller: Caller) 
     return sync
 
 
-async def due(session: AsyncSession, limit: int) -> Sequence[UUID]:
-    """List the sales whose delivery has something to do now, longest due first."""
-    return (await session.scalars(_DUE, {"limit": limit})).all()
+async def due(session: AsyncSession, limit: int) -> Sequence[tuple[UUID, SyncState]]:
+    """List the sales whose delivery has something to do now and how it stands, longest due
+    first."""
+    rows = (await session.execute(_DUE, {"limit": limit})).all()
+    return [(row.sale_id, row.state) for row in rows]
 
 
 _DUE = (
-    select(OrderSync.sale_id)
+    select(OrderSync.sale_id, OrderSync.state)
     .where(
         STILL_OPEN,
         # Of the statement and not of the moment, or no index could serve.
@@ -122,46 +125,68 @@ async def forgotten(session: AsyncSession, before: datetime, limit: int) -> Sequ
 
 async def order_to_place(session: AsyncSession, sale_id: UUID) -> OrderToPlace:
     """Read a sale as an order in our own words. Raises NotFound, OrderUnfit."""
-    head = (await session.execute(_HEAD, {"sale_id": sale_id})).one_or_none()
-    if head is None or head.confirmed_at is None:
+    order = (await orders_to_place(session, [sale_id])).get(sale_id)
+    if order is None:
         raise NotFound(sale_id=sale_id)
-    address = (await session.execute(_ADDRESS, {"customer_id": head.customer_id})).one_or_none()
-    place = Place(id=address.code, name=address.standard_address) if address else None
-    rows = await session.execute(_ITEMS, {"sale_id": sale_id})
-    return OrderToPlace(
-        external_id=str(sale_id),
-        category=CATEGORY,
-        requested_start=head.confirmed_at,
-        customer=Party(id=head.customer_code, name=head.customer_name),
-        sales_agent=Party(id=head.technician_code, name=head.technician_name),
-        channel=CHANNEL,
-        items=tuple(_item(row, place) for row in rows),
-        note=head.note,
-    )
+    if isinstance(order, OrderUnfit):
+        raise order
+    return order
 
 
-_HEAD = (
+async def orders_to_place(
+    session: AsyncSession, sale_ids: Sequence[UUID]
+) -> dict[UUID, OrderToPlace | OrderUnfit]:
+    """Read confirmed sales as orders in our own words, each with its items, in two statements."""
+    heads = (await session.execute(_HEADS, {"sale_ids": sale_ids})).all()
+    items: dict[UUID, list[Row[*tuple[Any, ...]]]] = {}
+    for row in await session.execute(_ITEMS, {"sale_ids": sale_ids}):
+        items.setdefault(row.sale_id, []).append(row)
+    found: dict[UUID, OrderToPlace | OrderUnfit] = {}
+    for head in heads:
+        place = Place(id=head.address_code, name=head.address) if head.address_code else None
+        try:
+            found[head.id] = OrderToPlace(
+                external_id=str(head.id),
+                category=CATEGORY,
+                requested_start=head.confirmed_at,
+                customer=Party(id=head.customer_code, name=head.customer_name),
+                sales_agent=Party(id=head.technician_code, name=head.technician_name),
+                channel=CHANNEL,
+                items=tuple(_item(row, place) for row in items.get(head.id, ())),
+                note=head.note,
+            )
+        except OrderUnfit as unfit:
+            found[head.id] = unfit
+    return found
+
+
+_ADDRESS = (
+    select(ServiceAddress.code, ServiceAddress.standard_address)
+    .where(ServiceAddress.customer_id == Sale.customer_id)
+    .order_by(ServiceAddress.id)
+    .limit(1)
+    .lateral()
+)
+_HEADS = (
     select(
-        Sale.customer_id,
+        Sale.id,
         Sale.confirmed_at,
         Sale.note,
         Customer.code.label("customer_code"),
         Customer.name.label("customer_name"),
         Technician.code.label("technician_code"),
         Technician.name.label("technician_name"),
+        _ADDRESS.c.code.label("address_code"),
+        _ADDRESS.c.standard_address.label("address"),
     )
     .join(Customer, Customer.id == Sale.customer_id)
     .join(Technician, Technician.id == Sale.technician_id)
-    .where(Sale.id == bindparam("sale_id"))
-)
-_ADDRESS = (
-    select(ServiceAddress.code, ServiceAddress.standard_address)
-    .where(ServiceAddress.customer_id == bindparam("customer_id"))
-    .order_by(ServiceAddress.id)
-    .limit(1)
+    .outerjoin(_ADDRESS, true())
+    .where(Sale.id.in_(bindparam("sale_ids", expanding=True)), Sale.confirmed_at.is_not(None))
 )
 _ITEMS = (
     select(
+        SaleItem.sale_id,
         SaleItem.position,
         SaleItem.offering_code,
         SaleItem.quantity,
@@ -171,8 +196,8 @@ _ITEMS = (
         ProductOffering.speed_mbps,
     )
     .join(ProductOffering, ProductOffering.id == SaleItem.offering_id)
-    .where(SaleItem.sale_id == bindparam("sale_id"))
-    .order_by(SaleItem.position)
+    .where(SaleItem.sale_id.in_(bindparam("sale_ids", expanding=True)))
+    .order_by(SaleItem.sale_id, SaleItem.position)
 )
 
 
@@ -213,3 +238,61 @@ async def page(
     if after is not None:
         statement = statement.where(tuple_(OrderSync.created_at, OrderSync.id) < tuple_(*after))
     return (await session.scalars(statement)).all()
+
+
+async def open_change(tx: AsyncSession, sale_id: UUID) -> OrderChange | None:
+    """Lock the change of a sale's order that is under way; None when none is."""
+    return (await tx.scalars(_OPEN_CHANGE, {"sale_id": sale_id})).one_or_none()
+
+
+_OPEN_CHANGE = (
+    select(OrderChange)
+    .where(OrderChange.sale_id == bindparam("sale_id"), CHANGE_OPEN)
+    .with_for_update()
+)
+
+
+async def change_for_change(tx: AsyncSession, change_id: UUID) -> OrderChange | None:
+    """Lock a change until the transaction ends; None when there is none with this id."""
+    return await tx.get(OrderChange, change_id, with_for_update=True)
+
+
+async def sale_of_remote_task(tx: AsyncSession, task_id: str, order_id: str | None) -> UUID | None:
+    """Find the sale whose cancellation the other side knows by an id of its own."""
+    by_task = select(OrderChange.sale_id).where(OrderChange.remote_id == task_id)
+    found = (await tx.scalars(by_task.order_by(OrderChange.asked_at.desc()).limit(1))).first()
+    if found is None and order_id is not None:
+        by_order = select(OrderSync.sale_id).where(OrderSync.remote_id == order_id).limit(1)
+        found = (await tx.scalars(by_order)).first()
+    return found
+
+
+async def due_changes(session: AsyncSession, limit: int) -> Sequence[UUID]:
+    """List the changes that have something to do now, longest due first."""
+    return (
+        await session.scalars(
+            select(OrderChange.id)
+            .where(CHANGE_OPEN, OrderChange.next_try_at <= func.statement_timestamp())
+            .order_by(OrderChange.next_try_at)
+            .limit(limit)
+        )
+    ).all()
+
+
+async def changes_of(session: AsyncSession, sale_id: UUID) -> Sequence[OrderChange]:
+    """List what was asked of a sale's order, the latest first; at most a hundred."""
+    return (
+        await session.scalars(
+            select(OrderChange)
+            .where(OrderChange.sale_id == sale_id)
+            .order_by(OrderChange.asked_at.desc())
+            .limit(100)
+        )
+    ).all()
+
+
+async def listeners(session: AsyncSession) -> Sequence[OrderingListener]:
+    """List our listeners, one an ordering system."""
+    return (
+        await session.scalars(select(OrderingListener).order_by(OrderingListener.base_url))
+    ).all()

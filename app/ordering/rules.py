@@ -16,7 +16,7 @@ from app.sales.rules import SaleState
 
 
 class RemoteState(StrEnum):
-    """The states of a TMF622 v4 product order, as they stand on the wire."""
+    """The states of a TMF622 product order, as they stand on the wire."""
 
     ACKNOWLEDGED = "acknowledged"
     IN_PROGRESS = "inProgress"
@@ -29,6 +29,17 @@ class RemoteState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REJECTED = "rejected"
+
+
+class TaskState(StrEnum):
+    """The states of the task of cancelling an order, of v4 and v5 together."""
+
+    ACKNOWLEDGED = "acknowledged"
+    IN_PROGRESS = "inProgress"
+    REJECTED = "rejected"
+    CANCELLED = "cancelled"
+    DONE = "done"
+    TERMINATED_WITH_ERROR = "terminatedWithError"
 
 
 # How far along a state is. States of one rank can follow each other in either direction, so only

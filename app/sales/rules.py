@@ -21,6 +21,8 @@ class SaleState(StrEnum):
     CONFIRMED = "confirmed"
     SENT = "sent"
     ACKNOWLEDGED = "acknowledged"
+    # Somebody asked for the order to be cancelled; the ordering system has not decided yet.
+    CANCELLING = "cancelling"
     REJECTED = "rejected"
     COMPLETED = "completed"
     CANCELLED = "cancelled"
@@ -53,17 +55,26 @@ MOVES: dict[SaleState, frozenset[SaleState]] = {
         {
             SaleState.SENT,
             SaleState.ACKNOWLEDGED,
+            SaleState.CANCELLING,
             SaleState.REJECTED,
             SaleState.COMPLETED,
             SaleState.CANCELLED,
         }
     ),
     SaleState.SENT: frozenset(
-        {SaleState.ACKNOWLEDGED, SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}
+        {
+            SaleState.ACKNOWLEDGED,
+            SaleState.CANCELLING,
+            SaleState.REJECTED,
+            SaleState.COMPLETED,
+            SaleState.CANCELLED,
+        }
     ),
     SaleState.ACKNOWLEDGED: frozenset(
-        {SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}
+        {SaleState.CANCELLING, SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}
     ),
+    # That the order goes on meanwhile is no news; only a refusal lets the sale go on (`go_on`).
+    SaleState.CANCELLING: frozenset({SaleState.REJECTED, SaleState.COMPLETED, SaleState.CANCELLED}),
     SaleState.REJECTED: frozenset(),
     SaleState.COMPLETED: frozenset(),
     SaleState.CANCELLED: frozenset(),

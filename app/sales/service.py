@@ -15,7 +15,7 @@ from app.auth.callers import Caller
 from app.catalog.queries import in_force, today_of
 from app.catalog.rules import ON_SITE, OnSite
 from app.core import jobs
-from app.core.db import new_id
+from app.core.db import fetched, new_id
 from app.core.errors import Invalid, SameIdOtherContent
 from app.core.parameter_values import parameters_in_force
 from app.sales import queries, rules
@@ -245,3 +245,45 @@ async def follow(
     elif state in (SaleState.REJECTED, SaleState.CANCELLED):
         sale.rejected_reason = reason
     return sale
+
+
+async def follow_many(tx: AsyncSession, news: Mapping[UUID, SaleState], *, at: datetime) -> None:
+    """Set what the ordering system says of many sales that it has only just taken, in one
+    statement: sent or acknowledged. What is older than what is known is left aside."""
+    if not news:
+        return
+    ids = sorted(news)
+    given = {"ids": ids, "states": [news[id_].value for id_ in ids], "at": at}
+    changed = await fetched(tx, _FOLLOW_MANY, given)
+    audit.note(tx, table="sale", operation="update", ids=[id_ for (id_,) in changed])
+
+
+_FOLLOW_MANY = """
+UPDATE sale
+   SET state = told.state, sent_at = coalesce(sale.sent_at, %(at)s),
+       acknowledged_at = CASE WHEN told.state = 'acknowledged' THEN %(at)s
+                              ELSE sale.acknowledged_at END,
+       version = sale.version + 1
+  FROM unnest(%(ids)s::uuid[], %(states)s::text[]) AS told (id, state)
+ WHERE sale.id = told.id
+   AND (sale.state = 'confirmed' OR (sale.state = 'sent' AND told.state = 'acknowledged'))
+RETURNING sale.id
+"""
+
+
+async def ask_to_cancel(tx: AsyncSession, sale: Sale, *, known_there: bool, reason: str) -> None:
+    """Set a locked sale to be cancelled: at once where the ordering system never heard of it.
+
+    Raises SaleRefused when it has ended.
+    """
+    wanted = SaleState.CANCELLING if known_there else SaleState.CANCELLED
+    sale.state = rules.move(sale.state, wanted)
+    if wanted is SaleState.CANCELLED:
+        sale.rejected_reason = reason
+
+
+async def go_on(tx: AsyncSession, *, sale_id: UUID, state: SaleState) -> None:
+    """Let a sale go on, its cancellation having been refused. Raises NotFound."""
+    sale = await queries.for_change(tx, sale_id)
+    if sale.state is SaleState.CANCELLING:
+        sale.state = state

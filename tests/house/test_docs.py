@@ -37,6 +37,8 @@ from app.grids.rules import ExpansionFigure, GridStage, MembershipKind
 from app.lifecycle.rules import CardSource, ChangeKind, ChurnClass, Signal, Stage, Tier
 from app.messaging import simulator as messaging
 from app.messaging.rules import FailReason, MessageKind, MessageState
+from app.ordering.delivery import ChangeKind as OrderChangeKind
+from app.ordering.delivery import ChangeState, Endpoint
 from app.ordering.rules import RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
 from app.outages.rules import OutageCause, OutageState, PlaceKind, WhenOver
@@ -59,7 +61,7 @@ from app.retention.rules import (
 )
 from app.retention.rules import Cause as Why
 from app.retention.rules import Handling as Care
-from app.sales.rules import ConsentKind
+from app.sales.rules import ConsentKind, SaleState
 from app.suggestions.rules import AnswerKind, DeclineReason
 from app.suggestions.rules.answering import GUARDS
 from app.suggestions.rules.contacts import ContactOutcome, SlotState
@@ -344,7 +346,9 @@ def test_the_table_of_dials_equals_the_code(name, of):
         ("supervisor-tools.md", list(LeadState)),
         ("phone-apps.md", [*ScanAction, *ScanWarning, *Difference]),
         ("supervisor-tools.md", [*Handling, *Pool, *RowFault, *Difference, *Found]),
-        ("ordering-system.md", list(RemoteState)),
+        ("ordering-system.md", [*RemoteState, *Endpoint]),
+        ("phone-apps.md", [*SaleState, *OrderChangeKind, *ChangeState]),
+        ("supervisor-tools.md", [*Endpoint, *OrderChangeKind, *ChangeState]),
         ("promises.md", [*Clock, *StopCause, *ProofKind, *Level, *CompensationState]),
         ("supervisor-tools.md", [*PolicyState, *ModelKind, *Check, *GroupKind, *Metric]),
         ("supervisor-tools.md", [*EvaluationState, *StepState]),

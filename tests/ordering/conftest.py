@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -34,6 +36,18 @@ from app.ordering.simulator import Dials, serve
 serve("127.0.0.1", int(sys.argv[1]), Path(sys.argv[2]), Dials(**json.loads(sys.argv[3])),
       **json.loads(sys.argv[4]))
 """
+
+
+def begin_anew() -> None:
+    """Leave behind what a forked process has of the test's: its files, sockets and signals.
+
+    A socket that is listened on here must not stay bound when the test has closed it; and the
+    objects that held the files must never be collected, or they would close those that came after.
+    """
+    gc.freeze()
+    os.closerange(3, 1024)
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_DFL)
 
 
 class Simulator:
@@ -249,8 +263,8 @@ async def desk(
     app = assembled(settings, clock=clock, database=real_database)
     async with served(app, stand.port):
         yield desk
-        await until(stand.at_rest, "rest")
         await desk.worker.close()
+        await until(stand.at_rest, "rest")
 
 
 @contextlib.asynccontextmanager
@@ -263,9 +277,11 @@ async def served(app: FastAPI, port: int) -> AsyncIterator[None]:
         patch.setattr(api, "capture_signals", contextlib.nullcontext)
         serving = asyncio.create_task(api.serve())
         await until(lambda: api.started, "serving")
-        yield
-        api.should_exit = True
-        await serving
+        try:
+            yield
+        finally:
+            api.should_exit = True
+            await serving
 
 
 @pytest.fixture

@@ -40,6 +40,8 @@ SHORT = {
     "ordering.tries_unknown": 60,
     "ordering.poll_soonest_seconds": 0.2,
     "ordering.poll_latest_seconds": 0.5,
+    "ordering.breaker_pause_seconds": 0.2,
+    "ordering.breaker_longest_pause_seconds": 0.4,
 }
 
 
@@ -89,10 +91,12 @@ class Desk:
     async def send(self, sale_id: UUID) -> None:
         """Do what the job of a confirmed sale does."""
         await jobs.send_sale(self.worker, sale_id=str(sale_id))
+        await (await jobs.courier_of(self.worker)).rest()
 
     async def sweep(self) -> None:
         """Do what the worker does every second."""
         await jobs.sweep(self.worker)
+        await (await jobs.courier_of(self.worker)).rest()
 
     async def make_due(self, sale_id: UUID) -> None:
         """Let the time pass after which a delivery is due again, or a lease has run out."""
@@ -142,7 +146,7 @@ class Desk:
     async def due(self) -> Sequence[UUID]:
         """List what is due now."""
         async with self.database.read() as read:
-            return await queries.due(read, 200)
+            return [sale_id for sale_id, _ in await queries.due(read, 200)]
 
 
 async def make_desk(
@@ -184,7 +188,7 @@ def remote(
     )
 
 
-async def finish(desk: Desk, sale_ids: Sequence[UUID], *, seconds: float = 20) -> None:
+async def finish(desk: Desk, sale_ids: Sequence[UUID], *, seconds: float = 60) -> None:
     """Sweep as the worker does until every delivery has ended, one way or another."""
     give_up = asyncio.get_running_loop().time() + seconds
     while await desk.unfinished(sale_ids):
@@ -200,6 +204,7 @@ async def work_off(desk: Desk) -> None:
         await app.run_worker_async(
             wait=False, concurrency=4, delete_jobs="successful", install_signal_handlers=False
         )
+    await (await jobs.courier_of(desk.worker)).rest()
 
 
 def once_each(sale_ids: Iterable[UUID]) -> Counter[str]:

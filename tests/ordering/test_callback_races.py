@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.ordering import service
-from app.ordering.codec_v4 import read_event
+from app.ordering.reading import read_event
 from tests.make.races import until_waiting
 from tests.ordering.delivering import event, make_desk, remote
 

@@ -11,13 +11,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from app.core.outside import Unreadable
-from app.ordering.codec_v4 import (
-    body_of,
-    id_from_href,
-    read_event,
-    read_order,
-    read_time,
-)
+from app.ordering.codec_v4 import body_of
 from app.ordering.order import (
     Channel,
     Characteristic,
@@ -30,6 +24,7 @@ from app.ordering.order import (
     Price,
     PriceKind,
 )
+from app.ordering.reading import id_from_href, read_event, read_order, read_time
 from app.ordering.rules import RemoteState
 from app.ordering.simulator.checks import faults_in
 from tests.ordering.factory import SHANGHAI, make_order
@@ -354,6 +349,7 @@ def test_an_event_as_it_is_read():
     event = read_event(_event(correlationId="c", unknown=1))
     assert (event.id, event.kind) == ("e-1", "ProductOrderStateChangeEvent")
     assert event.at == datetime(2026, 3, 2, 1, 30, tzinfo=UTC)
+    assert event.order
     assert (event.order.id, event.order.state) == ("7", RemoteState.COMPLETED)
 
 

@@ -43,7 +43,7 @@ async def test_a_sale_goes_all_the_way_by_its_job_and_callbacks(desk, simulator,
 
 
 async def test_many_sales_at_once_go_all_the_way(desk, stored):
-    sale_ids = [await desk.sell() for _ in range(30)]
+    sale_ids = [await desk.sell() for _ in range(15)]
     await work_off(desk)
     await finish(desk, sale_ids)
     assert set(await desk.states(sale_ids)) == {"completed"}

@@ -35,7 +35,7 @@ from tests.make.catalog import make_offering
 from tests.make.sales import Door, consent_body, make_door, sale_body
 from tests.ordering.delivering import set_numbers
 
-SEEDS = range(1, 1 + int(os.environ.get("YINGWEI_KILL_SEEDS", "1")))
+SEEDS = range(1, 1 + int(os.environ.get("YINGWEI_FAULT_SEEDS", "0")))
 PHONES = 4
 VICTIMS = ["worker", "worker", "worker", "api", "ordering", "ordering", "database"]
 

@@ -11,7 +11,8 @@ import pytest
 from jsonschema import Draft4Validator
 from pydantic import ValidationError
 
-from app.ordering.codec_v4 import body_of, read_event
+from app.ordering.codec_v4 import body_of
+from app.ordering.reading import read_event
 from app.ordering.rules import RemoteState, Source, Verdict, follow
 from app.ordering.simulator.dials import Dials, Fault, fault_of, steps_of
 from tests.ordering.conftest import bare_answer
@@ -365,6 +366,7 @@ async def test_callbacks_out_of_order_end_right_when_judged_by_our_rules(simulat
     state: RemoteState | None = None
     at: datetime | None = None
     for event in map(read_event, listener.events(mine)):
+        assert event.order
         assert event.order.state
         if follow(state, at, event.order.state, event.at, Source.EVENT) is Verdict.MOVE:
             state, at = event.order.state, event.at

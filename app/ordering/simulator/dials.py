@@ -22,6 +22,11 @@ class Dials(BaseModel):
     hang_after: Share = Field(default=0, description="Stored, but no answer ever comes.")
     cut_after: Share = Field(default=0, description="Stored, the connection breaks before a byte.")
     cut_midway: Share = Field(default=0, description="Stored, the connection breaks in the body.")
+    cut_in_head: Share = Field(default=0, description="Stored, it breaks amid the headers.")
+    conflict_before: Share = Field(default=0, description="409, nothing was stored.")
+    conflict_after: Share = Field(default=0, description="409, yet the order is stored.")
+    slow: Share = Field(default=0, description="Answered only after `slow_seconds`.")
+    slow_seconds: Seconds = Field(default=1)
     too_many: Share = Field(default=0, description="429 with Retry-After, nothing was stored.")
     retry_after_seconds: int = Field(default=1, ge=0, le=86_400)
     accepted: Share = Field(default=0, description="Answered with 202 instead of 201.")
@@ -29,6 +34,11 @@ class Dials(BaseModel):
 
     # Of GET.
     error_on_read: Share = Field(default=0, description="500 on reading and searching orders.")
+
+    # Of PATCH /productOrder and POST /cancelProductOrder.
+    change_error: Share = Field(default=0, description="500, yet it was taken.")
+    cancel_refused: Share = Field(default=0, description="A cancellation that is turned down.")
+    seconds_to_cancel: Seconds = Field(default=0.5, description="From the wish to its end.")
 
     # What becomes of an order.
     seconds_to_start: Seconds = Field(default=0.2, description="From its arrival to inProgress.")
@@ -66,6 +76,9 @@ class Dials(BaseModel):
             (Fault.HANG_AFTER, self.hang_after),
             (Fault.CUT_AFTER, self.cut_after),
             (Fault.CUT_MIDWAY, self.cut_midway),
+            (Fault.CUT_IN_HEAD, self.cut_in_head),
+            (Fault.CONFLICT_BEFORE, self.conflict_before),
+            (Fault.CONFLICT_AFTER, self.conflict_after),
         )
 
     def ends(self) -> tuple[tuple[str, float], ...]:
@@ -87,6 +100,9 @@ class Fault(StrEnum):
     HANG_AFTER = "hang_after"
     CUT_AFTER = "cut_after"
     CUT_MIDWAY = "cut_midway"
+    CUT_IN_HEAD = "cut_in_head"
+    CONFLICT_BEFORE = "conflict_before"
+    CONFLICT_AFTER = "conflict_after"
 
 
 class Step(NamedTuple):

@@ -19,10 +19,12 @@ from app.core.db import new_id
 from app.core.log import log
 from app.core.simulating import luck
 from app.ordering.simulator.dials import Dials, Step, steps_of
-from app.ordering.simulator.store import Callback, Hub, Store, StoredOrder
+from app.ordering.simulator.store import Callback, Cancellation, Hub, Store, StoredOrder
 
 NAME = "Yingwei ordering simulator"
 
+_MOVED = "ProductOrderStateChangeEvent"
+_CHANGEABLE = ("requestedStartDate", "requestedCompletionDate", "description", "priority")
 _BATCH = 200
 _AT_ONCE = 32
 _CALLBACK_SECONDS = 5.0
@@ -36,6 +38,8 @@ _REASONS = {
     "partial": "One item could not be delivered",
     "held": "Waiting for a free installation team",
 }
+# Past these nothing can be changed.
+ENDED = frozenset({"completed", "partial", "failed", "rejected", "cancelled"})
 # For an item no state "partial" exists.
 _ITEM_STATES = {"partial": "completed"}
 
@@ -88,7 +92,7 @@ class Life:
             }
             steps = steps_of(self.dials, key, nth, len(body["productOrderItem"]), now)
             self.store.put(StoredOrder(number, order, steps), now)
-            self._announce(number, "ProductOrderCreateEvent", order, steps, now)
+            self._announce(number, "ProductOrderCreateEvent", "productOrder", order, steps, now)
         self._woken.set()
         return orjson.dumps(order)
 
@@ -100,25 +104,92 @@ class Life:
                 step, *rest = order.steps
                 moved = _moved(order.body, step.state, now)
                 self.store.put(StoredOrder(order.number, moved, rest), now)
-                self._announce(order.number, "ProductOrderStateChangeEvent", moved, rest, now)
+                self._announce(order.number, _MOVED, "productOrder", moved, rest, now)
+            for task in self.store.due_cancellations(now):
+                self._end_cancellation(task, now)
         return len(due)
 
+    def amend(self, number: int, order: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+        """Change an order that has not ended; the same again makes no difference."""
+        now = epoch()
+        notes = [*order.get("note", [])]
+        notes += [note for note in changes.get("note", []) if note not in notes]
+        kept = {name: changes[name] for name in _CHANGEABLE if name in changes}
+        amended = {**order, **kept} | ({"note": notes} if notes else {})
+        if amended != order:
+            with self.store.transaction():
+                steps = self.store.steps(number)
+                self.store.put(StoredOrder(number, amended, steps), now)
+                kind = "ProductOrderAttributeValueChangeEvent"
+                self._announce(number, kind, "productOrder", amended, steps, now)
+            self._woken.set()
+        return amended
+
+    def cancel(
+        self,
+        number: int,
+        order: dict[str, Any],
+        body: dict[str, Any],
+        href_of: Callable[[str], str],
+    ) -> dict[str, Any]:
+        """Begin to cancel an order that has not ended; returns the task of it."""
+        now = epoch()
+        with self.store.transaction():
+            id_ = f"c{self.store.next_cancellation():07d}"
+            task = {
+                **body,
+                "@type": "CancelProductOrder",
+                "id": id_,
+                "href": href_of(id_),
+                "state": "acknowledged",
+            }
+            due = now + self.dials.seconds_to_cancel
+            self.store.put_cancellation(Cancellation(int(id_[1:]), number, task, due))
+            # Meanwhile nothing else becomes of it.
+            moved = _moved(order, "assessingCancellation", now)
+            self.store.put(StoredOrder(number, moved, []), now)
+            self._announce(number, _MOVED, "productOrder", moved, [], now)
+        self._woken.set()
+        return task
+
+    def _end_cancellation(self, task: Cancellation, now: float) -> None:
+        order = self.store.order(task.order_number)
+        assert order is not None
+        refused = luck(self.dials.seed, "cancel", task.number) < self.dials.cancel_refused
+        ended = {**task.body, "state": "terminatedWithError" if refused else "done"}
+        if not refused:
+            ended["effectiveCancellationDate"] = wire_time(now)
+        self.store.put_cancellation(task._replace(body=ended, due=None))
+        steps = [Step("completed", now + self.dials.seconds_to_complete)] if refused else []
+        moved = _moved(order, "inProgress" if refused else "cancelled", now)
+        self.store.put(StoredOrder(task.order_number, moved, steps), now)
+        self._announce(task.order_number, _MOVED, "productOrder", moved, steps, now)
+        kind = "CancelProductOrderStateChangeEvent"
+        self._announce(task.order_number, kind, "cancelProductOrder", ended, [], now)
+
     def _announce(
-        self, number: int, kind: str, order: dict[str, Any], rest: Sequence[Step], now: float
+        self,
+        number: int,
+        kind: str,
+        what: str,
+        body: dict[str, Any],
+        rest: Sequence[Step],
+        now: float,
     ) -> None:
         """Put an event in the post for each listener, as the dials of callbacks would have it."""
         for hub in self.store.hubs():
             if not _wants(hub, kind):
                 continue
             event = {
+                "@type": kind,
                 "eventId": new_id().hex,
                 "eventTime": wire_time(now),
                 "eventType": kind,
                 "domain": "ProductOrdering",
                 "title": NAME,
-                "event": {"productOrder": order},
+                "event": {what: body},
             }
-            due = self._due(f"{order['id']}/{len(rest)}/{hub.callback}", rest, now)
+            due = self._due(f"{body['id']}/{len(rest)}/{hub.callback}", rest, now)
             for moment in due:
                 self.store.put_callback(number, hub.callback, orjson.dumps(event).decode(), moment)
 

@@ -23,6 +23,10 @@ CREATE INDEX IF NOT EXISTS orders_ordered_at ON orders (ordered_at);
 CREATE INDEX IF NOT EXISTS orders_due ON orders (due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS posts (external_id TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, times INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS cancellations (
+    number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL, body TEXT NOT NULL, due REAL);
+CREATE INDEX IF NOT EXISTS cancellations_order ON cancellations (order_number);
+CREATE INDEX IF NOT EXISTS cancellations_due ON cancellations (due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS hubs (id TEXT PRIMARY KEY, callback TEXT NOT NULL, query TEXT);
 CREATE TABLE IF NOT EXISTS callbacks (
     number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL, url TEXT NOT NULL,
@@ -38,6 +42,15 @@ class StoredOrder(NamedTuple):
     number: int
     body: dict[str, Any]
     steps: list[Step]
+
+
+class Cancellation(NamedTuple):
+    """The task of cancelling an order, and when it ends (epoch seconds), None once it has."""
+
+    number: int
+    order_number: int
+    body: dict[str, Any]
+    due: float | None
 
 
 class Hub(NamedTuple):
@@ -65,6 +78,14 @@ class Filters(NamedTuple):
     states: Sequence[str] = ()
     since: float | None = None
     before: float | None = None
+
+
+def external_id_of(body: dict[str, Any]) -> str | None:
+    """Take the caller's id of an order: a text in v4, the id of the first of a list in v5."""
+    value = body.get("externalId")
+    if isinstance(value, list):
+        value = value[0].get("id") if value else None
+    return value
 
 
 class Store:
@@ -109,7 +130,7 @@ class Store:
             " due = excluded.due",
             (
                 order.number,
-                order.body.get("externalId"),
+                external_id_of(order.body),
                 order.body["state"],
                 ordered_at,
                 orjson.dumps(order.body).decode(),
@@ -122,6 +143,11 @@ class Store:
         """Return one order's body."""
         row = self._db.execute("SELECT body FROM orders WHERE number = ?", (number,)).fetchone()
         return orjson.loads(row[0]) if row else None
+
+    def steps(self, number: int) -> list[Step]:
+        """Return the steps that an order has before it."""
+        row = self._db.execute("SELECT steps FROM orders WHERE number = ?", (number,)).fetchone()
+        return [Step(*step) for step in orjson.loads(row[0])] if row else []
 
     def search(self, by: Filters, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """Return how many orders match, and one page of them, oldest first."""
@@ -152,6 +178,39 @@ class Store:
             StoredOrder(number, orjson.loads(body), [Step(*step) for step in orjson.loads(steps)])
             for number, body, steps in rows
         ]
+
+    # --- cancellations --------------------------------------------------------------------------
+
+    def next_cancellation(self) -> int:
+        """Return the number the next cancellation will have."""
+        found = self._db.execute("SELECT coalesce(max(number), 0) + 1 FROM cancellations")
+        return int(found.fetchone()[0])
+
+    def put_cancellation(self, task: Cancellation) -> None:
+        """Store a cancellation, new or changed."""
+        self._db.execute(
+            "INSERT OR REPLACE INTO cancellations VALUES (?, ?, ?, ?)",
+            (task.number, task.order_number, orjson.dumps(task.body).decode(), task.due),
+        )
+
+    def cancellations(
+        self, *, number: int | None = None, order_number: int | None = None
+    ) -> list[Cancellation]:
+        """Return the cancellation of one number, or those of one order, oldest first."""
+        return self._cancellations("number = ? OR order_number = ?", number, order_number)
+
+    def due_cancellations(self, now: float) -> list[Cancellation]:
+        """Return the cancellations that have come to their end (epoch seconds)."""
+        return self._cancellations("due <= ?", now)
+
+    def _cancellations(self, condition: str, *values: object) -> list[Cancellation]:
+        # The conditions are the constants above.
+        rows = self._db.execute(
+            "SELECT number, order_number, body, due FROM cancellations"  # noqa: S608
+            f" WHERE {condition} ORDER BY number",
+            values,
+        )
+        return [Cancellation(n, order, orjson.loads(body), due) for n, order, body, due in rows]
 
     # --- listeners and callbacks ------------------------------------------------------------
 
@@ -200,9 +259,10 @@ class Store:
         )
 
     def next_due(self, after: float) -> float | None:
-        """Return when the next step or callback later than `after` is due (epoch seconds)."""
+        """Return when something later than `after` is due (epoch seconds)."""
         row = self._db.execute(
             "SELECT min(due) FROM (SELECT min(due) AS due FROM orders WHERE due > ?1"
+            " UNION ALL SELECT min(due) FROM cancellations WHERE due > ?1"
             " UNION ALL SELECT min(due) FROM callbacks WHERE due > ?1)",
             (after,),
         ).fetchone()

@@ -1,0 +1,388 @@
+"""Changing: an order is cancelled or amended, in the same three steps as it was delivered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller
+from app.core.clock import wall
+from app.core.db import shared_now
+from app.core.errors import Conflict, Invalid, SameIdOtherContent
+from app.core.i18n import Words
+from app.core.parameter_values import parameters_in_force
+from app.ordering import delivery, queries, rules
+from app.ordering.client import OrderingClient
+from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncState
+from app.ordering.models import OrderChange, OrderSync
+from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
+from app.ordering.rules import Failure, NotSent, OrderingFailed, RemoteState, Source, TaskState
+from app.ordering.service.ending import end
+from app.ordering.service.settling import learn
+from app.ordering.service.standing import ERROR_LIMIT, luck
+from app.sales import queries as sales_queries
+from app.sales import rules as sale_rules
+from app.sales import service as sales
+from app.sales.rules import SaleState
+
+if TYPE_CHECKING:
+    from app.ordering.service.exchanging import Begin
+
+# The other side has the wish; it tells how it decided.
+_TAKEN = frozenset({RemoteState.ASSESSING_CANCELLATION, RemoteState.PENDING_CANCELLATION})
+_CANCELLED = frozenset({TaskState.DONE, TaskState.CANCELLED})
+_TURNED_DOWN = frozenset({TaskState.REJECTED, TaskState.TERMINATED_WITH_ERROR})
+_CAN_BE_AMENDED = frozenset({SaleState.CONFIRMED, SaleState.SENT, SaleState.ACKNOWLEDGED})
+
+
+class ChangeUnderWay(Conflict):
+    slug = "order-change-under-way"
+    title = Words(zh="该订单已有变更在处理", en="A change of this order is under way")
+    advice = Words(
+        zh="请等待现有变更（{kind}，{state}）结束后再提交。",
+        en="Wait for it to end ({kind}, {state}), then ask again.",
+    )
+
+
+class NothingToChange(Invalid):
+    slug = "order-change-empty"
+    title = Words(zh="没有要修改的内容", en="Nothing is to be different")
+    advice = Words(
+        zh="修改订单须给出新的开通时间或备注；撤单则两者都不填。",
+        en="To amend, give a new start or a note; to cancel, give neither.",
+    )
+
+
+async def ask_for_change(
+    tx: AsyncSession,
+    *,
+    change_id: UUID,
+    sale_id: UUID,
+    kind: ChangeKind,
+    reason: str,
+    amendment: Amendment,
+    caller: Caller,
+    now: datetime,
+) -> OrderChange:
+    """Ask for the order of a sale to be cancelled or amended; `now` is business time.
+
+    A sale the other side has never heard of is cancelled at once. The same wish sent again is
+    answered like the first time. Raises NotFound, SaleRefused, ChangeUnderWay, NothingToChange and
+    SameIdOtherContent.
+    """
+    if (kind is ChangeKind.AMEND) is not (amendment != Amendment()):
+        raise NothingToChange()
+    # Who may not see the sale locks nothing. Deliveries are locked before changes and sales
+    # everywhere, so that no two wait for each other.
+    await sales_queries.one(tx, sale_id, caller)
+    sync = await _sync_locked(tx, sale_id)
+    known = await queries.change_for_change(tx, change_id)
+    asked = (sale_id, kind, reason, amendment.note, amendment.requested_start)
+    if known is not None:
+        if asked != (
+            known.sale_id,
+            known.kind,
+            known.reason,
+            known.note,
+            known.requested_start,
+        ):
+            raise SameIdOtherContent(id=change_id)
+        return known
+    under_way = await queries.open_change(tx, sale_id)
+    if under_way is not None:
+        raise ChangeUnderWay(kind=under_way.kind, state=under_way.state)
+    sale = await sales_queries.for_change(tx, sale_id)
+    # It was read before it was locked.
+    await tx.refresh(sale)
+    real = await shared_now(tx)
+    change = OrderChange(
+        id=change_id,
+        sale_id=sale_id,
+        org_unit_id=sale.org_unit_id,
+        kind=kind,
+        state=ChangeState.WAITING,
+        reason=reason,
+        note=amendment.note,
+        requested_start=amendment.requested_start,
+        asked_by=caller.account_id,
+        asked_at=now,
+        next_try_at=real,
+    )
+    if kind is ChangeKind.CANCEL:
+        never_sent = sync is not None and sync.state is SyncState.WAITING and sync.attempts == 0
+        await sales.ask_to_cancel(tx, sale, known_there=not never_sent, reason=reason)
+        if never_sent:
+            assert sync is not None
+            sync.state, sync.next_try_at = SyncState.FINISHED, None
+            end(change, ChangeState.DONE, real)
+    elif sale.state not in _CAN_BE_AMENDED:
+        raise sale_rules.SaleRefused(state=sale.state, wanted=SaleState.ACKNOWLEDGED)
+    tx.add(change)
+    await tx.flush()
+    return change
+
+
+async def _sync_locked(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
+    """Lock the delivery of a confirmed sale, beginning it where its job has not come yet; None for
+    a sale that is not confirmed."""
+    return (
+        await queries.for_change(tx, sale_id)
+        or await queries.begin_delivery(tx, sale_id)
+        or await queries.for_change(tx, sale_id)
+    )
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    """A claimed attempt at a change: nobody else works on it until its lease has run out."""
+
+    change_id: UUID
+    sale_id: UUID
+    kind: ChangeKind
+    number: int
+    order: OrderToPlace
+    # The other side's id of the order; None where it is not known whether it has it.
+    remote_id: str | None
+    task_id: str | None
+    ask_only: bool
+    reason: str
+    amendment: Amendment
+    asked_at: datetime
+    send_before: datetime
+
+
+@dataclass(frozen=True)
+class _Told:
+    """What came of an exchange: the order, the task of cancelling it, or neither."""
+
+    order: RemoteOrder | None = None
+    task: RemoteCancellation | None = None
+    amended: bool = False
+
+
+async def carry_out(
+    begin: "Begin",
+    client: OrderingClient,
+    change_id: UUID,
+    *,
+    time_limit: float,
+    business_now: Callable[[], datetime],
+) -> object:
+    """Do the next attempt at a change; returns what came of it, an OrderingFailed where it failed,
+    None when none is due."""
+    async with begin() as tx:
+        attempt = await _claim(tx, change_id, timedelta(seconds=time_limit))
+    if attempt is None:
+        return None
+    outcome: _Told | OrderingFailed
+    try:
+        outcome = await _exchange(client, attempt)
+    except OrderingFailed as failed:
+        outcome = failed
+    async with begin() as tx:
+        await _settle(tx, attempt, outcome, business_now())
+    return outcome
+
+
+async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attempt | None:
+    send_before = wall() + 3 * limit
+    named = await tx.get(OrderChange, change_id)
+    if named is None:
+        return None
+    # Deliveries are locked before changes everywhere, so that no two wait for each other.
+    sync = await queries.for_change(tx, named.sale_id)
+    change = await queries.open_change(tx, named.sale_id)
+    if change is None or change.id != change_id or sync is None:
+        return None
+    now = await shared_now(tx)
+    if change.next_try_at is not None and change.next_try_at > now:
+        return None
+    parameters = await parameters_in_force(tx)
+    numbers = delivery.retry_numbers(parameters, now)
+    if sync.remote_id is None and sync.state in (SyncState.WAITING, SyncState.SENDING):
+        # What is not there yet cannot be changed; its delivery goes on by itself.
+        change.next_try_at = now + timedelta(seconds=parameters.number(delivery.POLL_SOONEST, now))
+        return None
+    ask_only = change.state is ChangeState.SENT
+    if not ask_only:
+        change.state = ChangeState.SENDING
+        change.attempts += 1
+    change.last_tried_at, change.next_try_at = now, now + 4 * limit + numbers.settle
+    return _Attempt(
+        change_id=change_id,
+        sale_id=change.sale_id,
+        kind=change.kind,
+        number=change.attempts,
+        order=await queries.order_to_place(tx, change.sale_id),
+        remote_id=sync.remote_id,
+        task_id=change.remote_id,
+        ask_only=ask_only,
+        reason=change.reason,
+        amendment=Amendment(change.requested_start, change.note),
+        asked_at=change.asked_at,
+        send_before=send_before,
+    )
+
+
+async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
+    if attempt.remote_id is None:
+        found = await client.find_all(attempt.order.external_id)
+        return _Told(order=found[0] if found else None)
+    if attempt.kind is ChangeKind.AMEND:
+        # The same values again make no difference, so nothing need be looked for first.
+        await client.amend(attempt.remote_id, attempt.order, attempt.amendment)
+        return _Told(amended=True)
+    if attempt.ask_only or attempt.number > 1:
+        told = await _looked(client, attempt.remote_id, attempt.task_id)
+        if attempt.ask_only or told.task is not None or _is_taken(told.order):
+            return told
+    if wall() > attempt.send_before:
+        raise NotSent(rules.Cause.TOO_LATE)
+    return _Told(task=await client.cancel(attempt.remote_id, attempt.reason, attempt.asked_at))
+
+
+def _is_taken(order: RemoteOrder | None) -> bool:
+    return order is not None and (order.state in _TAKEN or order.state in rules.TERMINAL)
+
+
+async def _looked(client: OrderingClient, remote_id: str, task_id: str | None) -> _Told:
+    """Ask for the order, and for the task of cancelling it: which, if it is not known."""
+    order = await client.get(remote_id)
+    if task_id is not None:
+        return _Told(order, await client.cancellation(task_id))
+    tasks = await client.cancellations(remote_id)
+    return _Told(order, tasks[-1] if tasks else None)
+
+
+async def _settle(
+    tx: AsyncSession, attempt: _Attempt, outcome: _Told | OrderingFailed, now: datetime
+) -> None:
+    sync = await queries.for_change(tx, attempt.sale_id)
+    assert sync is not None
+    if isinstance(outcome, _Told) and outcome.order is not None:
+        await learn(tx, sync, outcome.order, outcome_at=None, source=Source.LOOK, now=now)
+    change = await queries.open_change(tx, attempt.sale_id)
+    if change is None or change.id != attempt.change_id or change.attempts != attempt.number:
+        return  # it has ended meanwhile, or a later attempt knows better
+    real = await shared_now(tx)
+    parameters = await parameters_in_force(tx)
+    if isinstance(outcome, OrderingFailed):
+        await _failed(tx, change, sync, outcome, real)
+    elif outcome.amended:
+        end(change, ChangeState.DONE, real)
+    elif attempt.remote_id is None:
+        if outcome.order is None:
+            # Its delivery was given up, and the other side surely does not have it.
+            await _never_there(tx, change, sync, real)
+        else:
+            change.state, change.next_try_at = ChangeState.WAITING, real
+    elif outcome.task is not None:
+        await _decided(tx, change, sync, outcome.task, real)
+    if change.state is ChangeState.SENDING:
+        change.state = ChangeState.SENT
+    if change.state is ChangeState.SENT:
+        change.next_try_at = delivery.next_poll(
+            parameters, confirmed_at=change.created_at, now=real
+        )
+
+
+async def _never_there(
+    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime
+) -> None:
+    if change.kind is ChangeKind.AMEND:
+        end(change, ChangeState.REFUSED, real, "the ordering system does not have the order")
+        return
+    sync.state, sync.next_try_at = SyncState.FINISHED, None
+    end(change, ChangeState.DONE, real)
+    await sales.follow(
+        tx, sale_id=change.sale_id, state=SaleState.CANCELLED, at=real, reason=change.reason
+    )
+
+
+async def _decided(
+    tx: AsyncSession,
+    change: OrderChange,
+    sync: OrderSync,
+    task: RemoteCancellation,
+    real: datetime,
+) -> None:
+    """Take in how far the other side is with a cancellation."""
+    change.remote_id, change.remote_state = task.id, task.state_text
+    if task.state in _TURNED_DOWN:
+        await _refused(tx, change, sync, task.reason or f"{task.state_text}", real)
+        return
+    change.state = ChangeState.SENT
+    if task.state in _CANCELLED and sync.state is SyncState.DELIVERED:
+        # The order's own state is what counts, and it is asked for at once.
+        sync.next_try_at = real
+
+
+async def _refused(
+    tx: AsyncSession, change: OrderChange, sync: OrderSync, why: str, real: datetime
+) -> None:
+    end(change, ChangeState.REFUSED, real, why)
+    await _let_go_on(tx, change, sync)
+
+
+async def _let_go_on(tx: AsyncSession, change: OrderChange, sync: OrderSync) -> None:
+    if change.kind is ChangeKind.CANCEL:
+        state = SaleState.SENT
+        if sync.remote_state:
+            state = rules.sale_state_of(RemoteState(sync.remote_state))
+        elif sync.remote_id is None:
+            state = SaleState.CONFIRMED
+        await sales.go_on(tx, sale_id=change.sale_id, state=state)
+
+
+async def _failed(
+    tx: AsyncSession,
+    change: OrderChange,
+    sync: OrderSync,
+    failed: OrderingFailed,
+    real: datetime,
+) -> None:
+    """Count a failed attempt and say whether the change is tried again, or ends."""
+    if failed.failure is Failure.REFUSED:
+        await _refused(tx, change, sync, failed.told(), real)
+        return
+    if failed.failure is Failure.UNKNOWN:
+        change.tries_unknown += 1
+        tries = change.tries_unknown
+    else:
+        change.tries_not_sent += 1
+        tries = change.tries_not_sent
+    numbers = delivery.retry_numbers(await parameters_in_force(tx), real)
+    then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, luck())
+    if isinstance(then, rules.Park):
+        end(change, ChangeState.GIVEN_UP, real, failed.told())
+        await _let_go_on(tx, change, sync)
+        return
+    if change.state is ChangeState.SENDING:
+        change.state = ChangeState.WAITING
+    change.last_error = failed.told()[:ERROR_LIMIT]
+    change.last_tried_at, change.next_try_at = real, real + then.after
+
+
+async def hear(tx: AsyncSession, task: RemoteCancellation) -> tuple[UUID | None, str]:
+    """Take in a callback about a cancellation; returns whose delivery it is of and what became of
+    it. The states of a task only ever lead to its end, so late news of one that has ended is
+    stale."""
+    sale_id = await queries.sale_of_remote_task(tx, task.id, task.order_id)
+    sync = await queries.for_change(tx, sale_id) if sale_id is not None else None
+    if sync is None:
+        return None, "not_ours"
+    change = await queries.open_change(tx, sync.sale_id)
+    if change is None or change.kind is not ChangeKind.CANCEL:
+        return sync.id, "stale"
+    if change.remote_id not in (None, task.id):
+        return sync.id, "stale"
+    real = await shared_now(tx)
+    await _decided(tx, change, sync, task, real)
+    if change.state in CHANGES_OPEN:
+        change.next_try_at = real + timedelta(
+            seconds=(await parameters_in_force(tx)).number(delivery.POLL_SOONEST, real)
+        )
+    return sync.id, "move"

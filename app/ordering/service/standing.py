@@ -1,0 +1,46 @@
+"""What a failed attempt makes of a delivery."""
+
+import random
+from datetime import datetime
+
+from app.core.log import log
+from app.ordering import rules
+from app.ordering.delivery import SyncState
+from app.ordering.models import OrderSync
+from app.ordering.rules import Failure, OrderingFailed
+
+ERROR_LIMIT = 500
+
+
+def luck() -> float:
+    """Draw by how much a wait is stretched, so that what failed together does not return so."""
+    return random.random()
+
+
+def put_off(
+    sync: OrderSync, failed: OrderingFailed, numbers: rules.RetryNumbers, now: datetime
+) -> bool:
+    """Count a failed attempt and say whether the delivery is tried again, or waits for a person."""
+    if failed.failure is Failure.UNKNOWN:
+        sync.tries_unknown += 1
+        tries = sync.tries_unknown
+    else:
+        sync.tries_not_sent += 1
+        tries = sync.tries_not_sent
+    sync.last_tried_at = now
+    then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, luck())
+    if isinstance(then, rules.Park):
+        park(sync, failed.told())
+        return False
+    sync.state = SyncState.WAITING
+    sync.last_error = failed.told()[:ERROR_LIMIT]
+    sync.next_try_at = now + then.after
+    return True
+
+
+def park(sync: OrderSync, why: str) -> None:
+    """Stop trying and show the delivery to a person, with the reason."""
+    sync.state = SyncState.PARKED
+    sync.next_try_at = None
+    sync.last_error = why[:ERROR_LIMIT]
+    log.warning("delivery parked", sale=str(sync.sale_id), reason=sync.last_error)

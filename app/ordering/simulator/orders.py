@@ -1,0 +1,219 @@
+"""The simulator's doors of TMF622, v4 and v5: orders, their amendment and their cancellation."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from app.core.db import new_id
+from app.core.simulating import Cut, CutInHead, Silence, as_json, luck
+from app.ordering.simulator import checks, checks_v5, wire
+from app.ordering.simulator.dials import Fault, fault_of
+from app.ordering.simulator.life import ENDED
+from app.ordering.simulator.store import Cancellation, Filters, external_id_of
+
+BASE_PATH = "/tmf-api/productOrderingManagement/v4"
+BASE_PATH_V5 = "/tmf-api/productOrderingManagement/v5"
+
+_PAGE = 100
+_LONGEST_PAGE = 1000
+
+
+def doors(base_path: str) -> list[Route]:
+    """Make the doors of one version; the orders behind those of both are the same."""
+    faults_in = checks_v5.faults_in if base_path == BASE_PATH_V5 else checks.faults_in
+
+    async def place(request: Request) -> Response:
+        return await _place(request, base_path, faults_in)
+
+    async def cancel(request: Request) -> Response:
+        return await _cancel(request, base_path)
+
+    return [
+        Route("/productOrder", place, methods=["POST"]),
+        Route("/productOrder", _search),
+        Route("/productOrder/{id}", _amend, methods=["PATCH"]),
+        Route("/productOrder/{id}", _read),
+        Route("/cancelProductOrder", cancel, methods=["POST"]),
+        Route("/cancelProductOrder", _cancellations),
+        Route("/cancelProductOrder/{id}", _cancellation),
+    ]
+
+
+async def _place(
+    request: Request, base_path: str, faults_in: Callable[[object], list[str]]
+) -> Response:
+    """POST /productOrder: two POSTs make two orders, whatever their externalId."""
+    life = wire.life(request)
+    body = await wire.body(request)
+    if isinstance(body, Response):
+        return body
+    faults = faults_in(body)
+    if faults:
+        life.store.count("bad_bodies")
+        return wire.error(400, "21", "Missing or invalid attribute", "; ".join(faults))
+    # Orders without an externalId share one sequence of draws.
+    key = external_id_of(body) or ""
+    with life.store.transaction():
+        nth = life.store.count_post(key)
+        fault = fault_of(life.dials, key, nth)
+        if fault:
+            life.store.count(fault)
+    if fault is Fault.TOO_MANY:
+        answer = wire.error(429, "61", "Too many requests", "Slow down")
+        answer.headers["Retry-After"] = str(life.dials.retry_after_seconds)
+        return answer
+    await asyncio.sleep(life.dials.delay_seconds)
+    if fault is Fault.ERROR_BEFORE:
+        return wire.error(500, "1", "Internal error", "A simulated error: nothing was stored")
+    if fault is Fault.CONFLICT_BEFORE:
+        return wire.error(409, "62", "Conflict", "A simulated conflict: nothing was stored")
+    href_of = _href_of(request, base_path, "productOrder")
+    order = life.take(body, key, nth, href_of)
+    if luck(life.dials.seed, "slow", key, nth) < life.dials.slow:
+        life.store.count("slow")
+        await asyncio.sleep(life.dials.slow_seconds)
+    if fault is not None:
+        return _lost_after(fault, order)
+    accepted = luck(life.dials.seed, "accepted", key, nth) < life.dials.accepted
+    location = orjson.loads(order)["href"]
+    return Response(order, 202 if accepted else 201, {"Location": location}, "application/json")
+
+
+def _lost_after(fault: Fault, order: bytes) -> Response:
+    """Give the answer of a fault that comes after the order was stored."""
+    match fault:
+        case Fault.ERROR_AFTER:
+            return wire.error(500, "1", "Internal error", "A simulated error after storing")
+        case Fault.CONFLICT_AFTER:
+            return wire.error(409, "62", "Conflict", "A simulated conflict after storing")
+        case Fault.HANG_AFTER:
+            return Silence()
+        case Fault.CUT_IN_HEAD:
+            return CutInHead()
+        case Fault.CUT_MIDWAY:
+            return Cut(order)
+        case _:
+            return Cut(b"")
+
+
+async def _search(request: Request) -> Response:
+    """GET /productOrder with filters, offset, limit and fields (TMF630)."""
+    if failed := wire.read_fails(request):
+        return failed
+    ids = ("externalId", "externalId.id")
+    known = {*ids, "state", "orderDate.gte", "orderDate.lt", "offset", "limit", "fields"}
+    unknown = sorted(set(request.query_params) - known)
+    if unknown:
+        return wire.error(400, "23", "Invalid query", f"Not offered here: {', '.join(unknown)}")
+    try:
+        offset = wire.number(request, "offset", 0)
+        limit = min(wire.number(request, "limit", _PAGE), _LONGEST_PAGE)
+        by = Filters(
+            # An id may hold a comma, a state may not; several states are an "or" (TMF630).
+            external_ids=[each for name in ids for each in request.query_params.getlist(name)],
+            states=[s for s in request.query_params.get("state", "").split(",") if s],
+            since=wire.moment(request, "orderDate.gte"),
+            before=wire.moment(request, "orderDate.lt"),
+        )
+    except ValueError as error:
+        return wire.error(400, "23", "Invalid query", str(error))
+    total, orders = wire.life(request).store.search(by, offset, limit)
+    wanted = request.query_params.get("fields")
+    headers = {"X-Total-Count": str(total), "X-Result-Count": str(len(orders))}
+    status = 200 if len(orders) == total else 206
+    return as_json([wire.only(order, wanted) for order in orders], status, headers)
+
+
+async def _read(request: Request) -> Response:
+    """GET /productOrder/{id}."""
+    if failed := wire.read_fails(request):
+        return failed
+    _, order = _order(request, request.path_params["id"])
+    if order is None:
+        return _no_such_order(request.path_params["id"])
+    return as_json(wire.only(order, request.query_params.get("fields")))
+
+
+async def _amend(request: Request) -> Response:
+    """PATCH /productOrder/{id}."""
+    changes = await wire.body(request)
+    if isinstance(changes, Response):
+        return changes
+    number, order = _order(request, request.path_params["id"])
+    if order is None:
+        return _no_such_order(request.path_params["id"])
+    if order["state"] in ENDED:
+        return wire.error(400, "24", "Not possible any more", f"The order is {order['state']}")
+    amended = wire.life(request).amend(number, order, changes)
+    return _change_fails(request) or as_json(amended)
+
+
+async def _cancel(request: Request, base_path: str) -> Response:
+    """POST /cancelProductOrder."""
+    body = await wire.body(request)
+    if isinstance(body, Response):
+        return body
+    named = body.get("productOrder") if isinstance(body, dict) else None
+    if not isinstance(named, dict) or not isinstance(named.get("id"), str):
+        return wire.error(400, "21", "Missing attribute", "productOrder.id is mandatory")
+    number, order = _order(request, named["id"])
+    if order is None:
+        return _no_such_order(named["id"])
+    if order["state"] in ENDED:
+        return wire.error(400, "24", "Not possible any more", f"The order is {order['state']}")
+    life = wire.life(request)
+    if any(task.due is not None for task in life.store.cancellations(order_number=number)):
+        return wire.error(409, "62", "Conflict", "The order is being cancelled already")
+    href_of = _href_of(request, base_path, "cancelProductOrder")
+    task = life.cancel(number, order, body, href_of)
+    location = {"Location": task["href"]}
+    return _change_fails(request) or as_json(task, 201, location)
+
+
+async def _cancellations(request: Request) -> Response:
+    """GET /cancelProductOrder?productOrder.id=."""
+    number, order = _order(request, request.query_params.get("productOrder.id", ""))
+    found = wire.life(request).store.cancellations(order_number=number) if order else []
+    return as_json([task.body for task in found])
+
+
+async def _cancellation(request: Request) -> Response:
+    """GET /cancelProductOrder/{id}."""
+    id_ = request.path_params["id"]
+    found: list[Cancellation] = []
+    if id_[:1] == "c" and id_[1:].isascii() and id_[1:].isdigit() and len(id_) < 18:
+        found = wire.life(request).store.cancellations(number=int(id_[1:]))
+    if not found or found[0].body["id"] != id_:
+        return wire.error(404, "60", "Resource not found", f"There is no cancellation {id_}")
+    return as_json(found[0].body)
+
+
+def _order(request: Request, id_: str) -> tuple[int, dict[str, Any] | None]:
+    number = int(id_) if id_.isascii() and id_.isdigit() and len(id_) < 18 else 0
+    order = wire.life(request).store.order(number)
+    return number, order if order is not None and order["id"] == id_ else None
+
+
+def _no_such_order(id_: str) -> Response:
+    return wire.error(404, "60", "Resource not found", f"There is no product order {id_}")
+
+
+def _href_of(request: Request, base_path: str, kind: str) -> Callable[[str], str]:
+    absolute = wire.life(request).dials.absolute_href
+    root = str(request.base_url).rstrip("/") if absolute else ""
+    # Behind a mount the address of the request ends in the mount's path.
+    root = root.removesuffix(base_path)
+    return lambda id_: f"{root}{base_path}/{kind}/{id_}"
+
+
+def _change_fails(request: Request) -> Response | None:
+    life = wire.life(request)
+    if luck(life.dials.seed, "change", new_id()) >= life.dials.change_error:
+        return None
+    life.store.count("change_error")
+    return wire.error(500, "1", "Internal error", "A simulated error after the change")

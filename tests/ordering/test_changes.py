@@ -1,0 +1,148 @@
+"""A sale's order is cancelled or amended: asked for, told, decided there, written down here."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from app.core.db import new_id
+from app.core.errors import NotFound, SameIdOtherContent
+from app.ordering import jobs, service
+from app.ordering.delivery import ChangeKind, ChangeState, SyncState
+from app.ordering.models import OrderChange
+from app.ordering.order import Amendment
+from app.ordering.service import ChangeUnderWay, NothingToChange
+from app.sales.rules import SaleRefused
+from tests.make.auth import caller_for, make_org_unit
+from tests.ordering.conftest import QUICK
+from tests.ordering.delivering import finish
+
+SLOW = {**QUICK, "seconds_to_complete": 60, "seconds_to_cancel": 0.1}
+
+
+async def ask(desk, sale_id, kind=ChangeKind.CANCEL, *, change_id=None, caller=None, **amended):
+    async with desk.database.begin() as tx:
+        return await service.ask_for_change(
+            tx,
+            change_id=change_id or new_id(),
+            sale_id=sale_id,
+            kind=kind,
+            reason="客户改变主意",
+            amendment=Amendment(**amended),
+            caller=caller or desk.door.seller,
+            now=desk.clock.now(),
+        )
+
+
+async def change_of(desk, sale_id) -> OrderChange:
+    async with desk.database.read() as read:
+        statement = select(OrderChange).where(OrderChange.sale_id == sale_id)
+        rows = (await read.scalars(statement.order_by(OrderChange.asked_at))).all()
+    found: OrderChange = rows[-1]
+    return found
+
+
+async def ended(desk, sale_id: UUID) -> OrderChange:
+    """Work as the worker does until a change has ended."""
+    for _ in range(200):
+        await desk.sweep()
+        change = await change_of(desk, sale_id)
+        if change.ended_at is not None:
+            return change
+    raise AssertionError(f"the change is {change.state}: {change.last_error}")
+
+
+async def test_an_order_is_cancelled_there_and_the_sale_here(desk, stand):
+    stand.simulator.dial(**SLOW)
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    change = await ask(desk, sale_id)
+    assert await desk.states([sale_id]) == ["cancelling"]
+    # Asked again with the same id it is the same wish; another has to wait.
+    assert (await ask(desk, sale_id, change_id=change.id)).id == change.id
+    with pytest.raises(SameIdOtherContent):
+        await ask(desk, sale_id, ChangeKind.AMEND, change_id=change.id, note="x")
+    with pytest.raises(ChangeUnderWay):
+        await ask(desk, sale_id)
+    done = await ended(desk, sale_id)
+    assert (done.state, done.attempts) == (ChangeState.DONE, 1)
+    await finish(desk, [sale_id])
+    assert await desk.states([sale_id]) == ["cancelled"]
+    (order,) = stand.simulator.orders(str(sale_id))
+    assert order["state"] == "cancelled"
+    with pytest.raises(SaleRefused):
+        await ask(desk, sale_id)
+
+
+async def test_a_cancellation_whose_answer_is_lost_is_asked_for_once(desk, stand):
+    stand.simulator.dial(**SLOW, change_error=1.0)
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    await ask(desk, sale_id)
+    await desk.sweep()
+    stand.simulator.dial(**SLOW)
+    done = await ended(desk, sale_id)
+    assert done.state is ChangeState.DONE
+    assert done.tries_unknown == 1
+    await finish(desk, [sale_id])
+    assert await desk.states([sale_id]) == ["cancelled"]
+
+
+async def test_a_cancellation_that_is_turned_down_lets_the_sale_go_on(desk, stand):
+    stand.simulator.dial(**SLOW | {"seconds_to_complete": 0.5}, cancel_refused=1.0)
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    await ask(desk, sale_id)
+    done = await ended(desk, sale_id)
+    assert done.state is ChangeState.REFUSED
+    await finish(desk, [sale_id])
+    assert await desk.states([sale_id]) == ["completed"]
+
+
+async def test_what_was_never_sent_is_cancelled_at_once(desk, stored):
+    sale_id = await desk.sell()
+    change = await ask(desk, sale_id)
+    assert change.state is ChangeState.DONE
+    assert await desk.states([sale_id]) == ["cancelled"]
+    await desk.send(sale_id)
+    await desk.sweep()
+    assert stored()[str(sale_id)] == 0
+    assert (await desk.sync(sale_id)).state is SyncState.FINISHED
+
+
+async def test_an_order_is_amended_once_it_is_there(desk, stand):
+    stand.simulator.dial(**SLOW)
+    sale_id = await desk.sell()
+    later = desk.clock.now() + timedelta(days=2)
+    await ask(desk, sale_id, ChangeKind.AMEND, note="改约周末", requested_start=later)
+    await desk.sweep()  # nothing is there yet that could be amended
+    await desk.send(sale_id)
+    done = await ended(desk, sale_id)
+    assert done.state is ChangeState.DONE
+    courier = await jobs.courier_of(desk.worker)
+    remote_id = (await desk.sync(sale_id)).remote_id
+    reply = await courier.client.exchange("GET", f"productOrder/{remote_id}")
+    order = reply.json()
+    assert order["requestedStartDate"].startswith(later.date().isoformat())
+    assert order["note"][-1]["text"] == "改约周末"
+    assert await desk.states([sale_id]) == ["acknowledged"]
+    # One wish after the other: a new one may follow when the first has ended.
+    desk.clock.tick(timedelta(seconds=1))
+    await ask(desk, sale_id)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+async def test_what_cannot_be_asked_is_refused_and_nothing_written(desk):
+    sale_id = await desk.sell()
+    with pytest.raises(NothingToChange):
+        await ask(desk, sale_id, ChangeKind.AMEND)
+    with pytest.raises(NothingToChange):
+        await ask(desk, sale_id, ChangeKind.CANCEL, note="x")
+    async with desk.database.begin() as tx:
+        stranger = caller_for(desk.door.seller.role, await make_org_unit(tx))
+    with pytest.raises(NotFound):
+        await ask(desk, sale_id, caller=stranger)
+    async with desk.database.read() as read:
+        assert (await read.scalars(select(OrderChange))).all() == []
+    assert await desk.states([sale_id]) == ["confirmed"]
