@@ -155,8 +155,12 @@ def _marks(best: Floats, seasons: Mapping[str, Played], decided: Flags) -> list[
             figures.append(Figure(f"learned, {words}: share", share, "", at_least=0.84))
         if rules := seasons.get("rules-only"):
             for words, since in (
-                ("from the first 2,000 on", FIRST),
-                (f"last {LAST:,}", len(best) - LAST),
+                ()
+                if len(best) <= FIRST
+                else (
+                    ("from the first 2,000 on", FIRST),
+                    (f"last {LAST:,}", len(best) - LAST),
+                )
             ):
                 share = _share(learned.values, rules.values, decided & (at >= since))
                 figures.append(

@@ -68,6 +68,10 @@ _CUSTOMER = f"""
             count(*) FILTER (
                 WHERE kind = 'fault' AND at > %(faults_since)s AND at <= %(faults_until)s
                 AND work_order_id IS DISTINCT FROM %(work_order_id)s
+                AND NOT EXISTS (
+                    SELECT FROM unnest(%(other_repairs_at)s::timestamptz[]) AS reported
+                    WHERE reported BETWEEN at - %(same_fault)s AND at + %(same_fault)s
+                )
             ),
             coalesce(bool_or(
                 kind = 'service' AND work_order_id IS DISTINCT FROM %(work_order_id)s
@@ -133,6 +137,7 @@ async def customer_facts(
     visit_began_at: datetime,
     faults_since: datetime,
     faults_until: datetime,
+    other_repairs_at: Sequence[datetime],
     now: datetime,
     zone: ZoneInfo,
 ) -> Known:
@@ -147,6 +152,8 @@ async def customer_facts(
             "visit_began_at": visit_began_at,
             "faults_since": faults_since,
             "faults_until": faults_until,
+            "other_repairs_at": list(other_repairs_at),
+            "same_fault": SAME_FAULT,
             "now": now,
             "today": now.astimezone(zone).date(),
             "zone": zone.key,

@@ -210,12 +210,13 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         visit_began_at=door.began_at,
         faults_since=faults_since,
         faults_until=(door.reported_at if door.work_type == REPAIR else now) - queries.SAME_FAULT,
+        other_repairs_at=door.other_repairs_at,
         now=now,
         zone=door.zone,
     )
     answers = await queries.answers_of(tx, door.customer_id, limits, now, door.zone)
-    # A fault is known as a call, as an order, or as both: the larger number is the safer one.
-    earlier = max(known.fault_calls, sum(at > faults_since for at in door.other_repairs_at))
+    # A fault is known as a call, as an order, or as both: calls about an order are left out.
+    earlier = known.fault_calls + sum(at > faults_since for at in door.other_repairs_at)
     today = now.astimezone(door.zone).date()
     declined = [row for row in answers if row.answer == AnswerKind.DECLINED]
     return Facts(
