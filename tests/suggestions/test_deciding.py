@@ -113,6 +113,23 @@ async def test_where_nothing_is_broken_offers_come_at_once(tx, phone, customer, 
     assert shown(await asked(phone, await phone.set_out(order)))
 
 
+@pytest.mark.parametrize(("called_before", "held"), [(25, True), (10.5, False)])
+async def test_a_call_and_a_repair_are_two_faults_unless_it_is_the_call_about_it(
+    tx, phone, customer, clock, called_before, held
+):
+    await make_assigned_order(
+        tx, phone.technician, customer, now=clock.now(), reported_at=ago(clock, 10)
+    )
+    await make_contact(tx, customer, at=ago(clock, called_before), kind=InteractionKind.FAULT)
+    order = await make_assigned_order(
+        tx, phone.technician, customer, now=clock.now(), work_type=WorkType.CARE
+    )
+    read = await asked(phone, await phone.set_out(order))
+    codes = {one["code"] for one in read["held_back"]}
+    assert ("repeat_fault" in codes) is held
+    assert bool(shown(read)) is not held
+
+
 # --- each fact is read from its rows --------------------------------------------------------------
 
 
