@@ -176,6 +176,7 @@ REGISTER: Mapping[str, Table] = {
     "sale_item": Table(_OF_SALE, {"offering_code": _KEPT_BEHAVIOUR}),
     "order_sync": Table(_OF_SALE, {"body": Personal(Kind.IDENTITY, Then.NULL)}),
     "order_callback": Table(_OF_SYNC, {"body": Personal(Kind.IDENTITY, Then.EMPTY)}),
+    "order_change": Table(_OF_SALE, {"reason": _WORDS_BLANK, "note": _WORDS_NULL}),
     "terminal": Table(_THEIRS, {"service_number": Personal(Kind.SERVICE, Then.NULL)}),
     "terminal_move": Table(
         "%(customer)s IN (from_customer_id, to_customer_id)",
@@ -213,6 +214,7 @@ NOBODYS: Mapping[str, str] = {
     "grid.name": "a part of the map",
     "grid_list_entry.name": "a compound on a grid's list",
     "grid_list_entry.building": "a building on a grid's list",
+    "ordering_endpoint.name": "an address of the ordering system's interface",
     "product_offering.name_zh": "a product",
     "product_offering.name_en": "a product",
     "calendar_day.name_zh": "a holiday",
