@@ -209,7 +209,7 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         work_order_id=door.work_order_id,
         visit_began_at=door.began_at,
         faults_since=faults_since,
-        faults_until=(door.reported_at if door.work_type == REPAIR else now) - queries.SAME_FAULT,
+        faults_until=door.reported_at - queries.SAME_FAULT if door.work_type == REPAIR else now,
         other_repairs_at=door.other_repairs_at,
         now=now,
         zone=door.zone,
