@@ -263,8 +263,11 @@ async def desk(
     app = assembled(settings, clock=clock, database=real_database)
     async with served(app, stand.port):
         yield desk
-        await desk.worker.close()
-        await until(stand.at_rest, "rest")
+        try:
+            # While callbacks still come, the database that they are written to must be there.
+            await until(stand.at_rest, "rest")
+        finally:
+            await desk.worker.close()
 
 
 @contextlib.asynccontextmanager
