@@ -39,7 +39,7 @@ from tests.ordering.conftest import CALLBACK_TOKEN, Simulator, begin_anew, free_
 from tests.ordering.delivering import set_numbers
 
 SEEDS = int(os.environ.get("YINGWEI_FAULT_SEEDS", "1"))
-SALES = int(os.environ.get("YINGWEI_FAULT_SALES", "40"))
+SALES = int(os.environ.get("YINGWEI_FAULT_SALES", "20"))
 WHOLE = "YINGWEI_FAULT_SEEDS" in os.environ
 PATIENCE_SECONDS = 60 + SALES / 2
 

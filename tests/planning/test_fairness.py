@@ -14,6 +14,7 @@ from app.planning.models import WorkloadDay
 from app.planning.rules.fairness import Measure, Past, Standing, hint, leanings, standing
 from app.planning.service.reading import read_districts
 from app.suggestions.models import SuggestionDecision
+from app.suggestions.rules import Group, Mode
 from app.visits.models import Visit
 from app.workorders.rules import Step
 from tests.make.auth import bearer, caller_for, make_org_unit
@@ -202,6 +203,9 @@ async def test_an_opportunity_is_a_visit_at_which_something_was_shown(tx, land, 
                 technician_id=anna.id,
                 at=local(SUNDAY, 9),
                 policy="test",
+                group=Group.POLICY,
+                mode=Mode.PERSONAL,
+                as_of=local(SUNDAY, 9),
                 facts={},
                 fingerprint="",
                 held_back=held_back,
