@@ -199,7 +199,7 @@ async def test_a_technician_tests_the_line(tx, door, app, platform, http, clock)
 
     facts = refused(await test(), "line-test-unavailable", 503)
     assert facts["reason"] == "no platform is set"
-    async with ActivationClient(platform.url, token=TOKEN, time_limit=0.3) as client:
+    async with ActivationClient(platform.url, token=TOKEN, time_limit=1.0) as client:
         app.state.activation = client
         online = (await test()).json()
         assert online["online"] is True

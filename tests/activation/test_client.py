@@ -37,7 +37,7 @@ def an_ask(**given):
 
 @pytest.fixture
 async def client(platform):
-    async with ActivationClient(platform.url, token=TOKEN, time_limit=0.5) as client:
+    async with ActivationClient(platform.url, token=TOKEN, time_limit=1.5) as client:
         yield client
 
 

@@ -62,7 +62,7 @@ def inbox(provider):
 @pytest.fixture
 async def client(provider, dial):
     _, origin = provider
-    async with MessagingClient(origin + BASE_PATH, token=TOKEN, time_limit=0.4) as client:
+    async with MessagingClient(origin + BASE_PATH, token=TOKEN, time_limit=1.5) as client:
         yield client
 
 
