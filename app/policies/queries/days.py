@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.models import OrgUnit
 from app.policies.models import PolicyDay
 from app.policies.queries import guards
+from app.policies.queries.log import TAKEN_BACK
 from app.policies.rules.metrics import Metric
 
 # A day's complaints and cancellations are known 30 days later, who has left 90 days later.
@@ -17,7 +18,7 @@ YOUNG_DAYS, OLD_DAYS = 31, 91
 _INTO = "INSERT INTO policy_day (day, org_unit_id, version, metric, part, whole, left_out)\n"
 
 # The newest answer to each suggestion of some local days, with all that is counted of it.
-_SAID = """
+_SAID = f"""
 WITH said AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.answer, answer.reason, answer.at,
         answer.customer_id, answer.pitched, coalesce(answer.answer = 'accepted', false) AS accepted,
@@ -25,17 +26,7 @@ WITH said AS (
         suggestion.context * suggestion.lever AS times, decision.visit_id, customer.org_unit_id,
         coalesce(decision.model_version, decision.policy) AS version,
         timezone(:zone, answer.at)::date AS day,
-        answer.answer = 'accepted' AND (
-            answer.held_back IS NOT NULL
-            OR EXISTS (
-                SELECT FROM suggestion_outcome AS outcome
-                WHERE outcome.suggestion_id = suggestion.id AND NOT outcome.kept_30
-            )
-            OR EXISTS (
-                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
-                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
-            )
-        ) AS cancelled
+        {TAKEN_BACK} AS cancelled
     FROM suggestion_answer AS answer
     JOIN suggestion ON suggestion.id = answer.suggestion_id
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
@@ -44,7 +35,7 @@ WITH said AS (
     AND answer.at < timezone(:zone, CAST(:last AS timestamp) + interval '1 day')
     ORDER BY answer.suggestion_id, answer.answer IS NULL, answer.created_at DESC, answer.id DESC
 )
-"""
+"""  # noqa: S608 - text of our own
 
 ANSWERED = text(
     f"""{_INTO}{_SAID}

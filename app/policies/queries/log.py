@@ -21,6 +21,20 @@ Told = Callable[[int], None]
 
 _PIECE = 5_000
 
+# Whether an acceptance came to nothing, of rows named `answer` and `suggestion`: a guard that had
+# become true meanwhile held it back, it was not kept, or its sale was cancelled.
+TAKEN_BACK = """answer.answer = 'accepted' AND (
+            answer.held_back IS NOT NULL
+            OR EXISTS (
+                SELECT FROM suggestion_outcome AS outcome
+                WHERE outcome.suggestion_id = suggestion.id AND NOT outcome.kept_30
+            )
+            OR EXISTS (
+                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
+                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+            )
+        )"""
+
 # What was said last to each suggestion that was pitched. Whoever wants no offers of their own is
 # not learned from either. What was said to somebody who could not decide counts: nobody knows
 # beforehand who will open the door.
@@ -101,7 +115,7 @@ AND model_version IS NOT NULL
 # guard held back that had become true meanwhile brought nothing. Whoever
 # is offered nothing for the sake of the comparison is left out, and so is what rules alone decided:
 # they always do the same.
-_DECISIONS = """
+_DECISIONS = f"""
 SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.propensity,
     suggestion.rank, suggestion.p_accept, suggestion.value_fen,
     suggestion.context * suggestion.lever AS times, suggestion.score_fen,
@@ -117,24 +131,14 @@ FROM (
 JOIN customer ON customer.id = decision.customer_id
 JOIN suggestion ON suggestion.decision_id = decision.id AND suggestion.propensity IS NOT NULL
 LEFT JOIN LATERAL (
-    SELECT pitched, coalesce(answer = 'accepted', false) AS accepted,
-        answer = 'accepted' AND (
-            held_back IS NOT NULL
-            OR EXISTS (
-                SELECT FROM suggestion_outcome AS outcome
-                WHERE outcome.suggestion_id = suggestion.id AND NOT outcome.kept_30
-            )
-            OR EXISTS (
-                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
-                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
-            )
-        ) AS cancelled
-    FROM suggestion_answer
-    WHERE suggestion_id = suggestion.id
-    ORDER BY answer IS NULL, created_at DESC, id DESC LIMIT 1
+    SELECT answer.pitched, coalesce(answer.answer = 'accepted', false) AS accepted,
+        {TAKEN_BACK} AS cancelled
+    FROM suggestion_answer AS answer
+    WHERE answer.suggestion_id = suggestion.id
+    ORDER BY answer.answer IS NULL, answer.created_at DESC, answer.id DESC LIMIT 1
 ) AS said ON suggestion.rank = 1
 ORDER BY decision.id, suggestion.id
-"""
+"""  # noqa: S608 - text of our own
 
 
 @dataclass(frozen=True)
