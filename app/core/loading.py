@@ -5,19 +5,33 @@ and merged by a key. A file whose lines are not all good is refused as a whole, 
 asks to load the good ones; nothing is ever half-loaded, since the transaction is one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Generic, Protocol, TypeVar
 
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
+from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_connection, new_id
-from app.core.files import BadLine, CsvFile, Faults, FileRefused, rows_of
+from app.core.errors import Conflict
+from app.core.files import BadLine, CsvFile, Faults, FileRefused, checked, entries_of, rows_of
+from app.core.http import Code, Input
 from app.core.i18n import Words
 
-__all__ = ["BadLine", "FileRefused", "Report", "Staging", "Target", "stage"]
+__all__ = [
+    "BadLine",
+    "DatedEntry",
+    "FileRefused",
+    "Report",
+    "Staging",
+    "Target",
+    "Versions",
+    "load_versions",
+    "stage",
+]
 
 
 @dataclass(frozen=True)
@@ -269,3 +283,108 @@ async def stage(tx: AsyncSession, file: CsvFile, lines: Iterable[str]) -> Stagin
     staged.read += len(faults.lines)
     await staged.run("ANALYZE {staged}")
     return staged
+
+
+# --- versions of a code, each from a day on ------------------------------------------------------
+
+
+class DatedEntry(Input):
+    """What an entry of a file says beside its content: for an org unit's subtree (empty:
+    everybody) from a local day on."""
+
+    code: Code
+    org_path: Annotated[str, Field(max_length=200, pattern=r"^([\w\-]+\.)*$")] = ""
+    valid_from: date
+
+
+class _Fault(Protocol):
+    @property
+    def field(self) -> str: ...
+    @property
+    def words(self) -> Words: ...
+
+
+class _Version(Protocol):
+    @property
+    def code(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def org_path(self) -> str: ...
+    @property
+    def valid_from(self) -> date: ...
+
+
+Entry = TypeVar("Entry", bound=DatedEntry)
+Version = TypeVar("Version", bound=_Version)
+
+
+@dataclass(frozen=True)
+class Versions(Generic[Entry, Version]):
+    """How a room keeps versions of a code that come by YAML under `key`.
+
+    `new` makes an entry's version, with the number 0, and `said` gives what a version says. `held`
+    reads all while nobody else may add any, and `add` writes the next one of a code after the
+    others; it raises a Conflict where the code stands for something else.
+    """
+
+    what: str
+    key: str
+    entry: type[Entry]
+    new: Callable[[Entry], Version]
+    said: Callable[[Version], object]
+    faults_in: Callable[[AsyncSession, Version], Awaitable[Sequence[_Fault]]]
+    held: Callable[[AsyncSession], Awaitable[list[Version]]]
+    add: Callable[[AsyncSession, list[Version], Version, Entry], Awaitable[Version]]
+
+
+async def load_versions(
+    tx: AsyncSession, document: str, kind: Versions[Entry, Version], *, skip_refused: bool = False
+) -> Report:
+    """Load entries of a YAML document as versions, by code and day.
+
+    An entry that says what is in force of its code on its day changes nothing; another becomes the
+    next version from that day on. A top-level `valid_from` or `org_path` stands for entries without
+    one. Raises FileRefused when an entry is wrong, unless `skip_refused`.
+    """
+    faults = Faults()
+    common, entries = entries_of(kind.what, document, kind.key)
+    for name in common.keys() - {"valid_from", "org_path"}:
+        faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
+    given = [(line, {**common, **entry}) for line, entry in entries]
+    good = checked(kind.entry, given, faults)
+    held = await kind.held(tx)
+    inserted = 0
+    async with tx.begin_nested():
+        for line, entry in sorted(good, key=lambda pair: (pair[1].valid_from, pair[0])):
+            new = kind.new(entry)
+            found = await kind.faults_in(tx, new)
+            for fault in found:
+                faults.note(line, fault.field, None, fault.words)
+            versions = [one for one in held if one.code == new.code]
+            begun = [one for one in versions if one.valid_from <= new.valid_from]
+            now = max(begun, key=lambda one: (one.valid_from, one.version), default=None)
+            same = now is not None and (now.org_path, kind.said(now)) == (
+                new.org_path,
+                kind.said(new),
+            )
+            if found or same:
+                continue
+            try:
+                held.append(await kind.add(tx, versions, new, entry))
+            except Conflict as taken:
+                words = Words(taken.detail("zh"), taken.detail("en"))
+                faults.note(line, "code", new.code, words)
+            else:
+                inserted += 1
+        if not skip_refused:
+            faults.refuse(kind.what)
+    return Report(
+        what=kind.what,
+        read=len(entries),
+        inserted=inserted,
+        updated=0,
+        unchanged=len(entries) - inserted - len(faults.lines),
+        refused=len(faults.lines),
+        bad=sorted(faults.bad),
+    )

@@ -1,90 +1,53 @@
 """Loading templates of work types from YAML: other content becomes the next version."""
 
-from datetime import date
-from typing import Annotated, Any
+from collections.abc import Sequence
 
-from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import new_id
-from app.core.files import Faults, checked, entries_of
-from app.core.http import Code
-from app.core.i18n import Words
-from app.core.loading import Report
+from app.core.loading import DatedEntry, Report, Versions, load_versions
 from app.worktypes import service
-from app.worktypes.rules import DatedTemplate, TemplateCodeTaken, faults_of
+from app.worktypes.rules import DatedTemplate, faults_of
+from app.worktypes.rules.checking import Fault
 from app.worktypes.schemas import ContentIn
 
-WHAT = "work-types"
 
-
-class EntryIn(ContentIn):
+class EntryIn(DatedEntry, ContentIn):
     """One template of a file, for an org unit's subtree (empty: everybody) from a local day on."""
-
-    code: Code
-    org_path: Annotated[str, Field(max_length=200, pattern=r"^([\w\-]+\.)*$")] = ""
-    valid_from: date
 
 
 async def load_work_types(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
     """Load templates from YAML: `work_types`, each an `EntryIn`, by code and day.
 
-    An entry that says what is in force of its code on its day changes nothing; another becomes the
-    next version from that day on, and orders that began before keep theirs. A top-level
-    `valid_from` or `org_path` stands for entries without one. Raises FileRefused when an entry is
-    wrong, unless `skip_refused`.
+    See `load_versions`; orders that began before keep their version. Raises FileRefused when an
+    entry is wrong, unless `skip_refused`.
     """
-    faults = Faults()
-    common, entries = entries_of(WHAT, document, "work_types")
-    good = _read(common, entries, faults)
-    held = await service.held_for_change(tx)
-    inserted = 0
-    async with tx.begin_nested():
-        for line, entry in sorted(good, key=lambda pair: (pair[1].valid_from, pair[0])):
-            template = entry.template()
-            versions = [one for one in held if one.code == entry.code]
-            now = _in_force(versions, entry.valid_from)
-            if now is not None and (now.org_path, now.template) == (entry.org_path, template):
-                continue
-            new = DatedTemplate(new_id(), entry.code, 0, entry.org_path, entry.valid_from, template)
-            try:
-                held.append(
-                    await service.add_version(tx, versions, new, entry.content(), set_by=None)
-                )
-            except TemplateCodeTaken as taken:
-                words = Words(taken.detail("zh"), taken.detail("en"))
-                faults.note(line, "code", entry.code, words)
-            else:
-                inserted += 1
-        if not skip_refused:
-            faults.refuse(WHAT)
-    return Report(
-        what=WHAT,
-        read=len(entries),
-        inserted=inserted,
-        updated=0,
-        unchanged=len(entries) - inserted - len(faults.lines),
-        refused=len(faults.lines),
-        bad=sorted(faults.bad),
+    return await load_versions(tx, document, _TEMPLATES, skip_refused=skip_refused)
+
+
+def _new(entry: EntryIn) -> DatedTemplate:
+    return DatedTemplate(
+        new_id(), entry.code, 0, entry.org_path, entry.valid_from, entry.template()
     )
 
 
-def _read(
-    common: dict[str, Any], entries: list[tuple[int, dict[str, Any]]], faults: Faults
-) -> list[tuple[int, EntryIn]]:
-    good = []
-    for name in common.keys() - {"valid_from", "org_path"}:
-        faults.note(1, name, None, Words(zh="未知的字段", en="there is no such field"))
-    given = [(line, {**common, **entry}) for line, entry in entries]
-    for line, entry in checked(EntryIn, given, faults):
-        found = faults_of(entry.template())
-        for fault in found:
-            faults.note(line, fault.field, None, fault.words)
-        if not found:
-            good.append((line, entry))
-    return good
+async def _faults_in(tx: AsyncSession, new: DatedTemplate) -> Sequence[Fault]:
+    return faults_of(new.template)
 
 
-def _in_force(versions: list[DatedTemplate], day: date) -> DatedTemplate | None:
-    begun = [one for one in versions if one.valid_from <= day]
-    return max(begun, key=lambda one: (one.valid_from, one.version), default=None)
+async def _add(
+    tx: AsyncSession, versions: list[DatedTemplate], new: DatedTemplate, entry: EntryIn
+) -> DatedTemplate:
+    return await service.add_version(tx, versions, new, entry.content(), set_by=None)
+
+
+_TEMPLATES = Versions(
+    what="work-types",
+    key="work_types",
+    entry=EntryIn,
+    new=_new,
+    said=lambda one: one.template,
+    faults_in=_faults_in,
+    held=service.held_for_change,
+    add=_add,
+)
