@@ -205,6 +205,8 @@ class Courier:
                         codec=self.client.codec,
                     )
         except Exception as error:
+            # A commit that failed has claimed nothing.
+            attempts = {}
             for errand in picked:
                 if not errand.taken.done():
                     errand.taken.set_exception(error)

@@ -6,8 +6,10 @@ worker's own steps (the job of a confirmed sale, the sweep of every second) do t
 
 from collections import Counter
 
+import psycopg
 import pytest
 
+from app.core.errors import Unavailable
 from app.ordering.delivery import SyncState
 from app.sales.rules import Line, SaleState
 from tests.make.sales import jobs_of
@@ -40,6 +42,23 @@ async def test_a_sale_goes_all_the_way_by_its_job_and_callbacks(desk, simulator,
     # The first event may be quicker than the answer to our request.
     assert first in ("same", "move")
     assert rest == ["move", "move"]
+
+
+async def test_a_claim_whose_commit_failed_is_claimed_again(desk, stored):
+    sale_id = await desk.sell()
+    as_it_was = desk.database.before_commit
+
+    async def cut(session, request):
+        desk.database.before_commit = as_it_was
+        raise psycopg.OperationalError("the connection was cut")
+
+    desk.database.before_commit = cut
+    with pytest.raises(Unavailable):
+        await desk.send(sale_id)
+    # The same worker is asked again, and must not think that it has the sale already.
+    await desk.send(sale_id)
+    await finish(desk, [sale_id])
+    assert stored() == once_each([sale_id])
 
 
 async def test_many_sales_at_once_go_all_the_way(desk, stored):
