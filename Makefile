@@ -14,7 +14,7 @@ $(shell rm -f $(READY))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run demo test test-faults check types house bench bench-dispatch bench-suggestions openapi fmt lock clean
+.PHONY: help setup run demo test test-faults test-phones clients lint-openapi check types house bench bench-dispatch bench-suggestions openapi fmt lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,15 @@ SALES ?= 1000
 test-faults: $(READY)  ## Sales through every fault, SEEDS times SALES of them; prints a table
 	@YINGWEI_FAULT_SEEDS=$(SEEDS) YINGWEI_FAULT_SALES=$(SALES) $(BIN)/python -m pytest -n 0 -q \
 	    tests/ordering/test_faults.py tests/ordering/test_kill.py $(ARGS)
+
+test-phones: $(READY)  ## WatermelonDB's own client on four phones over a bad network (needs node)
+	@$(BIN)/python -m tests.phones $(ARGS)
+
+clients: $(READY)  ## TypeScript, Kotlin, Java clients from openapi.json into .local/clients; two live a visit
+	@$(BIN)/python -m tests.clients $(ARGS)
+
+lint-openapi: $(READY)  ## OWASP's and Zalando's rules on openapi.json, by Spectral (needs node)
+	@$(BIN)/python -m tests.lint
 
 check: $(READY)  ## Format, lint, types, import contracts, house rules, migration drift, OpenAPI
 	@$(MAKE) --no-print-directory -j 2 types house

@@ -12,15 +12,19 @@ import procrastinate
 from structlog.contextvars import bound_contextvars
 
 from app.activation import jobs as activation
+from app.alerts import jobs as alerts
 from app.auth import audit
 from app.auth import jobs as auth
+from app.commissions import jobs as commissions
 from app.core.clock import clock_from, wall
 from app.core.db import open_database, reachable
 from app.core.jobs import Handler, Worker, queue_of
 from app.core.log import log, set_up
 from app.core.settings import Settings
+from app.devices import jobs as devices
 from app.dispatch import jobs as dispatch
 from app.evidence import jobs as evidence
+from app.feasibility import jobs as feasibility
 from app.followups import jobs as followups
 from app.grids import jobs as grids
 from app.lifecycle import jobs as lifecycle
@@ -30,10 +34,15 @@ from app.outages import jobs as outages
 from app.overdue import jobs as overdue
 from app.planning import jobs as planning
 from app.policies import jobs as policies
+from app.presence import jobs as presence
 from app.privacy import jobs as privacy
+from app.real_name import jobs as real_name
+from app.reconciliation import jobs as reconciliation
 from app.recovery import jobs as recovery
 from app.retention import jobs as retention
+from app.sales import jobs as sales
 from app.suggestions import jobs as suggestions
+from app.sync import jobs as sync
 from app.territory import jobs as territory
 from app.travel import jobs as travel
 from app.visits import jobs as visits
@@ -48,6 +57,7 @@ HANDLERS: dict[str, list[Handler]] = {
         retention.order_completed,
         overdue.judge,
         lifecycle.order_completed,
+        feasibility.order_completed,
     ],
     "outage.closed": [dispatch.end_outage],
     "followup.low": [followups.take_care],
@@ -56,8 +66,15 @@ HANDLERS: dict[str, list[Handler]] = {
     "promise.judged_anew": [overdue.judge],
     "point.trusted": [dispatch.place_trusted],
     "sale.confirmed": [ordering.send_sale],
+    "reconciliation.asked": [reconciliation.asked],
+    "reconciliation.chosen": [reconciliation.chosen],
+    "install.activated": [sales.install_activated],
+    "sale.item_reversed": [ordering.item_reversed],
+    "install.called_off": [ordering.install_called_off],
     "activation.asked": [activation.put],
+    "line.opened": [feasibility.line_opened],
     "message.asked": [messaging.deliver],
+    "message.replied": [sales.replied],
     "map.changed": [territory.map_changed],
     "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
@@ -71,17 +88,29 @@ HANDLERS: dict[str, list[Handler]] = {
     "evidence.stored": [evidence.look_at_stored],
     "evidence.left": [evidence.remove_left],
     "privacy.agreed": [privacy.carry_out],
+    "alert.pressing": [devices.alert_pressing],
+    "device.wipe_asked": [sync.wipe_asked, devices.wipe_asked],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.
 FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
-    (1.0, ordering.sweep),
+    (1.0, ordering.send_due),
+    (1.0, ordering.ask_due),
+    (1.0, ordering.change_due),
     (15.0, ordering.look_after_listener),
     (1.0, activation.sweep),
     (2.0, messaging.sweep),
+    (2.0, messaging.poll),
+    (1.0, alerts.send),
+    (2.0, sync.wake_phones),
+    (2.0, devices.wake),
+    (5.0, commissions.sweep),
     (10.0, planning.look_around),
     (15.0, dispatch.end_holds),
+    (5.0, feasibility.look_around),
+    (15.0, feasibility.end_reservations),
     (15.0, outages.look_out),
+    (15.0, real_name.sweep),
     (20.0, dispatch.place_waiting),
     (20.0, followups.send_due),
     (30.0, territory.follow_left),
@@ -93,18 +122,29 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (60.0, travel.ask_roads),
     (300.0, travel.learn),
     (300.0, outages.learn),
+    (60.0, ordering.alert),
+    (60.0, sales.look_after_consent),
+    (60.0, sync.turn),
+    (300.0, presence.tidy),
     (60.0, overdue.escalate),
+    (60.0, overdue.alert),
     (300.0, overdue.add_up),
     (300.0, lifecycle.nightly),
     (300.0, planning.add_up),
+    (300.0, reconciliation.nightly),
+    (60.0, reconciliation.alert),
     (300.0, evidence.expire),
     (600.0, auth.forget_sign_ins),
+    (600.0, auth.forget_answers),
+    (300.0, sales.add_up),
     (600.0, policies.learn),
+    (600.0, commissions.look_at_returns),
     (600.0, followups.end_expired),
     (1800.0, retention.look_around),
     (3600.0, messaging.forget),
     (3600.0, evidence.forget),
     (3600.0, privacy.forget),
+    (3600.0, sync.forget),
     (3600.0, planning.warm_up),
     (3600.0, suggestions.look_ahead),
     (3600.0, suggestions.settle_outcomes),
@@ -155,9 +195,10 @@ async def work(settings: Settings, *, concurrency: int = 8, pace: Pace = PACE) -
     worker = Worker(settings, clock_from(settings.clock), open_database(settings))
     worker.database.before_commit = audit.record
     told = _stopping_when_told()
+    # One after another: all at once they would wait for the same few connections, and some in vain.
     aside = [
-        asyncio.create_task(_repeat(seconds, functools.partial(handler, worker)))
-        for seconds, handler in FROM_TIME_TO_TIME
+        asyncio.create_task(_repeat(seconds, functools.partial(handler, worker), after=nth * 0.05))
+        for nth, (seconds, handler) in enumerate(FROM_TIME_TO_TIME)
     ]
     try:
         while not told.is_set():
@@ -230,14 +271,23 @@ async def _end(*tasks: asyncio.Task[None]) -> None:
         _, left = await asyncio.wait(left, timeout=1.0)
 
 
-async def _repeat(seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+# What failed is tried again after so many seconds, however seldom it is to happen.
+_AFTER_FAILURE = 30.0
+
+
+async def _repeat(
+    seconds: float, action: Callable[[], Awaitable[None]], *, after: float = 0.0
+) -> None:
+    await asyncio.sleep(after)
     while True:
+        wait = seconds
         try:
             await action()
         except Exception:  # noqa: BLE001 - logged; the next round tries again
             # One failure must not end what has to happen from time to time.
             log.exception("periodic job failed", job=getattr(action, "func", action).__name__)
-        await asyncio.sleep(seconds)
+            wait = min(seconds, _AFTER_FAILURE)
+        await asyncio.sleep(wait)
 
 
 async def rescue(app: procrastinate.App, pace: Pace) -> None:

@@ -4,6 +4,7 @@ Raw HTTP/1.1 on asyncio streams, since the client shares the machine with what i
 """
 
 import asyncio
+import gzip
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -28,8 +29,9 @@ class Reply(NamedTuple):
         return ""
 
     def json(self) -> Any:
-        """Read the body as JSON."""
-        return orjson.loads(self.body)
+        """Read the body as JSON, packed or not."""
+        packed = self.header("content-encoding") == "gzip"
+        return orjson.loads(gzip.decompress(self.body) if packed else self.body)
 
 
 def request(

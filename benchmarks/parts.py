@@ -16,6 +16,7 @@ from benchmarks import (
     machine,
     maps,
     moves,
+    ordering,
     outages,
     placing,
     planning,
@@ -23,7 +24,9 @@ from benchmarks import (
     replan,
     sale,
     slots,
+    streams,
     suggesting,
+    sync,
     travel,
 )
 from benchmarks.report import Figure
@@ -34,10 +37,12 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "locate": (locate.measure, locate.FULL, locate.QUICK),
     "day": (day.measure, day.FULL, day.QUICK),
     "sale": (sale.measure, sale.FULL, sale.QUICK),
+    "ordering": (ordering.measure, ordering.FULL, ordering.QUICK),
     "relocation": (relocation.measure, relocation.FULL, relocation.QUICK),
     "maps": (maps.measure, maps.FULL, maps.QUICK),
     "growth": (growth.measure, growth.FULL, growth.QUICK),
     "placing": (placing.measure, placing.FULL, placing.QUICK),
+    "streams": (streams.measure, streams.FULL, streams.QUICK),
     "slots": (slots.measure, slots.FULL, slots.QUICK),
     "moves": (moves.measure, moves.FULL, moves.QUICK),
     "planning": (planning.measure, planning.FULL, planning.QUICK),
@@ -47,6 +52,7 @@ PARTS: dict[str, tuple[Callable[[Stand, Any], Awaitable[list[Figure]]], Any, Any
     "context": (context.measure, context.FULL, context.QUICK),
     "suggestions": (suggesting.measure, suggesting.FULL, suggesting.QUICK),
     "replan": (replan.measure, replan.FULL, replan.QUICK),
+    "sync": (sync.measure, sync.FULL, sync.QUICK),
     "lifecycle": (lifecycle.measure, lifecycle.FULL, lifecycle.QUICK),
 }
 

@@ -70,7 +70,7 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     """Measure and print; nothing here has a mark yet."""
     url = stand.database(DATABASE)
     history.write(url, Province(0, plan.sales, plan.sales), lambda count: None)
-    await _catalogue(url)
+    await catalogue(url)
     settle(url)
     clock = CompressedClock(history.NOW, wall(), 1.0, timedelta(days=7))
     dials = Dials(seconds_to_start=0, seconds_to_complete=0.1)
@@ -136,8 +136,8 @@ async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     return []
 
 
-async def _catalogue(url: str) -> None:
-    """Put fifteen offerings into the catalogue."""
+async def catalogue(url: str) -> None:
+    """Put fifteen offerings into the catalogue of an empty database."""
     database = open_database(Settings(database_url=url))
     async with database.begin() as tx:
         for number in range(15):

@@ -271,8 +271,8 @@ def _contacts(homes: Iterable[Household]) -> Iterable[Line]:
 _VAN = {
     TerminalKind.ONT_GATEWAY: (3, 6),
     TerminalKind.SET_TOP_BOX: (2, 4),
-    TerminalKind.WIFI_REPEATER: (1, 3),
-    TerminalKind.CAMERA: (0, 2),
+    TerminalKind.WIFI_REPEATER: (2, 4),
+    TerminalKind.CAMERA: (1, 2),
 }
 _WAREHOUSE = 25
 

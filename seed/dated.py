@@ -73,6 +73,7 @@ class PromiseIn(CodedIn):
     compensation_fen: Fen
     compensation_per: Per
     compensation_cap_fen: Fen
+    same_visit: bool = False
 
 
 class FollowUpRuleIn(CodedIn):

@@ -273,20 +273,23 @@ _NO = {
 
 
 class Residents:
-    """The people behind the doors of a day: asked the same thing again, they say the same."""
+    """The people behind the doors of a day, whom one knows by their telephones' numbers: asked the
+    same thing again, they say the same."""
 
     def __init__(self, city: City, messages: Iterable[Incoming]) -> None:
         self._city = city
         self._accepts = {one.customer: one.behaviour.accepts for one in messages if one.customer}
+        self._codes = {home.phone: home.code for home in city.households}
 
-    def accepts(self, customer_code: str, offering_code: str) -> bool:
+    def accepts(self, phone: str, offering_code: str) -> bool:
         """Tell whether a customer takes an offer; who has no order today takes none."""
+        customer_code = self._codes.get(phone, "")
         likely = self._accepts.get(customer_code, {}).get(offering_code, 0.0)
         return self._dice(customer_code, offering_code).chance(likely)
 
-    def declines_because(self, customer_code: str, offering_code: str) -> str:
+    def declines_because(self, phone: str, offering_code: str) -> str:
         """Give the coded reason of a customer who does not."""
-        return self._dice(customer_code, offering_code, "why").weighted(_NO).value
+        return self._dice(self._codes.get(phone, ""), offering_code, "why").weighted(_NO).value
 
     def _dice(self, *about: str) -> Dice:
         return Dice(self._city.seed, f"answer {self._city.today} {' '.join(about)}")

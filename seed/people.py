@@ -14,8 +14,9 @@ from seed.terrain import BRANCHES, Grid, Place
 ZONE = ZoneInfo("Asia/Shanghai")
 A_BRANCH_HAS = 20
 
-# Every so many technicians have a skill; everybody can do fibre.
-SKILLS = {"iptv": 2, "wifi": 2, "camera": 3, "copper": 5, "enterprise": 7}
+# Every so many technicians have a skill. Everybody can do fibre, and connect what stands at home
+# beside a gateway; cameras are for some, and old copper and companies' lines for few.
+SKILLS = {"iptv": 1, "wifi": 1, "camera": 2, "copper": 5, "enterprise": 7}
 
 # How a week is worked, and how many of a hundred work it so.
 SHIFTS = {

@@ -24,10 +24,13 @@ from fastapi import FastAPI
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from psycopg import sql
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 from starlette.routing import BaseRoute, Route
 
+from app.auth import passwords
 from app.core.clock import Clock, FixedClock
 from app.core.cluster import Cluster
 from app.core.db import Database, libpq_url, open_database
@@ -47,6 +50,11 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parent.parent
+
+# Hashing is dear on purpose, and hundreds of tests sign in: here it is as cheap as Argon2 can be.
+# tests/auth/test_passwords.py looks at the product's own.
+REAL_ARGON2 = passwords._ARGON2
+passwords._ARGON2 = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, parallelism=1),))
 
 # The planning kernel's machine code is kept between runs of the tests, and made for no test twice.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".local" / "numba"))
@@ -81,8 +89,10 @@ def shared_dir() -> Path:
 class Databases:
     """Makes databases from the migrated template, on a private cluster or on DATABASE_URL's."""
 
-    def __init__(self, admin_url: str) -> None:
+    def __init__(self, admin_url: str, cluster: Cluster | None = None) -> None:
         self.admin_url = admin_url
+        # Where the server is private to these tests, one of them may start it anew.
+        self.cluster = cluster
         self.template = f"yingwei_template_{_fingerprint()}"
         with self._admin() as connection:
             # Two test processes may come at once; the advisory lock lets one of them migrate.
@@ -145,7 +155,7 @@ def databases() -> Iterator[Databases]:
         yield Databases(given)
         return
     with Cluster(ROOT / ".local" / "test", durable=False) as cluster:
-        yield Databases(cluster.url("postgres"))
+        yield Databases(cluster.url("postgres"), cluster)
 
 
 @pytest.fixture(scope="session")
@@ -193,6 +203,9 @@ class RolledBack(Database):
         self._writer = maker
         self._reader = maker
         self._connection = connection
+
+    async def _hold_still(self, session: AsyncSession) -> None:
+        """Leave the outer transaction as it is: nobody else writes into it."""
 
     @contextlib.asynccontextmanager
     async def hot(self, *, fresh: bool = False) -> AsyncIterator[psycopg.AsyncConnection[Any]]:

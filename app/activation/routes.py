@@ -1,11 +1,10 @@
 """Doorways of activations: a phone asks how one stands, a supervisor what goes without."""
 
-import hashlib
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Response, status
+from fastapi import Depends, Header, Query, Response, status
 
 from app.activation import queries
 from app.activation.rules import OverrideCause
@@ -13,10 +12,12 @@ from app.activation.schemas import ActivationList, ActivationOut, OverrideListed
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read
-from app.core.http import Language, RawJson
+from app.core.doorways import Router
+from app.core.http import ETAG, Language, RawJson
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.unchanged import known, tag_of
 
-router = APIRouter(prefix="/v1", tags=["activation"])
+router = Router(prefix="/v1", tags=["activation"])
 
 Holder = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
@@ -24,9 +25,7 @@ Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="or
 _ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ActivationOut,
-        "headers": {
-            "ETag": {"description": "Of exactly these bytes.", "schema": {"type": "string"}}
-        },
+        "headers": {"ETag": ETAG},
     },
     304: {"description": "Nothing has changed since the answer with this ETag."},
 }
@@ -51,9 +50,9 @@ async def read_one(
     """
     found = ActivationOut.of(await queries.one(read, activation_id, holder), lang)
     body = found.model_dump_json().encode()
-    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    etag = tag_of(body)
     headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if if_none_match is not None and etag in if_none_match:
+    if known(if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return RawJson(body, headers=headers)
 

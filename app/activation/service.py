@@ -257,6 +257,9 @@ async def settle(tx: AsyncSession, attempt: _Attempt, outcome: Answered | Failed
         one.said = outcome.said
         if outcome.state is ActivationState.PROVISIONED:
             _end(one, outcome.state, None, now)
+            await jobs.tell(
+                tx, "line.opened", work_order_id=one.work_order_id, activation_id=one.id
+            )
             return
         if outcome.code in rules.ENDING:
             _end(one, ActivationState.FAILED, outcome.code, now)

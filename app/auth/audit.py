@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Table, event, insert, inspect
+from psycopg.types.json import Jsonb
+from sqlalchemy import Table, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session, SessionTransaction, UOWTransaction
 from starlette.requests import HTTPConnection
 from structlog.contextvars import get_contextvars
 
-from app.auth.models import AuditEntry
 from app.auth.rules import Caller
-from app.core.db import Base, new_id
+from app.core.db import Base, fetched, new_id
 from app.core.errors import plain
 
 # Tables that are records of what happened themselves, or counters that follow from other rows: a
@@ -36,6 +36,8 @@ LOGS = frozenset(
         "suggestion",
         "suggestion_answer",
         "order_callback",
+        "sale_event",
+        "order_attempt",
         "technician_day",
         "terminal_move",
         "point_locality",
@@ -54,7 +56,15 @@ IDS_NAMED = 1000
 
 _TRAIL = "audit"
 _DEVICE = re.compile(r"[A-Za-z0-9._:\-]{1,64}")
-_INSERT = insert(AuditEntry.__table__)  # type: ignore[arg-type]
+# Every transaction that changes anything ends with it, so it does not go through the session.
+_INSERT = """
+INSERT INTO audit_entry (id, account_id, role, org_path, action, changes, changed_ids, subject_kind,
+                         subject_id, purpose, fields, request_id, address, device)
+VALUES (%(id)s, %(account_id)s, %(role)s, %(org_path)s, %(action)s, %(changes)s, %(changed_ids)s,
+        %(subject_kind)s, %(subject_id)s, %(purpose)s, %(fields)s, %(request_id)s, %(address)s,
+        %(device)s)
+RETURNING id
+"""
 
 
 @dataclass(slots=True)
@@ -77,8 +87,9 @@ class Trail:
     reads: list[dict[str, Any]] = field(default_factory=list)
     action: str | None = None
     actor: Caller | None = None
-    # How long `changes` was when each savepoint began, to forget what is rolled back to it.
-    savepoints: dict[SessionTransaction, int] = field(default_factory=dict)
+    # How long `changes` and `reads` were when each savepoint began, to forget what is rolled back
+    # to it.
+    savepoints: dict[SessionTransaction, tuple[int, int]] = field(default_factory=dict)
 
 
 def note(
@@ -113,17 +124,17 @@ def unmasked(
     purpose: str,
     fields: Iterable[str],
 ) -> None:
-    """Tell the trail that a caller is shown a subject's personal data without masks, and why.
+    """Tell the trail that a caller is shown a subject's personal data without masks, and why; it
+    may be another one than whose transaction it is.
 
     Needs a `Tx`, since the entry is written with the commit: raises RuntimeError on a `Read`.
     """
     options = tx.sync_session.get_bind().get_execution_options()
     if options.get("isolation_level") == "AUTOCOMMIT":
         raise RuntimeError("an unmasked read leaves an audit entry, so it needs a Tx")
-    trail = _trail(tx.sync_session)
-    trail.actor = caller
-    trail.reads.append(
+    _trail(tx.sync_session).reads.append(
         {
+            **_account(caller),
             "subject_kind": subject_kind,
             "subject_id": subject_id,
             "purpose": purpose,
@@ -154,13 +165,12 @@ async def record(session: AsyncSession, request: HTTPConnection | None) -> None:
         rows.append(
             _entry(
                 common,
-                changes=[_written(change) for change in changes],
+                changes=Jsonb([_written(change) for change in changes]),
                 changed_ids=[key for c in changes for key in c.ids if isinstance(key, UUID)],
             )
         )
-    connection = await session.connection()
-    # One row is sent plainly: the way for many costs more than it saves.
-    await connection.execute(_INSERT, rows if len(rows) > 1 else rows[0])
+    for row in rows:
+        await fetched(session, _INSERT, row)
 
 
 def _who(trail: Trail, request: HTTPConnection | None) -> dict[str, Any]:
@@ -171,13 +181,19 @@ def _who(trail: Trail, request: HTTPConnection | None) -> dict[str, Any]:
     job = get_contextvars().get("job")
     actor: Caller | None = trail.actor or scope.get("caller")
     return {
-        "account_id": actor.account_id if actor else None,
-        "role": actor.role.value if actor else None,
-        "org_path": actor.org_path if actor else "",
+        **_account(actor),
         "action": trail.action or asked or job or "system",
         "request_id": scope.get("request_id"),
         "address": address_of(request),
         "device": _device_of(scope),
+    }
+
+
+def _account(actor: Caller | None) -> dict[str, Any]:
+    return {
+        "account_id": actor.account_id if actor else None,
+        "role": actor.role.value if actor else None,
+        "org_path": actor.org_path if actor else "",
     }
 
 
@@ -197,7 +213,7 @@ def address_of(request: HTTPConnection | None) -> str | None:
 
 def _entry(common: dict[str, Any], **facts: Any) -> dict[str, Any]:
     blank: dict[str, Any] = {
-        "changes": [],
+        "changes": Jsonb([]),
         "changed_ids": [],
         "subject_kind": None,
         "subject_id": None,
@@ -297,7 +313,7 @@ def _mark(session: Session, transaction: SessionTransaction) -> None:
     """Remember where the trail stood when a savepoint was set."""
     if transaction.nested:
         trail = _trail(session)
-        trail.savepoints[transaction] = len(trail.changes)
+        trail.savepoints[transaction] = len(trail.changes), len(trail.reads)
 
 
 @event.listens_for(Session, "after_soft_rollback")
@@ -307,6 +323,7 @@ def _forget(session: Session, transaction: SessionTransaction) -> None:
     if trail is None:
         return
     if transaction.nested:
-        del trail.changes[trail.savepoints.pop(transaction, 0) :]
+        changes, reads = trail.savepoints.pop(transaction, (0, 0))
+        del trail.changes[changes:], trail.reads[reads:]
     elif transaction.parent is None:
         session.info.pop(_TRAIL)

@@ -19,7 +19,15 @@ __all__ = ["ANYBODY", "Caller", "GoodUntil", "caller", "subtree"]
 
 ANYBODY = (Role.TECHNICIAN, Role.SUPERVISOR, Role.INTEGRATION, Role.ADMIN)
 
-_bearer = OAuth2PasswordBearer(tokenUrl="/v1/auth/token", auto_error=False)
+_bearer = OAuth2PasswordBearer(
+    tokenUrl="/v1/auth/token",
+    refreshUrl="/v1/auth/token",
+    description=(
+        "A JSON Web Token after RFC8725: one algorithm, the issuer, the audience and the kind are "
+        "checked, and it ends after a quarter of an hour at most; a refresh token brings the next."
+    ),
+    auto_error=False,
+)
 
 
 async def _good_until(token: Annotated[str | None, Depends(_bearer)] = None) -> datetime:

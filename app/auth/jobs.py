@@ -1,4 +1,4 @@
-"""From time to time: what signing in leaves behind is forgotten when it serves no more."""
+"""From time to time: what sign-ins and requests leave behind is forgotten in time."""
 
 from datetime import timedelta
 
@@ -8,6 +8,7 @@ from app.auth.models import LoginGuard, RefreshToken
 from app.auth.rules import FAILURES_FORGOTTEN
 from app.core.clock import wall
 from app.core.jobs import Worker
+from app.core.once import KEPT_DAYS, forget_kept
 from app.core.parameter_values import parameters_in_force
 
 # Few enough rows a time that the deletion holds no lock for long.
@@ -38,3 +39,11 @@ async def forget_sign_ins(worker: Worker) -> None:
             .with_for_update(skip_locked=True)
         )
         await tx.execute(delete(LoginGuard).where(LoginGuard.key.in_(guards)))
+
+
+async def forget_answers(worker: Worker) -> None:
+    """Delete the answers that were kept under a key for long enough."""
+    now = wall()
+    async with worker.database.read() as read:
+        days = (await parameters_in_force(read)).number(KEPT_DAYS, now)
+    await forget_kept(worker.database, days, now)

@@ -164,6 +164,15 @@ async def caller_by_username(session: AsyncSession, username: str) -> Caller:
     return caller_of(row[0], row[1])
 
 
+async def caller_of_technician(session: AsyncSession, technician_id: UUID) -> Caller | None:
+    """Return the caller a technician's active account makes; None without one."""
+    found = await session.execute(
+        _SIGNING_IN.where(Account.technician_id == technician_id, Account.active)
+    )
+    row = found.one_or_none()
+    return None if row is None else caller_of(row[0], row[1])
+
+
 def caller_of(account: Account, org_path: str) -> Caller:
     """Make the caller that an account is, with all the scopes it holds."""
     return Caller(

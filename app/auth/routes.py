@@ -8,7 +8,7 @@ from typing import Annotated
 from urllib.parse import unquote_plus
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Form, Path, Query, Request, Response
+from fastapi import Depends, Form, Path, Query, Request, Response
 
 from app.auth import grants, queries, service
 from app.auth.callers import ANYBODY, Caller, caller
@@ -39,13 +39,14 @@ from app.auth.schemas import (
 )
 from app.core import clock
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid, Unauthorized
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import ParameterValue
 from app.core.parameters import Parameter, Parameters
 
-router = APIRouter()
+router = Router()
 
 Anybody = Annotated[Caller, Depends(caller(*ANYBODY, scope="me:read"))]
 OrgReader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="org:read"))]

@@ -34,7 +34,10 @@ class OrgLevel(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is calling, as the token says: nothing here costs a look into the database."""
+    """Who is calling, as the token says: nothing here costs a look into the database.
+
+    `session_id` is the sign-in that the token comes of; a system has none.
+    """
 
     account_id: UUID
     role: Role
@@ -42,6 +45,7 @@ class Caller:
     org_path: str
     technician_id: UUID | None
     scopes: frozenset[str]
+    session_id: UUID | None = None
 
 
 # What each role may do; an account may be given less, never more.
@@ -70,6 +74,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "orders:intake",
             "technicians:read",
             "leave:write",
+            "devices:wipe",
             "terminals:move",
             "terminals:count",
             "customers:read",
@@ -80,6 +85,8 @@ SCOPES: dict[Role, frozenset[str]] = {
             "catalog:read",
             "sync:read",
             "sync:resolve",
+            "alerts:read",
+            "alerts:take",
             "org:read",
             "parameters:read",
             "me:read",
@@ -93,6 +100,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "contacts:read",
             "contacts:reserve",
             "callbacks:send",
+            "sales:change",
             "me:read",
         }
     ),
@@ -105,6 +113,7 @@ SCOPES: dict[Role, frozenset[str]] = {
             "orders:intake",
             "technicians:read",
             "leave:write",
+            "devices:wipe",
             "terminals:move",
             "terminals:count",
             "technicians:write",
@@ -117,6 +126,9 @@ SCOPES: dict[Role, frozenset[str]] = {
             "sales:read",
             "sync:read",
             "sync:resolve",
+            "alerts:read",
+            "alerts:take",
+            "alerts:send",
             "org:read",
             "org:write",
             "accounts:write",

@@ -8,7 +8,8 @@ from zoneinfo import available_timezones
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from app.auth.rules import LONGEST_PASSWORD, SHORTEST_PASSWORD, OrgLevel, Role
-from app.core.http import Answer, Input, Moment, Name
+from app.core.http import Answer, Input, Line, Moment, Name, Note
+from app.core.paging import NextPage, Rows
 
 # Blanks may begin or end a password, so they are not cut off.
 Password = Annotated[
@@ -87,13 +88,17 @@ class TokenForm(Input):
 class TokenOut(Answer):
     """The answer to a token request (RFC 6749, 5.1)."""
 
-    access_token: str = Field(description="Signed with EdDSA; send it as a bearer token.")
+    access_token: Annotated[str, Field(max_length=8_000)] = Field(
+        description="Signed with EdDSA; send it as a bearer token."
+    )
     token_type: Literal["Bearer"]
     expires_in: int = Field(description="Seconds until the access token expires.")
-    refresh_token: str | None = Field(
+    refresh_token: Line | None = Field(
         description="Good for one use; the answer to it has the next. Null for systems."
     )
-    scope: str = Field(description="The scopes granted, separated by spaces.")
+    scope: Annotated[str, Field(max_length=8_000)] = Field(
+        description="The scopes granted, separated by spaces."
+    )
 
 
 class LogoutIn(Input):
@@ -111,14 +116,14 @@ class KeyOut(Answer):
     crv: Literal["Ed25519"]
     alg: Literal["EdDSA"]
     use: Literal["sig"]
-    kid: str
-    x: str
+    kid: Line
+    x: Line
 
 
 class KeysOut(Answer):
     """The keys that access tokens are signed with (RFC 7517)."""
 
-    keys: list[KeyOut]
+    keys: Annotated[list[KeyOut], Field(max_length=100)]
 
 
 # --- org units and accounts -----------------------------------------------------------------------
@@ -141,28 +146,30 @@ class OrgUnitOut(Answer):
 
     id: UUID
     parent_id: UUID | None
-    code: str
-    name_zh: str
-    name_en: str
+    code: Line
+    name_zh: Line
+    name_en: Line
     level: OrgLevel
-    path: str
-    time_zone: str
+    path: Note
+    time_zone: Line
 
 
 class OrgUnitPage(Answer):
     """A page of units."""
 
-    items: list[OrgUnitOut]
-    next_page_token: str | None
+    items: Rows[OrgUnitOut]
+    next_page_token: NextPage
 
 
 class MeOut(Answer):
     """Who the token's bearer is."""
 
     account_id: UUID
-    username: str
+    username: Line
     role: Role
-    scopes: list[str] = Field(description="The scopes of this token.")
+    scopes: Annotated[list[Line], Field(max_length=200)] = Field(
+        description="The scopes of this token."
+    )
     technician_id: UUID | None
     org_unit: OrgUnitOut
 
@@ -189,11 +196,13 @@ class AccountOut(Answer):
     """One account."""
 
     id: UUID
-    username: str
+    username: Line
     role: Role
     org_unit_id: UUID
     technician_id: UUID | None
-    scopes: list[str] | None = Field(description="Null means all scopes of the role.")
+    scopes: Annotated[list[Line], Field(max_length=200)] | None = Field(
+        description="Null means all scopes of the role."
+    )
     active: bool
     created_at: datetime
 
@@ -201,8 +210,8 @@ class AccountOut(Answer):
 class AccountPage(Answer):
     """A page of accounts."""
 
-    items: list[AccountOut]
-    next_page_token: str | None
+    items: Rows[AccountOut]
+    next_page_token: NextPage
 
 
 class PasswordIn(Input):
@@ -217,14 +226,14 @@ class PasswordIn(Input):
 class WordsOut(Answer):
     """A text in both languages."""
 
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class DatedValueOut(Answer):
     """A value from a moment on."""
 
-    org_path: str = Field(description="For which unit's subtree; empty for everybody.")
+    org_path: Note = Field(description="For which unit's subtree; empty for everybody.")
     valid_from: datetime
     value: float
 
@@ -232,14 +241,14 @@ class DatedValueOut(Answer):
 class ParameterOut(Answer):
     """One number of the business, as it is in force for an org unit."""
 
-    name: str
+    name: Line
     words: WordsOut
-    unit: str
+    unit: Line
     value: float = Field(description="In force now.")
     default: float = Field(description="In force where nothing was set.")
     least: float
     most: float | None = Field(description="Null where there is no upper bound.")
-    set: list[DatedValueOut] = Field(
+    set: Annotated[list[DatedValueOut], Field(max_length=100_000)] = Field(
         description="What was set for this unit, those above it and everybody, by date; the "
         "closest unit that has a value in force wins."
     )
@@ -248,8 +257,8 @@ class ParameterOut(Answer):
 class ParametersOut(Answer):
     """Every number that an operator may change."""
 
-    org_path: str
-    items: list[ParameterOut]
+    org_path: Note
+    items: Annotated[list[ParameterOut], Field(max_length=10_000)]
 
 
 class ParameterIn(Input):
@@ -276,37 +285,37 @@ class AuditEntryOut(Answer):
     id: UUID
     created_at: datetime
     account_id: UUID | None = Field(description="Null for what the system did by itself.")
-    username: str | None
-    role: str | None
-    action: str = Field(description="The operation asked for, or what a job or command did.")
-    changes: list[dict[str, Any]] = Field(
+    username: Line | None
+    role: Line | None
+    action: Note = Field(description="The operation asked for, or what a job or command did.")
+    changes: Annotated[list[dict[str, Any]], Field(max_length=1_000_000)] = Field(
         description="For changes: table, operation, count, ids, columns and, where they say who "
         "may what, values as [old, new]."
     )
-    subject_kind: str | None = Field(description="For an unmasked read: what was read.")
+    subject_kind: Line | None = Field(description="For an unmasked read: what was read.")
     subject_id: UUID | None
-    purpose: str | None
-    fields: list[str] | None
-    request_id: str | None
-    address: str | None
-    device: str | None = Field(description="What the client's header `X-Device-Id` said.")
+    purpose: Note | None
+    fields: Annotated[list[Line], Field(max_length=1_000)] | None
+    request_id: Line | None
+    address: Note | None
+    device: Note | None = Field(description="What the client's header `X-Device-Id` said.")
 
 
 class SeenOut(Answer):
     """One account's unmasked looks at one customer, order or other subject, put together."""
 
     account_id: UUID | None
-    username: str | None
-    subject_kind: str
+    username: Line | None
+    subject_kind: Line
     subject_id: UUID
     looks: Annotated[int, Field(ge=1, json_schema_extra={"format": "int64"})]
     first_at: datetime
     last_at: datetime
-    fields: Annotated[list[str], Field(max_length=200)]
-    purposes: Annotated[list[str], Field(max_length=50)] = Field(
+    fields: Annotated[list[Line], Field(max_length=200)]
+    purposes: Annotated[list[Note], Field(max_length=50)] = Field(
         description="What for, as in `work_order:…`; of many, fifty."
     )
-    devices: Annotated[list[str], Field(max_length=50)]
+    devices: Annotated[list[Note], Field(max_length=50)]
 
 
 class SeenPage(Answer):
@@ -319,5 +328,5 @@ class SeenPage(Answer):
 class AuditPage(Answer):
     """A page of audit entries, the newest first."""
 
-    items: list[AuditEntryOut]
-    next_page_token: str | None
+    items: Rows[AuditEntryOut]
+    next_page_token: NextPage

@@ -46,6 +46,7 @@ def issue(keys: KeyRing, settings: Settings, caller: Caller, now: datetime) -> s
             "path": caller.org_path,
             "technician": str(caller.technician_id) if caller.technician_id else None,
             "scope": " ".join(sorted(caller.scopes)),
+            "sid": str(caller.session_id) if caller.session_id else None,
         },
         key,
         algorithm=ALGORITHM,
@@ -105,7 +106,7 @@ def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> t
     until = float(expires + LEEWAY_SECONDS)
     if seconds >= until or issued > seconds + LEEWAY_SECONDS:
         raise ValueError("not valid at this moment")
-    technician = claims["technician"]
+    technician, session = claims["technician"], claims.get("sid")
     return until, Caller(
         account_id=UUID(claims["sub"]),
         role=Role(claims["role"]),
@@ -113,4 +114,5 @@ def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> t
         org_path=claims["path"],
         technician_id=UUID(technician) if technician else None,
         scopes=frozenset(claims["scope"].split()),
+        session_id=UUID(session) if session else None,
     )

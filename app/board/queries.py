@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from app.board.rules.day import Person, Visit
+from app.board.rules.day import Person, Presence, Seen, Visit
 from app.board.rules.words import Works
 from app.outages.rules import OutageState, PlaceKind
+from app.presence.queries import HEARD, LAST_POSITION
 from app.technicians.rules import Piece
 from app.travel.rules import Place
 from app.workorders.rules import State, UnplacedReason
@@ -29,7 +30,8 @@ _zone = cache(ZoneInfo)
 class Asked(NamedTuple):
     """What a board is asked for: the units of a subtree, a local day from its first moment to its
     last, and whether open visits of earlier days count on it (today) or only its own (a day to
-    come); a day gone by has none. `technicians` None means everybody."""
+    come); a day gone by has none. `technicians` None means everybody; `positions` says whether it
+    is asked about where they are."""
 
     units: Sequence[UUID]
     day: date
@@ -38,6 +40,7 @@ class Asked(NamedTuple):
     today: bool
     gone: bool
     technicians: Sequence[UUID] | None
+    positions: bool
 
     def given(self) -> dict[str, Any]:
         """Write it as the parameters of the statements."""
@@ -48,6 +51,7 @@ class Asked(NamedTuple):
             "begins": self.begins,
             "ends": self.ends,
             "today": self.today,
+            "positions": self.positions,
             "all": self.technicians is None,
             "technicians": list(self.technicians or ()),
         }
@@ -158,11 +162,16 @@ _STAFF = f"""
         ARRAY(SELECT l.ends_at FROM leave l
               WHERE l.technician_id = t.id AND l.ends_at > %(begins)s AND l.starts_at < %(ends)s
               ORDER BY l.starts_at),
-        ST_X(t.home_point), ST_Y(t.home_point), d.route,
-        last.lon, last.lat, last.grid_id, last.kind
+        ST_X(t.home_point), ST_Y(t.home_point), r.route,
+        last.lon, last.lat, last.grid_id, last.kind,
+        d.began_at, heard.at, coalesce(heard.streaming, false), d.consent_from IS NOT NULL,
+        p.at, ST_X(p.point), ST_Y(p.point), p.accuracy_m
     FROM people JOIN technician t ON t.id = people.id
     JOIN org_unit u ON u.id = t.org_unit_id
-    LEFT JOIN technician_day d ON d.technician_id = t.id AND d.day = %(day)s
+    LEFT JOIN technician_day r ON r.technician_id = t.id AND r.day = %(day)s
+    LEFT JOIN duty d ON %(today)s AND d.technician_id = t.id AND d.ended_at IS NULL
+    {HEARD} AND %(today)s
+    LEFT JOIN {LAST_POSITION} AND %(positions)s AND t.org_unit_id = ANY(%(units)s)
     LEFT JOIN LATERAL (
         SELECT ST_X(o.point) AS lon, ST_Y(o.point) AS lat, o.grid_id, g.kind
         FROM visit v JOIN work_order o ON o.id = v.work_order_id
@@ -237,6 +246,8 @@ _MARK = f"""
         UNION ALL SELECT 5, uuid_hash_extended(l.id, extract(epoch FROM l.ends_at)::bigint)
             FROM people JOIN leave l ON l.technician_id = people.id
                 AND l.ends_at > %(begins)s AND l.starts_at < %(ends)s
+        UNION ALL SELECT 9, uuid_hash_extended(d.id, (d.consent_from IS NOT NULL)::int)
+            FROM people JOIN duty d ON d.technician_id = people.id AND d.ended_at IS NULL
         UNION ALL SELECT 6, uuid_hash_extended(s.id, 0)
             FROM people JOIN shift s ON s.technician_id = people.id
                 AND s.weekday = extract(isodow FROM %(day)s::date) - 1
@@ -368,6 +379,7 @@ def _person(row: tuple[Any, ...], weekday: int) -> Person:
         None if lon is None else (lon, lat),
         Place.of(*row[14:18]),
         route or (),
+        Presence(row[18], row[19], row[20], row[21], None if row[22] is None else Seen(*row[22:])),
     )
 
 

@@ -8,8 +8,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
-from fastapi.responses import StreamingResponse
+from fastapi import Depends, Header, Query, Request, Response, status
 
 from app.auth.callers import Caller, GoodUntil, caller
 from app.auth.rules import Role
@@ -18,20 +17,18 @@ from app.board.service import day as service
 from app.board.service import stream
 from app.board.service.day import Board
 from app.core.db import Database, Read
+from app.core.doorways import Router
+from app.core.events import EventStream
 from app.core.http import Now, RawJson
+from app.core.unchanged import known
+from app.presence.service import positions_seen
 
-router = APIRouter(prefix="/v1/board", tags=["board"])
+router = Router(prefix="/v1/board", tags=["board"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 OrgUnitId = Annotated[
     UUID | None, Query(description="With all units under it; left out, the caller's own.")
 ]
-
-
-class EventStream(StreamingResponse):
-    """An answer of server-sent events, which no proxy may hold back."""
-
-    media_type = "text/event-stream"
 
 
 class Part(StrEnum):
@@ -47,7 +44,7 @@ _BOARD_ANSWERS: dict[int | str, dict[str, Any]] = {
         "headers": {
             "ETag": {
                 "description": "Of a whole board: of all that it says, and of the minute.",
-                "schema": {"type": "string"},
+                "schema": {"type": "string", "maxLength": 100},
             }
         },
     },
@@ -70,6 +67,13 @@ async def board(
     part: Annotated[
         list[Part] | None, Query(max_length=2, description="Only these parts; left out, both.")
     ] = None,
+    positions: Annotated[
+        bool,
+        Query(
+            description="Also about where those of the unit were last who agree to it on their"
+            " shift. Each look is in the audit trail: ask when a map is opened."
+        ),
+    ] = False,
     if_none_match: Annotated[str | None, Header(max_length=400)] = None,
 ) -> Response:
     """Show a unit's day: who works, what they do, their routes with the times to be expected, what
@@ -88,6 +92,7 @@ async def board(
         technician_ids=technician_id or (),
         people=Part.TECHNICIANS in parts,
         queue=Part.UNPLACED in parts,
+        positions=positions and Part.TECHNICIANS in parts,
         now=now,
     )
     packs = "gzip" in request.headers.get("accept-encoding", "")
@@ -97,12 +102,14 @@ async def board(
     async with database.hot(fresh=follows) as driver:
         if not follows:
             mark = await service.mark_of(driver, scope)
-            # The same in other bytes has another strong tag (RFC 9110, 8.8.3).
             tag = hashlib.blake2b(mark.encode(), digest_size=12).hexdigest()
-            headers["etag"] = f'"{tag}"' if packs else f'"{tag}-plain"'
-            if if_none_match is not None and headers["etag"] in if_none_match:
+            headers["etag"] = f'"{tag}"'
+            if known(if_none_match, headers["etag"]):
                 return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
         found = await service.board_of(driver, scope)
+    if scope.asked.positions:
+        async with database.begin(request) as tx:
+            positions_seen(tx, reader, scope.unit.id)
     body = await asyncio.to_thread(_written, found, packs=packs)
     if packs:
         headers["content-encoding"] = "gzip"
@@ -160,7 +167,4 @@ async def changes(
     """
     unit = await service.unit_of(read, reader, org_unit_id)
     watched = await stream.watch(request.app.state.changes, unit.path, last_event_id)
-    return EventStream(
-        stream.events(watched, good_until),
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    return EventStream(stream.events(watched, good_until))

@@ -82,6 +82,30 @@ class BoardVisitOut(Answer):
     risks: Annotated[list[RiskOut], Field(max_length=8)]
 
 
+class LastSeenOut(Answer):
+    """About where somebody was at a moment."""
+
+    at: datetime
+    lon: float = Field(description="The middle of a square of some hundred metres, in WGS-84.")
+    lat: float
+    accuracy_m: int = Field(ge=0, description="As the phone gave it; the square comes on top.")
+
+
+class PresenceOut(Answer):
+    """Whether somebody is there, as they and their phones say."""
+
+    on_shift_since: datetime | None = Field(description="Null: not on shift, as far as they said.")
+    last_seen_at: datetime | None = Field(
+        description="When a phone of theirs was last heard of, to within some minutes."
+    )
+    streaming: bool = Field(description="Whether a phone of theirs listens at this moment.")
+    shares_position: bool = Field(description="Whether they agree to positions on this shift.")
+    seen: LastSeenOut | None = Field(
+        description="About where they were last on this shift; null unless `positions` was asked"
+        " for, they agree to it and they belong to the unit, wherever they are lent to."
+    )
+
+
 class CountsOut(Answer):
     """A route in numbers."""
 
@@ -104,6 +128,7 @@ class BoardTechnicianOut(Answer):
     )
     doing: Doing | None = Field(description="What they do now; null on another day than today.")
     since: datetime | None = Field(description="Since when: on the way, at the door, on leave.")
+    presence: PresenceOut = Field(description="Of this moment; says nothing on another day.")
     shifts: Annotated[list[PieceOut], Field(max_length=50)] = Field(
         description="When they are at work that day, without leave; empty: not at all."
     )
@@ -212,6 +237,7 @@ class ChangedOut(Answer):
     technicians: Annotated[list[UUID], Field(max_length=1_000)]
     orders: Annotated[list[UUID], Field(max_length=1_000)]
     unplaced: bool = Field(description="What nobody has is another now.")
+    alerts: bool = Field(description="What the unit is alerted to is another now: list it anew.")
 
 
 def board_bytes(
@@ -279,6 +305,8 @@ def _technician(one: PersonDay) -> dict[str, Any]:
         "works": who.works,
         "doing": one.doing,
         "since": _moment(one.since),
+        "presence": who.presence._asdict()
+        | {"seen": who.presence.seen and who.presence.seen._asdict()},
         "shifts": [_piece(*piece) for piece in one.at_work],
         "leave": [_piece(*piece) for piece in who.leave],
         "breaks": [_piece(*map(_moment, piece)) for piece in one.breaks],

@@ -3,17 +3,19 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response, status
+from fastapi import Depends, Header, Path, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.catalog import queries
 from app.catalog.schemas import CatalogueOut, OfferingOut
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.http import Code, Now, RawJson
+from app.core.unchanged import known
 
-router = APIRouter(prefix="/v1/offerings", tags=["catalogue"])
+router = Router(prefix="/v1/offerings", tags=["catalogue"])
 
 Reader = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="catalog:read"))
@@ -40,7 +42,7 @@ async def listed(
     asked = day or await queries.today_of(read, reader.org_unit_id, now)
     mark, offerings = await queries.marked_in_force(read, asked)
     headers = {"etag": f'"{mark[:16]}-{asked:%Y%m%d}"', "cache-control": "private, no-cache"}
-    if if_none_match and headers["etag"] in if_none_match.replace("W/", "").split(", "):
+    if known(if_none_match, headers["etag"]):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     shown = CatalogueOut(day=asked, offerings=[OfferingOut.of(each) for each in offerings.values()])
     return RawJson(shown.model_dump_json(), headers=headers)

@@ -42,8 +42,8 @@ class OfferingOut(Answer):
     skill: Text | None
     install_minutes: int | None
     commission_fen: int
-    levers: list[ValueLever]
-    may_hurt: list[ValueLever]
+    levers: Annotated[list[ValueLever], Field(max_length=len(ValueLever))]
+    may_hurt: Annotated[list[ValueLever], Field(max_length=len(ValueLever))]
     talk_track: BilingualOut
 
     @classmethod

@@ -12,6 +12,10 @@ class Clock(Protocol):
         """Return the business time, aware, in UTC."""
         ...
 
+    def real(self, moment: datetime) -> datetime:
+        """Return the real time at which this clock shows a moment, for asking other systems."""
+        ...
+
 
 def wall() -> datetime:
     """Return the real time, aware, in UTC: for tokens, retries, audit; no demo may bend those."""
@@ -25,6 +29,10 @@ class SystemClock:
         """Return the real time, aware, in UTC."""
         return wall()
 
+    def real(self, moment: datetime) -> datetime:
+        """Return the moment itself."""
+        return moment
+
 
 class FixedClock:
     """Business time stands still until it is moved; what tests use."""
@@ -35,6 +43,10 @@ class FixedClock:
     def now(self) -> datetime:
         """Return the moment it was set to, aware, in UTC."""
         return self._at
+
+    def real(self, moment: datetime) -> datetime:
+        """Return the real time so far from now as the moment is from what it shows."""
+        return wall() + (moment - self._at)
 
     def tick(self, by: timedelta) -> None:
         """Move the time forward."""
@@ -66,6 +78,13 @@ class CompressedClock:
         if fast <= self.length:
             return (self.starts + fast).astimezone(UTC)
         return (self.starts + self.length + (real - self.length / self.speed)).astimezone(UTC)
+
+    def real(self, moment: datetime) -> datetime:
+        """Return when the day that is played comes to a moment, before it and after it at the real
+        pace."""
+        into = moment - self.starts
+        fast = min(max(into, timedelta()), self.length)
+        return self.began + fast / self.speed + (into - fast)
 
     def text(self) -> str:
         """Write the clock as one line that `clock_from` reads, to hand it to another process."""

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from datetime import date, datetime, time
 from enum import Enum
 from functools import cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol, Self
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
@@ -27,6 +27,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
+    AsyncSessionTransaction,
     async_sessionmaker,
     create_async_engine,
 )
@@ -138,6 +139,18 @@ class Database:
                 await self.before_commit(session, request)
         except (PoolTimeout, OperationalError, psycopg.OperationalError) as error:
             raise unavailable(error) from error
+
+    @asynccontextmanager
+    async def snapshot(self, request: HTTPConnection | None = None) -> AsyncIterator[AsyncSession]:
+        """Open one transaction like `begin` in which all statements see the database as it was at
+        the first of them (REPEATABLE READ)."""
+        async with self.begin(request) as session:
+            await self._hold_still(session)
+            yield session
+
+    async def _hold_still(self, session: AsyncSession) -> None:
+        # Said with the BEGIN, which goes out with the first statement.
+        await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
@@ -318,10 +331,38 @@ def _insert(table: str, columns: str) -> Composed:
     )
 
 
+class Repeatable(Protocol):
+    """A request that can come again: it claims its key first, and keeps its answer last."""
+
+    async def begin(self, tx: AsyncSession) -> None:
+        """Claim the key in the request's transaction."""
+
+    async def keep(self, tx: AsyncSession) -> None:
+        """Keep the answer in it."""
+
+    async def keep_refusal(self, database: "Database", problem: Problem) -> None:
+        """Keep a refusal, when the transaction is undone."""
+
+
+# Where the doorway of a request with a key leaves word of it (see `core/once.py`).
+ONCE = "yingwei.once"
+
+
 async def _tx(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
     database: Database = request.app.state.database
-    async with database.begin(request) as session:
-        yield session
+    once: Repeatable | None = request.scope.get(ONCE)
+    if once is None:
+        async with database.begin(request) as session:
+            yield session
+        return
+    try:
+        async with database.begin(request) as session:
+            await once.begin(session)
+            yield session
+            await once.keep(session)
+    except Problem as problem:
+        await once.keep_refusal(database, problem)
+        raise
 
 
 async def _read(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
@@ -340,6 +381,38 @@ def is_broken(constraint: str, error: DBAPIError) -> bool:
     """Tell whether a database error is the breaking of one named constraint or unique index."""
     diagnosis = getattr(error.orig, "diag", None)
     return getattr(diagnosis, "constraint_name", None) == constraint
+
+
+class Part:
+    """A part of a transaction that is undone alone when it ends badly, what was kept until then
+    excepted: a savepoint."""
+
+    def __init__(self, tx: AsyncSession) -> None:
+        self.tx = tx
+        self._savepoint: AsyncSessionTransaction | None = None
+
+    async def __aenter__(self) -> Self:
+        """Begin it."""
+        self._savepoint = await self.tx.begin_nested()
+        return self
+
+    async def keep(self) -> None:
+        """Let stay what was done in it so far, whatever comes of the rest."""
+        assert self._savepoint is not None
+        await self._savepoint.commit()
+        self._savepoint = await self.tx.begin_nested()
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """End it: well, or by undoing it."""
+        assert self._savepoint is not None
+        if error is None:
+            try:
+                await self._savepoint.commit()
+            except BaseException:
+                await self._savepoint.rollback()
+                raise
+        else:
+            await self._savepoint.rollback()
 
 
 async def shared_now(tx: AsyncSession) -> datetime:

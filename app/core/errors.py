@@ -24,6 +24,8 @@ class Problem(Exception):
     status: ClassVar[int] = 500
     title: ClassVar[Words] = Words(zh="服务出错", en="Something went wrong")
     advice: ClassVar[Words] = Words(zh="请稍后重试。", en="Please try again later.")
+    # What a 426 asks the client to speak, as a protocol and its version (RFC 9110, 15.5.22).
+    upgrade: ClassVar[str] = ""
 
     def __init__(self, **facts: Any) -> None:
         self.facts = {name: plain(value) for name, value in facts.items()}
@@ -160,6 +162,20 @@ class TooLarge(Problem):
     title = Words(zh="内容过大", en="Too large")
     advice = Words(
         zh="上限为 {limit}，请拆分后提交。", en="The limit is {limit}; split it and send the parts."
+    )
+
+
+class UnsupportedMedia(Problem):
+    slug, status = "unsupported-media", 415
+    title = Words(zh="不支持的内容类型", en="This kind of content is not read here")
+    advice = Words(zh="请改用：{accepted}。", en="Read here: {accepted}.")
+
+
+class UnsupportedEncoding(UnsupportedMedia):
+    slug = "unsupported-encoding"
+    title = Words(zh="不支持的压缩方式", en="A body that is packed this way is not read here")
+    advice = Words(
+        zh="请不压缩，或改用：{accepted}。", en="Send it as it is, or packed with: {accepted}."
     )
 
 

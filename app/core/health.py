@@ -3,14 +3,15 @@
 from contextlib import suppress
 from typing import Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.core.db import Database, reachable
+from app.core.doorways import Router
 from app.core.errors import Unavailable
 from app.core.http import Answer
 
-router = APIRouter(tags=["health"])
+router = Router(tags=["health"])
 
 
 class Health(Answer):

@@ -1,26 +1,29 @@
-"""HTTP: wire bases, problem+json, request ids, metrics, and what every OpenAPI operation shares."""
+"""HTTP: wire bases and problem+json."""
 
-import re
-import time
-from collections.abc import AsyncIterator, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
-import structlog
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
-from prometheus_client import Counter, Histogram
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from fastapi.routing import APIRoute
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import BaseRoute
 
+from app.core.bounds import longest_fields, unfit
 from app.core.clock import Clock
-from app.core.db import new_id, unavailable
+from app.core.db import unavailable
 from app.core.errors import (
     Conflict,
     Invalid,
@@ -31,20 +34,11 @@ from app.core.errors import (
     TooLarge,
 )
 from app.core.i18n import Lang, pick
-from app.core.log import log
 
 PROBLEM_JSON = "application/problem+json"
 
 # What a body that is read as a whole may weigh; 10,000 points with their addresses weigh 4 MB.
 MOST_BYTES = 16 * 1024 * 1024
-
-_SECONDS = Histogram(
-    "yingwei_http_request_seconds",
-    "Time from the request's first byte to the answer's last.",
-    ["method", "route"],
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
-)
-_ANSWERS = Counter("yingwei_http_answers_total", "Answers by status.", ["route", "status"])
 
 
 class Answer(BaseModel):
@@ -54,17 +48,19 @@ class Answer(BaseModel):
 
 
 class Input(BaseModel):
-    """The base of every request body: what it does not know is refused, and so is NUL in text."""
+    """The base of every request body: what it does not know is refused, and so are NUL in text and
+    moments, days and ids that are longer than their form (`core.bounds`)."""
 
     model_config = ConfigDict(extra="forbid", str_strip_whitespace=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _no_nul(cls, data: Any) -> Any:
+    def _fits(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            longest = longest_fields(cls)
             for name, value in data.items():
-                if isinstance(value, str) and "\x00" in value:
-                    raise ValueError(f"{name}: the character NUL is not text")
+                if (wrong := unfit(value, longest.get(name))) is not None:
+                    raise ValueError(f"{name}: {wrong}")
         return data
 
 
@@ -77,7 +73,29 @@ def _aware(value: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Note = Annotated[str, StringConstraints(max_length=2000)]
+# What answers hold where no input bounds it by itself: a name, a code, or one sentence of ours.
+Line = Annotated[str, Field(max_length=300)]
 Code = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\w.\-:/]+$")]
+
+
+# More than there is of anything in the largest layer that is taken in: 128 MiB unpacked, of which a
+# point takes 16 bytes.
+MOST_IN_A_LAYER = 10_000_000
+Ring = Annotated[
+    list[Annotated[list[float], Field(min_length=2, max_length=2)]],
+    Field(max_length=MOST_IN_A_LAYER),
+]
+# What stands in a GeoJSON MultiPolygon: its polygons, each an outline and its holes.
+Polygons = Annotated[
+    list[Annotated[list[Ring], Field(max_length=MOST_IN_A_LAYER)]],
+    Field(max_length=MOST_IN_A_LAYER),
+]
+
+# How the header is described of whatever a reader may have already.
+ETAG = {
+    "description": "Of exactly these bytes; send it as If-None-Match.",
+    "schema": {"type": "string", "maxLength": 100},
+}
 
 
 # Dependencies are coroutines even where nothing is awaited: FastAPI runs a plain function in a
@@ -116,6 +134,7 @@ def problem_body(problem: Problem, lang: Lang, request_id: str) -> dict[str, Any
     """Write a Problem in the shape of RFC 9457, in one language, with its facts as a member."""
     return {
         "type": f"urn:yingwei:problem:{problem.slug}",
+        "instance": f"urn:yingwei:request:{request_id}",
         "title": problem.title.say(lang),
         "status": problem.status,
         "detail": problem.detail(lang),
@@ -133,6 +152,9 @@ def render(request: Request, problem: Problem) -> Response:
         headers["retry-after"] = str(problem.facts["retry_after"])
     if "allow" in problem.facts:
         headers["allow"] = ", ".join(problem.facts["allow"])
+    if problem.upgrade:
+        # The field belongs to this connection, so the connection has to name it (7.8).
+        headers |= {"upgrade": problem.upgrade.format_map(problem.facts), "connection": "upgrade"}
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
     return Response(
@@ -197,26 +219,39 @@ def install_errors(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
+    path = request.scope["path"]
     allowed: set[str] = set()
-    for route in app.routes:
-        match, _ = route.matches(request.scope)
-        if match is not Match.NONE:
-            allowed |= getattr(route, "methods", None) or set()
+    for prefix, route in placed(app.routes):
+        if path.startswith(prefix) and route.path_regex.match(path.removeprefix(prefix)):
+            allowed |= route.methods or set()
     return sorted(allowed)
 
 
-# --- around each request ----------------------------------------------------------------------
+def placed(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[tuple[str, APIRoute]]:
+    """Find all doorways among what is served, those of included routers too, each with what comes
+    before its own path."""
+    for route in routes:
+        if isinstance(route, APIRoute):
+            yield prefix, route
+        elif (inner := getattr(route, "original_router", None)) is not None:
+            context: Any = getattr(route, "include_context", None)
+            yield from placed(inner.routes, prefix + context.prefix)
 
-_REQUEST_ID = re.compile(r"^[A-Za-z0-9\-]{8,64}$")
-_UNEXPECTED = Problem()
+
+def served(routes: Iterable[BaseRoute]) -> Iterator[APIRoute]:
+    """Find all doorways among what is served."""
+    return (route for _, route in placed(routes))
 
 
-_STREAMED = "yingwei.streamed"
+# --- bodies that are not read as a whole --------------------------------------------------------
+
+# A doorway that reads its body by itself says so here.
+STREAMED = "yingwei.streamed"
 
 
 def streamed(request: Request) -> AsyncIterator[bytes]:
     """Read a request's body piece by piece; whoever does so weighs it by a limit of their own."""
-    request.scope[_STREAMED] = True
+    request.scope[STREAMED] = True
     return request.stream()
 
 
@@ -228,157 +263,3 @@ async def body_up_to(request: Request, most: int) -> bytes:
         if len(body) > most:
             raise TooLarge(limit=f"{most} bytes")
     return bytes(body)
-
-
-class Surroundings:
-    """ASGI middleware: request id, log line, metrics, how much a body may weigh, and a last resort
-    for what nobody foresaw."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        request_id = _request_id(scope)
-        scope["request_id"] = request_id
-        structlog.contextvars.bind_contextvars(request_id=request_id)
-        status, taken = 0, 0
-        began = time.perf_counter()
-
-        async def receiving() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > MOST_BYTES and _STREAMED not in scope:
-                raise TooLarge(limit=f"{MOST_BYTES} bytes")
-            return message
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"x-request-id", request_id.encode()),
-                ]
-            await send(message)
-
-        try:
-            await self.app(scope, receiving, sending)
-        except Exception:
-            # The path itself may hold the secret of a link.
-            unmet = getattr(scope.get("route"), "path", "unmatched")
-            log.exception("unexpected", route=unmet)
-            if status == 0:
-                await render(Request(scope), _UNEXPECTED)(scope, receive, sending)
-            else:
-                raise
-        finally:
-            seconds = time.perf_counter() - began
-            route = getattr(scope.get("route"), "path", "unmatched")
-            _SECONDS.labels(scope["method"], route).observe(seconds)
-            _ANSWERS.labels(route, str(status)).inc()
-            log.info(
-                "answered",
-                method=scope["method"],
-                route=route,
-                status=status,
-                milliseconds=round(seconds * 1000, 1),
-            )
-            structlog.contextvars.clear_contextvars()
-
-
-def _request_id(scope: MutableMapping[str, Any]) -> str:
-    for name, value in scope["headers"]:
-        if name == b"x-request-id":
-            given: str = value.decode("latin-1")
-            if _REQUEST_ID.match(given):
-                return given
-    return new_id().hex
-
-
-# --- OpenAPI ----------------------------------------------------------------------------------
-
-_PROBLEM_SCHEMA = {
-    "type": "object",
-    "description": "A refusal in the shape of RFC 9457; `type` is stable and may be matched.",
-    "required": ["type", "title", "status", "detail", "facts", "request_id"],
-    "properties": {
-        "type": {"type": "string", "maxLength": 200, "examples": ["urn:yingwei:problem:not-found"]},
-        "title": {"type": "string", "maxLength": 200, "examples": ["未找到"]},
-        "status": {"type": "integer", "format": "int32", "minimum": 400, "maximum": 599},
-        "detail": {"type": "string", "maxLength": 2000},
-        "facts": {"type": "object", "additionalProperties": True},
-        "request_id": {"type": "string", "maxLength": 64},
-    },
-}
-_SHARED = {
-    "400": "Malformed: the request cannot be read.",
-    "401": "Unauthorized: no valid token.",
-    "403": "Forbidden: the token lacks the role or scope.",
-    "404": "Not found, or not within the caller's area.",
-    "409": "Conflict with what is stored, or a step that is not allowed now.",
-    "413": "Too large.",
-    "422": "Invalid: facts.errors names each field.",
-    "429": "Too many requests; see Retry-After.",
-    "500": "Unexpected; nothing was recorded.",
-    "503": "Unavailable; nothing was recorded, see Retry-After.",
-}
-
-
-def openapi_of(app: FastAPI) -> Callable[[], dict[str, Any]]:
-    """Make the function that writes an application's OpenAPI document, with the shared answers."""
-
-    def write() -> dict[str, Any]:
-        if app.openapi_schema:
-            return app.openapi_schema
-        document = get_openapi(
-            title=app.title,
-            version=app.version,
-            description=app.description,
-            routes=app.routes,
-            servers=[{"url": "/", "description": "This server"}],
-            contact={"name": "Yingwei", "url": "https://example.org/yingwei"},
-            license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
-            tags=app.openapi_tags,
-        )
-        components = document.setdefault("components", {})
-        schemas = components.setdefault("schemas", {})
-        schemas.pop("HTTPValidationError", None)
-        schemas.pop("ValidationError", None)
-        schemas["Problem"] = _PROBLEM_SCHEMA
-        components["responses"] = {
-            f"Problem{status}": {
-                "description": text,
-                "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
-            for status, text in _SHARED.items()
-        }
-        for path in document["paths"].values():
-            for operation in path.values():
-                responses = operation["responses"]
-                for status in _SHARED:
-                    responses[status] = {"$ref": f"#/components/responses/Problem{status}"}
-        _mend_schemas(document)
-        app.openapi_schema = document
-        return document
-
-    return write
-
-
-def _mend_schemas(node: Any) -> None:
-    """Give each integer a format, since a client generated without one would take 32 bits; and
-    leave a reference alone, where FastAPI says "string" of an answer whose bytes we make."""
-    if isinstance(node, dict):
-        if node.get("type") == "integer" and "format" not in node:
-            node["format"] = "int64"
-        if "$ref" in node:
-            node.pop("type", None)
-        for value in node.values():
-            _mend_schemas(value)
-    elif isinstance(node, list):
-        for value in node:
-            _mend_schemas(value)

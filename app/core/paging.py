@@ -7,24 +7,33 @@ import base64
 import binascii
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import orjson
 from fastapi import Query
+from pydantic import Field
 
 from app.core.errors import Invalid
 
-PageSize = Annotated[int, Query(ge=1, le=200, description="How many rows a page has.")]
+MOST_ROWS = 200
+LONGEST_TOKEN = 400
+
+PageSize = Annotated[int, Query(ge=1, le=MOST_ROWS, description="How many rows a page has.")]
 PageToken = Annotated[
     str | None,
     Query(
         alias="page_token",
-        max_length=400,
+        max_length=LONGEST_TOKEN,
         pattern=r"^[A-Za-z0-9_\-]+$",
         description="`next_page_token` of the page before; leave out for the first page.",
     ),
 ]
+
+T = TypeVar("T")
+# What a page's answer holds: its rows, and what is sent to have the next.
+Rows = Annotated[list[T], Field(max_length=MOST_ROWS)]
+NextPage = Annotated[str | None, Field(max_length=LONGEST_TOKEN)]
 
 
 def token_of(*key: date | datetime | UUID | str | int) -> str:

@@ -109,12 +109,59 @@ class Settings(BaseSettings):
     )
     activation_token: SecretStr = SecretStr("")
     activation_timeout_seconds: float = Field(default=5.0, gt=0)
+    real_name_url: str = Field(
+        default="",
+        description="Base address of the system that checks documents; empty means none is.",
+    )
+    real_name_token: SecretStr = SecretStr("")
+    real_name_hash_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "Secrets under which document numbers are hashed, as id:base64 of 32 bytes or more, "
+            "separated by commas. The first one hashes; to rotate, put a new one in front and keep "
+            "the others, by which old numbers are still known."
+        ),
+    )
+    serviceability_url: str = Field(
+        default="",
+        description=(
+            "Base address of the TMF645 API that knows what lines can do; empty means nobody is "
+            "asked."
+        ),
+    )
+    serviceability_token: SecretStr = SecretStr("")
+    # Somebody waits at a door.
+    serviceability_timeout_seconds: float = Field(default=1.5, gt=0)
     messaging_url: str = Field(
         default="",
         description="Base address of the messaging provider's API; empty means messages wait.",
     )
     messaging_token: SecretStr = SecretStr("")
     messaging_timeout_seconds: float = Field(default=5.0, gt=0)
+    messaging_polls: bool = Field(
+        default=True, description="Whether the provider is asked for what customers sent back."
+    )
+    messaging_callback_token: SecretStr = Field(
+        default=SecretStr(""),
+        description="The bearer token of a provider that tells of replies by itself; empty: none.",
+    )
+    streams: int = Field(
+        default=6_000, ge=1, description="Streams of phones that one process keeps at most."
+    )
+    push_url: str = Field(
+        default="",
+        description="Base address of the gateway that wakes phones; empty means it is only logged.",
+    )
+    push_token: SecretStr = SecretStr("")
+    push_timeout_seconds: float = Field(default=5.0, gt=0)
+    webhook_hosts: str = Field(
+        default="",
+        description=(
+            "Hosts that alerts may be sent to although they lie in a network of our own or speak "
+            "plain http, separated by commas; all others have to be public and https."
+        ),
+    )
+    webhook_timeout_seconds: float = Field(default=5.0, gt=0)
     evidence_folder: Path = Field(
         default=Path(".local/evidence"),
         description="Folder of photos and signatures, where no bucket is set; shared by all.",
@@ -135,6 +182,14 @@ class Settings(BaseSettings):
         description=(
             "Address of the page on which customers answer surveys, with {token} where a link's "
             "secret part goes, as in https://example.org/survey/{token}; empty means surveys wait."
+        ),
+    )
+    allowed_origins: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s]+( https?://[^/\s]+)*)?$",
+        description=(
+            "Web pages of other addresses that may ask this API in a browser, such as a map: their "
+            "origins, with blanks between them; empty means none."
         ),
     )
     log_format: str = Field(default="json", pattern="^(json|console)$")

@@ -6,18 +6,23 @@ happen to arrive, so the same seed and ids meet the same faults however the run 
 """
 
 import asyncio
+import contextlib
 import hashlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 import orjson
 import uvicorn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -75,6 +80,9 @@ class FaultDials(BaseModel):
             if drawn < 0:
                 return fault
         return None
+
+
+D = TypeVar("D", bound=FaultDials)
 
 
 def refused_before(fault: Fault | None, dials: FaultDials) -> Response | None:
@@ -218,6 +226,58 @@ def serve_app(app: ASGIApp, host: str, port: int) -> None:
         # Requests that hang on purpose must not keep the process from stopping.
         timeout_graceful_shutdown=1,
     )
+
+
+@dataclass(frozen=True)
+class SmallSimulator(Generic[D]):
+    """A simulator of a system that is asked and answers, and calls nobody by itself.
+
+    `schema` makes the tables of its Memory, `said` is what it says of itself at `/`, `api` lies
+    under `base_path` and may ask for a token, `own` is for whoever sets it.
+    """
+
+    name: str
+    said: Mapping[str, str]
+    base_path: str
+    schema: str
+    dials: type[D]
+    api: Sequence[BaseRoute]
+    own: Sequence[BaseRoute]
+
+    def create(self, store: Path, dials: D, *, token: str = "") -> Starlette:
+        """Make it as an ASGI application that keeps what it is told in the file `store`.
+
+        With `token` set, callers must carry that one. Cut connections need the server of `serve`.
+        """
+
+        @contextlib.asynccontextmanager
+        async def lifespan(app: Starlette) -> AsyncIterator[None]:
+            app.state.memory = Memory(store, self.schema)
+            app.state.dials = dials
+            yield
+            app.state.memory.close()
+
+        return Starlette(
+            routes=[
+                Route("/", self._who),
+                Mount(self.base_path, routes=list(self.api)),
+                Route("/_simulator/dials", self._dials, methods=["GET", "PUT"]),
+                *self.own,
+            ],
+            middleware=[Middleware(Doorman, name=self.name, token=token, guarded=self.base_path)],
+            lifespan=lifespan,
+        )
+
+    def serve(self, host: str, port: int, store: Path, dials: D, *, token: str = "") -> None:
+        """Run it in this process until SIGINT or SIGTERM; the parameters are those of `create`.
+        Its API is at `http://host:port` + `base_path`."""
+        serve_app(self.create(store, dials, token=token), host, port)
+
+    async def _who(self, request: Request) -> Response:
+        return as_json({"name": self.name, **self.said, "dials": "/_simulator/dials"})
+
+    async def _dials(self, request: Request) -> Response:
+        return await set_dials(request, self.dials)
 
 
 # --- answers that go wrong on the wire ------------------------------------------------------------

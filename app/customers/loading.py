@@ -37,6 +37,7 @@ CUSTOMERS = CsvFile(
         Column("do_not_disturb", cells.flag, "boolean", empty=False),
         Column("personal_offers", cells.flag, "boolean", empty=True),
         Column("elderly", cells.flag, "boolean", empty=False),
+        Column("protected", cells.flag, "boolean", empty=False),
         Column("preferred_channel", cells.one_of(Channel)),
         Column("arrears_fen", _MONEY, "bigint"),
         Column("monthly_usage_gb", cells.whole(0, 1_000_000), "bigint"),

@@ -27,6 +27,8 @@ class Customer(Row, Base):
     known to be there.
     `channels_allowed` and `channels_refused` are what the ledger of consents comes to, kept here
     so that whoever is about to speak to a customer sees it in the row they read anyway.
+    `elderly` and `protected`, the CRM's word on who may be talked into things, ask for a second
+    confirmation of what is sold and may decide nothing else.
     `erased_at` is when everything personal was taken out of the row; its code is then a hash of
     what it was, by which a file that names the customer again is known.
     """
@@ -51,6 +53,7 @@ class Customer(Row, Base):
         ARRAY(Text), server_default=text("'{}'"), info=VALUES_AUDITED
     )
     elderly: Mapped[bool] = mapped_column(server_default=text("false"))
+    protected: Mapped[bool] = mapped_column(server_default=text("false"))
     preferred_channel: Mapped[Channel | None] = mapped_column(text_enum(Channel))
     arrears_fen: Mapped[int | None]
     monthly_usage_gb: Mapped[int | None]

@@ -3,12 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import ANYBODY, Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Code, Now
 from app.customers import queries, rules, service
@@ -22,7 +23,7 @@ from app.customers.schemas import (
     SubscriptionOut,
 )
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"])
+router = Router(prefix="/v1/customers", tags=["customers"])
 
 PEOPLE = (Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN)
 Reader = Annotated[Caller, Depends(caller(*PEOPLE, scope="customers:read"))]

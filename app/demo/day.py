@@ -6,29 +6,43 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from app.core.clock import Clock
+from app.phone.rules import Stage
+from app.phone.store import Done
 
-POLL = timedelta(minutes=20)
+# A phone looks by itself so often, also where it was told of nothing.
+LOOKS = timedelta(minutes=60)
 
 
 @dataclass
 class Tally:
     """What all phones together did."""
 
-    completed: int = 0
-    handed_back: int = 0
-    suspended: int = 0
-    declined: int = 0
-    visits: int = 0
+    # What was carried out, by its operation, and how much of all that was done without a network.
+    done: Counter[str] = field(default_factory=Counter)
+    offline: int = 0
     shown: int = 0
     nothing_to_offer: int = 0
     accepted: int = 0
     forgotten: int = 0
     measured_again: int = 0
-    # Orders that went without activation.
-    overridden: int = 0
     # What was missing when completing was tried, by its code.
     unfinished: Counter[str] = field(default_factory=Counter)
-    confirmed: set[str] = field(default_factory=set)
+    # How customers agreed, and what came of second confirmations and of documents.
+    agreed: Counter[str] = field(default_factory=Counter)
+    second_asked: int = 0
+    second_given: int = 0
+    documents: Counter[str] = field(default_factory=Counter)
+    # What stood against selling, or only against installing at once, and what was reserved.
+    cannot_sell: Counter[str] = field(default_factory=Counter)
+    not_now: Counter[str] = field(default_factory=Counter)
+    reserved: int = 0
+
+    def judged(self, done: Done) -> None:
+        """Count what was carried out, and how the customer has agreed to a sale."""
+        if done.stage is Stage.APPLIED:
+            self.done[done.type] += 1
+            if done.type == "sales_confirm":
+                self.agreed[done.payload["consent"]["kind"]] += 1
 
 
 @dataclass
@@ -44,10 +58,6 @@ class Day:
         """Wait for so much business time; once the day is over nobody waits long."""
         seconds = business.total_seconds() / self.speed
         await asyncio.sleep(min(seconds, 0.05) if self.over() else seconds)
-
-    async def idle(self) -> None:
-        """Wait as a phone does between two looks at the day, so that eighty do not crowd."""
-        await asyncio.sleep(max(POLL.total_seconds() / self.speed, 1.0))
 
     def over(self) -> bool:
         """Tell whether the day has ended."""

@@ -2,23 +2,30 @@
 
 The technician reads what is missing, does it, and completes; what was forgotten is told then and
 done as well. Nothing here is remembered from before but what the API tells, so a visit goes on
-wherever a phone that was switched off has left it.
+wherever a phone that was switched off has left it. Some work lies where there is no network: it is
+done on the phone alone, and what is thought of it is seen after coming out.
 """
 
 import random
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+import orjson
+
 from app.core.db import new_id
 from app.demo.day import Day, Tally
-from app.demo.line import Line, Reply
+from app.demo.hand import DONE, Hand
 from app.demo.opening import Opening
 from app.demo.telephones import Telephones
-from app.demo.uploads import Picture, send, taken
+from app.phone import drawings
+from app.phone.phone import Order
+from app.phone.rules import Stage
+from app.phone.store import Done
 
+# Of so many of a hundred visits the work lies in cellars and shafts, without a network.
+DARK = 0.25
 # How often completing is tried before the order goes back.
 ROUNDS = 6
 # What is fitted for a service that is added to a line which is there, by a word of the summary.
@@ -34,6 +41,9 @@ USUAL = {
 }
 WEAK_LIGHT = -28.6  # dBm, outside of what a receiver works with
 
+# What is missing and is seen to before the rest of the work.
+EQUIPPED = ("terminal_fitted", "terminal_recovered")
+
 Missing = Iterable[dict[str, Any]]
 
 
@@ -41,58 +51,69 @@ Missing = Iterable[dict[str, Any]]
 class Door:
     """A technician at the door of one order, after checking in."""
 
-    line: Line
+    hand: Hand
     day: Day
     telephones: Telephones
     tally: Tally
     luck: random.Random
-    order: dict[str, Any]
+    order: Order
     visit_id: str
-    # What is offered once the work is done, given the customer's code.
-    offer: Callable[[str], Awaitable[None]]
-    # Pictures that were announced and are still to be sent.
-    later: list[Picture] = field(default_factory=list)
-    _template: dict[str, Any] = field(default_factory=dict)
+    # What is offered once the work is done, given who the customer is; and taking along what may
+    # be, before going to where there is no network.
+    offer: Callable[[Mapping[str, Any]], Awaitable[None]]
+    look_ahead: Callable[[], Awaitable[None]]
+    _template: Mapping[str, Any] = field(default_factory=dict)
     _progress: dict[str, Any] = field(default_factory=dict)
-    _card: dict[str, Any] | None = None
+    _customer: Mapping[str, Any] | None = None
     _opening: Opening | None = None
-    _handed_back: bool = False
 
     async def work(self, *, resumed: bool) -> None:
         """Do the order, or suspend it or hand it back with the cause."""
-        template = await self.line.get(f"/v1/work-orders/{self.order['id']}/template")
-        progress = await self.line.get(self._path("progress"))
-        if not template.ok or not progress.ok:
+        self._template = await self.hand.template(self.order.id)
+        progress = await self.hand.get(f"/v1/visits/{self.visit_id}/progress")
+        if not progress.ok:
             return
-        self._template, self._progress = template.body, progress.body
-        self._card = await self._meet()
+        self._progress = progress.body
+        # Whom the phone may show is told with the pull, for as long as the order goes on.
+        self._customer = self.hand.phone.customer(self.order)
+        if not resumed and self.luck.random() < DARK:
+            if self._customer is not None:
+                await self.look_ahead()
+            await self.hand.go_dark()
+        try:
+            await self._work(resumed=resumed)
+        finally:
+            await self.hand.come_out()
+            await self.hand.sync()
+
+    async def _work(self, *, resumed: bool) -> None:
         closing = self._closing()
-        minutes = self.order["estimated_minutes"] * self.luck.uniform(0.5, 1.05)
+        minutes = self.order.row["estimated_minutes"] * self.luck.uniform(0.5, 1.05)
         if not resumed and await self._hindered():
             return
         missing = self._missing(closing)
         if not await self._equip(missing):
             return
+        missing = [one for one in missing if one["wanting"] not in EQUIPPED]
         await self._ask_for_line(missing)
         await self.day.wait(timedelta(minutes=minutes))
-        if self.order["work_type"] == "repair":
-            await self._step("restored")
-        if self._card is not None:
-            await self.offer(self._card["identity"]["code"])
+        if self.order.row["work_type"] == "repair":
+            self._do("visits_restored")
+        if self._customer is not None:
+            await self.offer(self._customer)
         await self._make_good(self._all_but_forgotten(missing))
         await self._complete(closing)
 
-    def _path(self, end: str) -> str:
-        return f"/v1/visits/{self.visit_id}/{end}"
+    def _do(self, kind: str, **said: Any) -> str:
+        return self.hand.do(kind, visit_id=self.visit_id, **said)
 
-    async def _step(self, end: str, **body: Any) -> Reply:
-        device_at = self.day.clock.now().isoformat()
-        return await self.line.post(self._path(end), {**body, "device_at": device_at})
+    async def _step(self, kind: str, **said: Any) -> Done:
+        return await self.hand.step(kind, visit_id=self.visit_id, **said)
 
     def _closing(self) -> str:
-        work_type = self.order["work_type"]
+        work_type = self.order.row["work_type"]
         if work_type == "install":
-            added = any(word in self.order["summary"] for word in ADDED)
+            added = any(word in self.order.row["summary"] for word in ADDED)
             return "added_service" if added else "installed"
         if work_type == "repair":
             return "no_fault_found" if self.luck.random() < 0.04 else "fixed"
@@ -112,63 +133,50 @@ class Door:
             return [one for one in missing if one is not forgotten]
         return missing
 
-    async def _meet(self) -> dict[str, Any] | None:
-        """Read the card; None when the order names no known customer."""
-        if self.order["customer_id"] is None:
-            return None
-        reply = await self.line.get(
-            f"/v1/customers/{self.order['customer_id']}/context",
-            params={"work_order_id": self.order["id"]},
-        )
-        return reply.body if reply.ok else None
-
     async def _hindered(self) -> bool:
         """Suspend or hand back now and then, as what one finds at a door makes one do."""
         drawn = self.luck.random()
         if drawn < 0.02 and not self.day.over():
             going_on = self.day.clock.now() + timedelta(minutes=self.luck.uniform(30, 90))
             cause = self.luck.choice(("customer_postponed", "material_fetched"))
-            reply = await self._step("suspend", cause=cause, resume_at=going_on.isoformat())
-            self.tally.suspended += reply.ok
-            return reply.ok
+            put_off = await self._step(
+                "visits_suspend", cause=cause, resume_at=going_on.isoformat()
+            )
+            return put_off.stage in DONE
         if drawn < 0.03:
-            await self._hand_back(self.luck.choice(("customer_refused", "site_not_ready")))
-        return self._handed_back
-
-    async def _hand_back(self, cause: str, **more: Any) -> None:
-        reply = await self._step("hand-back", cause=cause, **more)
-        self._handed_back = reply.ok
-        self.tally.handed_back += reply.ok
+            cause = self.luck.choice(("customer_refused", "site_not_ready"))
+            return (await self._step("visits_hand_back", cause=cause)).stage in DONE
+        return False
 
     # --- terminals --------------------------------------------------------------------------------
 
     async def _equip(self, missing: Missing) -> bool:
         """Fit, swap and take away. False when a terminal was not in the van: the order goes back,
         and whoever comes next has one."""
-        wanted = [one["code"] for one in missing if one["wanting"] == "terminal_fitted"]
-        if self.order["work_type"] == "install":
-            wanted += [kind for word, kind in ADDED.items() if word in self.order["summary"]]
+        wanted = _codes(missing, "terminal_fitted")
+        if self.order.row["work_type"] == "install":
+            wanted += [kind for word, kind in ADDED.items() if word in self.order.row["summary"]]
         lacking = [
             kind
             for kind in wanted
             if kind not in self._progress["fitted"] and not await self._fit(kind)
         ]
         if lacking:
-            await self._hand_back("resource_missing", missing_terminals=lacking)
+            cause = "resource_missing"
+            await self._step("visits_hand_back", cause=cause, missing_terminals=lacking)
             return False
-        if self.order["work_type"] == "repair" and self.luck.random() < 0.15:
+        if self.order.row["work_type"] == "repair" and self.luck.random() < 0.15:
             await self._swap()
         await self._take_away(missing)
         return True
 
     async def _take_away(self, missing: Missing) -> None:
-        for one in missing:
-            if one["wanting"] == "terminal_recovered":
-                await self._scan("taken_away", one["code"])
+        for serial in _codes(missing, "terminal_recovered"):
+            await self._scan("taken_away", serial)
 
     async def _fit(self, kind: str) -> bool:
-        for serial in await self._of_van(kind):
-            if (await self._scan("fitted", serial)).ok:
+        for serial in self._of_van(kind):
+            if (await self._scan("fitted", serial)).stage in DONE:
                 return True
         return False
 
@@ -177,20 +185,25 @@ class Door:
         old = self._gateway_at_home()
         if old is None or "ont_gateway" in self._progress["fitted"]:
             return
-        for new in (await self._of_van("ont_gateway"))[:1]:
+        for new in self._of_van("ont_gateway")[:1]:
             await self._scan("swapped", new, replaced_serial_number=old, reason="faulty")
 
-    async def _of_van(self, kind: str) -> list[str]:
-        reply = await self.line.get("/v1/my/van")
-        there = reply.body["terminals"] if reply.ok else []
-        return [one["serial_number"] for one in there if one["kind"] == kind]
+    def _of_van(self, kind: str) -> list[str]:
+        """List what the van has of a kind, but for what was taken out since that was told."""
+        store = self.hand.phone.store
+        taken = {one.payload.get("serial_number") for one in store.done(waiting=True)}
+        return [
+            row["serial_number"]
+            for row in store.rows("terminals").values()
+            if (row["pool"], row["kind"]) == ("van", kind) and row["serial_number"] not in taken
+        ]
 
-    async def _scan(self, action: str, serial: str, **more: Any) -> Reply:
-        body = {"id": str(new_id()), "action": action, "serial_number": serial, **more}
-        return await self._step("terminals", **body)
+    async def _scan(self, action: str, serial: str, **more: Any) -> Done:
+        said = {"id": str(new_id()), "action": action, "serial_number": serial, **more}
+        return await self._step("visits_terminals_scan", **said)
 
     def _gateway_at_home(self) -> str | None:
-        there = self._card["terminals"]["at_home"] if self._card else []
+        there = orjson.loads(self._customer["terminals"]) if self._customer else []
         for one in there:
             if one["kind"] == "ont_gateway":
                 return str(one["serial_number"])
@@ -198,7 +211,7 @@ class Door:
 
     async def _gateway(self) -> str | None:
         """Say which gateway is to be opened: the one fitted last, else the one that is there."""
-        reply = await self.line.get(self._path("terminals"))
+        reply = await self.hand.get(f"/v1/visits/{self.visit_id}/terminals")
         for scan in reversed(reply.body["scans"] if reply.ok else []):
             if scan["kind"] == "ont_gateway" and scan["action"] in ("fitted", "swapped"):
                 return str(scan["serial_number"])
@@ -208,36 +221,36 @@ class Door:
 
     async def _ask_for_line(self, missing: Missing) -> None:
         """Ask for the line before the rest of the work, which goes on while it is opened."""
-        if any(one["wanting"] == "activation" for one in missing):
+        if not _codes(missing, "activation"):
+            return
+        async with self.hand.outside():
             serial = await self._gateway()
-            self._opening = Opening(
-                self.line, self.day, self.tally, self.order, self.visit_id, serial
-            )
+            self._opening = Opening(self.hand, self.day, self.order.row, self.visit_id, serial)
             await self._opening.ask()
 
     async def _make_good(self, missing: Missing) -> None:
         """Do what is missing, whatever it is."""
-        by_kind = defaultdict(list)
-        for one in missing:
-            by_kind[one["wanting"]].append(one["code"])
+        for kind in _codes(missing, "terminal_fitted"):
+            await self._fit(kind)
         await self._take_away(missing)
-        await self._note_down(by_kind)
-        for code in by_kind["evidence"]:
-            await self._photograph(code)
-        if by_kind["activation"]:
+        await self._note_down(missing)
+        for code in _codes(missing, "evidence"):
+            self._photograph(code)
+        if _codes(missing, "activation"):
             if self._opening is None:
                 await self._ask_for_line(missing)
             if self._opening is not None:
-                await self._opening.see_through()
-        if by_kind["acceptance"]:
+                async with self.hand.outside():
+                    await self._opening.see_through()
+        if _codes(missing, "acceptance"):
             await self._have_accepted()
 
-    async def _note_down(self, by_kind: dict[str, list[str]]) -> None:
+    async def _note_down(self, missing: Missing) -> None:
         """Tick the checklist and measure; what lies outside its limits is put right."""
         values = {one["measure"]: one["value"] for one in self._progress["measurements"]}
         for one in self._template["measurements"]:
             measure = one["measure"]
-            if measure in by_kind["out_of_limits"]:
+            if measure in _codes(missing, "out_of_limits"):
                 # A connector is cleaned.
                 await self.day.wait(timedelta(minutes=4))
                 self.tally.measured_again += 1
@@ -245,66 +258,81 @@ class Door:
             elif measure not in values and (one["required"] or self.luck.random() < 0.3):
                 weak = measure == "optical_rx_power_dbm" and self.luck.random() < 0.06
                 values[measure] = WEAK_LIGHT if weak else self._measured(measure)
-        body = {
-            "checked": sorted({*self._progress["checked"], *by_kind["check"]}),
-            "measurements": values,
-            "device_at": self.day.clock.now().isoformat(),
-        }
-        reply = await self.line.put(self._path("progress"), body)
-        if reply.ok:
-            self._progress = reply.body
+        checked = sorted({*self._progress["checked"], *_codes(missing, "check")})
+        self._do("visits_keep_progress", checked=checked, measurements=values)
+        self._progress["checked"] = checked
+        self._progress["measurements"] = [
+            {"measure": measure, "value": value} for measure, value in values.items()
+        ]
 
     def _measured(self, measure: str) -> float:
         return round(self.luck.uniform(*USUAL[measure]), 1)
 
-    async def _photograph(self, code: str) -> None:
+    def _photograph(self, code: str) -> None:
         for wanted in self._template["evidence"]:
-            if wanted["code"] != code:
-                continue
-            for _ in range(wanted["least"]):
-                picture = taken(self.order, code, wanted["kind"])
+            for _ in range(wanted["least"] if wanted["code"] == code else 0):
                 follows = wanted["may_follow"] and self.luck.random() < 0.4
-                sent = await send(self.line, picture, self.order, self.visit_id, follows=follows)
-                if sent and follows:
-                    self.later.append(picture)
+                self._take_picture(code, wanted["kind"], follows=follows)
+
+    def _take_picture(self, requirement: str, kind: str, *, follows: bool) -> None:
+        name = f"{self.order.row['external_id']} {new_id()}"
+        data = (drawings.signature if kind == "signature" else drawings.photo)(name)
+        self.hand.phone.photograph(
+            self.order.id, data, requirement=requirement, kind=kind, name=name, follows=follows
+        )
 
     async def _have_accepted(self) -> None:
-        """Let the customer accept the work by a code or a signature, where either will do."""
+        """Let the customer accept the work by a code or a signature, where either will do; a code
+        reaches nobody where there is no network."""
         how = self._template["acceptance"]
-        by_code = how == "code" or (how == "either" and self.luck.random() < 0.75)
+        by_code = how == "code" or (
+            how == "either" and not self.hand.dark and self.luck.random() < 0.75
+        )
         if (by_code and await self._by_code()) or how == "code":
             return
-        picture = taken(self.order, "other", "signature")
-        await send(self.line, picture, self.order, self.visit_id, follows=False)
+        self._take_picture("other", "signature", follows=False)
 
     async def _by_code(self) -> bool:
         """Have a code sent and told; now and then it is misread at first."""
-        number, seen = self.order["contact_phone"] or "", set[str]()
-        asked = await self.line.post(self._path("acceptance-code"), {"id": str(new_id())})
-        if not asked.ok:
-            return False
-        if self.luck.random() < 0.05:
-            await self._step("acceptance-code/check", code="000000")
-        for _ in range(3):
-            code = await self.telephones.read_out(number, seen)
-            if code is None:
+        number, seen = self.order.row["contact_phone"] or "", set[str]()
+        async with self.hand.outside():
+            path = f"/v1/visits/{self.visit_id}/acceptance-code"
+            asked = await self.hand.ask(path, {"id": str(new_id())})
+            if not asked.ok:
                 return False
-            if (await self._step("acceptance-code/check", code=code)).ok:
-                return True
-            seen.add(code)
+            kind = "visits_check_acceptance_code"
+            if self.luck.random() < 0.05:
+                await self._step(kind, code="000000")
+            for _ in range(3):
+                code = await self.telephones.read_out(number, seen)
+                if code is None:
+                    return False
+                if (await self._step(kind, code=code)).stage is Stage.APPLIED:
+                    return True
+                seen.add(code)
         return False
 
     async def _complete(self, closing: str) -> None:
-        """Complete, doing what is told to be missing; an order that cannot be is handed back."""
+        """Complete, doing what is told to be missing; an order that cannot be is handed back.
+
+        Where there is no network what is told is seen after coming out, and whoever has to goes
+        back in.
+        """
         for _ in range(ROUNDS):
-            reply = await self._step("complete", outcome_code=closing)
-            if reply.ok:
-                self.tally.completed += 1
-                self.telephones.visited.add(self.order["contact_phone"] or "")
+            completed = self._do("visits_complete", outcome_code=closing)
+            await self.hand.come_out()
+            done = await self.hand.verdict(completed)
+            if done.stage is Stage.APPLIED:
+                self.telephones.visited.add(self.order.row["contact_phone"] or "")
                 return
-            if reply.problem != "not-complete":
+            if done.code != "not-complete":
                 return
-            await self._make_good(reply.body["facts"]["missing"])
-            missing = [one["code"] for one in reply.body["facts"]["missing"]]
-            self.tally.unfinished.update(missing)
-        await self._hand_back("other", note="竣工所缺项无法补齐")
+            missing = self.hand.facts(done)["missing"]
+            await self._make_good(missing)
+            self.tally.unfinished.update(one["code"] for one in missing)
+        await self._step("visits_hand_back", cause="other", note="竣工所缺项无法补齐")
+
+
+def _codes(missing: Missing, wanting: str) -> list[str]:
+    """List what is missing of a kind."""
+    return [one["code"] for one in missing if one["wanting"] == wanting]

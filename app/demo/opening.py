@@ -5,13 +5,15 @@ that supervisors see, and what was asked for goes on.
 """
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from app.core.db import new_id
-from app.demo.day import Day, Tally
-from app.demo.line import Line
+from app.demo.day import Day
+from app.demo.hand import Hand
+from app.phone.rules import Stage
 
 # How long a technician waits for one answer, in real seconds, and how often they ask.
 PATIENCE = 12.0
@@ -23,10 +25,9 @@ GOING_ON = ("asked", "under_way", "unknown")
 class Opening:
     """The line of one order, and the gateway to be opened on it."""
 
-    line: Line
+    hand: Hand
     day: Day
-    tally: Tally
-    order: dict[str, Any]
+    order: Mapping[str, Any]
     visit_id: str
     serial: str | None
     _asked: str | None = None
@@ -38,7 +39,7 @@ class Opening:
 
     async def ask(self) -> None:
         """Ask for the line, unless an ask of before is still going on."""
-        known = await self.line.get(f"/v1/work-orders/{self.order['id']}/activations")
+        known = await self.hand.get(f"/v1/work-orders/{self.order['id']}/activations")
         for one in known.body["activations"][:1] if known.ok else ():
             if one["state"] in GOING_ON or one["state"] == "provisioned":
                 self._asked = one["id"]
@@ -61,26 +62,29 @@ class Opening:
             await self.day.wait(timedelta(minutes=5))
             self._asked = None
         cause = "no_activation_needed" if self.serial is None else "platform_down"
-        await self._post("activation-override", id=str(new_id()), cause=cause)
-        self.tally.overridden += 1
+        await self.hand.made("visits_activation_override", visit_id=self.visit_id, cause=cause)
 
     async def _ask_anew(self) -> None:
         if self.serial is None:
             return
         activation_id = str(new_id())
-        reply = await self._post(
-            "activations", id=activation_id, loid=self.loid, serial_number=self.serial
+        asked = await self.hand.step(
+            "visits_activate",
+            visit_id=self.visit_id,
+            id=activation_id,
+            loid=self.loid,
+            serial_number=self.serial,
         )
-        if reply.ok:
+        if asked.stage is Stage.APPLIED:
             self._asked = activation_id
-        elif reply.problem == "activation-under-way":
-            self._asked = reply.body["facts"]["id"]
+        elif asked.code == "activation-under-way":
+            self._asked = self.hand.facts(asked)["id"]
 
     async def _answer(self, activation_id: str) -> str:
         """Poll as a phone does, which mostly receives that nothing is new."""
         waited, pause, etag, state = 0.0, 0.25, None, "asked"
         while waited < PATIENCE:
-            reply = await self.line.get(f"/v1/activations/{activation_id}", etag=etag)
+            reply = await self.hand.get(f"/v1/activations/{activation_id}", etag=etag)
             if reply.status == 200:
                 etag, state = reply.etag, reply.body["state"]
             if state not in GOING_ON:
@@ -89,7 +93,3 @@ class Opening:
             waited += pause
             pause = min(pause * 1.5, 1.0)
         return state
-
-    async def _post(self, end: str, **body: Any) -> Any:
-        told = {**body, "device_at": self.day.clock.now().isoformat()}
-        return await self.line.post(f"/v1/visits/{self.visit_id}/{end}", told)

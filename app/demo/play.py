@@ -3,23 +3,29 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.demo import account, proofs
+from app.demo import account, earnings, handsets, proofs
 from app.demo.account import Account
 from app.demo.day import Day, Tally
-from app.demo.line import Counts, Line, Trouble
+from app.demo.hand import Hand
+from app.demo.line import Line
+from app.demo.network import Counts, Network, Trouble
 from app.demo.offices import Arrival, Sent, send_orders, supervise
-from app.demo.phone import Customers, Phone
 from app.demo.processes import House
+from app.demo.technician import Customers, Technician
 from app.demo.telephones import Telephones
+from app.phone.line import Line as PhoneLine
+from app.phone.phone import Phone
+from app.phone.store import Store
 
-# A line in the field: every hundredth request or answer is lost, every fiftieth tap comes twice.
+# A network in the field: every hundredth request or answer is lost, every fiftieth tap comes twice.
 FIELD = Trouble(request_lost=0.01, answer_lost=0.01, sent_twice=0.02)
 SETTLE_SECONDS = 90.0
 # What the account waits for, in the order in which one leads to the next.
@@ -33,13 +39,15 @@ ON_THEIR_WAY = (
 
 @dataclass(frozen=True)
 class Cast:
-    """Who plays: user names, their one password, the orders to come, the people at the doors."""
+    """Who plays: user names, their one password, the folder of the technicians' phones, the orders
+    to come, the people at the doors."""
 
     technicians: Sequence[str]
     supervisors: Sequence[str]
     integration: str
     admin: str
     password: str
+    phones: Path
     arrivals: Sequence[Arrival]
     customers: Customers
 
@@ -47,9 +55,10 @@ class Cast:
 async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: int) -> Account:
     """Play what is left of the day and take the account; it can be called again at any time."""
     counts, tally, sent = Counts(), Tally(), Sent()
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    # Each phone listens to a stream of its own, beside what it asks.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
     async with (
-        httpx.AsyncClient(base_url=house.api_url, timeout=15.0, limits=limits) as http,
+        httpx.AsyncHTTPTransport(limits=limits) as wire,
         httpx.AsyncClient(
             base_url=house.ordering_url,
             timeout=15.0,
@@ -58,47 +67,76 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
         httpx.AsyncClient(base_url=house.messaging_url, timeout=5.0) as inboxes,
         httpx.AsyncClient(base_url=house.activation_url, timeout=15.0) as platform,
     ):
-        telephones = Telephones(inboxes, http)
+
+        def network(username: str, trouble: Trouble | None = None) -> Network:
+            return Network(wire, counts, trouble, random.Random(f"{seed} {username}"))
+
+        def client(of: Network) -> httpx.AsyncClient:
+            return httpx.AsyncClient(transport=of, base_url=house.api_url, timeout=15.0)
 
         def line(username: str, trouble: Trouble | None = None, *, system: bool = False) -> Line:
-            luck = random.Random(f"{seed} {username}")
-            return Line(
-                http, username, cast.password, counts, trouble=trouble, luck=luck, system=system
-            )
+            http = client(network(username, trouble))
+            return Line(http, username, cast.password, counts, system=system)
 
-        async with asyncio.TaskGroup() as group:
-            watching = group.create_task(_watch(house, day, sent, tally, console))
-            people = [
-                Phone(
-                    line(username, FIELD),
-                    day,
-                    cast.customers,
-                    telephones,
-                    tally,
-                    random.Random(f"{seed} {day.starts.date()} {username}"),
-                ).work(lambda: sent.finished)
-                for username in cast.technicians
-            ]
-            offices = [
-                supervise(line(username), day, random.Random(f"{seed} {username}"))
-                for username in cast.supervisors
-            ]
-            sender = line(cast.integration, FIELD, system=True)
-            upstream = send_orders(sender, cast.arrivals, day, sent)
-            answers = telephones.answer_surveys(day, random.Random(f"{seed} answers"))
-            asked = [answers] if cast.technicians else []
-            await asyncio.gather(upstream, *asked, *people, *offices)
-            watching.cancel()
-        admin = line(cast.admin)
-        with console.status("waiting until the systems around have finished what they were given"):
-            await _settled(admin)
-        found = await account.take(admin, ordering, sent.orders)
+        def hand(store: Store, username: str) -> Hand:
+            field = network(username, FIELD)
+            phone = Phone(store, PhoneLine(client(field), store), day.clock, zone=day.starts.tzinfo)
+            return Hand(phone, field, (username, cast.password), counts, tally)
+
+        telephones = Telephones(inboxes, client(network("customers")))
+        with _stores(cast) as stores:
+            hands = {username: hand(store, username) for username, store in stores.items()}
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(_watch(house, day, sent, tally, console))
+                people = [
+                    Technician(
+                        each,
+                        day,
+                        cast.customers,
+                        telephones,
+                        tally,
+                        random.Random(f"{seed} {day.starts.date()} {username}"),
+                    ).work(lambda: sent.finished)
+                    for username, each in hands.items()
+                ]
+                offices = [
+                    supervise(line(username), day, random.Random(f"{seed} {username}"))
+                    for username in cast.supervisors
+                ]
+                sender = line(cast.integration, FIELD, system=True)
+                upstream = send_orders(sender, cast.arrivals, day, sent)
+                answers = telephones.answer_surveys(day, random.Random(f"{seed} answers"))
+                asked = [answers] if cast.technicians else []
+                await asyncio.gather(upstream, *asked, *people, *offices)
+                watching.cancel()
+            admin = line(cast.admin)
+            waiting = "waiting until the systems around have finished what they were given"
+            with console.status(waiting):
+                await _settled(admin)
+            with console.status("comparing each phone with a fresh one"):
+                on_phones = await handsets.take(list(hands.values()), client(network("fresh")))
+        found = await account.take(admin, ordering, sent.orders, day.starts.date())
         at_doors = await proofs.take(admin, platform, inboxes)
-        found.faults += at_doors.faults
+        earned = await earnings.take(admin)
+        found.faults += at_doors.faults + earned.faults + on_phones.faults
         if sent.wrong:
             found.faults.append(f"{len(sent.wrong)} orders met a wrong answer: {sent.wrong[:3]}")
-        account.show(console, found, at_doors, counts, tally)
+        account.show(console, found, at_doors, earned, on_phones, counts, tally)
         return found
+
+
+@contextlib.contextmanager
+def _stores(cast: Cast) -> Iterator[dict[str, Store]]:
+    """Open the technicians' phones, which are where they were left."""
+    stores: dict[str, Store] = {}
+    try:
+        for username in cast.technicians:
+            # A write to the disk for each step of eighty phones would be what the day waits for.
+            stores[username] = Store(cast.phones / username, outlives_power=False)
+        yield stores
+    finally:
+        for store in stores.values():
+            store.close()
 
 
 async def _settled(admin: Line) -> None:
@@ -133,8 +171,8 @@ async def _watch(house: House, day: Day, sent: Sent, tally: Tally, console: Cons
                 completed=min((now - day.starts).total_seconds(), whole),
                 clock=now.astimezone(day.starts.tzinfo).strftime("%H:%M"),
                 words=(
-                    f"{len(sent.orders)} orders in, {tally.completed} done,"
-                    f" {len(tally.confirmed)} sold"
+                    f"{len(sent.orders)} orders in, {tally.done['visits_complete']} done,"
+                    f" {tally.agreed.total()} sold"
                 ),
             )
             for process in house.processes:

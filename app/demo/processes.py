@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ from app.core.errors import Problem
 from app.core.i18n import Words
 from app.messaging import simulator as messaging_provider
 from app.ordering.simulator import BASE_PATH
+from app.real_name import simulator as real_names
+from app.serviceability import simulator as line_register
 
 READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -111,10 +115,14 @@ class House:
     ordering: Process
     activation: Process
     messaging: Process
+    real_name: Process
+    serviceability: Process
     api_url: str
     ordering_url: str
     activation_url: str
     messaging_url: str
+    real_name_url: str
+    serviceability_url: str
     callback_token: str
     ordering_token: str
     processes: list[Process] = field(default_factory=list)
@@ -131,6 +139,8 @@ class House:
             self.ordering.name: self.ordering_url,
             self.activation.name: self.activation_url,
             self.messaging.name: self.messaging_url,
+            self.real_name.name: self.real_name_url,
+            self.serviceability.name: self.serviceability_url,
         }
         deadline = time.monotonic() + READY_SECONDS
         url = address.get(process.name)
@@ -151,6 +161,8 @@ class Misbehaviour(NamedTuple):
     ordering: str = "{}"
     activation: str = "{}"
     messaging: str = "{}"
+    real_name: str = "{}"
+    serviceability: str = "{}"
 
 
 FAULTLESS = Misbehaviour()
@@ -175,7 +187,12 @@ def house(
     ordering = f"http://127.0.0.1:{ordering_port}"
     activation = f"http://127.0.0.1:{activation_port}"
     messaging = f"http://127.0.0.1:{messaging_port}"
-    callback_token, ordering_token, activation_token, messaging_token = _tokens(folder)
+    real_name_port = free_port()
+    real_name = f"http://127.0.0.1:{real_name_port}"
+    serviceability_port = free_port()
+    serviceability = f"http://127.0.0.1:{serviceability_port}"
+    callback_token, ordering_token, activation_token, messaging_token, *more = _tokens(folder)
+    real_name_token, hash_secret, serviceability_token = more
     environment = {
         "DATABASE_URL": database_url,
         "YINGWEI_CLOCK": clock,
@@ -191,6 +208,11 @@ def house(
         "YINGWEI_MESSAGING_URL": f"{messaging}{messaging_provider.BASE_PATH}",
         "YINGWEI_MESSAGING_TOKEN": messaging_token,
         "YINGWEI_MESSAGING_TIMEOUT_SECONDS": "3",
+        "YINGWEI_REAL_NAME_URL": f"{real_name}{real_names.BASE_PATH}",
+        "YINGWEI_REAL_NAME_TOKEN": real_name_token,
+        "YINGWEI_REAL_NAME_HASH_KEYS": f"demo:{_key_of(hash_secret)}",
+        "YINGWEI_SERVICEABILITY_URL": f"{serviceability}{line_register.BASE_PATH}",
+        "YINGWEI_SERVICEABILITY_TOKEN": serviceability_token,
         # The demo has no page for customers: the link leads to what such a page asks for.
         "YINGWEI_SURVEY_URL": f"{api_url}/v1/surveys/{{token}}",
         "YINGWEI_LOG_LEVEL": "WARNING",
@@ -217,14 +239,20 @@ def house(
         ),
         activation=simulator("activation", activation_port, dials.activation),
         messaging=simulator("messaging", messaging_port, dials.messaging),
+        real_name=simulator("real-name", real_name_port, dials.real_name),
+        serviceability=simulator("serviceability", serviceability_port, dials.serviceability),
         api_url=api_url,
         ordering_url=ordering,
         activation_url=activation,
         messaging_url=messaging,
+        real_name_url=real_name,
+        serviceability_url=serviceability,
         callback_token=callback_token,
         ordering_token=ordering_token,
     )
-    made.processes = [made.ordering, made.activation, made.messaging, made.api, made.worker]
+    simulators = [made.ordering, made.activation, made.messaging, made.real_name]
+    simulators.append(made.serviceability)
+    made.processes = [*simulators, made.api, made.worker]
     try:
         # None needs another to start, so that they can do so side by side.
         for each in made.processes:
@@ -237,8 +265,14 @@ def house(
             each.stop()
 
 
-# Callbacks, and the ordering system, the activation platform and the messaging provider.
-_TOKENS = 4
+# Callbacks, and the ordering system, the activation platform, the messaging provider and the system
+# that checks documents, what their numbers are hashed with, and the register of lines.
+_TOKENS = 7
+
+
+def _key_of(secret: str) -> str:
+    """Make a key of 32 bytes, in base64, of a token."""
+    return b64encode(sha256(secret.encode()).digest()).decode()
 
 
 def _tokens(folder: Path) -> list[str]:

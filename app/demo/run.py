@@ -9,7 +9,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
 from pathlib import Path
@@ -24,6 +24,7 @@ from app.core.db import open_database
 from app.core.settings import Settings
 from app.demo.account import Account
 from app.demo.day import Day
+from app.demo.learning import begin_with_experts
 from app.demo.offices import Arrival
 from app.demo.play import Cast, play
 from app.demo.processes import House, Misbehaviour, free_port, house, is_free
@@ -60,6 +61,10 @@ PLATFORM_DIALS = {
     "platform_busy": 0.03,
 }
 PROVIDER_DIALS = {"error_before": 0.02, "error_after": 0.01}
+# And the system that checks documents knows some names otherwise.
+REGISTER_DIALS = {"error_after": 0.02, "mismatch": 0.04}
+# And what the register of lines says now and then is not what the customer's record said.
+LINE_DIALS = {"error_before": 0.02, "slow": 0.03, "no_free_port": 0.02}
 
 
 @dataclass(frozen=True)
@@ -82,34 +87,35 @@ def run(wishes: Wishes) -> int:
     # Started in the background by a shell, Ctrl-C would be ignored and nothing would stop the demo.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console()
-    keep, folder = wishes.keep, wishes.folder
-    if not keep:
-        folder = Path(tempfile.mkdtemp(prefix="yingwei-demo-"))
+    if not wishes.keep:
+        wishes = replace(wishes, folder=Path(tempfile.mkdtemp(prefix="yingwei-demo-")))
     try:
-        with _database(folder, keep=keep, console=console) as url:
-            return _run(url, folder, console, wishes)
+        with _database(wishes.folder, keep=wishes.keep, console=console) as url:
+            return _run(url, console, wishes)
     except KeyboardInterrupt:
         console.print("\nstopped; nothing is left running 已停止")
         return 130
     finally:
-        if not keep:
-            shutil.rmtree(folder, ignore_errors=True)
+        if not wishes.keep:
+            shutil.rmtree(wishes.folder, ignore_errors=True)
 
 
-def _run(url: str, folder: Path, console: Console, wishes: Wishes) -> int:
+def _run(url: str, console: Console, wishes: Wishes) -> int:
+    folder = wishes.folder
     with console.status("bringing the tables up to date"):
         upgrade(url)
     city = cities.build()
     asyncio.run(_load(url, city, console))
     hour = _Hour(folder / "hour.json")
     clock = hour.clock(wishes.seconds)
-    dials = Misbehaviour(json.dumps(DIALS), json.dumps(PLATFORM_DIALS), json.dumps(PROVIDER_DIALS))
+    others = (DIALS, PLATFORM_DIALS, PROVIDER_DIALS, REGISTER_DIALS, LINE_DIALS)
+    dials = Misbehaviour(*(json.dumps(each) for each in others))
     chosen = wishes.port or (WISHED_PORT if is_free(WISHED_PORT) else free_port())
     with house(
         database_url=url, clock=clock.text(), folder=folder, port=chosen, dials=dials
     ) as running:
         day = Day(clock, hour.starts, hour.starts + LENGTH, clock.speed)
-        account = asyncio.run(_play(running, city, day, hour, console, wishes.orders))
+        account = asyncio.run(_play(running, city, day, hour, console, wishes))
         if wishes.keep:
             _say_where(console, running)
             _serve(running, hour, clock, console)
@@ -117,9 +123,9 @@ def _run(url: str, folder: Path, console: Console, wishes: Wishes) -> int:
 
 
 async def _play(
-    running: House, city: City, day: Day, hour: "_Hour", console: Console, orders: int
+    running: House, city: City, day: Day, hour: "_Hour", console: Console, wishes: Wishes
 ) -> Account:
-    messages = working_day(city, orders=orders)
+    messages = working_day(city, orders=wishes.orders)
     names: dict[str, list[str]] = {}
     for account in city.accounts:
         names.setdefault(account.role.value, []).append(account.username)
@@ -129,6 +135,7 @@ async def _play(
         integration=names["integration"][0],
         admin=names["admin"][0],
         password=cities.DEMO_PASSWORD,
+        phones=wishes.folder / "phones",
         arrivals=[
             Arrival(message.at, dict(message.body), contradicts=message.contradicts)
             for message in messages
@@ -155,6 +162,8 @@ async def _load(url: str, city: City, console: Console) -> None:
                 progress.update(task, description=what, completed=number - 1, total=steps)
 
             reports = await load_city(database, city, progress=step)
+        starts = datetime.combine(cities.DAY, STARTS, ZONE)
+        await begin_with_experts(database, starts.astimezone(UTC), console)
     finally:
         await database.close()
     made = sum(report.inserted for report in reports)
@@ -232,6 +241,8 @@ def _say_where(console: Console, running: House) -> None:
         f"The ordering simulator:   {running.ordering_url}\n"
         f"The activation simulator: {running.activation_url}\n"
         f"The messaging simulator:  {running.messaging_url} — a phone: /inbox/{{number}}\n"
+        f"The real-name simulator:  {running.real_name_url}\n"
+        f"The serviceability simulator: {running.serviceability_url}\n"
         "Stop with Ctrl-C. 按 Ctrl-C 停止。"
     )
 

@@ -28,19 +28,40 @@ class Telephones:
         # Numbers whose owners were visited, and those who have answered.
         self.visited: set[str] = set()
         self.answered: set[str] = set()
+        # Codes of consent that were read out, and replies that were sent.
+        self.told: set[str] = set()
 
-    async def read_out(self, number: str, seen: set[str]) -> str | None:
-        """Read out the newest acceptance code that is not among `seen`; None when none comes."""
+    async def read_out(
+        self, number: str, seen: set[str], *, kind: str = "acceptance_code"
+    ) -> str | None:
+        """Read out the newest code of a kind that is not among `seen`; None when none comes."""
+        return await self._look_for(number, kind, r"(?<!\d)\d{6}(?!\d)", seen)
+
+    async def reply(self, number: str, kind: str, *, agrees: bool) -> bool:
+        """Reply yes or no to the newest message of a kind; False when none comes."""
+        named = await self._look_for(number, kind, r"Y\d{4}", self.told)
+        if named is None:
+            return False
+        self.told.add(named)
+        text = named if agrees else f"N{named[1:]}"
+        try:
+            answer = await self._inboxes.post(f"/inbox/{number}/replies", json={"text": text})
+        except httpx.HTTPError:
+            return False
+        return answer.is_success
+
+    async def _look_for(self, number: str, kind: str, pattern: str, seen: set[str]) -> str | None:
+        """Look at a telephone until its newest message of a kind says something new."""
         waited, pause = 0.0, 0.15
         while waited < PATIENCE:
             await asyncio.sleep(pause)
             waited += pause
             for message in await self._inbox(number):
-                if message["kind"] != "acceptance_code":
+                if message["kind"] != kind:
                     continue
-                code = re.search(r"(?<!\d)\d{6}(?!\d)", message["text"])
-                if code and code[0] not in seen:
-                    return code[0]
+                found = re.search(pattern, message["text"])
+                if found and found[0] not in seen:
+                    return found[0]
                 break
             pause = min(pause * 1.5, 0.6)
         return None

@@ -112,7 +112,8 @@ class AppointmentHold(Row, Base):
     """A slot kept for a customer for a while, by somebody who can keep it; the id is the client's.
 
     The person's day counts its minutes as promised (`reserved_*`, which are less than the order's
-    when the order itself is on that day already) until it is confirmed, released or expired.
+    when the order itself is on that day already) until it is confirmed, released or expired. Of
+    `terminals`, which are kinds, one each is kept in their van as long.
     """
 
     __tablename__ = "appointment_hold"
@@ -142,6 +143,7 @@ class AppointmentHold(Row, Base):
     urgent: Mapped[bool]
     minutes: Mapped[int]
     skills: Mapped[list[str]] = mapped_column(ARRAY(Text))
+    terminals: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     slot: Mapped[str]
     day: Mapped[date]
     begins_at: Mapped[datetime]

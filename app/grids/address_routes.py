@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 import orjson
-from fastapi import APIRouter
 
 from app.auth.callers import Caller
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.geo import Floats, PointIn, to_wgs84
 from app.core.http import Now, RawJson
 from app.core.parameter_values import parameters_in_force
@@ -19,7 +19,7 @@ from app.grids.locating import GridIndex
 from app.grids.routes import Reader
 from app.grids.rules import NEAR_BORDER, Where, district_of
 
-router = APIRouter(prefix="/v1", tags=["grids"])
+router = Router(prefix="/v1", tags=["grids"])
 
 
 @router.post("/grids/locate", response_model=LocateOut, operation_id="grids_locate")

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.geo import PointIn
-from app.core.http import Answer, Input
+from app.core.http import Answer, Input, Line
 
 Address = Annotated[str | None, Field(min_length=1, max_length=500)]
 
@@ -29,7 +29,7 @@ class PlaceOut(Answer):
     """Where a point lies; null where no grid of the caller's covers it."""
 
     grid_id: UUID | None
-    grid_code: str | None
+    grid_code: Line | None
     near_border: bool = Field(description="Whether a border is so near that the grid is in doubt.")
     listed: bool = Field(description="Whether a grid's list of addresses decided.")
 
@@ -37,4 +37,4 @@ class PlaceOut(Answer):
 class LocateOut(Answer):
     """Where the points lie, in the order they were sent."""
 
-    places: list[PlaceOut]
+    places: Annotated[list[PlaceOut], Field(max_length=10_000)]

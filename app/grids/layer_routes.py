@@ -6,14 +6,16 @@ from urllib.parse import quote
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from app.auth.queries import org_unit_coded
 from app.core.db import Database, Read
+from app.core.doorways import Router
 from app.core.geo import CoordSys
 from app.core.http import Code, Now, body_up_to
 from app.core.parameter_values import parameters_in_force
+from app.core.unchanged import known
 from app.grids import exporting
 from app.grids.importing import Imported, Wanted, write_layer
 from app.grids.layers import Coverage, Layer, Limits, coverage, read_layer
@@ -21,12 +23,12 @@ from app.grids.routes import AsOf, GridSupervisor, Reader, coverage_out
 from app.grids.rules import REPAIR_LIMIT, GridKind, ImportMode, reported
 from app.grids.schemas import FeatureOut, FileOut, FindingOut, ImportOut
 
-router = APIRouter(prefix="/v1", tags=["grids"])
+router = Router(prefix="/v1", tags=["grids"])
 
 Declared = Annotated[CoordSys, Query(description="The coordinate system of the file.")]
 Field = Annotated[str, Query(min_length=1, max_length=100)]
 
-_BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+_BINARY: dict[str, Any] = {"type": "string", "format": "binary", "maxLength": Limits().bytes}
 
 
 @router.post(
@@ -38,10 +40,8 @@ _BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
             "description": "The file; what it is is told by its content.",
             "content": {
                 "application/geo+json": {"schema": {"type": "object"}},
-                "application/zip": {"schema": {"type": "string", "format": "binary"}},
-                "application/geopackage+sqlite3": {
-                    "schema": {"type": "string", "format": "binary"}
-                },
+                "application/zip": {"schema": _BINARY},
+                "application/geopackage+sqlite3": {"schema": _BINARY},
             },
         }
     },
@@ -206,7 +206,7 @@ async def export(
     unit = await org_unit_coded(read, org_unit_code, reader)
     asked = await exporting.prepare(read, path=unit.path, coordsys=coordsys, at=at, now=now)
     headers = {"etag": f'"{asked.mark}"', "cache-control": "private, no-cache"}
-    if if_none_match and headers["etag"] in if_none_match.replace("W/", "").split(", "):
+    if known(if_none_match, headers["etag"]):
         return Response(status_code=304, headers=headers)
     day = asked.at.astimezone(ZoneInfo(unit.time_zone)).date()
     file = quote(f"grids-{unit.code}-{day:%Y%m%d}-{coordsys.value}.geojson")

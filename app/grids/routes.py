@@ -6,12 +6,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import shapely
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import technician_works_in
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.geo import CoordSys
 from app.core.http import Moment, Now
@@ -42,7 +43,7 @@ from app.grids.schemas import (
     OverlapOut,
 )
 
-router = APIRouter(prefix="/v1", tags=["grids"])
+router = Router(prefix="/v1", tags=["grids"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 GridSupervisor = Annotated[

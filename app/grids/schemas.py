@@ -7,7 +7,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.core.geo import CoordSys
-from app.core.http import Answer, Input
+from app.core.http import MOST_IN_A_LAYER, Answer, Input, Line, Note, Polygons
+from app.core.paging import NextPage, Rows
 from app.grids.layers import Verdict
 from app.grids.rules import GridKind, GridStage, MembershipKind
 
@@ -15,53 +16,57 @@ from app.grids.rules import GridKind, GridStage, MembershipKind
 class FindingOut(Answer):
     """Something found in a file, where, and what to do, in both languages."""
 
-    code: str
-    path: str = Field(description="A JSON Pointer into the file.")
+    code: Line
+    path: Line = Field(description="A JSON Pointer into the file.")
     facts: dict[str, Any]
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class FeatureOut(Answer):
     """What became of one feature of the file."""
 
     index: int
-    name: str | None
-    code: str | None = Field(description="The code of the grid it is or would be.")
+    name: Line | None
+    code: Line | None = Field(description="The code of the grid it is or would be.")
     verdict: Verdict
-    findings: list[FindingOut]
+    findings: Annotated[list[FindingOut], Field(max_length=10)]
 
 
 class OverlapOut(Answer):
     """Ground that two grids both claim."""
 
-    first: str
-    second: str
+    first: Line
+    second: Line
     area_m2: float
 
 
 class HoleOut(Answer):
     """Ground that no grid claims, with grids all around it."""
 
-    beside: list[str]
+    beside: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)]
     area_m2: float
 
 
 class CoverageOut(Answer):
     """Where grids overlap and where they leave gaps, the largest first."""
 
-    overlaps: list[OverlapOut]
-    holes: list[HoleOut]
+    overlaps: Annotated[list[OverlapOut], Field(max_length=MOST_IN_A_LAYER)]
+    holes: Annotated[list[HoleOut], Field(max_length=MOST_IN_A_LAYER)]
 
 
 class FileOut(Answer):
     """How the file was read; null where its format has no such thing."""
 
-    format: str
-    layer: str | None
-    crs: str | None = Field(description="The system it names: an EPSG code, or WKT.")
-    encoding: str | None = Field(description="The encoding of its text.")
-    findings: list[FindingOut] = Field(description="What there is to say of it as a whole.")
+    format: Line
+    layer: Note | None
+    crs: Annotated[str, Field(max_length=100_000)] | None = Field(
+        description="The system it names: an EPSG code, or WKT."
+    )
+    encoding: Line | None = Field(description="The encoding of its text.")
+    findings: Annotated[list[FindingOut], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="What there is to say of it as a whole."
+    )
 
 
 class ImportOut(Answer):
@@ -71,13 +76,17 @@ class ImportOut(Answer):
     dry_run: bool
     file: FileOut
     counts: dict[str, int]
-    created: list[str]
-    reshaped: list[str]
-    unchanged: list[str]
-    renamed: list[str] = Field(description="Codes of known grids that have a new name.")
-    retired: list[str] = Field(description="Codes of grids that left the map, by `replace`.")
+    created: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)]
+    reshaped: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)]
+    unchanged: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)]
+    renamed: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="Codes of known grids that have a new name."
+    )
+    retired: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="Codes of grids that left the map, by `replace`."
+    )
     memberships_ended: int = Field(description="Of people who looked after the retired ones.")
-    features: list[FeatureOut]
+    features: Annotated[list[FeatureOut], Field(max_length=MOST_IN_A_LAYER)]
     coverage: CoverageOut
 
 
@@ -85,7 +94,7 @@ class Geometry(Answer):
     """A GeoJSON MultiPolygon in the coordinate system the answer declares."""
 
     type: Literal["MultiPolygon"]
-    coordinates: list[list[list[list[float]]]]
+    coordinates: Polygons
 
 
 class GridOut(Answer):
@@ -93,8 +102,8 @@ class GridOut(Answer):
 
     id: UUID
     org_unit_id: UUID
-    code: str
-    name: str
+    code: Line
+    name: Line
     kind: GridKind
     version: int = Field(description="Say it when you redraw, so that nobody is overruled.")
     retired_at: datetime | None
@@ -110,14 +119,14 @@ class GridOut(Answer):
 class GridDetailOut(GridOut):
     """A grid with who belongs to it on the day asked about, primaries first, whatever weekday."""
 
-    members: list["NamedMembershipOut"]
+    members: Annotated[list["NamedMembershipOut"], Field(max_length=10_000)]
 
 
 class GridPage(Answer):
     """A page of grids by code."""
 
-    grids: list[GridOut]
-    next_page_token: str | None
+    grids: Rows[GridOut]
+    next_page_token: NextPage
 
 
 class BoundaryOut(Answer):
@@ -127,8 +136,10 @@ class BoundaryOut(Answer):
     valid_from: datetime
     valid_to: datetime | None
     area_m2: float
-    source: str
-    notes: list[FindingOut] = Field(description="What its import repaired, merged or dropped.")
+    source: Line
+    notes: Annotated[list[FindingOut], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="What its import repaired, merged or dropped."
+    )
     change_id: UUID | None = Field(description="The change that brought it.")
     coordsys: CoordSys
     boundary: Geometry
@@ -137,8 +148,8 @@ class BoundaryOut(Answer):
 class BoundaryPage(Answer):
     """A page of a grid's shapes, newest first."""
 
-    boundaries: list[BoundaryOut]
-    next_page_token: str | None
+    boundaries: Rows[BoundaryOut]
+    next_page_token: NextPage
 
 
 class MembershipIn(Input):
@@ -195,23 +206,23 @@ class MembershipOut(Answer):
 class NamedMembershipOut(MembershipOut):
     """The same with what grid and technician are called."""
 
-    grid_code: str
-    grid_name: str
-    technician_code: str
-    technician_name: str
+    grid_code: Line
+    grid_name: Line
+    technician_code: Line
+    technician_name: Line
 
 
 class MembershipList(Answer):
     """Everybody who looked, looks or will look after a grid."""
 
-    memberships: list[NamedMembershipOut]
+    memberships: Annotated[list[NamedMembershipOut], Field(max_length=10_000)]
 
 
 class MembershipPage(Answer):
     """A page of what a technician looks after, the latest begun first."""
 
-    memberships: list[NamedMembershipOut]
-    next_page_token: str | None
+    memberships: Rows[NamedMembershipOut]
+    next_page_token: NextPage
 
 
 class EndIn(Input):

@@ -8,7 +8,7 @@ from sqlalchemy import ARRAY, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db import Base, Row, text_enum
+from app.core.db import Base, Row, new_id, text_enum
 from app.lifecycle.rules import CardSource, ChangeKind, ChurnClass, Stage, Tier
 
 
@@ -76,7 +76,7 @@ class LifecycleChange(Base):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     run_id: Mapped[UUID]
     customer_id: Mapped[UUID]
     org_unit_id: Mapped[UUID]

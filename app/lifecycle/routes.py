@@ -5,11 +5,12 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -28,7 +29,7 @@ from app.lifecycle.schemas import (
 )
 from app.lifecycle.service import cards
 
-router = APIRouter(prefix="/v1", tags=["customers"])
+router = Router(prefix="/v1", tags=["customers"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:read"))]
 Administrator = Annotated[Caller, Depends(caller(Role.ADMIN, scope="parameters:write"))]

@@ -1,9 +1,11 @@
 """The way out to the messaging provider: one message a request, under an idempotency key."""
 
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from app.core.outside import NoAnswer, Outside, Unreadable, failed, tidy
-from app.messaging.rules import MessageKind
+from app.core.outside import Failed, Failure, NoAnswer, Outside, Unreadable, failed, tidy
+from app.messaging.rules import Came, MessageKind
 
 _ID_LIMIT = 100
 
@@ -31,3 +33,33 @@ class MessagingClient(Outside):
             return None  # it was taken; only its number is not known
         given = answer.get("id") if isinstance(answer, dict) else None
         return tidy(str(given))[:_ID_LIMIT] if given else None
+
+    async def replies(self, after: int) -> list[Came]:
+        """Read what customers sent back, from a position of the provider's list on, oldest first.
+
+        Raises `core.outside.Failed`.
+        """
+        try:
+            reply = await self.exchange("GET", "replies", params={"after": str(after)})
+        except NoAnswer as nothing:
+            raise failed(nothing) from nothing
+        if reply.status != 200:
+            raise failed(reply)
+        try:
+            listed = reply.json()["replies"]
+            return [_came(each) for each in listed]
+        except (Unreadable, KeyError, TypeError, ValueError) as error:
+            raise Failed(Failure.UNKNOWN, "unreadable: no list of replies") from error
+
+
+def _came(told: dict[str, Any]) -> Came:
+    said_at = datetime.fromisoformat(told["said_at"])
+    if said_at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return Came(
+        provider_id=str(told["id"])[:_ID_LIMIT],
+        sender=str(told["from"]),
+        text=str(told["text"]),
+        said_at=said_at,
+        position=int(told["number"]),
+    )

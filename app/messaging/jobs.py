@@ -1,10 +1,12 @@
 """What the worker does for messages: at once when one is asked for, and again when it is due."""
 
+import contextlib
 from uuid import UUID
 
 from app.auth import audit
 from app.core.jobs import Worker, for_each
 from app.core.log import log
+from app.core.outside import Failed
 from app.messaging import queries, service
 from app.messaging.client import MessagingClient
 
@@ -20,7 +22,7 @@ async def deliver(worker: Worker, *, message_id: str) -> None:
     await _deliver(worker, UUID(message_id))
 
 
-async def _deliver(worker: Worker, message_id: UUID) -> None:
+async def _provider(worker: Worker) -> MessagingClient:
     settings = worker.settings
 
     def client() -> MessagingClient:
@@ -31,12 +33,25 @@ async def _deliver(worker: Worker, message_id: UUID) -> None:
             connections=AT_ONCE * 2,
         )
 
+    return await worker.keep("messaging", client)
+
+
+async def _deliver(worker: Worker, message_id: UUID) -> None:
     await service.deliver(
         worker.database.begin,
-        await worker.keep("messaging", client),
+        await _provider(worker),
         message_id,
-        time_limit=settings.messaging_timeout_seconds,
+        time_limit=worker.settings.messaging_timeout_seconds,
     )
+
+
+async def poll(worker: Worker) -> None:
+    """Read what customers have sent back; a provider that is away is asked again the next time."""
+    settings = worker.settings
+    if not settings.messaging_url or not settings.messaging_polls:
+        return
+    with contextlib.suppress(Failed):
+        await service.poll(worker.database.begin, await _provider(worker))
 
 
 async def sweep(worker: Worker) -> None:

@@ -1,4 +1,4 @@
-"""One row a message to a customer."""
+"""One row a message to a customer, and one a reply to it."""
 
 from datetime import datetime
 from uuid import UUID
@@ -13,6 +13,8 @@ from app.messaging.rules import FailReason, MessageKind, MessageState
 WAITING = text("state = 'waiting'")
 FAILED = text("state = 'failed'")
 REMEMBERED = text("ended_at IS NOT NULL AND recipient IS NOT NULL")
+LISTED = text("position IS NOT NULL")
+STILL_READ = text("sender IS NOT NULL")
 
 
 class Message(Row, Base):
@@ -46,3 +48,24 @@ class Message(Row, Base):
     fail_reason: Mapped[FailReason | None] = mapped_column(text_enum(FailReason))
     last_error: Mapped[str | None]
     provider_id: Mapped[str | None]
+
+
+class MessageReply(Row, Base):
+    """What somebody sent back by text message, once however often the provider tells of it.
+
+    `said_at` is the provider's time. `position` is where it stands in the provider's list, known
+    once the list was read that far; what came by callback alone has none. `sender` (a telephone
+    number) and `body` are personal data and become null like those of messages.
+    """
+
+    __tablename__ = "message_reply"
+    __table_args__ = (
+        Index("ix_message_reply_position", "position", postgresql_where=LISTED),
+        Index("ix_message_reply_remembered", "created_at", postgresql_where=STILL_READ),
+    )
+
+    provider_id: Mapped[str] = mapped_column(unique=True)
+    position: Mapped[int | None]
+    sender: Mapped[str | None]
+    body: Mapped[str | None]
+    said_at: Mapped[datetime]

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.core.clock import wall
-from app.messaging.models import FAILED, WAITING, Message
+from app.messaging.models import FAILED, LISTED, WAITING, Message, MessageReply
 from app.messaging.rules import MessageState
 
 
@@ -84,3 +84,9 @@ async def page(
     return (
         await session.scalars(statement.order_by(moment.desc(), Message.id.desc()).limit(size + 1))
     ).all()
+
+
+async def read_up_to(session: AsyncSession) -> int:
+    """Say how far the provider's list of replies was read; 0 is not at all."""
+    found = await session.scalar(select(func.max(MessageReply.position)).where(LISTED))
+    return found or 0

@@ -1,22 +1,26 @@
-"""Doorways of messages, for supervisors."""
+"""Doorways of messages: lists for supervisors, and the provider's word of replies."""
 
+import secrets
 from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
-from app.core.db import Read
+from app.core.db import Read, Tx
+from app.core.doorways import Router
+from app.core.errors import Unauthorized
 from app.core.http import Language
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.settings import Settings
-from app.messaging import queries
+from app.messaging import queries, service
 from app.messaging.rules import MessageState
-from app.messaging.schemas import MessageOut, MessagePage, MessagesStateOut
+from app.messaging.schemas import MessageOut, MessagePage, MessagesStateOut, RepliesIn
 
-router = APIRouter(prefix="/v1", tags=["messages"])
+router = Router(prefix="/v1", tags=["messages"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sync:read"))]
 
@@ -49,3 +53,32 @@ async def listed(
         messages=[MessageOut.of(row, lang) for row in rows],
         next_page_token=token_of(last.ended_at or last.created_at, last.id) if last else None,
     )
+
+
+_bearer = HTTPBearer(auto_error=False, description="The token agreed with the messaging provider.")
+
+
+async def _provider(
+    request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> None:
+    settings: Settings = request.app.state.settings
+    agreed = settings.messaging_callback_token.get_secret_value()
+    # Without anything agreed nobody can call: an open door would let anyone agree for customers.
+    if (
+        not agreed
+        or given is None
+        or not secrets.compare_digest(given.credentials.encode(), agreed.encode())
+    ):
+        raise Unauthorized()
+
+
+@router.post(
+    "/messages/replies",
+    status_code=204,
+    operation_id="messages_replied",
+    dependencies=[Depends(_provider)],
+)
+async def replied(body: RepliesIn, tx: Tx) -> Response:
+    """Take in what customers sent back, each once; the provider carries the agreed token."""
+    await service.take_replies(tx, body.came())
+    return Response(status_code=204)

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.core.i18n import Lang, Words
 from app.core.parameters import Parameter
@@ -14,6 +15,10 @@ class MessageKind(StrEnum):
 
     ACCEPTANCE_CODE = "acceptance_code"
     SURVEY = "survey"
+    CONSENT_CODE = "consent_code"
+    CONSENT_REPLY = "consent_reply"
+    SECOND_CONFIRMATION = "second_confirmation"
+    SALE_CANCELLED = "sale_cancelled"
 
 
 # The names in braces are the facts that `send` is given.
@@ -27,6 +32,28 @@ TEXTS: dict[MessageKind, Words] = {
     MessageKind.SURVEY: Words(
         zh="感谢您使用我们的上门服务，请为本次服务评分：{link}",
         en="Thank you for having us at your door. Please tell us how it was: {link}",
+    ),
+    MessageKind.CONSENT_CODE: Words(
+        zh="您正在办理{items}，{price}。同意请将确认码 {code} 告知装维人员（{minutes} 分钟有效），"
+        "不同意请勿告知。",
+        en="You order {items}: {price}. If you agree, tell the technician {code} within {minutes} "
+        "minutes; if not, do not.",
+    ),
+    MessageKind.CONSENT_REPLY: Words(
+        zh="您正在办理{items}，{price}。同意请在 {minutes} 分钟内回复 Y{reference}，"
+        "不同意回复 N{reference}。",
+        en="You order {items}: {price}. Reply Y{reference} within {minutes} minutes to agree, or "
+        "N{reference}.",
+    ),
+    MessageKind.SECOND_CONFIRMATION: Words(
+        zh="您的亲友正在办理{items}，{price}。{days} 天内回复 Y{reference} 同意，"
+        "或 N{reference} 取消；逾期自动取消。",
+        en="A relative of yours orders {items}: {price}. Within {days} days reply Y{reference} to "
+        "agree or N{reference}; else it is cancelled.",
+    ),
+    MessageKind.SALE_CANCELLED: Words(
+        zh="您办理的{items}未获第二联系人确认，已取消，不产生费用。",
+        en="Your order of {items} was not confirmed by a second contact: cancelled, at no cost.",
     ),
 }
 
@@ -54,6 +81,20 @@ FAIL_WORDS: dict[FailReason, Words] = {
     FailReason.TRIES_USED_UP: Words("多次尝试未成功", "Every try failed"),
     FailReason.TOO_LATE: Words("已过时效，不再发送", "It came too late to be of use"),
 }
+
+
+class Came(NamedTuple):
+    """A reply as the provider tells of it; `position` is its place in the provider's list."""
+
+    provider_id: str
+    sender: str
+    text: str
+    said_at: datetime
+    position: int | None = None
+
+
+# Nobody answers a question at greater length.
+REPLY_LIMIT = 500
 
 TRIES = Parameter(
     "messaging.tries",

@@ -1,17 +1,19 @@
-"""Wire shapes of messages, for supervisors."""
+"""Wire shapes of messages, for supervisors and for the provider."""
 
 from datetime import datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer
+from app.core.http import Answer, Input, Line, Moment, Note
 from app.core.i18n import Lang
+from app.core.paging import NextPage
 from app.messaging.models import Message
 from app.messaging.queries import Standing
 from app.messaging.rules import (
     FAIL_WORDS,
+    Came,
     FailReason,
     MessageKind,
     MessageState,
@@ -25,7 +27,7 @@ class MessageOut(Answer):
     id: UUID
     kind: MessageKind
     about: UUID | None = Field(description="The id of what it is about, such as an order.")
-    recipient: str | None = Field(
+    recipient: Line | None = Field(
         description="Masked; null once it is forgotten, or where there was no number."
     )
     state: MessageState
@@ -34,8 +36,8 @@ class MessageOut(Answer):
     next_try_at: datetime | None = Field(description="When it is tried again; real time.")
     ended_at: datetime | None = Field(description="When it was sent or given up; real time.")
     fail_reason: FailReason | None
-    words: str | None = Field(description="Why it was given up, in the caller's language.")
-    last_error: str | None = Field(description="What the provider said last.")
+    words: Note | None = Field(description="Why it was given up, in the caller's language.")
+    last_error: Note | None = Field(description="What the provider said last.")
 
     @classmethod
     def of(cls, message: Message, lang: Lang) -> Self:
@@ -61,7 +63,7 @@ class MessagePage(Answer):
     """A page of messages, newest first."""
 
     messages: Annotated[list[MessageOut], Field(max_length=200)]
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class MessagesStateOut(Answer):
@@ -80,3 +82,41 @@ class MessagesStateOut(Answer):
     def of(cls, standing: Standing, *, provider_set: bool) -> Self:
         """Write how messages stand."""
         return cls(provider_set=provider_set, **standing._asdict())
+
+
+class ReplyIn(Input):
+    """What one customer sent back; `id` is the provider's own and stays the same when repeated."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    sender: Annotated[str, StringConstraints(min_length=1, max_length=40)] = Field(alias="from")
+    text: Annotated[str, StringConstraints(max_length=2000)]
+    said_at: Moment
+
+
+class RepliesIn(Input):
+    """What customers sent back, one or several at a time."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "replies": [
+                        {
+                            "id": "R00000017",
+                            "from": "13812341234",
+                            "text": "Y3821",
+                            "said_at": "2026-03-02T10:44:00+08:00",
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    replies: Annotated[list[ReplyIn], Field(min_length=1, max_length=100)]
+
+    def came(self) -> list[Came]:
+        """Give the replies as they came."""
+        return [Came(one.id, one.sender, one.text, one.said_at) for one in self.replies]

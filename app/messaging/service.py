@@ -5,7 +5,7 @@ itself. That nobody gets a message twice rests on the provider, which knows it b
 """
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,16 +16,16 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import jobs, retrying
-from app.core.db import new_id, shared_now
+from app.core.db import fetched, new_id, shared_now
 from app.core.i18n import Lang
 from app.core.log import log
-from app.core.outside import Failed, Failure
+from app.core.outside import Failed, Failure, tidy
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameter
 from app.messaging import queries, rules
 from app.messaging.client import MessagingClient
-from app.messaging.models import REMEMBERED, Message
-from app.messaging.rules import FailReason, MessageKind, MessageState
+from app.messaging.models import REMEMBERED, STILL_READ, Message, MessageReply
+from app.messaging.rules import Came, FailReason, MessageKind, MessageState
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
@@ -158,6 +158,57 @@ def _give_up(message: Message, reason: FailReason, now: datetime) -> None:
     log.warning("message given up", message=str(message.id), reason=reason.value)
 
 
+async def take_replies(tx: AsyncSession, came: Sequence[Came]) -> None:
+    """Keep what customers sent back, and tell of what is new; a reply that was told of before, by
+    callback or in the list, is the same one."""
+    # A number that is none answers nothing that we asked.
+    read = {
+        each.provider_id: (rules.number_of(each.sender) or "", each)
+        for each in came
+        if each.provider_id
+    }
+    if not read:
+        return
+    rows = await fetched(
+        tx,
+        _TAKE,
+        {
+            "ids": [new_id() for _ in read],
+            "provider_ids": list(read),
+            "positions": [each.position for _, each in read.values()],
+            "senders": [number for number, _ in read.values()],
+            "bodies": [tidy(each.text)[: rules.REPLY_LIMIT] for _, each in read.values()],
+            "said": [each.said_at for _, each in read.values()],
+        },
+    )
+    for reply_id, fresh in rows:
+        if fresh:
+            await jobs.tell(tx, "message.replied", reply_id=reply_id)
+
+
+_TAKE = """
+INSERT INTO message_reply AS known (id, provider_id, position, sender, body, said_at)
+SELECT * FROM unnest(%(ids)s::uuid[], %(provider_ids)s::text[], %(positions)s::bigint[],
+                     %(senders)s::text[], %(bodies)s::text[], %(said)s::timestamptz[])
+ON CONFLICT (provider_id) DO UPDATE SET position = coalesce(excluded.position, known.position)
+RETURNING id, xmax = 0
+"""
+
+
+async def poll(begin: Begin, client: MessagingClient) -> int:
+    """Read what is new in the provider's list of replies; returns how many were read.
+
+    Raises `core.outside.Failed`.
+    """
+    async with begin() as tx:
+        after = await queries.read_up_to(tx)
+    came = await client.replies(after)
+    if came:
+        async with begin() as tx:
+            await take_replies(tx, came)
+    return len(came)
+
+
 async def forget(tx: AsyncSession) -> None:
     """Forget number and text of messages that came to their end long enough ago."""
     now = await shared_now(tx)
@@ -167,5 +218,11 @@ async def forget(tx: AsyncSession) -> None:
         update(Message)
         .where(REMEMBERED, Message.ended_at < before)
         .values(recipient=None, body=None)
+        .execution_options(synchronize_session=False)
+    )
+    await tx.execute(
+        update(MessageReply)
+        .where(STILL_READ, MessageReply.created_at < before)
+        .values(sender=None, body=None)
         .execution_options(synchronize_session=False)
     )

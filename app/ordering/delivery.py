@@ -14,7 +14,8 @@ class SyncState(StrEnum):
     waiting: to be sent at `next_try_at`. sending: an attempt has begun and its outcome is not
     known; if nobody has told it by `next_try_at`, whoever made it has died or heard nothing.
     delivered: the other side has the order; asked for at `next_try_at` unless it calls first.
-    finished: the other side has ended it. parked: a person has to look.
+    finished: the other side has ended it. parked: a person has to look. given_up: a person has
+    decided that it is not delivered.
     """
 
     WAITING = "waiting"
@@ -22,6 +23,36 @@ class SyncState(StrEnum):
     DELIVERED = "delivered"
     FINISHED = "finished"
     PARKED = "parked"
+    GIVEN_UP = "given_up"
+
+
+class GiveUpReason(StrEnum):
+    """Why a person has decided that a sale is not delivered."""
+
+    CUSTOMER_WITHDREW = "customer_withdrew"
+    ENTERED_BY_HAND = "entered_by_hand"
+    CANNOT_BE_SERVED = "cannot_be_served"
+    SOLD_BY_MISTAKE = "sold_by_mistake"
+    OTHER = "other"
+
+
+GIVE_UP_WORDS = {
+    GiveUpReason.CUSTOMER_WITHDREW: Words(zh="客户撤回", en="The customer withdrew"),
+    GiveUpReason.ENTERED_BY_HAND: Words(
+        zh="已在订单系统手工录入", en="It was entered into the ordering system by hand"
+    ),
+    GiveUpReason.CANNOT_BE_SERVED: Words(zh="无法提供服务", en="It cannot be served"),
+    GiveUpReason.SOLD_BY_MISTAKE: Words(zh="误办", en="It was sold by mistake"),
+    GiveUpReason.OTHER: Words(zh="其他", en="Another reason"),
+}
+
+
+class Trying(StrEnum):
+    """What an attempt that failed was about: to send, to look and then send, or to ask."""
+
+    SEND = "send"
+    LOOK_THEN_SEND = "look_then_send"
+    ASK = "ask"
 
 
 class ChangeKind(StrEnum):
@@ -109,9 +140,20 @@ POLL_SOONEST = _seconds(
 )
 POLL_LATEST = _seconds(
     "ordering.poll_latest_seconds",
-    3600,
+    21_600,
     "主动查询间隔上限",
     "Longest time between our own questions",
+)
+POLL_DAYS = Parameter(
+    "ordering.poll_days",
+    default=30,
+    unit="days",
+    words=Words(
+        zh="送达后多少天仍未了结就不再查询，转人工处理",
+        en="How many days an order that has not ended is asked for, before a person has to",
+    ),
+    least=1,
+    most=365,
 )
 
 BREAKER_FAILURES = Parameter(
@@ -140,6 +182,33 @@ HUB_CHECK = _seconds(
     "How often we see whether our listener is still registered",
 )
 
+ALERT_LAG = _seconds(
+    "ordering.alert_lag_seconds",
+    120,
+    "同步时延 P95 超过多少秒即告警",
+    "How long deliveries may take (the 95th of a hundred) before supervisors are alerted",
+)
+ALERT_FAILED = Parameter(
+    "ordering.alert_failed",
+    default=10,
+    unit="",
+    words=Words(
+        zh="待人工处理的同步失败达到多少条即告警",
+        en="How many deliveries of a unit may wait for a person before supervisors are alerted",
+    ),
+    least=1,
+)
+ALERT_WINDOW = Parameter(
+    "ordering.alert_window_minutes",
+    default=30,
+    unit="min",
+    words=Words(
+        zh="同步时延统计的时间窗", en="Of how long a time the lag of deliveries is measured"
+    ),
+    least=1,
+    most=1440,
+)
+
 
 def retry_numbers(parameters: Parameters, now: datetime) -> RetryNumbers:
     """Read the numbers for trying again that are in force at a moment."""
@@ -155,6 +224,12 @@ def retry_numbers(parameters: Parameters, now: datetime) -> RetryNumbers:
         tries_not_sent=parameters.whole(TRIES_NOT_SENT, now),
         tries_unknown=parameters.whole(TRIES_UNKNOWN, now),
     )
+
+
+def never_ends(parameters: Parameters, *, confirmed_at: datetime, now: datetime) -> bool:
+    """Say whether an order has gone on for so long that asking for it has no more use."""
+    days = parameters.number(POLL_DAYS, now)
+    return now - confirmed_at > timedelta(days=days)
 
 
 def next_poll(parameters: Parameters, *, confirmed_at: datetime, now: datetime) -> datetime:

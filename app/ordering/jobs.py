@@ -5,40 +5,22 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
-from app.core.jobs import Worker
+from app.auth import audit
+from app.core.jobs import Worker, tell
 from app.core.log import log
-from app.ordering import listening, queries, service
-from app.ordering.client import OrderingClient
-from app.ordering.codec import Version
-from app.ordering.courier import Courier, Taken
+from app.ordering import alerting, queries, service
+from app.ordering.callbacks import listening
+from app.ordering.courier import Taken
+from app.ordering.courier.reaching import courier_of as courier_of
 from app.ordering.delivery import Endpoint, SyncState
-from app.ordering.sign_in import sign_in_of, tls_of
 
 A_SWEEP = 500
-
-
-async def courier_of(worker: Worker) -> Courier:
-    """Give the worker's courier, made when it is first needed."""
-    return await worker.keep("ordering", lambda: Courier(worker, _client(worker)))
-
-
-def _client(worker: Worker) -> OrderingClient:
-    settings = worker.settings
-    tls = tls_of(settings)
-    return OrderingClient(
-        settings.ordering_url,
-        sign_in=sign_in_of(settings, tls),
-        version=Version(settings.ordering_version),
-        search_by=settings.ordering_search_by,
-        requests_per_second=settings.ordering_requests_per_second,
-        time_limit=settings.ordering_timeout_seconds,
-        connections=settings.ordering_concurrency * 2,
-        tls=tls,
-    )
+# While another change of an order is under way, the next one waits.
+AGAIN = timedelta(minutes=1)
 
 
 async def send_sale(worker: Worker, *, sale_id: str) -> None:
-    """Deliver a sale that was just confirmed; what fails is taken up by `sweep`."""
+    """Deliver a sale that was just confirmed; what fails is taken up by `send_due`."""
     if not worker.settings.ordering_url:
         log.warning("no ordering system is set (YINGWEI_ORDERING_URL); the sale waits")
         return
@@ -59,28 +41,63 @@ async def _delivering(worker: Worker, sale_id: UUID) -> Callable[[], Awaitable[o
     )
 
 
-async def sweep(worker: Worker) -> None:
-    """Take up every delivery that is due: tries again, questions nobody answered by a callback,
-    attempts whose worker died, and sales whose job was lost; and every change of an order."""
-    if not worker.settings.ordering_url:
-        return
-    while await _sweep_once(worker):
+async def install_called_off(worker: Worker, *, sale_id: str) -> None:
+    """Let the other side know that a sale is not installed by whoever sold it after all."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "ordering.install_called_off")
+        done = await service.tell_of_no_install(tx, UUID(sale_id), now=worker.clock.now())
+        if not done:
+            await tell(tx, "install.called_off", delay=AGAIN, sale_id=sale_id)
+
+
+async def item_reversed(worker: Worker, *, sale_id: str, item_id: str) -> None:
+    """Ask the other side to take an item out of an order that is still under way."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "ordering.item_reversed")
+        now = worker.clock.now()
+        if not await service.tell_of_returned_item(tx, UUID(sale_id), UUID(item_id), now=now):
+            await tell(tx, "sale.item_reversed", delay=AGAIN, sale_id=sale_id, item_id=item_id)
+
+
+async def send_due(worker: Worker) -> None:
+    """Send again what is due: tries again, attempts whose worker died, sales whose job was lost."""
+    while worker.settings.ordering_url and await _send_some(worker):
         pass
 
 
-async def _sweep_once(worker: Worker) -> bool:
-    """Take up so much of what is due; tells whether it got on and there may be more."""
+async def _send_some(worker: Worker) -> bool:
+    """Send so much of what is due; tells whether it got on and there may be more."""
     courier = await courier_of(worker)
     async with worker.database.read() as session:
-        due = await queries.due(session, A_SWEEP)
+        waiting = await queries.due(session, SyncState.WAITING, A_SWEEP)
+        untold = await queries.due(session, SyncState.SENDING, A_SWEEP)
         before = worker.clock.now() - timedelta(minutes=1)
         lost = await queries.forgotten(session, before, A_SWEEP)
-        changes = await queries.due_changes(session, A_SWEEP)
-    waiting = [sale_id for sale_id, state in due if state is SyncState.WAITING]
     taken = await courier.take_waiting([*waiting, *lost])
-    one_by_one = [sale_id for sale_id, state in due if state is not SyncState.WAITING]
-    one_by_one += [sale_id for sale_id, how in taken.items() if how is Taken.NOT_PLAIN]
-    await courier.run(Endpoint.ASK, [await _delivering(worker, each) for each in one_by_one])
+    one_by_one = [*untold, *(id_ for id_, how in taken.items() if how is Taken.NOT_PLAIN)]
+    await courier.run(Endpoint.PLACE, [await _delivering(worker, each) for each in one_by_one])
+    full = max(len(waiting), len(lost)) == A_SWEEP
+    return full and Taken.CLAIMED in taken.values()
+
+
+async def ask_due(worker: Worker) -> None:
+    """Ask for orders that were taken and that nobody has called back about. In a round of its own:
+    a side that answers slowly must not keep those waiting that are to be sent again."""
+    if not worker.settings.ordering_url:
+        return
+    async with worker.database.read() as session:
+        due = await queries.due(session, SyncState.DELIVERED, A_SWEEP)
+    asking = [await _delivering(worker, each) for each in due]
+    await (await courier_of(worker)).run(Endpoint.ASK, asking)
+
+
+async def change_due(worker: Worker) -> None:
+    """Tell the other side of changes of orders, and ask what became of those it was told of."""
+    if not worker.settings.ordering_url:
+        return
+    courier = await courier_of(worker)
+    async with worker.database.read() as session:
+        changes = await queries.due_changes(session, A_SWEEP)
     carrying = [
         partial(
             service.carry_out,
@@ -93,7 +110,13 @@ async def _sweep_once(worker: Worker) -> bool:
         for change_id in changes
     ]
     await courier.run(Endpoint.CHANGE, carrying)
-    return max(len(due), len(lost)) == A_SWEEP and Taken.CLAIMED in taken.values()
+
+
+async def alert(worker: Worker) -> None:
+    """Alert supervisors whose deliveries take too long, or wait for them."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "ordering.alert")
+        await alerting.look(tx, worker.clock.now())
 
 
 async def look_after_listener(worker: Worker) -> None:

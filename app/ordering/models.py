@@ -9,11 +9,21 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.ordering.delivery import ChangeKind, ChangeState, Endpoint, SyncState
+from app.ordering.delivery import (
+    ChangeKind,
+    ChangeState,
+    Endpoint,
+    GiveUpReason,
+    SyncState,
+    Trying,
+)
+from app.ordering.rules import Cause, Failure
 
 # Deliveries that go on by themselves; the search for those that are due says it in the same words,
 # so that the partial index serves it.
 STILL_OPEN = text("state IN ('waiting', 'sending', 'delivered')")
+# Deliveries that failed and have not arrived: a person has to look, or it is tried again.
+IN_TROUBLE = text("last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked')")
 
 
 class OrderSync(Row, Base):
@@ -23,7 +33,8 @@ class OrderSync(Row, Base):
     attempt begun; `tries_not_sent` and `tries_unknown` count how they failed since the start or
     since a person took it up again. `last_tried_at` is when the last attempt ended or, while
     nobody has told that it did, began. `doubles` are orders of the other side that carry our id
-    beside `remote_id`: a person must have them cancelled.
+    beside `remote_id`: a person must have them cancelled. `corrections` are the values that a
+    person has put in place of what the sale says; the sale itself stays as it was agreed.
     """
 
     __tablename__ = "order_sync"
@@ -31,10 +42,18 @@ class OrderSync(Row, Base):
         Index("uq_order_sync_sale", "sale_id", unique=True),
         Index(
             "ix_order_sync_due",
+            "state",
             "next_try_at",
             postgresql_where=STILL_OPEN,
         ),
         Index("ix_order_sync_remote", "remote_id"),
+        Index(
+            "ix_order_sync_trouble",
+            "org_unit_id",
+            "created_at",
+            "id",
+            postgresql_where=IN_TROUBLE,
+        ),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
@@ -46,6 +65,12 @@ class OrderSync(Row, Base):
     next_try_at: Mapped[datetime | None]
     last_tried_at: Mapped[datetime | None]
     last_error: Mapped[str | None]
+    last_cause: Mapped[Cause | None] = mapped_column(text_enum(Cause))
+    corrections: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    given_up_reason: Mapped[GiveUpReason | None] = mapped_column(text_enum(GiveUpReason))
+    given_up_note: Mapped[str | None]
+    given_up_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    given_up_at: Mapped[datetime | None]
     remote_id: Mapped[str | None]
     remote_href: Mapped[str | None]
     remote_state: Mapped[str | None]
@@ -55,6 +80,45 @@ class OrderSync(Row, Base):
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
+
+
+class OrderAttempt(Row, Base):
+    """An attempt that failed, as it ended; what went well is told by the delivery itself.
+
+    `at` is real time by the database's clock. `sent_as` is the X-Request-Id that the other side
+    has in its log.
+    """
+
+    __tablename__ = "order_attempt"
+    __table_args__ = (Index("ix_order_attempt_sync", "order_sync_id", "at"),)
+
+    order_sync_id: Mapped[UUID] = mapped_column(ForeignKey("order_sync.id"))
+    number: Mapped[int]
+    trying: Mapped[Trying] = mapped_column(text_enum(Trying))
+    at: Mapped[datetime]
+    failure: Mapped[Failure] = mapped_column(text_enum(Failure))
+    cause: Mapped[Cause] = mapped_column(text_enum(Cause))
+    answered: Mapped[int | None]
+    said: Mapped[str | None]
+    sent_as: Mapped[str | None]
+
+
+class OrderCorrection(Row, Base):
+    """What a person put in place of what a sale says, with what was sent before.
+
+    `changes` are the values by the name of the field, each as it was and as it is to be; whoever
+    corrects makes the id. `at` is business time.
+    """
+
+    __tablename__ = "order_correction"
+    __table_args__ = (Index("ix_order_correction_sync", "order_sync_id", "at"),)
+
+    order_sync_id: Mapped[UUID] = mapped_column(ForeignKey("order_sync.id"))
+    at: Mapped[datetime]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    reason: Mapped[str]
+    changes: Mapped[dict[str, Any]]
+    body_before: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
 
 
 class OrderCallback(Row, Base):
@@ -79,8 +143,10 @@ CHANGE_OPEN = text("state IN ('waiting', 'sending', 'sent')")
 class OrderChange(Row, Base):
     """A wish to cancel or to amend the order of a sale, its way to the other side and its end.
 
-    Whoever asks makes the id. Times of tries are real and by the database's clock. `sent` is a
-    cancellation that the other side has taken and not yet decided.
+    `sale_item_id` is the item that is to be taken out of the order, of an amendment for that alone.
+    Whoever asks makes the id; `asked_by` is null for what this system asks by itself. Times of
+    tries are real and by the database's clock. `sent` is a cancellation that the other side has
+    taken and not yet decided.
     """
 
     __tablename__ = "order_change"
@@ -89,16 +155,22 @@ class OrderChange(Row, Base):
         Index("ix_order_change_due", "next_try_at", postgresql_where=CHANGE_OPEN),
         Index("ix_order_change_sale", "sale_id", "asked_at"),
         Index("ix_order_change_remote", "remote_id"),
+        Index(
+            "ix_order_change_item",
+            "sale_item_id",
+            postgresql_where=text("sale_item_id IS NOT NULL"),
+        ),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
     kind: Mapped[ChangeKind] = mapped_column(text_enum(ChangeKind))
+    sale_item_id: Mapped[UUID | None] = mapped_column(ForeignKey("sale_item.id"))
     state: Mapped[ChangeState] = mapped_column(text_enum(ChangeState))
     reason: Mapped[str]
     note: Mapped[str | None]
     requested_start: Mapped[datetime | None]
-    asked_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
+    asked_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
     asked_at: Mapped[datetime]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     tries_not_sent: Mapped[int] = mapped_column(server_default=text("0"))

@@ -5,6 +5,7 @@ these values.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,11 @@ from app.ordering.rules import RemoteState, TaskState
 
 # How we sign notes, and whose ids ours are.
 AUTHOR = "Yingwei"
+
+# Of an item that whoever sold it installs in the same visit: the characteristics that say so, and
+# by which of our orders. TMF622 has no attribute for it, and nobody else must be sent.
+INSTALLED_BY, BY_THE_SELLER = "installed_by", "sales_agent"
+INSTALL_ORDER = "install_order"
 
 
 class OrderUnfit(Problem):
@@ -102,7 +108,8 @@ class OrderToPlace:
     """A finished sale as an order, independent of the version the other side speaks.
 
     `external_id` is the sale's id: the other side keeps it and is asked for it before anything is
-    sent a second time. `requested_start` is aware. Raises OrderUnfit when something is missing.
+    sent a second time. `requested_start` is aware, and so is `requested_completion`: until when an
+    install in the same visit is promised. Raises OrderUnfit when something is missing.
     """
 
     external_id: str
@@ -113,6 +120,7 @@ class OrderToPlace:
     channel: Channel
     items: tuple[Item, ...]
     note: str | None = None
+    requested_completion: datetime | None = None
 
     def __post_init__(self) -> None:
         """Refuse an order that no ordering system could take."""
@@ -184,6 +192,32 @@ class RemoteOrder:
     ordered_at: datetime | None
     reason: str | None
     item_states: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One item of an order: prices are fen for the whole quantity, None where none was told."""
+
+    offering_code: str
+    quantity: int
+    monthly_fen: int | None
+    one_time_fen: int | None
+
+
+def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """Put items into an order that depends on nothing but themselves."""
+
+    def key(line: Line) -> tuple[str, int, int, int]:
+        monthly, once = line.monthly_fen, line.one_time_fen
+        none = -1
+        return (
+            line.offering_code,
+            line.quantity,
+            none if monthly is None else monthly,
+            none if once is None else once,
+        )
+
+    return tuple(sorted(lines, key=key))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, bindparam, exists, func, literal, select, true, tuple_
+from sqlalchemy import (
+    ARRAY,
+    Row,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    select,
+    true,
+    tuple_,
+)
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,9 +26,21 @@ from app.catalog.models import ProductOffering
 from app.core.db import new_id
 from app.core.errors import NotFound
 from app.customers.models import Customer, ServiceAddress
+from app.feasibility.models import SameVisitInstall
+from app.ordering import correcting
 from app.ordering.delivery import SyncState
-from app.ordering.models import CHANGE_OPEN, STILL_OPEN, OrderChange, OrderingListener, OrderSync
+from app.ordering.models import (
+    CHANGE_OPEN,
+    IN_TROUBLE,
+    STILL_OPEN,
+    OrderChange,
+    OrderingListener,
+    OrderSync,
+)
 from app.ordering.order import (
+    BY_THE_SELLER,
+    INSTALL_ORDER,
+    INSTALLED_BY,
     Channel,
     Characteristic,
     Item,
@@ -28,9 +52,11 @@ from app.ordering.order import (
     Price,
     PriceKind,
 )
+from app.ordering.rules import Cause
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
 from app.technicians.models import Technician
+from app.workorders.models import WorkOrder
 
 CATEGORY = "visit_sale"
 CHANNEL = Channel(id="field-visit", name="装维随销")
@@ -85,17 +111,17 @@ async def for_change_by_caller(tx: AsyncSession, sync_id: UUID, caller: Caller) 
     return sync
 
 
-async def due(session: AsyncSession, limit: int) -> Sequence[tuple[UUID, SyncState]]:
-    """List the sales whose delivery has something to do now and how it stands, longest due
+async def due(session: AsyncSession, state: SyncState, limit: int) -> Sequence[UUID]:
+    """List the sales whose delivery is in a state and has something to do now, longest due
     first."""
-    rows = (await session.execute(_DUE, {"limit": limit})).all()
-    return [(row.sale_id, row.state) for row in rows]
+    return (await session.scalars(_DUE, {"state": state, "limit": limit})).all()
 
 
 _DUE = (
-    select(OrderSync.sale_id, OrderSync.state)
+    select(OrderSync.sale_id)
     .where(
         STILL_OPEN,
+        OrderSync.state == bindparam("state", type_=OrderSync.state.type),
         # Of the statement and not of the moment, or no index could serve.
         OrderSync.next_try_at <= func.statement_timestamp(),
     )
@@ -137,27 +163,37 @@ async def orders_to_place(
     session: AsyncSession, sale_ids: Sequence[UUID]
 ) -> dict[UUID, OrderToPlace | OrderUnfit]:
     """Read confirmed sales as orders in our own words, each with its items, in two statements."""
-    heads = (await session.execute(_HEADS, {"sale_ids": sale_ids})).all()
+    heads = (await session.execute(_HEADS, {"sale_ids": [*sale_ids]})).all()
     items: dict[UUID, list[Row[*tuple[Any, ...]]]] = {}
-    for row in await session.execute(_ITEMS, {"sale_ids": sale_ids}):
+    for row in await session.execute(_ITEMS, {"sale_ids": [*sale_ids]}):
         items.setdefault(row.sale_id, []).append(row)
     found: dict[UUID, OrderToPlace | OrderUnfit] = {}
     for head in heads:
-        place = Place(id=head.address_code, name=head.address) if head.address_code else None
         try:
-            found[head.id] = OrderToPlace(
-                external_id=str(head.id),
-                category=CATEGORY,
-                requested_start=head.confirmed_at,
-                customer=Party(id=head.customer_code, name=head.customer_name),
-                sales_agent=Party(id=head.technician_code, name=head.technician_name),
-                channel=CHANNEL,
-                items=tuple(_item(row, place) for row in items.get(head.id, ())),
-                note=head.note,
-            )
+            found[head.id] = _order(head, items.get(head.id, ()))
         except OrderUnfit as unfit:
             found[head.id] = unfit
     return found
+
+
+def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) -> OrderToPlace:
+    """Write a sale as an order, with what a person has corrected. Raises OrderUnfit."""
+    put = correcting.read(head.corrections or {})
+    address = put.address_number or head.address_code
+    place = Place(id=address, name=head.address) if address else None
+    return OrderToPlace(
+        external_id=str(head.id),
+        category=CATEGORY,
+        requested_start=put.requested_start or head.confirmed_at,
+        customer=Party(id=put.customer_number or head.customer_code, name=head.customer_name),
+        sales_agent=Party(
+            id=put.technician_number or head.technician_code, name=head.technician_name
+        ),
+        channel=CHANNEL,
+        items=tuple(_item(row, place, head.install_order_id) for row in items),
+        note=put.note or head.note,
+        requested_completion=head.install_due_at,
+    )
 
 
 _ADDRESS = (
@@ -167,22 +203,34 @@ _ADDRESS = (
     .limit(1)
     .lateral()
 )
+# As one array: a list of marks would be another statement for every number of sales.
+_SALE_IDS = bindparam("sale_ids", type_=ARRAY(Uuid()))
 _HEADS = (
     select(
         Sale.id,
         Sale.confirmed_at,
         Sale.note,
+        OrderSync.corrections,
         Customer.code.label("customer_code"),
         Customer.name.label("customer_name"),
         Technician.code.label("technician_code"),
         Technician.name.label("technician_name"),
         _ADDRESS.c.code.label("address_code"),
         _ADDRESS.c.standard_address.label("address"),
+        SameVisitInstall.work_order_id.label("install_order_id"),
+        WorkOrder.due_at.label("install_due_at"),
     )
     .join(Customer, Customer.id == Sale.customer_id)
     .join(Technician, Technician.id == Sale.technician_id)
     .outerjoin(_ADDRESS, true())
-    .where(Sale.id.in_(bindparam("sale_ids", expanding=True)), Sale.confirmed_at.is_not(None))
+    .outerjoin(OrderSync, OrderSync.sale_id == Sale.id)
+    # One that was called off is the other side's to install again.
+    .outerjoin(
+        SameVisitInstall,
+        and_(SameVisitInstall.sale_id == Sale.id, SameVisitInstall.gone_at.is_(None)),
+    )
+    .outerjoin(WorkOrder, WorkOrder.id == SameVisitInstall.work_order_id)
+    .where(Sale.id == func.any(_SALE_IDS), Sale.confirmed_at.is_not(None))
 )
 _ITEMS = (
     select(
@@ -192,27 +240,35 @@ _ITEMS = (
         SaleItem.quantity,
         SaleItem.monthly_price_fen,
         SaleItem.one_off_price_fen,
+        SaleItem.reversed_at,
         ProductOffering.name_zh,
         ProductOffering.speed_mbps,
+        ProductOffering.install_minutes,
     )
     .join(ProductOffering, ProductOffering.id == SaleItem.offering_id)
-    .where(SaleItem.sale_id.in_(bindparam("sale_ids", expanding=True)))
+    .where(SaleItem.sale_id == func.any(_SALE_IDS))
     .order_by(SaleItem.sale_id, SaleItem.position)
 )
 
 
-def _item(row: Row[*tuple[Any, ...]], place: Place | None) -> Item:
+def _item(row: Row[*tuple[Any, ...]], place: Place | None, install_order_id: UUID | None) -> Item:
     prices = [Price(PriceKind.MONTHLY, row.monthly_price_fen * row.quantity)]
     if row.one_off_price_fen:
         prices.append(Price(PriceKind.ONE_TIME, row.one_off_price_fen * row.quantity))
-    speed = (Characteristic("speed_mbps", row.speed_mbps),) if row.speed_mbps else ()
+    properties = [Characteristic("speed_mbps", row.speed_mbps)] if row.speed_mbps else []
+    if install_order_id is not None and row.install_minutes is not None:
+        properties += [
+            Characteristic(INSTALLED_BY, BY_THE_SELLER),
+            Characteristic(INSTALL_ORDER, str(install_order_id)),
+        ]
     return Item(
         id=str(row.position),
-        action=ItemAction.ADD,
+        # What was taken back alone is told with every amendment from then on.
+        action=ItemAction.ADD if row.reversed_at is None else ItemAction.DELETE,
         offering_code=row.offering_code,
         offering_name=row.name_zh,
         quantity=row.quantity,
-        characteristics=speed,
+        characteristics=tuple(properties),
         place=place,
         prices=tuple(prices),
     )
@@ -224,9 +280,16 @@ async def page(
     *,
     size: int,
     after: tuple[datetime, UUID] | None,
-    state: SyncState | None,
+    state: SyncState | None = None,
+    failed: bool = False,
+    cause: Cause | None = None,
+    org_unit_id: UUID | None = None,
 ) -> Sequence[OrderSync]:
-    """Read one page of deliveries, newest first, and one row more if there is a next page."""
+    """Read one page of deliveries, newest first, and one row more if there is a next page.
+
+    With `failed`, only those that failed and have not arrived: they wait for a person or for their
+    next try.
+    """
     statement = (
         select(OrderSync)
         .where(subtree(OrderSync.org_unit_id, caller))
@@ -235,6 +298,12 @@ async def page(
     )
     if state is not None:
         statement = statement.where(OrderSync.state == state)
+    if failed:
+        statement = statement.where(IN_TROUBLE)
+    if cause is not None:
+        statement = statement.where(OrderSync.last_cause == cause)
+    if org_unit_id is not None:
+        statement = statement.where(OrderSync.org_unit_id == org_unit_id)
     if after is not None:
         statement = statement.where(tuple_(OrderSync.created_at, OrderSync.id) < tuple_(*after))
     return (await session.scalars(statement)).all()

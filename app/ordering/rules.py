@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import ClassVar
 
+from app.core import retrying
 from app.core.errors import Problem
 from app.core.i18n import Words
 from app.sales.rules import SaleState
@@ -182,6 +183,10 @@ class Cause(StrEnum):
     REFUSED = "refused"
     TOO_LATE = "too_late"
     NEVER_TOLD = "never_told"
+    # Found by ourselves, without an exchange that failed.
+    UNFIT = "unfit"
+    FORGOTTEN = "forgotten"
+    NEVER_ENDED = "never_ended"
 
 
 # The other side could not say anything; when all we did was look, nothing came of it.
@@ -223,6 +228,70 @@ CAUSE_WORDS = {
         zh="执行上次尝试的进程中断，结果未知",
         en="whoever made the last attempt never told how it ended",
     ),
+    Cause.UNFIT: Words(
+        zh="订单内容不完整，未发送", en="the order is not complete, and was not sent"
+    ),
+    Cause.FORGOTTEN: Words(
+        zh="订单系统已查不到此前受理的订单",
+        en="the ordering system does not know an order any more that it had taken",
+    ),
+    Cause.NEVER_ENDED: Words(
+        zh="订单系统长期未了结该订单", en="the ordering system has not ended the order for long"
+    ),
+}
+
+_WAIT = Words(
+    zh="系统会自动重试；若持续不恢复，请联系订单系统的值守人员。",
+    en="It is tried again by itself; if it lasts, call whoever runs the ordering system.",
+)
+_LOOK_FIRST = Words(
+    zh="可放心重试：发送前会先查询，不会重复下单。",
+    en="Try again: the order is looked for before anything is sent, so it is never doubled.",
+)
+
+# What a person can do about a delivery that failed for a cause.
+CAUSE_ADVICE = {
+    Cause.UNREACHABLE: _WAIT,
+    Cause.BUSY: _WAIT,
+    Cause.SIGN_IN: Words(
+        zh="请管理员更换访问凭证，然后按此原因批量重试。",
+        en="Have an administrator renew the credentials, then try all of this cause again.",
+    ),
+    Cause.WRONG_ADDRESS: Words(
+        zh="请管理员核对订单接口地址，然后按此原因批量重试。",
+        en="Have an administrator check the API's address, then try all of this cause again.",
+    ),
+    Cause.TIMED_OUT: _LOOK_FIRST,
+    Cause.CUT: _LOOK_FIRST,
+    Cause.SERVER_ERROR: _LOOK_FIRST,
+    Cause.CONFLICT: _LOOK_FIRST,
+    Cause.UNREADABLE: Words(
+        zh="请把对方应答交给接口维护人员，修复后重试。",
+        en="Show the answer to whoever maintains the interface; try again once it is mended.",
+    ),
+    Cause.FILTER_IGNORED: Words(
+        zh="请管理员设置正确的查询参数，然后按此原因批量重试。",
+        en="Have an administrator set the right search parameter, then try all of this cause.",
+    ),
+    Cause.REFUSED: Words(
+        zh="请看对方的说明：可更正客户、地址、人员编号、开通时间或备注后重发；无法办理的请放弃并注明原因。",
+        en="Read what was said: correct numbers, start or note and send again; give up what cannot "
+        "be served, with the reason.",
+    ),
+    Cause.TOO_LATE: _LOOK_FIRST,
+    Cause.NEVER_TOLD: _LOOK_FIRST,
+    Cause.UNFIT: Words(
+        zh="请补全所列内容（客户、地址、人员编号）后重发。",
+        en="Complete what is named (numbers of customer, address, technician) and send again.",
+    ),
+    Cause.FORGOTTEN: Words(
+        zh="请与订单系统核实；重试会再次查询，仍查不到时可由对账重新下单。",
+        en="Ask the ordering system; a retry looks again, and reconciliation can send it anew.",
+    ),
+    Cause.NEVER_ENDED: Words(
+        zh="请向订单系统的值守人员核实；有结果后重试即可再查询一次，无法办理的可放弃。",
+        en="Ask whoever runs the ordering system; try again to ask once more, or give it up.",
+    ),
 }
 
 
@@ -247,6 +316,8 @@ class OrderingFailed(Problem):
         self.cause = cause
         self.said = said
         self.retry_after = retry_after
+        self.answered = answered
+        self.sent_as = sent_as
         words = CAUSE_WORDS[cause]
         facts: dict[str, object] = {
             "cause": cause,
@@ -367,11 +438,14 @@ def after_failure(
     unknown = failure is Failure.UNKNOWN
     if attempts >= (numbers.tries_unknown if unknown else numbers.tries_not_sent):
         return Park(ParkReason.TRIES_USED_UP)
-    # The exponent is bounded so that a patient setting cannot overflow a timedelta.
-    delay = min(numbers.first_delay * 2 ** min(max(attempts, 1) - 1, 20), numbers.longest_delay)
-    delay *= 1 + luck / 2
+    delay = retrying.wait(
+        attempts,
+        first=numbers.first_delay,
+        longest=numbers.longest_delay,
+        luck=luck,
+        asked=retry_after,
+        longest_asked=numbers.longest_retry_after,
+    )
     if unknown:
         delay = max(delay, numbers.settle)
-    if retry_after is not None:
-        delay = max(delay, min(retry_after, numbers.longest_retry_after))
     return Delay(delay)

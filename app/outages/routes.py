@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import Depends, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.geo import CoordSys
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -30,7 +31,7 @@ from app.outages.schemas import (
 from app.outages.service import deciding, members
 from app.outages.service.deciding import Confirmed
 
-router = APIRouter(prefix="/v1/outages", tags=["outages"])
+router = Router(prefix="/v1/outages", tags=["outages"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 Decider = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))]

@@ -14,6 +14,13 @@ async def escalate(worker: Worker) -> None:
         await service.escalate(tx, now=worker.clock.now())
 
 
+async def alert(worker: Worker) -> None:
+    """Alert units in which late orders have been told of and nobody has taken them up."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "overdue.alert")
+        await service.alert(tx, now=worker.clock.now())
+
+
 async def add_up(worker: Worker) -> None:
     """Work out what late orders come to by now."""
     async with worker.database.begin() as tx:

@@ -22,6 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.auth.rules import Caller
+from app.core.db import fetched
 from app.core.errors import NotFound
 from app.overdue.models import Compensation, Escalation
 from app.overdue.rules import CompensationState
@@ -55,8 +56,8 @@ async def _units(session: AsyncSession, caller: Caller, org_unit_id: UUID | None
     units = await org_units(session, ids=[caller.org_unit_id])
     if org_unit_id is None:
         return units.within(caller.org_path)
-    unit = units.by_id.get(org_unit_id)
-    if unit is None or not unit.path.startswith(caller.org_path):
+    unit = units.in_reach(org_unit_id, caller.org_path)
+    if unit is None:
         raise NotFound()
     return units.within(unit.path)
 
@@ -193,6 +194,19 @@ async def escalations(
         .limit(size + 1)
     )
     return (await session.execute(found)).all()
+
+
+async def missed(session: AsyncSession, now: datetime) -> dict[UUID, int]:
+    """Count, unit by unit, the orders that are late at a moment, that a level above the technician
+    was told of, and that nobody has taken up."""
+    return dict(await fetched(session, _MISSED, {"now": now, "own": Level.TECHNICIAN.value}))
+
+
+_MISSED = """
+SELECT org_unit_id, count(DISTINCT work_order_id) FROM escalation
+ WHERE acknowledged_at IS NULL AND lapsed_at IS NULL AND due_at <= %(now)s AND level <> %(own)s
+ GROUP BY 1
+"""
 
 
 async def escalations_of(session: AsyncSession, technician_id: UUID) -> Sequence[Row[Any]]:

@@ -5,11 +5,12 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -31,7 +32,7 @@ from app.overdue.schemas import (
 from app.promises.rules import Level
 from app.worktypes.rules import WorkType
 
-router = APIRouter(prefix="/v1", tags=["promises"])
+router = Router(prefix="/v1", tags=["promises"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 Keeper = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))]

@@ -7,6 +7,16 @@ from app.core.errors import Conflict
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 
+ALERT_MISSED = Parameter(
+    "promises.alert_missed",
+    default=5,
+    unit="",
+    words=Words(
+        "超时且无人跟进的工单达到多少张即告警",
+        "How many late orders of a unit nobody may have taken up before it is alerted",
+    ),
+    least=1,
+)
 AT_RISK_MINUTES = Parameter(
     "promises.at_risk_minutes",
     default=120.0,

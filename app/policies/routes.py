@@ -5,12 +5,13 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Path, Query, Response, status
+from fastapi import Depends, Path, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -37,7 +38,7 @@ from app.policies.service import evaluating, promoting
 from app.suggestions.rules.exploring import RULES_ONLY
 from app.suggestions.rules.model import ModelKind, PolicyState
 
-router = APIRouter(prefix="/v1/policies", tags=["policies"])
+router = Router(prefix="/v1/policies", tags=["policies"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="parameters:read"))]
 Keeper = Annotated[Caller, Depends(caller(Role.ADMIN, scope="parameters:write"))]

@@ -7,7 +7,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, Input, Line, Moment, Note
+from app.core.paging import NextPage
 from app.policies.models import PolicyEvaluation, PolicyStep
 from app.policies.rules import EvaluationState, StepState
 from app.policies.rules.metrics import Metric
@@ -33,7 +34,7 @@ class StepOut(Answer):
     from_state: PolicyState
     to_state: PolicyState
     state: StepState
-    reason: str
+    reason: Note
     asked_at: datetime
     asked_by: UUID | None = Field(description="Null: the nightly refit of a live policy.")
     agreed_at: datetime | None
@@ -44,7 +45,7 @@ class StepOut(Answer):
 class PolicyOut(Answer):
     """A model of the registry, without its coefficients."""
 
-    version: str
+    version: Line
     kind: ModelKind
     state: PolicyState
     created_at: datetime
@@ -80,7 +81,7 @@ class AlarmOut(Answer):
     """That predicted and observed acceptance have drifted apart."""
 
     id: UUID
-    model_version: str
+    model_version: Line
     at: datetime
     ended_at: datetime | None = Field(description="Null while it goes on.")
     figures: dict[str, Any] = Field(
@@ -93,10 +94,10 @@ class PoliciesOut(Answer):
     """Who decides now, what has drifted, and the models of the registry, newest first."""
 
     rules_only: bool = Field(description="True: the switch is on, and rules alone decide.")
-    live: str | None = Field(description="The model in force; null: the experts' rates.")
+    live: Line | None = Field(description="The model in force; null: the experts' rates.")
     alarms: list[AlarmOut] = Field(max_length=20, description="Those that are open come first.")
     policies: list[PolicyOut] = Field(max_length=200)
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class PromoteIn(Input):
@@ -180,7 +181,7 @@ class GroupOut(Answer):
     """How a group of customers fares under a model and under the one in force."""
 
     kind: GroupKind
-    group: str
+    group: Line
     decisions: int
     accepted: RateOut
     accepted_now: RateOut
@@ -201,7 +202,7 @@ class ResultOut(Answer):
     """What an evaluation found."""
 
     decisions: int
-    current: str = Field(description="The version that was in force, or the rules' name.")
+    current: Line = Field(description="The version that was in force, or the rules' name.")
     policies: ComparedOut
     gain: EstimateOut = Field(
         description="How much more than the one in force, on the same decisions (DR)."
@@ -217,14 +218,14 @@ class EvaluationOut(Answer):
     """An evaluation of a model on the log of a time."""
 
     id: UUID
-    version: str
+    version: Line
     state: EvaluationState
     asked_at: datetime
     asked_by: UUID | None = Field(description="Null: the night's own.")
     since: datetime
     until: datetime
     done_at: datetime | None
-    error: str | None
+    error: Note | None
     result: ResultOut | None
 
     @classmethod
@@ -238,7 +239,7 @@ class EvaluationsOut(Answer):
     """A page of a model's evaluations, newest first."""
 
     evaluations: list[EvaluationOut] = Field(max_length=200)
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class FigureOut(Answer):
@@ -249,7 +250,7 @@ class FigureOut(Answer):
     numerator: float
     denominator: float
     left_out: int
-    meaning: str = Field(description="Of what it is a part, and what is left out.")
+    meaning: Note = Field(description="Of what it is a part, and what is left out.")
 
 
 class FiguresOut(Answer):
@@ -258,5 +259,5 @@ class FiguresOut(Answer):
     since: date
     until: date
     org_unit_id: UUID
-    version: str | None
+    version: Line | None
     figures: list[FigureOut] = Field(max_length=20)

@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -25,7 +26,7 @@ from app.privacy.schemas import (
 )
 from app.privacy.service.sweeping import work_of
 
-router = APIRouter(prefix="/v1/privacy", tags=["privacy"])
+router = Router(prefix="/v1/privacy", tags=["privacy"])
 
 Keeper = Annotated[Caller, Depends(caller(Role.ADMIN, scope="privacy:handle"))]
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.http import Answer, Input
-from app.privacy.rules import MOST_CUSTOMERS, RequestKind, RequestState
+from app.privacy.rules import MOST_CUSTOMERS, MOST_ROWS, RequestKind, RequestState
 from app.privacy.rules.periods import What
 from app.privacy.rules.register import Kind, Then
 
@@ -54,7 +54,7 @@ class CustomerDataOut(Answer):
 
     customer_id: UUID
     code: Text
-    tables: dict[str, list[dict[str, Any]]] = Field(
+    tables: dict[str, Annotated[list[dict[str, Any]], Field(max_length=MOST_ROWS)]] = Field(
         description="Rows by table, as they are stored; points as GeoJSON in WGS-84."
     )
 

@@ -14,7 +14,8 @@ from app.worktypes.rules import WorkType
 class PromiseRule(Row, Base):
     """What an org unit's customers are promised for a work type, from one day to another.
 
-    `value_tier` and `grid_kind` null are for all customers and all places.
+    `value_tier` and `grid_kind` null are for all customers and all places; `same_visit` is for
+    what is installed in the very visit in which it was sold.
     """
 
     __tablename__ = "promise_rule"
@@ -36,6 +37,7 @@ class PromiseRule(Row, Base):
     compensation_fen: Mapped[int]
     compensation_per: Mapped[str]
     compensation_cap_fen: Mapped[int]
+    same_visit: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class ClockStopRule(Row, Base):

@@ -4,11 +4,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -34,7 +35,7 @@ from app.recovery.service import owing, settling, stops
 from app.terminals import queries as terminals
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1", tags=["recovery"])
+router = Router(prefix="/v1", tags=["recovery"])
 
 Sender = Annotated[
     Caller,

@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from app.core.cells import NotReadable
-from app.core.http import Answer, Code, Input
+from app.core.http import Answer, Code, Input, Line, Note
+from app.core.paging import NextPage
 from app.customers.rules import masked_name
 from app.recovery.queries.pickups import Stop
 from app.recovery.queries.rates import Rate
@@ -95,7 +96,7 @@ class OwedOut(Answer):
     """One terminal that a customer has, or had, to give back."""
 
     id: UUID
-    serial_number: str
+    serial_number: Line
     kind: TerminalKind
     cause: DueCause
     since: datetime
@@ -128,7 +129,7 @@ class DueOut(Answer):
     """One terminal of a pick-up."""
 
     id: UUID
-    serial_number: str
+    serial_number: Line
     kind: TerminalKind
     cause: DueCause
     since: datetime
@@ -144,11 +145,11 @@ class RecoveryOut(Answer):
 
     id: UUID
     org_unit_id: UUID
-    org_unit_code: str
+    org_unit_code: Line
     customer_id: UUID
-    customer_code: str
-    customer_name: str = Field(description="Masked.")
-    locality: str | None
+    customer_code: Line
+    customer_name: Line = Field(description="Masked.")
+    locality: Note | None
     since: datetime
     due_at: datetime = Field(description="The first deadline of what is open.")
     overdue: bool
@@ -158,7 +159,7 @@ class RecoveryOut(Answer):
     order_state: State | None
     planned_day: date | None
     holder_id: UUID | None
-    holder_name: str | None
+    holder_name: Line | None
     taken_by_id: UUID | None = Field(description="Who has taken it on the way.")
     taken_at: datetime | None
     terminals: Annotated[list[DueOut], Field(max_length=200)]
@@ -181,14 +182,14 @@ class RecoveryPage(Answer):
     """Pick-ups by their deadline."""
 
     items: Annotated[list[RecoveryOut], Field(max_length=200)]
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class StopOut(Answer):
     """A pick-up on the way; whose it is shows once it is taken."""
 
     id: UUID
-    locality: str | None
+    locality: Note | None
     distance_m: int = Field(description="From the nearest stop of the day, rounded to 50 m.")
     due_at: datetime
     terminals: int = Field(description="How many are to be fetched.")
@@ -231,8 +232,8 @@ class ShareOut(Answer):
 class RateOut(Answer):
     """How much has come back of what was due in a group."""
 
-    key: str | None = Field(description="The kind, or the code of the unit or technician.")
-    name: str | None
+    key: Line | None = Field(description="The kind, or the code of the unit or technician.")
+    name: Line | None
     recovery_rate: ShareOut = Field(description="Recovered of what was due back.")
     pickup_on_time_rate: ShareOut = Field(description="Recovered until the deadline, of the same.")
     written_off: int = Field(description="Among what was due.")

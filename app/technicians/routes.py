@@ -3,12 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Code, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.technicians import directory, service
@@ -22,7 +23,7 @@ from app.technicians.schemas import (
     TechnicianProfile,
 )
 
-router = APIRouter(prefix="/v1/technicians", tags=["technicians"])
+router = Router(prefix="/v1/technicians", tags=["technicians"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="technicians:read"))]
 Planner = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="leave:write"))]

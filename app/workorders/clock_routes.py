@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.workorders.clock_schemas import (
     ClockEndIn,
@@ -19,7 +20,7 @@ from app.workorders.clock_schemas import (
 from app.workorders.routes import Reader
 from app.workorders.service import by_hand
 
-router = APIRouter(prefix="/v1/work-orders", tags=["promises"])
+router = Router(prefix="/v1/work-orders", tags=["promises"])
 
 # Whoever answers for orders, or the system that sent them.
 Keeper = Annotated[

@@ -146,6 +146,7 @@ class PromiseRuleOut(Answer):
     clock: Clock = Field(description="Which hours count: all, or those of the working calendar.")
     value_tier: str | None = Field(max_length=64)
     grid_kind: GridKind | None
+    same_visit: bool = Field(description="For what is installed in the visit that sold it.")
     compensation_fen: int = Field(ge=0, le=100_000_000)
     compensation_per: Per
     compensation_cap_fen: int = Field(ge=0, le=100_000_000)

@@ -52,6 +52,9 @@ UNDER_WAY_SINCE = """(
 )"""
 
 # --- one order, to change it --------------------------------------------------------------------
+#
+# Under locks that let others write down what refers to an order: whoever decides what to offer at
+# many doors does, while it holds those customers for whom a step of an order may wait.
 
 
 async def for_change(tx: AsyncSession, order_id: UUID, caller: Caller | None = None) -> WorkOrder:
@@ -59,7 +62,9 @@ async def for_change(tx: AsyncSession, order_id: UUID, caller: Caller | None = N
 
     Raises NotFound when it does not exist or lies outside the caller's subtree.
     """
-    order = await tx.get(WorkOrder, order_id, with_for_update=True, populate_existing=True)
+    order = await tx.get(
+        WorkOrder, order_id, with_for_update={"key_share": True}, populate_existing=True
+    )
     if order is None or not (caller is None or await _within(tx, order.org_unit_id, caller)):
         raise NotFound()
     return order
@@ -73,7 +78,7 @@ async def held_for_change(tx: AsyncSession, order_id: UUID, technician_id: UUID)
     order = await tx.scalar(
         select(WorkOrder)
         .where(WorkOrder.id == order_id, WorkOrder.holder_id == technician_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     if order is None:
@@ -93,7 +98,7 @@ async def all_for_change(
         .where(*conditions)
         .order_by(WorkOrder.id)
         .limit(limit)
-        .with_for_update(skip_locked=skip_locked)
+        .with_for_update(key_share=True, skip_locked=skip_locked)
         .execution_options(populate_existing=True)
     )
     return found.all()
@@ -152,6 +157,11 @@ class Units:
     def within(self, org_path: str) -> list[UUID]:
         """List the ids of a subtree, given by the path of its top."""
         return [unit.id for unit in self.by_id.values() if unit.path.startswith(org_path)]
+
+    def in_reach(self, org_unit_id: UUID, org_path: str) -> Unit | None:
+        """Return a unit, by id, if it lies in a subtree given by the path of its top."""
+        unit = self.by_id.get(org_unit_id)
+        return unit if unit is not None and unit.path.startswith(org_path) else None
 
     def may_move(self, order_unit_id: UUID, to_unit_id: UUID) -> bool:
         """Tell whether an order may go from one unit to another: within its district."""

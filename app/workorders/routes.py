@@ -4,11 +4,12 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.geo import CoordSys
 from app.core.http import Moment, Now
@@ -28,8 +29,8 @@ from app.workorders.schemas import (
 )
 from app.worktypes.rules import WorkType
 
-router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
-repeats_router = APIRouter(prefix="/v1/repeat-faults", tags=["work orders"])
+router = Router(prefix="/v1/work-orders", tags=["work orders"])
+repeats_router = Router(prefix="/v1/repeat-faults", tags=["work orders"])
 
 Reader = Annotated[
     Caller,

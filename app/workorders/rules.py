@@ -132,6 +132,7 @@ class Draft:
 
     `content_hash` stands for everything in it but the id: the same order sent again has the same.
     `hold_id` names the slot that is held for it; of each of `terminals` one is fitted.
+    `same_visit` says that it was sold in a visit and is to be installed before that one leaves.
     """
 
     source: str
@@ -157,6 +158,7 @@ class Draft:
     appointment_from: datetime | None = None
     appointment_until: datetime | None = None
     hold_id: UUID | None = None
+    same_visit: bool = False
 
 
 class StepRefused(Conflict):

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.geo import CoordSys, PointOut
-from app.core.http import Answer, Code, Input, Note
+from app.core.http import Answer, Code, Input, Line, Note
 from app.customers.rules import masked_name, masked_phone
 from app.terminals.rules import TerminalKind
 from app.workorders.repeats import By, Figure
@@ -47,7 +47,7 @@ class OrderOut(Answer):
     point: PointOut | None
     grid_id: UUID | None
     near_border: bool = Field(description="A grid's border is so close that the grid may be wrong.")
-    skills: list[str] = Field(max_length=20)
+    skills: list[Line] = Field(max_length=20)
     terminals: list[TerminalKind] = Field(
         max_length=8, description="Of each of these one is fitted, out of the technician's van."
     )

@@ -5,12 +5,13 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.http import Code, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -18,7 +19,7 @@ from app.worktypes import queries, service
 from app.worktypes.rules import BUILT_IN, DatedTemplate, WorkType, template_for
 from app.worktypes.schemas import TemplateIn, TemplateOut, TemplatesPage
 
-router = APIRouter(prefix="/v1/work-templates", tags=["parameters"])
+router = Router(prefix="/v1/work-templates", tags=["parameters"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="parameters:read"))]
 Setter = Annotated[Caller, Depends(caller(Role.ADMIN, scope="parameters:write"))]

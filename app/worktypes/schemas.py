@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Code, Input, Name
+from app.core.http import Answer, Code, Input, Line, Name, Note
+from app.core.paging import NextPage
 from app.terminals.rules import TerminalKind
 from app.worktypes.queries import READ
 from app.worktypes.rules import (
@@ -155,21 +156,21 @@ class TemplateIn(ContentIn):
 class WordsOut(Answer):
     """A text in both languages."""
 
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class CheckOut(Answer):
     """A line of the checklist."""
 
-    code: str
+    code: Line
     words: WordsOut
 
 
 class RequirementOut(Answer):
     """Evidence that is asked for."""
 
-    code: str
+    code: Line
     kind: EvidenceKind
     words: WordsOut
     least: int
@@ -189,10 +190,10 @@ class LimitsOut(Answer):
 class ClosingCodeOut(Answer):
     """What an order can be completed with."""
 
-    code: str
+    code: Line
     words: WordsOut
     works_again: bool = Field(description="Of a repair: with it, the service works again.")
-    waives: Annotated[list[str], Field(max_length=50)] = Field(
+    waives: Annotated[list[Line], Field(max_length=50)] = Field(
         description="What need not be there with this code."
     )
 
@@ -202,7 +203,7 @@ class ContentOut(Answer):
 
     work_type: WorkType
     minutes: int = Field(description="Standard minutes at the door.")
-    skills: Annotated[list[str], Field(max_length=20)]
+    skills: Annotated[list[Line], Field(max_length=20)]
     needs: Annotated[list[TerminalKind], Field(max_length=20)]
     checklist: Annotated[list[CheckOut], Field(max_length=50)]
     evidence: Annotated[list[RequirementOut], Field(max_length=50)]
@@ -218,9 +219,9 @@ class TemplateOut(ContentOut):
     """A version of a template. One without an id is what holds where nothing was set."""
 
     id: UUID | None
-    code: str | None
+    code: Line | None
     version: int | None
-    org_path: str = Field(description="For whose subtree; empty for everybody.")
+    org_path: Note = Field(description="For whose subtree; empty for everybody.")
     valid_from: date | None = Field(description="A local day of the org unit.")
 
     @classmethod
@@ -243,4 +244,4 @@ class TemplatesPage(Answer):
     """Templates of work types."""
 
     items: Annotated[list[TemplateOut], Field(max_length=200)]
-    next_page_token: str | None
+    next_page_token: NextPage

@@ -31,6 +31,9 @@ def main() -> int:
     parser.add_argument(
         "--rehearse", action="store_true", help="the service's rules without its database"
     )
+    parser.add_argument(
+        "--troubled", action="store_true", help="faults and complaints everywhere, to try the rules"
+    )
     parser.add_argument("--offline", action="store_true", help="foretell, play nothing")
     given = parser.parse_args()
     if unknown := set(given.policy) - set(POLICIES):
@@ -40,7 +43,7 @@ def main() -> int:
     console = Console() if sys.stdout.isatty() else Console(width=100)
     console.print(" · ".join(f"{name} {fact}" for name, fact in machine.facts().items()))
     decisions, copies = (400, 1) if given.quick else (given.decisions, 4)
-    field = field_of(given.data, decisions, copies=copies, seed=given.seed)
+    field = field_of(given.data, decisions, copies=copies, seed=given.seed, troubled=given.troubled)
     console.print(f"The field: {field.said}; {decisions:,} visits, seed {given.seed}.")
     if not field.published:
         console.print("The published rows are not there: the figures mean less.", style="yellow")
@@ -50,10 +53,10 @@ def main() -> int:
             wanted = given.policy or list(POLICIES)
             best = perfect(field)
             if given.rehearse:
-                played = {name: rehearse(field, name) for name in wanted}
+                played = {name: rehearse(field, best, name) for name in wanted}
             else:
                 with Cluster.throw_away(say=console.print) as cluster:
-                    played = dict(season(console, cluster, field, wanted))
+                    played = dict(season(console, cluster, field, best, wanted))
             figures += tables.played(console, best, played)
     except (PostgresMissing, ClusterFailed) as missing:
         console.print(str(missing), style="red")

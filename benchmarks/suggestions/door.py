@@ -43,15 +43,10 @@ class Pitch:
 
 def pitched(field: Field, judge: Judge, visit: Visit, shown: Sequence[Offering]) -> Pitch | None:
     """Play what a technician makes of the offers on the screen; None when nothing is pitched."""
-    dice, place = visit.dice, pitches_at(visit)
-    if not shown or place is None:
+    dice, offer = visit.dice, _spoken_of(visit, shown)
+    if offer is None:
         return None
-    offer = shown[place if place < len(shown) else 0]
-    at = field.offers.index(offer)
-    contacts = judge.contacts_in_30_days(visit)
-    chances = field.truth.chances(visit.home, visit.work_type, contacts, dice.mood)
-    chance = float(chances[at])
-    value = float(field.truth.values(visit.home, chances)[at])
+    chance, value = _truth(field, judge, visit, offer)
     complains = dice.annoys < float(field.truth.annoyed[visit.home])
     if dice.accepts < chance:
         return Pitch(offer, "accepted", chance, value, complains=complains, kept=dice.keeps < 0.9)
@@ -60,6 +55,27 @@ def pitched(field: Field, judge: Judge, visit: Visit, shown: Sequence[Offering])
         return Pitch(offer, "later", chance, value, later_on=later_on, complains=complains)
     reason = next(name for name, below in REASONS if dice.keeps < below)
     return Pitch(offer, "declined", chance, value, reason=reason, complains=complains)
+
+
+def worth_of(field: Field, judge: Judge, visit: Visit, shown: Sequence[Offering]) -> float:
+    """Tell what showing a list is worth by the truth, before the same technician, in fen."""
+    offer = _spoken_of(visit, shown)
+    return 0.0 if offer is None else _truth(field, judge, visit, offer)[1]
+
+
+def _spoken_of(visit: Visit, shown: Sequence[Offering]) -> Offering | None:
+    place = pitches_at(visit)
+    if not shown or place is None:
+        return None
+    return shown[place if place < len(shown) else 0]
+
+
+def _truth(field: Field, judge: Judge, visit: Visit, offer: Offering) -> tuple[float, float]:
+    """Return the chance that an offer is taken, were it pitched now, and what that is worth."""
+    at = field.place[offer.code]
+    contacts = judge.contacts_in_30_days(visit)
+    chances = field.truth.chances(visit.home, visit.work_type, contacts, visit.dice.mood)
+    return float(chances[at]), float(field.truth.values(visit.home, chances)[at])
 
 
 def pitches_at(visit: Visit) -> int | None:

@@ -12,16 +12,17 @@ from app.core.settings import Settings
 from app.policies.queries import log, registry
 from app.policies.queries.log import Decisions
 from app.policies.rules.choosing import NOTHING, believed, chance, first_by_draws
+from app.policies.rules.parameters import LEAST_ANSWERS
 from app.policies.rules.replay import Log, replay
-from app.policies.service.learning import fit
-from app.suggestions.rules.model import FEATURES, Model
+from app.policies.service.learning import fit, sold_or_answered
+from app.suggestions.rules.exploring import FLOOR_ALIKE, FLOOR_LATE, SPREAD
+from app.suggestions.rules.model import FEATURES, Model, Trying
 from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.playing import SEASON, Asked, Estimated
 from benchmarks.suggestions.truth import CONTACT_COST_FEN
 
-# An offer with fewer answers of either kind keeps the expert's rate.
-LEAST = 50
-FLOOR = 0.02
+# As policies are judged: as they would choose in the long run.
+TRYING = Trying(FLOOR_LATE.default, FLOOR_ALIKE.default, SPREAD.default)
 MOST = 1_000_000
 
 
@@ -33,13 +34,16 @@ async def estimated(database_url: str, asked: list[Asked]) -> list[Estimated]:
             read = await log.decisions(tx, *SEASON, FEATURES, MOST)
             experts = await registry.experts(tx)
             heard = await log.answers(tx, *SEASON, FEATURES)
+            sold = await sold_or_answered(tx, heard, SEASON[0])
     finally:
         await database.close()
     assert read.reward.shape == (len(asked),), "the log and the field count other decisions"
     rows = Log(read.decision, read.action, read.features, read.logged, read.taken, read.reward)
     ways = {
         "rules' best": _best(read, Model.cold("experts"), experts),
-        "learned from this log": _drawn(read, fit("all", heard, experts, LEAST), experts),
+        "learned from this log": _drawn(
+            read, fit("all", heard, sold, round(LEAST_ANSWERS.default)), experts
+        ),
     }
     return [
         Estimated(name, replay(rows, chosen), _truth(read, asked, chosen))
@@ -60,7 +64,7 @@ def _best(read: Decisions, model: Model, experts: dict[str, float]) -> Floats:
 
 def _drawn(read: Decisions, model: Model, experts: dict[str, float]) -> Floats:
     log_odds = _believed(read, model, experts)
-    return first_by_draws(read.decision, read.action, log_odds, read.worth, read.cost, FLOOR)
+    return first_by_draws(read.decision, read.action, log_odds, read.worth, read.cost, TRYING)
 
 
 def _believed(read: Decisions, model: Model, experts: dict[str, float]) -> tuple[Floats, Floats]:

@@ -4,9 +4,10 @@ Everything is drawn by one seed before any policy plays, with the dice of each v
 offered, the same technician is in the same mood before the same customer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -27,6 +28,9 @@ COMES_BACK = 0.12
 ASKED_TOO_EARLY = 0.04
 
 SALES_A_YEAR, SERVICE_A_YEAR, FAULTS_A_YEAR, COMPLAINTS_A_YEAR = 3.0, 1.5, 0.4, 0.15
+# In a field full of trouble: so many times the faults and complaints, the share of repairs that
+# come back, and the share of those waiting for a repair who call again meanwhile.
+TROUBLE, COMES_BACK_OFTEN, CALLS_AGAIN = 4, 0.4, 0.5
 TECHNICIANS = 60
 
 
@@ -80,6 +84,11 @@ class Field:
     visits: Sequence[Visit]
     calls: Sequence[Row]
 
+    @cached_property
+    def place(self) -> Mapping[str, int]:
+        """The place of each offer among all, by its code."""
+        return {offer.code: at for at, offer in enumerate(self.offers)}
+
     @property
     def published(self) -> bool:
         """Tell whether the households come from published rows."""
@@ -96,8 +105,14 @@ def local_day(at: datetime) -> date:
     return at.astimezone(ZONE).date()
 
 
-def field_of(folder: Path, decisions: int, *, copies: int = 4, seed: int = 1) -> Field:
-    """Make a field with so many visits; without the published rows, from made ones."""
+def field_of(
+    folder: Path, decisions: int, *, copies: int = 4, seed: int = 1, troubled: bool = False
+) -> Field:
+    """Make a field with so many visits; without the published rows, from made ones.
+
+    In a troubled field faults come back and people call again and complain far more often, so that
+    few visits show whether a rule of those is ever broken.
+    """
     rows = people.rows_of(folder, people.TELCO)
     calls = people.rows_of(folder, people.BANK)
     said = f"{len(rows):,} published customers, each {copies} times"
@@ -106,10 +121,10 @@ def field_of(folder: Path, decisions: int, *, copies: int = 4, seed: int = 1) ->
     _, leaves = leaving_foretold(rows, seed)
     homes = people.households(rows, leaves, copies, FIRST_DAY, seed)
     offers = offerings(FIRST_DAY)
-    visits = _visits(homes, decisions, seed)
+    visits = _visits(homes, decisions, seed, COMES_BACK_OFTEN if troubled else COMES_BACK)
     last = local_day(visits[-1].at)
     open_share = _still_open(people.rows_of(folder, people.COMPLAINTS))
-    events = _events(homes, last, open_share, visits, seed)
+    events = _events(homes, last, open_share, visits, seed, troubled)
     return Field(
         said, homes, offers, truth_of(homes, offers, calls, FIRST_DAY, seed), events, visits, calls
     )
@@ -122,7 +137,7 @@ def _still_open(complaints: Sequence[Row]) -> float:
     return sum(row["Status"] in ("Open", "Pending") for row in complaints) / len(complaints)
 
 
-def _visits(homes: Sequence[Household], count: int, seed: int) -> list[Visit]:
+def _visits(homes: Sequence[Household], count: int, seed: int, comes_back: float) -> list[Visit]:
     dice = np.random.default_rng((seed, 4))
     days = max(1, round(count / (len(homes) * VISITS_A_YEAR / 365)))
     drawn: list[tuple[datetime, int, str]] = []
@@ -131,7 +146,7 @@ def _visits(homes: Sequence[Household], count: int, seed: int) -> list[Visit]:
         home = int(dice.integers(len(homes)))
         work = str(dice.choice(list(WORK_TYPES), p=list(WORK_TYPES.values())))
         drawn.append((at, home, work))
-        if work == "repair" and dice.random() < COMES_BACK:
+        if work == "repair" and dice.random() < comes_back:
             back = at + timedelta(days=int(dice.integers(1, 25)))
             if local_day(back) < FIRST_DAY + timedelta(days=days):
                 drawn.append((back, home, "repair"))
@@ -158,10 +173,12 @@ def _events(
     open_share: float,
     visits: Sequence[Visit],
     seed: int,
+    troubled: bool,
 ) -> list[Event]:
     dice = np.random.default_rng((seed, 5))
     first = FIRST_DAY - timedelta(days=365)
     years = ((last - first).days + 1) / 365
+    often = TROUBLE if troubled else 1
     events: list[Event] = []
 
     def moments(a_year: float) -> list[datetime]:
@@ -176,11 +193,10 @@ def _events(
     for home in homes:
         n = home.number
         # Some are called far more often than others.
-        often = SALES_A_YEAR * float(dice.gamma(1.0))
-        events += [Event(at, n, "sales") for at in moments(often)]
+        events += [Event(at, n, "sales") for at in moments(SALES_A_YEAR * float(dice.gamma(1.0)))]
         events += [Event(at, n, "service") for at in moments(SERVICE_A_YEAR)]
-        events += [Event(at, n, "fault") for at in moments(FAULTS_A_YEAR)]
-        for at in moments(COMPLAINTS_A_YEAR * (4 if unhappy(home) else 1)):
+        events += [Event(at, n, "fault") for at in moments(often * FAULTS_A_YEAR)]
+        for at in moments(often * COMPLAINTS_A_YEAR * (4 if unhappy(home) else 1)):
             closed = at + timedelta(days=float(dice.uniform(0.5, 20)))
             # What was never closed a year ago is closed by now.
             stays = dice.random() < open_share and local_day(at) > FIRST_DAY - timedelta(days=60)
@@ -194,4 +210,11 @@ def _events(
         for visit in visits
         if visit.work_type == "repair" and visit.dice.reasons < 0.3
     ]
+    if troubled:
+        events += [
+            Event(visit.reported_at + visit.dice.annoys * waited, visit.home, "fault")
+            for visit in visits
+            if visit.work_type == "repair" and visit.dice.keeps < CALLS_AGAIN
+            for waited in [visit.at - visit.reported_at]
+        ]
     return sorted(events, key=lambda event: (event.at, event.home))

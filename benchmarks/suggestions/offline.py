@@ -6,6 +6,7 @@ are held out by seeded folds; sales calls have one, and are only ever foretold f
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,8 +34,9 @@ CARD: Mapping[str, Sequence[tuple[float, float, float]]] = {
     "referrals": ((0, 1, 5), (3, NO_END, -15)),
 }
 
-# Calls: the window of a fit, how often it is made anew, how many come before the first.
-WINDOW, EVERY, FIRST = 2_000, 100, 5_000
+# Calls: the windows of a fit, each weighed by how it foretold the days before, where what lies so
+# many calls back counts half; and how many calls come before the first fit.
+WINDOWS, HALVES, FIRST = (500, 1_000, 2_000, 4_000, 8_000), 1_000, 5_000
 # A sale in twenty, as sure as fifty calls; and how far a field's weight may lie from nothing.
 RATE, EVIDENCE, SPREAD = 0.05, 50.0, 1.0
 
@@ -129,33 +131,56 @@ def measured(name: str, happened: Flags, chance: Floats) -> Foretold:
 
 
 def buying(calls: Sequence[Row]) -> list[Foretold]:
-    """Foretell who buys in the order of time: refitted on a short window, and frozen.
+    """Foretell who buys in the order of time: refitted every day, and frozen.
 
-    The third is what random folds would make of the same fields, which is how one deceives
+    The last is what random folds would make of the same fields, which is how one deceives
     oneself: it shows how much there is to be known of these rows at the most.
     """
     fields = calls_fields(calls)
     bought = np.array([call["y"] == "yes" for call in calls])
-    first = min(FIRST, len(calls) // 3)
-    rolling, frozen = np.zeros(len(calls)), np.zeros(len(calls))
-    for at in range(first, len(calls), EVERY):
-        window, asked = slice(max(0, at - WINDOW), at), slice(at, at + EVERY)
-        rolling[asked] = predicted(
-            learned(_before(fields), fields[window], bought[window]), fields[asked]
-        )
-    frozen[first:] = predicted(
-        learned(_before(fields), fields[:first], bought[:first]), fields[first:]
-    )
-    mixed = np.zeros(len(calls))
+    days = _days(calls)
+    first = next(day.start for day in days if day.start >= min(FIRST, len(calls) // 3))
+    by_window = {size: np.zeros(len(calls)) for size in WINDOWS}
+    mixed, weight = np.zeros(len(calls)), np.zeros(len(WINDOWS))
+    for day in days:
+        if day.start < first:
+            continue
+        for size, foretold in by_window.items():
+            # What was said today is learned from at night, as in the service.
+            window = slice(max(0, day.start - size), day.start)
+            belief = learned(_before(fields), fields[window], bought[window])
+            foretold[day] = predicted(belief, fields[day])
+        each = np.array([foretold[day] for foretold in by_window.values()])
+        share = np.exp(weight - weight.max())
+        mixed[day] = share / share.sum() @ each
+        said = np.where(bought[day], each, 1 - each)
+        weight = weight * 0.5 ** (each.shape[1] / HALVES) + np.log(said).sum(1)
+    frozen = predicted(learned(_before(fields), fields[:first], bought[:first]), fields[first:])
+    folds = np.zeros(len(calls))
     fold = np.random.default_rng(7).permutation(len(calls)) % FOLDS
     for n in range(FOLDS):
         belief = learned(_before(fields), fields[fold != n], bought[fold != n])
-        mixed[fold == n] = predicted(belief, fields[fold == n])
+        folds[fold == n] = predicted(belief, fields[fold == n])
+    late = bought[first:]
     return [
-        measured("refitted on a window", bought[first:], rolling[first:]),
-        measured("frozen after the first calls", bought[first:], frozen[first:]),
-        measured("random folds (no order of time)", bought, mixed),
+        measured("refitted daily, windows by merit", late, mixed[first:]),
+        *(
+            measured(f"refitted daily on {size:,} calls", late, foretold[first:])
+            for size, foretold in by_window.items()
+        ),
+        measured("frozen after the first calls", late, frozen),
+        measured("random folds (no order of time)", bought, folds),
     ]
+
+
+def _days(calls: Sequence[Row]) -> list[slice]:
+    """Cut the calls, which are in the order of time, where the day of the week changes."""
+    cuts = [
+        at
+        for at in range(1, len(calls))
+        if calls[at]["day_of_week"] != calls[at - 1]["day_of_week"]
+    ]
+    return [slice(*ends) for ends in pairwise([0, *cuts, len(calls)])]
 
 
 def calls_fields(calls: Sequence[Row]) -> Floats:

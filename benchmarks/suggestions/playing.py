@@ -32,6 +32,7 @@ from benchmarks.suggestions import stage
 from benchmarks.suggestions.door import Pitch, fitted, pitched, pitches_at
 from benchmarks.suggestions.field import FIRST_DAY, ZONE, Event, Field, Visit, local, local_day
 from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.losses import Losses, Passed
 from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.oracle import complaint_of
 from benchmarks.suggestions.policies import Policy
@@ -78,6 +79,7 @@ class Played:
     accepted: int = 0
     complaints: int = 0
     estimates: list[Estimated] = field(default_factory=list)
+    losses: Losses = field(default_factory=Losses)
     winners: int = 0
     pushed: int = 0
 
@@ -86,14 +88,18 @@ async def play(
     database_url: str,
     ground: Field,
     policy: Policy,
+    best: Floats,
     *,
     done: Callable[[], None] = lambda: None,
 ) -> Played:
-    """Play all visits of a field in a database that `stage.write` has filled."""
+    """Play all visits of a field in a database that `stage.write` has filled.
+
+    `best` is what perfect play makes of each visit.
+    """
     database = open_database(Settings(database_url=database_url, statement_timeout_seconds=300))
     played = Played(np.zeros(len(ground.visits)))
     judge = Judge(ground.homes)
-    world = _World(ground, judge, played)
+    world = _World(ground, judge, played, best)
     try:
         with psycopg.connect(database_url, autocommit=True) as connection, _moments() as clock:
             clock.now = local(FIRST_DAY, 0)
@@ -122,9 +128,8 @@ async def play(
 class _World:
     """What goes on around the visits, and the visits themselves."""
 
-    def __init__(self, ground: Field, judge: Judge, played: Played) -> None:
-        self.ground, self.judge, self.played = ground, judge, played
-        self._by_code = {offer.code: offer for offer in ground.offers}
+    def __init__(self, ground: Field, judge: Judge, played: Played, best: Floats) -> None:
+        self.ground, self.judge, self.played, self.best = ground, judge, played, best
         self._events: dict[date, list[Event]] = defaultdict(list)
         self._closing: dict[date, list[Event]] = defaultdict(list)
         for event in ground.events:
@@ -170,11 +175,30 @@ class _World:
         decided = await suggest(tx, self._door(visit), visit.at)
         ranked = {row.rank: row for row in decided.candidates if row.rank is not None}
         rows = [ranked[rank] for rank in sorted(ranked)]
-        shown = [self._by_code[row.offering_code] for row in rows]
+        place = self.ground.place
+        shown = [self.ground.offers[place[row.offering_code]] for row in rows]
         self.judge.finds(visit, shown)
         pitch = pitched(self.ground, self.judge, visit, shown)
         self.played.groups.append(decided.decision.group)
         self._note(visit, decided)
+        self.played.losses.add(
+            self.ground,
+            self.judge,
+            visit,
+            [
+                Passed(
+                    row.offering_code,
+                    row.score_fen,
+                    (row.value_fen or 0) * (1.0 if row.lever is None else row.lever),
+                    row.propensity,
+                )
+                for row in decided.candidates
+                if row.propensity is not None
+            ],
+            decided.decision.group,
+            shown,
+            float(self.best[visit.number]),
+        )
         if pitch is not None:
             row = rows[shown.index(pitch.offer)]
             self._keep(visit, row, pitch)
@@ -212,7 +236,7 @@ class _World:
             return
         contacts = self.judge.contacts_in_30_days(visit)
         chances = self.ground.truth.chances(visit.home, visit.work_type, contacts, visit.dice.mood)
-        place = {offer.code: at for at, offer in enumerate(self.ground.offers)}
+        place = self.ground.place
         self.played.asked.append(
             Asked(
                 first=pitches_at(visit) == 0,

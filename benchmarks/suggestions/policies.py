@@ -47,7 +47,7 @@ class ColdStart:
 
 
 class RulesOnly(ColdStart):
-    """The switch back: the rules' scores alone, nothing tried and nothing learned."""
+    """The switch back: rules' scores in the model's place, in the same groups of the month."""
 
     async def begins(self, database: Database, now: datetime) -> None:
         """Turn the switch, beside a model that would be in force without it."""

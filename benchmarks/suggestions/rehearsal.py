@@ -5,54 +5,60 @@ What a decision sees is put together from the judge's books, and the ranking is 
 that the service finds the same facts in the database is what the play through it shows.
 """
 
-from dataclasses import dataclass, field
 from datetime import date
 
 import numpy as np
 
 from app.catalog.rules import BusinessType, ValueLever
-from app.policies.rules.fitting import Belief, enough, learned
-from app.suggestions.rules.exploring import FLOOR_PILOT, HOLDOUT, UNIFORM, Shares, group_of
+from app.policies.queries.log import Answers
+from app.policies.rules.parameters import LEAST_ANSWERS
+from app.policies.service.learning import Sold, fit
+from app.suggestions.rules.exploring import (
+    FLOOR_ALIKE,
+    FLOOR_PILOT,
+    HOLDOUT,
+    SPREAD,
+    UNIFORM,
+    Shares,
+    group_of,
+)
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.model import FEATURES, Model, OfferModel
-from app.suggestions.rules.ranking import RULES_ALONE, Candidate, Way, ranked
+from app.suggestions.rules.model import FEATURES, Model, Trying
+from app.suggestions.rules.ranking import Candidate, Way, ranked
 from benchmarks.suggestions import stage
 from benchmarks.suggestions.door import Pitch, pitched
 from benchmarks.suggestions.field import FIRST_DAY, Field, Visit, local_day
 from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.losses import Passed
+from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.offers import Offering
 from benchmarks.suggestions.oracle import walk
 from benchmarks.suggestions.people import risk_of, stage_of
 from benchmarks.suggestions.playing import Played
 
-# An offer with fewer answers of either kind keeps the expert's rate.
-LEAST = 50
 LIMITS = Limits()
 
 
-@dataclass
-class Heard:
-    """What was answered to one offer: what the model was told, and whether it was a yes."""
+def rehearse(ground: Field, best: Floats, name: str) -> Played:
+    """Play one of the policies by name; the nights' fitting is that of `app.policies`.
 
-    told: list[dict[str, float]] = field(default_factory=list)
-    accepted: list[bool] = field(default_factory=list)
-
-
-def rehearse(ground: Field, name: str) -> Played:
-    """Play one of the policies by name; the nights' fitting is that of `app.policies`."""
-    return _Rehearsal(ground, name).play()
+    `best` is what perfect play makes of each visit.
+    """
+    return _Rehearsal(ground, best, name).play()
 
 
 class _Rehearsal:
-    def __init__(self, ground: Field, name: str) -> None:
-        self.ground, self.name = ground, name
+    def __init__(self, ground: Field, best: Floats, name: str) -> None:
+        self.ground, self.best, self.name = ground, best, name
         self.judge = Judge(ground.homes)
         self.played = Played(np.zeros(len(ground.visits)))
         self.offers = [_offer_of(offer) for offer in ground.offers]
+        self.sold = {offer.code: Sold(offer.expert_rate, offer.category) for offer in self.offers}
         self.model = None if name == "rules-only" else Model.cold("cold")
-        self.heard = {offer.code: Heard() for offer in self.offers}
+        self.heard: list[tuple[str, list[float], bool]] = []
         self.shares = Shares(HOLDOUT.default, UNIFORM.default, 0.0)
+        self.trying = Trying(FLOOR_PILOT.default, FLOOR_ALIKE.default, SPREAD.default)
 
     def play(self) -> Played:
         walk(self.ground, self.judge, self._door, self._night)
@@ -60,23 +66,31 @@ class _Rehearsal:
         return self.played
 
     def _door(self, visit: Visit) -> Pitch | None:
-        way = self._way(visit)
-        self.played.groups.append(way.group)
+        group = group_of(stage.customer_id(visit.home), local_day(visit.at), self.shares)
+        way = Way(group, self.model, self.trying, seed=visit.number)
+        self.played.groups.append(group)
         facts = facts_of(self.judge, visit)
-        shown = [one for one in ranked(facts, self.offers, LIMITS, way=way) if one.rank is not None]
-        by_code = {offer.code: offer for offer in self.ground.offers}
-        offered = [by_code[one.offer.code] for one in shown]
+        candidates = ranked(facts, self.offers, LIMITS, way=way)
+        shown = [one for one in candidates if one.rank is not None]
+        offered = [self.ground.offers[self.ground.place[one.offer.code]] for one in shown]
         self.judge.finds(visit, offered)
+        self.played.losses.add(
+            self.ground,
+            self.judge,
+            visit,
+            [
+                Passed(one.offer.code, one.score, one.scoring.value_fen, one.propensity)
+                for one in candidates
+                if one.propensity is not None
+            ],
+            group,
+            offered,
+            float(self.best[visit.number]),
+        )
         pitch = pitched(self.ground, self.judge, visit, offered)
         if pitch is not None:
             self._keep(visit, pitch, shown[offered.index(pitch.offer)])
         return pitch
-
-    def _way(self, visit: Visit) -> Way:
-        if self.model is None:
-            return RULES_ALONE
-        group = group_of(stage.customer_id(visit.home), local_day(visit.at), self.shares)
-        return Way(group, self.model, FLOOR_PILOT.default, seed=visit.number)
 
     def _keep(self, visit: Visit, pitch: Pitch, candidate: Candidate) -> None:
         played, yes = self.played, pitch.answer == "accepted"
@@ -85,34 +99,24 @@ class _Rehearsal:
         played.accepted += yes
         played.complaints += pitch.complains
         played.foretold.append((candidate.scoring.chance, yes))
-        heard = self.heard[pitch.offer.code]
-        heard.told.append(candidate.told or {})
-        heard.accepted.append(yes)
+        told = candidate.told or {}
+        self.heard.append((pitch.offer.code, [told.get(name, 0.0) for name in FEATURES], yes))
 
     def _night(self, day: date) -> None:
-        if self.name != "learned":
+        if self.name != "learned" or not self.heard:
             return
-        offers = {
-            offer.code: _fit(offer.expert_rate, heard)
-            for offer in self.offers
-            if (heard := self.heard[offer.code]).accepted
-            and enough(sum(heard.accepted), len(heard.accepted) - sum(heard.accepted), LEAST)
-        }
-        self.model = Model(f"{day}", offers)
-
-
-def _fit(rate: float, heard: Heard) -> OfferModel:
-    prior = OfferModel.prior(rate, len(FEATURES))
-    rows = np.array([[told.get(name, 0.0) for name in FEATURES] for told in heard.told])
-    accepted = np.array(heard.accepted)
-    after = learned(Belief(np.array(prior.mean), np.array(prior.covariance)), rows, accepted)
-    return OfferModel(
-        rate,
-        tuple(map(float, after.mean)),
-        tuple(tuple(map(float, row)) for row in after.covariance),
-        int(accepted.sum()),
-        int(len(accepted) - accepted.sum()),
-    )
+        codes, rows, said = zip(*self.heard, strict=True)
+        none = np.zeros(len(said))
+        heard = Answers(
+            names=FEATURES,
+            codes=np.array(codes, dtype=np.str_),
+            features=np.array(rows),
+            predicted=none,
+            accepted=np.array(said),
+            at=none,
+            versions=np.array([""] * len(said), dtype=np.str_),
+        )
+        self.model = fit(f"{day}", heard, self.sold, round(LEAST_ANSWERS.default))
 
 
 def _offer_of(offer: Offering) -> Offer:

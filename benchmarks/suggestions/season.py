@@ -15,10 +15,11 @@ from app.migrating import upgrade
 from benchmarks.suggestions import stage
 from benchmarks.suggestions.estimates import estimated
 from benchmarks.suggestions.field import Field
+from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.playing import Played, play
 from benchmarks.suggestions.policies import POLICIES, ColdStart, Policy
 
-WORKERS = 2
+WORKERS = 3
 FILLED = "field"
 
 __all__ = ["POLICIES", "season"]
@@ -27,9 +28,9 @@ _count: "Synchronized[int] | None" = None
 
 
 def season(
-    console: Console, cluster: Cluster, field: Field, wanted: Sequence[str]
+    console: Console, cluster: Cluster, field: Field, best: Floats, wanted: Sequence[str]
 ) -> Mapping[str, Played]:
-    """Play a field with each of the policies, two at a time."""
+    """Play a field with each of the policies, all at a time: while one asks another reckons."""
     url = cluster.create_database(FILLED)
     upgrade(url)
     asyncio.run(stage.write(url, field))
@@ -54,7 +55,7 @@ def season(
     ):
         bar = shown.add_task("visits played", total=len(wanted) * len(field.visits))
         waiting: dict[str, Future[Played]] = {
-            name: pool.submit(_play, urls[name], field, name) for name in wanted
+            name: pool.submit(_play, urls[name], field, best, name) for name in wanted
         }
         while not all(one.done() for one in waiting.values()):
             sleep(0.5)
@@ -67,13 +68,13 @@ def _begin(count: "Synchronized[int]") -> None:
     _count = count
 
 
-def _play(url: str, field: Field, name: str) -> Played:
+def _play(url: str, field: Field, best: Floats, name: str) -> Played:
     policy: Callable[[], Policy] = POLICIES[name]
-    return asyncio.run(_played(url, field, policy()))
+    return asyncio.run(_played(url, field, best, policy()))
 
 
-async def _played(url: str, field: Field, policy: Policy) -> Played:
-    played = await play(url, field, policy, done=_done)
+async def _played(url: str, field: Field, best: Floats, policy: Policy) -> Played:
+    played = await play(url, field, policy, best, done=_done)
     # Only a log of trying, without learning in between, is one policy's own from end to end.
     if type(policy) is ColdStart:
         played.estimates = await estimated(url, played.asked)

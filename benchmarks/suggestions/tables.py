@@ -1,6 +1,7 @@
 """What was foretold and what was played, as tables with the marks to reach."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from rich.console import Console
 
 from app.suggestions.rules import Group
 from benchmarks.report import Figure, table
-from benchmarks.suggestions import offline, people
+from benchmarks.suggestions import losses, offline, people
 from benchmarks.suggestions.numbers import Floats, calibration_error
 from benchmarks.suggestions.offline import Foretold
 from benchmarks.suggestions.playing import Played
@@ -53,23 +54,22 @@ def _foretold(console: Console, title: str, found: list[Foretold]) -> None:
 
 
 def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
-    """Show what each policy earned as a share of perfect play, and what it broke.
+    """Show what each policy earned as a share of perfect play, what it lost by, and what it broke.
 
     Where a customer belongs to the group that is offered nothing for the sake of comparison, nobody
-    decides, neither a policy nor perfect play: shares leave those visits out, for all alike.
+    decides, neither a policy nor perfect play: shares leave those visits out, for all alike. What a
+    policy decides itself are the visits of its own group, the same for all by the customer and
+    the month; beside them are the customers who get any allowed offer alike.
     """
-    decided = _decided(seasons, len(best))
-    rows = [_row("perfect play", best, best, decided, np.ones(len(best), bool), None)]
+    rows = [_row("perfect play", best, best, _parts(None, len(best)), None)]
     for name, one in seasons.items():
-        own = np.array([group == Group.POLICY for group in one.groups])
-        rows.append(_row(name, one.values, best, decided, own, one))
+        rows.append(_row(name, one.values, best, _parts(one, len(best)), one))
     columns = [
         "",
-        f"first {min(FIRST, len(best)):,}",
-        f"all {len(best):,}",
-        f"last {min(LAST, len(best)):,}",
-        "its own group",
-        "with no-offer group",
+        *(f"own {words}" for words in _parts(None, len(best)).own),
+        "own group",
+        "and any-offer group",
+        "and no-offer group",
         "yuan a visit",
         "pitched",
         "accepted",
@@ -77,6 +77,7 @@ def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> lis
         "rules broken",
     ]
     table(console, "Value as a share of perfect play", columns, rows)
+    _lost(console, best, seasons)
     for name, one in seasons.items():
         for rule, count in sorted(one.broken.items()):
             console.print(f"{name} broke {rule!r} {count} times.", style="red")
@@ -85,7 +86,21 @@ def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> lis
             console.print(f"{name}: campaigns changed {share:.1%} of {one.winners:,} winners.")
         if one.estimates:
             _estimates(console, name, one)
-    return _marks(best, seasons, decided)
+    return _marks(best, seasons)
+
+
+def _lost(console: Console, best: Floats, seasons: Mapping[str, Played]) -> None:
+    rows = [
+        [words, *(f"{one.losses.by_cause[cause] / best.sum():.3f}" for one in seasons.values())]
+        for cause, words in losses.WORDS.items()
+    ]
+    whole = [f"{1 - one.values.sum() / best.sum():.3f}" for one in seasons.values()]
+    table(
+        console,
+        "What all visits lost, as a share of perfect play",
+        ["by", *seasons],
+        [*rows, ["together", *whole]],
+    )
 
 
 def _estimates(console: Console, name: str, one: Played) -> None:
@@ -105,28 +120,37 @@ def _estimates(console: Console, name: str, one: Played) -> None:
     table(console, f"Yuan a decision of others, from the log of {name}", columns, rows)
 
 
-def _decided(seasons: Mapping[str, Played], visits: int) -> Flags:
-    """Mark the visits in which every policy may offer something."""
-    decided = np.ones(visits, bool)
-    for one in seasons.values():
-        decided &= np.array([group != Group.HOLDOUT for group in one.groups])
-    return decided
+@dataclass(frozen=True)
+class _Parts:
+    """Visits by who decided in them: the policy, by time; any allowed offer alike; nobody."""
+
+    own: Mapping[str, Flags]
+    all_own: Flags
+    decided: Flags
 
 
-def _row(
-    name: str, values: Floats, best: Floats, decided: Flags, own: Flags, one: Played | None
-) -> list[str]:
-    def share(which: Flags) -> str:
-        return f"{_share(values, best, which):.3f}"
+def _parts(one: Played | None, visits: int) -> _Parts:
+    at = np.arange(visits)
+    groups = np.array(one.groups if one else [Group.POLICY.value] * visits)
+    own = groups == Group.POLICY
+    times = {
+        f"first {min(FIRST, visits):,}": at < FIRST,
+        "from then on": at >= (FIRST if visits > FIRST else 0),
+        f"last {min(LAST, visits):,}": at >= visits - LAST,
+    }
+    return _Parts(
+        {words: own & when for words, when in times.items()}, own, groups != Group.HOLDOUT
+    )
 
-    at = np.arange(len(best))
+
+def _row(name: str, values: Floats, best: Floats, parts: _Parts, one: Played | None) -> list[str]:
+    everybody = np.ones(len(best), bool)
     row = [
         name,
-        share(decided & (at < FIRST)),
-        share(decided),
-        share(decided & (at >= len(best) - LAST)),
-        share(decided & own),
-        share(np.ones(len(best), bool)),
+        *(
+            f"{_share(values, best, which):.3f}"
+            for which in (*parts.own.values(), parts.all_own, parts.decided, everybody)
+        ),
         f"{values.mean() / 100:.2f}",
     ]
     if one is None:
@@ -142,30 +166,30 @@ def _row(
     ]
 
 
-def _marks(best: Floats, seasons: Mapping[str, Played], decided: Flags) -> list[Figure]:
+def _marks(best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
+    """Hold the policies' own decisions against the marks, and all visits but the no-offer group."""
     at = np.arange(len(best))
     broken = sum(sum(one.broken.values()) for one in seasons.values())
     figures = [Figure("rules broken, all policies", broken, "", at_most=0)]
-    if cold := seasons.get("cold start"):
-        share = _share(cold.values, best, decided & (at < FIRST))
-        figures.append(Figure("cold start, first 2,000: share", share, "", at_least=0.75))
-    if learned := seasons.get("learned"):
-        for words, which in (("all", at >= 0), (f"last {LAST:,}", at >= len(best) - LAST)):
-            share = _share(learned.values, best, decided & which)
-            figures.append(Figure(f"learned, {words}: share", share, "", at_least=0.84))
-        if rules := seasons.get("rules-only"):
-            for words, since in (
-                ()
-                if len(best) <= FIRST
-                else (
-                    ("from the first 2,000 on", FIRST),
-                    (f"last {LAST:,}", len(best) - LAST),
-                )
-            ):
-                share = _share(learned.values, rules.values, decided & (at >= since))
-                figures.append(
-                    Figure(f"learned beside rules-only, {words}", share, "x", at_least=1)
-                )
+
+    def marked(words: str, name: str, when: Flags, least: float, beside: Floats) -> None:
+        one = seasons[name]
+        parts = _parts(one, len(best))
+        unit = "" if beside is best else "x"
+        for group, which in (("own", parts.all_own), ("own and any-offer", parts.decided)):
+            share = _share(one.values, beside, which & when)
+            figures.append(Figure(f"{words}, {group}", share, unit, at_least=least))
+
+    if "cold start" in seasons:
+        marked("cold start, first 2,000: share", "cold start", at < FIRST, 0.75, best)
+    if "learned" in seasons:
+        marked("learned, all: share", "learned", at >= 0, 0.84, best)
+        marked(f"learned, last {LAST:,}: share", "learned", at >= len(best) - LAST, 0.84, best)
+    if {"learned", "rules-only"} <= set(seasons) and len(best) > FIRST:
+        rules = seasons["rules-only"].values
+        marked("learned beside rules-only, from 2,000 on", "learned", at >= FIRST, 1, rules)
+        last = at >= len(best) - LAST
+        marked(f"learned beside rules-only, last {LAST:,}", "learned", last, 1, rules)
     return figures
 
 

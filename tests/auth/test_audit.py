@@ -495,6 +495,44 @@ async def test_every_search_of_the_trail_runs_along_an_index(real_database):
             assert read * node["Actual Loops"] < 10_000, (search, node)
 
 
+@pytest.mark.unused_database
+async def test_whose_data_an_account_saw_is_read_off_an_index_among_millions(tx, province):
+    """Planned as for 5,000,000 entries: what a few hundred are like, told to be so many."""
+    account = await make_account(tx, province)
+    await tx.execute(
+        text(
+            "INSERT INTO audit_entry (id, created_at, account_id, org_path, action, subject_kind,"
+            " subject_id) SELECT gen_random_uuid(), now() - n * interval '1 hour',"
+            " CASE WHEN n % 20 = 0 THEN CAST(:account AS uuid) ELSE gen_random_uuid() END,"
+            " 'gd.', 'tested', 'customer', CASE WHEN n % 3 = 0 THEN gen_random_uuid() END"
+            " FROM generate_series(1, 600) AS n"
+        ),
+        {"account": account.id},
+    )
+    await tx.execute(text("ANALYZE audit_entry"))
+    await tx.execute(
+        text("UPDATE pg_class SET reltuples = 5000000 WHERE oid = 'audit_entry'::regclass")
+    )
+    given = {
+        "account_id": account.id,
+        "subject_id": new_id(),
+        "since": wall() - timedelta(days=7),
+        "until": wall(),
+        "path": "gd.",
+        "top": True,
+        "most": 1000,
+    }
+    for statement, index in (
+        (queries._SEEN_OF_ACCOUNT, "ix_audit_entry_seen"),
+        (queries._SEEN_OF_SUBJECT, "ix_audit_entry_subject"),
+        (queries._SEEN_OF_BOTH, "ix_audit_entry_subject"),
+    ):
+        explain = text(f"EXPLAIN {statement.text}")
+        wanted = {name: given[name] for name in explain.compile().params}
+        plan = "\n".join(await tx.scalars(explain, wanted))
+        assert index in plan and "Seq Scan on audit_entry" not in plan, plan
+
+
 async def plan_of(database, statement):
     """The nodes of the executed plan that read the trail's table or an index of it."""
     compiled = statement.compile(dialect=database.engine.dialect)

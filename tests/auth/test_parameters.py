@@ -145,3 +145,18 @@ async def test_a_city_sets_numbers_for_itself_alone(http, app, tx, province, she
     query = {"org_unit_id": str(province.id)}
     answer = await http.get("/v1/parameters", params=query, headers=headers)
     assert answer.status_code == 404
+
+
+async def test_a_number_is_not_set_below_the_one_it_may_not_be_below(http, admin, shenzhen, clock):
+    kept, consents = "evidence.kept_days", "privacy.sale_consents_days"
+    below = await put(http, admin, kept, value=1094)
+    assert (below.status_code, slug(below)) == (422, "invalid")
+    assert consents in below.text
+    # The other way round, for a part of the organisation, and by what is set for later.
+    here = {"org_unit_id": str(shenzhen.id)}
+    assert (await put(http, admin, consents, value=1100, **here)).status_code == 422
+    later = (clock.now() + timedelta(days=9)).isoformat()
+    assert (await put(http, admin, kept, value=1200)).status_code == 200
+    assert (await put(http, admin, consents, value=1150, valid_from=later)).status_code == 200
+    assert (await put(http, admin, kept, value=1100, **here)).status_code == 422
+    assert (await shown(http, admin, kept))["value"] == 1200

@@ -33,6 +33,18 @@ def test_a_field_is_the_same_by_its_seed(field):
     assert np.array_equal(again.truth.logits, field.truth.logits)
 
 
+def test_in_a_troubled_field_people_call_again_on_another_day_of_waiting():
+    troubled = field_of(NOWHERE, 200, copies=1, seed=3, troubled=True)
+    calls = [event for event in troubled.events if event.kind == "fault"]
+    repairs = [visit for visit in troubled.visits if visit.work_type == "repair"]
+    assert any(
+        call.home == visit.home and timedelta(days=1) < call.at - visit.reported_at
+        for visit in repairs
+        for call in calls
+        if call.at < visit.at
+    )
+
+
 def test_perfect_play_offers_nothing_that_breaks_a_rule(field):
     judge = Judge(field.homes)
     offered = [(visit, best(field, judge, visit)) for visit in field.visits]
@@ -97,19 +109,25 @@ def test_households_hold_what_their_rows_say():
 
 @pytest.mark.parametrize("name", list(POLICIES))
 def test_every_policy_can_be_rehearsed_and_breaks_no_rule(field, name):
-    played = rehearse(field, name)
+    values = perfect(field)
+    played = rehearse(field, values, name)
     assert len(played.groups) == VISITS
     assert played.broken == {}
+    lost = sum(played.losses.by_cause.values())
+    assert lost == pytest.approx(values.sum() - played.values.sum())
 
 
 async def test_a_policy_that_learns_every_night_is_played_through_the_service(field, databases):
     with databases.clone() as url:
         await stage.write(url, field)
-        played = await play(url, field, POLICIES["learned"]())
+        values = perfect(field)
+        played = await play(url, field, POLICIES["learned"](), values)
         found = await estimated(url, played.asked)
     assert len(played.groups) == VISITS
     assert played.pitches
     assert played.values.sum() > 0
     assert played.broken == {}
+    lost = sum(played.losses.by_cause.values())
+    assert lost == pytest.approx(values.sum() - played.values.sum())
     # The rules' best puts one thing first in each decision, and that is worth something.
     assert found[0].truth > 0

@@ -630,13 +630,19 @@ async def test_no_read_goes_through_what_was_closed_long_ago(tx, branch, give, c
     )
     await driver.execute("ANALYZE work_order")
     begins, ends = at("00:00"), at("00:00", TOMORROW)
-    asked = queries.Asked([branch.id], TODAY, begins, ends, True, False, None)
+    asked = queries.Asked([branch.id], TODAY, begins, ends, True, False, None, True)
     given = asked.given() | {
         "people": [technician.id],
         "holders": [technician.id],
         "most": 300,
     }
-    for statement in (queries._OURS, queries._OTHERS, queries._MARK, queries._UNPLACED):
+    for statement in (
+        queries._OURS,
+        queries._OTHERS,
+        queries._MARK,
+        queries._UNPLACED,
+        queries._STAFF,
+    ):
         cursor = await driver.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", given)
         [([explained],)] = await cursor.fetchall()
         assert looked_at(explained["Plan"]) < 20, statement

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.board.rules.day import Person, PersonDay, Visit, day_of
+from app.board.rules.day import Person, PersonDay, Presence, Visit, day_of
 from app.board.rules.parameters import Thresholds, thresholds_of
 from app.board.rules.words import Doing, Risk, Works
 from app.core.db import new_id
@@ -54,6 +54,7 @@ def person(**fields: Any) -> Person:
         "home": (DOOR.lon, DOOR.lat),
         "last": None,
         "route": (),
+        "presence": Presence(None, None, False, False, None),
     }
     return Person(**given | fields)
 

@@ -1,17 +1,12 @@
 """The stream of changes, on a real server and with real commits."""
 
-import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import httpx
-import orjson
 import pytest
-import uvicorn
 from sqlalchemy import text
 
 from app.auth.rules import Role
@@ -19,7 +14,6 @@ from app.board.rules.changes import MOST_NAMED, Changed, gathered
 from app.core import stream as bedrock
 from app.core.clock import wall
 from app.core.db import new_id
-from app.demo.processes import free_port
 from app.dispatch.models import DispatchPin
 from app.technicians.availability import write_routes
 from app.technicians.models import Leave, TechnicianLoan
@@ -28,79 +22,18 @@ from app.workorders import queries as workorders
 from app.workorders.rules import State, Step, UnplacedReason
 from app.workorders.service import take_step
 from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.streams import PATIENCE, Listener, served
 from tests.make.technicians import make_technician
 from tests.make.visits import TODAY
 from tests.make.workorders import make_work_order
-
-# Long enough that only a stream that says nothing at all fails.
-PATIENCE = 20.0
-
-
-@dataclass
-class Event:
-    """An event as a client understands it; without data it is none, and only its id counts."""
-
-    name: str
-    id: str
-    data: dict[str, Any]
-
-    @classmethod
-    def read(cls, block: str) -> "Event":
-        fields = {"event": "", "id": "", "data": "{}"}
-        for line in block.splitlines():
-            name, _, value = line.partition(":")
-            fields[name] = value.strip()
-        return cls(fields["event"], fields["id"], orjson.loads(fields["data"]))
-
-
-class Listener:
-    """A client of the stream."""
-
-    def __init__(self, answer: httpx.Response) -> None:
-        self.answer = answer
-        self._blocks = self._read()
-
-    async def _read(self) -> AsyncIterator[str]:
-        held = ""
-        async for part in self.answer.aiter_text():
-            held += part
-            while "\n\n" in held:
-                block, _, held = held.partition("\n\n")
-                yield block
-
-    async def next(self) -> Event:
-        """The next event, heartbeats and the like passed over."""
-        async with asyncio.timeout(PATIENCE):
-            async for block in self._blocks:
-                event = Event.read(block)
-                if event.name:
-                    return event
-        raise AssertionError("the stream has ended")
-
-    async def heartbeat(self) -> str:
-        """The id of the next heartbeat."""
-        async with asyncio.timeout(PATIENCE):
-            async for block in self._blocks:
-                if block.startswith(":"):
-                    return Event.read(block).id
-        raise AssertionError("the stream has ended")
 
 
 @pytest.fixture
 async def server(real_app):
     """The application on a real server; its address."""
-    port = free_port()
-    running = uvicorn.Server(
-        uvicorn.Config(real_app, port=port, lifespan="off", http="h11", log_config=None)
-    )
-    task = asyncio.create_task(running._serve())
-    patient = httpx.AsyncHTTPTransport(retries=20)
-    async with httpx.AsyncClient(transport=patient, timeout=PATIENCE) as client:
-        await client.get(f"http://127.0.0.1:{port}/healthz")
-    yield f"http://127.0.0.1:{port}"
-    real_app.state.changes.stop()
-    running.should_exit = True
-    await task
+    async with served(real_app) as address:
+        yield address
+        real_app.state.changes.stop()
 
 
 @pytest.fixture
@@ -168,12 +101,14 @@ async def test_what_is_committed_is_heard_and_nothing_else(
             "technicians": [str(technician.id)],
             "orders": [str(order.id)],
             "unplaced": False,
+            "alerts": False,
         }
         waiting = await order_for(here)
         assert (await listener.next()).data == {
             "technicians": [],
             "orders": [str(waiting.id)],
             "unplaced": True,
+            "alerts": False,
         }
 
 
@@ -224,6 +159,7 @@ async def test_who_loses_and_who_gets_an_order_is_told(
             "technicians": [str(other.id)],
             "orders": [],
             "unplaced": False,
+            "alerts": False,
         }
 
 
@@ -251,7 +187,7 @@ async def test_what_else_changes_a_day_is_told(listen, place, order_for, real_da
             agreed_at=begins,
         ),
     )
-    told = {"technicians": [str(technician.id)], "orders": [], "unplaced": False}
+    told = {"technicians": [str(technician.id)], "orders": [], "unplaced": False, "alerts": False}
     async with listen(here) as listener, listen(there) as borrower:
         await listener.next()
         await borrower.next()
@@ -287,6 +223,7 @@ async def test_a_day_whose_minutes_change_alone_is_no_news(
             "technicians": [],
             "orders": [str(order.id)],
             "unplaced": True,
+            "alerts": False,
         }
 
 
@@ -311,7 +248,7 @@ async def test_it_goes_on_where_it_was_interrupted(listen, place, order_for):
 
 async def test_a_heartbeat_says_up_to_where_it_has_been_heard(listen, place, order_for):
     _, [here, there], [_, other] = place
-    with patch("app.board.service.stream.HEARTBEAT", 0.05):
+    with patch("app.core.events.HEARTBEAT", 0.05):
         async with listen(here) as listener:
             first = (await listener.next()).id
             await order_for(there, other)
@@ -362,6 +299,7 @@ async def test_many_people_at_once_are_not_named(listen, place, real_database, c
             "technicians": [str(technician.id)],
             "orders": [],
             "unplaced": False,
+            "alerts": False,
         }
         async with real_database.begin() as tx:
             people = [
@@ -447,8 +385,11 @@ async def test_nothing_is_heard_when_nothing_happens():
 @pytest.mark.parametrize(
     ("messages", "told"),
     [
-        ([], Changed([], [], False)),
-        ([(["b"], ["1"], False), (["a", "b"], None, True)], Changed(["a", "b"], ["1"], True)),
+        ([], Changed([], [], False, False)),
+        (
+            [(["b"], ["1"], False), (["a", "b"], None, True)],
+            Changed(["a", "b"], ["1"], True, False),
+        ),
         ([(["a"], [], False), (None, None, False)], None),
         ([([f"{n:03}" for n in range(MOST_NAMED)], [], False), (["a"], [], False)], None),
     ],

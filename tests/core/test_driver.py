@@ -1,5 +1,7 @@
 """Statements that go to the driver itself belong to the session's transaction all the same."""
 
+from sqlalchemy import text
+
 from app.core.db import fetched
 
 _FLAG = """
@@ -40,3 +42,11 @@ async def test_a_second_transaction_of_one_session_looks_up_its_own_connection(r
         async with session.begin():
             await fetched(session, _FLAG, {"lon": 2})
     assert await flagged(real_database) == [1, 2]
+
+
+async def test_a_snapshot_is_one_for_all_its_statements_and_for_nothing_after_it(real_database):
+    level = text("SHOW transaction_isolation")
+    async with real_database.snapshot() as tx:
+        assert await tx.scalar(level) == "repeatable read"
+    async with real_database.begin() as tx:
+        assert await tx.scalar(level) == "read committed"

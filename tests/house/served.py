@@ -11,6 +11,8 @@ from app.core.settings import Settings
 from app.main import create_app
 from app.messaging import simulator as messaging
 from app.ordering import simulator as ordering
+from app.real_name import simulator as real_name
+from app.serviceability import simulator as serviceability
 from tests.house.pages import ROOT
 
 
@@ -21,7 +23,7 @@ def described() -> dict[str, Any]:
 
 
 # The other sides, each with its doors and dials.
-SIMULATORS = (ordering, activation, messaging)
+SIMULATORS = (ordering, activation, messaging, real_name, serviceability)
 
 
 @functools.cache
@@ -58,7 +60,7 @@ def operation_of(method: str, target: str) -> dict[str, Any] | None:
 def is_door(method: str, target: str) -> bool:
     """Tell whether a path is served, by the API or by one of the other sides."""
     path = target.partition("?")[0]
-    if operation_of(method, path) or path in ("/metrics", "/docs"):
+    if operation_of(method, path) or path in ("/metrics", "/docs", "/console/sync-errors"):
         return True
     asked = {path, *(simulator.BASE_PATH + path for simulator in SIMULATORS)}
     return any(

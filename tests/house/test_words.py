@@ -50,8 +50,8 @@ def check(words: Words) -> None:
     assert words.en.strip(), f"no English beside {words.zh}"
     assert not re.search(f"[{CHINESE}]", words.en), f"not English: {words.en}"
     # A cause that is itself said in two languages, {why_zh} and {why_en}, is one fact.
-    zh = {re.sub("_?zh$", "", name) for name in blanks(words, "zh")}
-    en = {re.sub("_?en$", "", name) for name in blanks(words, "en")}
+    zh = {re.sub("(^|_)zh$", "", name) for name in blanks(words, "zh")}
+    en = {re.sub("(^|_)en$", "", name) for name in blanks(words, "en")}
     assert zh == en, f"one language tells more than the other: {words}"
 
 

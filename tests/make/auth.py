@@ -4,10 +4,9 @@ import functools
 from uuid import UUID
 
 from fastapi import FastAPI
-from pwdlib import PasswordHash
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth import tokens
+from app.auth import passwords, tokens
 from app.auth.models import Account, OrgUnit
 from app.auth.rules import SCOPES, Caller, OrgLevel, Role
 from app.core.clock import wall
@@ -27,8 +26,8 @@ _BELOW = {
 
 @functools.cache
 def password_hash(password: str = PASSWORD) -> str:
-    """Hash a password, once a test process: it is slow on purpose."""
-    return PasswordHash.recommended().hash(password)
+    """Hash a password, once a test process, by what the product hashes with here."""
+    return passwords._ARGON2.hash(password)
 
 
 async def make_org_unit(

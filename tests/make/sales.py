@@ -13,9 +13,10 @@ from app.auth.models import OrgUnit
 from app.auth.rules import Caller, Role
 from app.core.db import new_id
 from app.customers.models import Customer
-from app.sales import service
+from app.sales import queries, service
 from app.sales.models import Sale
-from app.sales.rules import ConsentKind, Line
+from app.sales.rules import ConsentKind, Line, shown_hash
+from app.sales.service.agreed import shown_of
 from app.technicians.models import Technician
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
@@ -25,7 +26,7 @@ from tests.make.auth import caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_customer
 from tests.make.technicians import make_technician
 
-SIGNATURE = {"image_sha256": "9f" * 32, "stroke_count": 14}
+SIGNATURE = {"image_sha256": "9f" * 32, "stroke_sha256": "5c" * 32, "stroke_count": 14}
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ async def agree(tx: AsyncSession, door: Door, sale_id: UUID, *, now: datetime) -
         sale_id=sale_id,
         kind=ConsentKind.SIGNATURE,
         given_at=now,
-        evidence=SIGNATURE,
+        evidence={**SIGNATURE, "shown_sha256": await shown(tx, sale_id)},
         caller=door.seller,
         now=now,
     )
@@ -138,10 +139,17 @@ def sale_body(door: Door, *items: dict[str, Any], **fields: Any) -> dict[str, An
     }
 
 
-def consent_body(given_at: datetime, **fields: Any) -> dict[str, Any]:
-    """Write what a phone posts to confirm a sale; a signature unless told otherwise."""
-    consent = {"kind": "signature", "given_at": given_at.isoformat(), **(fields or SIGNATURE)}
-    return {"consent": consent}
+async def shown(session: AsyncSession, sale_id: UUID) -> str:
+    """Hash what the customer of a sale is shown, as the phone does."""
+    sale = await session.get_one(Sale, sale_id)
+    items = (await queries.items_of(session, [sale_id]))[sale_id]
+    return shown_hash(sale_id, sale.customer_id, shown_of(sale, items))
+
+
+def consent_body(given_at: datetime, shown_sha256: str, **fields: Any) -> dict[str, Any]:
+    """Write what a phone posts to confirm a sale with a signature under what was shown."""
+    consent = {"kind": "signature", "given_at": given_at.isoformat(), **SIGNATURE, **fields}
+    return {"consent": {**consent, "shown_sha256": shown_sha256}}
 
 
 async def jobs_of(session: AsyncSession, event: str = "sale.confirmed") -> list[str]:

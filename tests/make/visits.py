@@ -1,5 +1,6 @@
 """A technician with a phone, orders they hold, and visits: the smallest honest ones."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -133,10 +134,11 @@ async def make_phone(
     clock: FixedClock,
     *,
     org_unit: OrgUnit | None = None,
+    skills: Mapping[str, int] | None = None,
 ) -> Phone:
     """Add a technician with an account and a phone."""
     unit = org_unit or await make_org_unit(tx)
-    technician = await make_technician(tx, org_unit=unit)
+    technician = await make_technician(tx, org_unit=unit, skills=skills)
     account = await make_account(tx, unit, role=Role.TECHNICIAN, technician_id=technician.id)
     caller = caller_for(Role.TECHNICIAN, unit, account_id=account.id, technician_id=technician.id)
     return Phone(http, bearer(app, caller), clock, technician)

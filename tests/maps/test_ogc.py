@@ -16,6 +16,7 @@ from app.auth.rules import Role
 from app.grids import boundaries
 from app.grids.rules import GridStage
 from app.maps.queries import features
+from tests.house.served import described
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.grids import make_boundary, make_contract, make_grid
@@ -23,6 +24,18 @@ from tests.make.maps import SOUTH, WEST, WIDTH, draw_cells
 
 ITEMS = "/ogc/collections/grids/items"
 CRS84 = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
+
+
+@pytest.fixture(scope="module")
+def written():
+    """The description. A busy machine takes longer to write it than a transaction may be idle,
+    so it is written before a test begins one."""
+    return described()
+
+
+@pytest.fixture(autouse=True)
+def _described(app, written):
+    app.openapi_schema = written
 
 
 @pytest.fixture

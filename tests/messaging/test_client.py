@@ -5,12 +5,14 @@ from typing import Any
 import httpx
 import pytest
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from app.core.db import new_id
 from app.core.jobs import Worker
 from app.core.outside import Failed, Failure
 from app.messaging import jobs
 from app.messaging.client import MessagingClient
+from app.messaging.models import MessageReply
 from app.messaging.rules import MessageKind
 from app.messaging.simulator import BASE_PATH, Dials, create_simulator
 from tests.make.auth import make_org_unit
@@ -133,3 +135,35 @@ async def test_a_worker_hands_over_what_was_asked_for_and_sweeps_what_was_left(
     assert len(await inbox()) == 2
     await jobs.forget(worker)
     await worker._ends.aclose()
+
+
+async def test_what_a_customer_writes_back_is_read_once(
+    tx, database, settings, clock, provider, dial
+):
+    _, origin = provider
+    told = {"messaging_url": origin + BASE_PATH, "messaging_token": SecretStr(TOKEN)}
+    worker = Worker(settings.model_copy(update=told), clock, database)
+    async with httpx.AsyncClient(base_url=origin) as phone:
+        assert (await phone.post("/inbox/13812341234/replies", json={})).status_code == 400
+        for words in ("同意", "Y3821"):
+            answer = await phone.post("/inbox/13812341234/replies", json={"text": words})
+            assert answer.status_code == 202
+            await jobs.poll(worker)
+            await jobs.poll(worker)
+    await worker._ends.aclose()
+    read = await tx.scalars(select(MessageReply).order_by(MessageReply.position))
+    assert [(one.sender, one.body) for one in read] == [
+        ("13812341234", "同意"),
+        ("13812341234", "Y3821"),
+    ]
+
+
+async def test_a_provider_that_is_away_is_asked_again_the_next_time(
+    tx, database, settings, clock, provider, dial
+):
+    _, origin = provider
+    told = {"messaging_url": origin + "/elsewhere", "messaging_token": SecretStr(TOKEN)}
+    worker = Worker(settings.model_copy(update=told), clock, database)
+    await jobs.poll(worker)
+    await worker._ends.aclose()
+    assert (await tx.scalars(select(MessageReply))).all() == []

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import logging
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,15 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
+from sqlalchemy import text
 
 from app.core.clock import FixedClock
-from app.core.db import Database
+from app.core.db import open_database
+from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.ordering.simulator import BASE_PATH
-from tests.conftest import assembled
-from tests.ordering.delivering import SHORT, TIME_LIMIT, Desk, make_desk
+from tests.conftest import MONDAY_NINE, Databases, assembled
+from tests.ordering.delivering import SHORT, TIME_LIMIT, Desk, make_desk, set_numbers
 from tests.ordering.waiting import until
 
 _SERVE = """
@@ -43,8 +47,10 @@ def begin_anew() -> None:
 
     A socket that is listened on here must not stay bound when the test has closed it; and the
     objects that held the files must never be collected, or they would close those that came after.
+    Nor may handlers of the log that write into such files be closed by whoever sets up their own.
     """
     gc.freeze()
+    logging.getLogger().handlers.clear()
     os.closerange(3, 1024)
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_DFL)
@@ -58,12 +64,18 @@ class Simulator:
         self.port = free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
         self.base_url = self.origin + BASE_PATH
+        # Whether what it says goes into a file: where a bar is shown, it would break it.
+        self.quiet = False
+        self.log = store.with_suffix(".log")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, options: dict[str, str] | None = None, **dials: Any) -> None:
         """Start the process and wait until it answers."""
         argv = [str(self.port), str(self.store), json.dumps(dials), json.dumps(options or {})]
-        self._process = subprocess.Popen([sys.executable, "-c", _SERVE, *argv])
+        command = [sys.executable, "-c", _SERVE, *argv]
+        with self.log.open("ab") as log:
+            out = log if self.quiet else None
+            self._process = subprocess.Popen(command, stdout=out, stderr=out)
         give_up = time.monotonic() + 30
         while True:
             assert self._process.poll() is None, "the simulator stopped by itself"
@@ -81,6 +93,10 @@ class Simulator:
         code = self._process.wait(timeout=15)
         self._process = None
         return code
+
+    def is_running(self) -> bool:
+        """Say whether the process runs."""
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End the process as the out-of-memory killer would: SIGKILL, no farewell."""
@@ -216,7 +232,7 @@ QUICK = {"seconds_to_start": 0.1, "seconds_to_complete": 0.3}
 
 
 class Stand:
-    """One simulator process for all tests of this file, and the port where it calls us back."""
+    """One simulator process for all tests, and the port where it calls us back."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -228,6 +244,13 @@ class Stand:
         url = f"http://127.0.0.1:{self.port}/v1/ordering/callbacks"
         return {"callback_url": url, "callback_token": CALLBACK_TOKEN, "token": token}
 
+    def wake(self) -> None:
+        """Start the simulator again where a test has left it stopped, and set its dials back."""
+        if self.simulator.is_running():
+            self.simulator.dial(**QUICK)
+        else:
+            self.simulator.start(self.options(), **QUICK)
+
     def at_rest(self) -> bool:
         """Say whether every order has ended and every callback is delivered or given up."""
         counts = self.simulator.counts()
@@ -236,38 +259,65 @@ class Stand:
         )
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stand(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """The stand, one for all tests of a file."""
+    """The stand, one for all tests of a process: it takes a second to start."""
     stand = Stand(tmp_path_factory.mktemp("stand"))
     yield stand
     stand.simulator.stop()
 
 
-@pytest.fixture
-async def desk(
-    real_database: Database, clock: FixedClock, tmp_path: Path, stand: Stand
+@pytest.fixture(scope="session")
+async def room(
+    databases: Databases, stand: Stand, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Desk]:
-    """A worker's desk on a database of its own, with the API served for the callbacks."""
-    settings = Settings(
-        database_url=real_database.engine.url.render_as_string(hide_password=False),
-        signing_keys=tmp_path / "keys",
-        log_level="ERROR",
-        ordering_url=stand.simulator.base_url,
-        ordering_token=SecretStr(TOKEN),
-        ordering_callback_token=SecretStr(CALLBACK_TOKEN),
-        ordering_timeout_seconds=TIME_LIMIT,
-    )
-    stand.simulator.dial(**QUICK)
-    desk = await make_desk(real_database, clock, settings, SHORT)
-    app = assembled(settings, clock=clock, database=real_database)
-    async with served(app, stand.port):
-        yield desk
-        try:
-            # While callbacks still come, the database that they are written to must be there.
-            await until(stand.at_rest, "rest")
-        finally:
-            await desk.worker.close()
+    """A database with one door, and the API served for the callbacks, for all tests of a process;
+    each works at a desk of its own and leaves the room empty."""
+    with databases.clone() as url:
+        settings = Settings(
+            database_url=url,
+            signing_keys=tmp_path_factory.mktemp("keys"),
+            log_level="ERROR",
+            pool_size=20,
+            ordering_url=stand.simulator.base_url,
+            ordering_token=SecretStr(TOKEN),
+            ordering_callback_token=SecretStr(CALLBACK_TOKEN),
+            ordering_timeout_seconds=TIME_LIMIT,
+        )
+        database, clock = open_database(settings), FixedClock(MONDAY_NINE)
+        room = await make_desk(database, clock, settings)
+        app = assembled(settings, clock=clock, database=database)
+        async with served(app, stand.port):
+            yield room
+        await database.close()
+
+
+@pytest.fixture
+async def desk(room: Desk, stand: Stand) -> AsyncIterator[Desk]:
+    """A worker's desk before real commits and a simulator that calls back."""
+    stand.wake()
+    async with room.database.begin() as tx:
+        await set_numbers(tx, SHORT)
+    room.database.cache.clear()
+    desk = replace(room, worker=Worker(room.settings, room.clock, room.database))
+    as_it_was = room.database.before_commit
+    yield desk
+    room.database.before_commit = as_it_was
+    try:
+        stand.wake()
+        # While callbacks still come, the sales that they are about must be there.
+        await until(stand.at_rest, "rest")
+    finally:
+        await desk.worker.close()
+        async with room.database.begin() as tx:
+            await tx.execute(text(_EMPTY))
+
+
+# What a sale leaves behind goes with it.
+_EMPTY = """
+TRUNCATE sale, order_callback, procrastinate_jobs, ordering_endpoint, ordering_listener,
+         parameter_value, audit_entry CASCADE
+"""
 
 
 @contextlib.asynccontextmanager

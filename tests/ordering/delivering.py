@@ -54,6 +54,9 @@ async def set_numbers(tx: AsyncSession, numbers: dict[str, float]) -> None:
     await tx.flush()
 
 
+_OPEN = (SyncState.WAITING, SyncState.SENDING, SyncState.DELIVERED)
+
+
 @dataclass
 class Desk:
     """A worker's desk: the sales of one door, and every step of their delivery by hand."""
@@ -95,7 +98,8 @@ class Desk:
 
     async def sweep(self) -> None:
         """Do what the worker does every second."""
-        await jobs.sweep(self.worker)
+        for due in (jobs.send_due, jobs.ask_due, jobs.change_due):
+            await due(self.worker)
         await (await jobs.courier_of(self.worker)).rest()
 
     async def make_due(self, sale_id: UUID) -> None:
@@ -146,7 +150,7 @@ class Desk:
     async def due(self) -> Sequence[UUID]:
         """List what is due now."""
         async with self.database.read() as read:
-            return [sale_id for sale_id, _ in await queries.due(read, 200)]
+            return [id_ for state in _OPEN for id_ in await queries.due(read, state, 200)]
 
 
 async def make_desk(

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from app.ordering import service
-from app.ordering.reading import read_event
+from app.ordering.client.reading import read_event
 from tests.make.races import until_waiting
 from tests.ordering.delivering import event, make_desk, remote
 

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import select
 
+from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import NotFound, SameIdOtherContent
 from app.ordering import jobs, service
@@ -13,7 +14,11 @@ from app.ordering.delivery import ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
 from app.ordering.service import ChangeUnderWay, NothingToChange
-from app.sales.rules import SaleRefused
+from app.reconciliation import queries as reconciliation
+from app.sales import queries as sales_queries
+from app.sales import service as sales
+from app.sales.models import SaleEvent
+from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState
 from tests.make.auth import caller_for, make_org_unit
 from tests.ordering.conftest import QUICK
 from tests.ordering.delivering import finish
@@ -128,6 +133,43 @@ async def test_an_order_is_amended_once_it_is_there(desk, stand):
     assert order["note"][-1]["text"] == "改约周末"
     assert await desk.states([sale_id]) == ["acknowledged"]
     # One wish after the other: a new one may follow when the first has ended.
+    desk.clock.tick(timedelta(seconds=1))
+    await ask(desk, sale_id)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+async def test_an_item_that_came_back_is_taken_out_of_the_order(desk, stand):
+    stand.simulator.dial(**SLOW)
+    sale_id = await desk.sell((Line("SPEED-1000", 1), Line("TV-4K", 1)))
+    await desk.send(sale_id)
+    async with desk.database.begin() as tx:
+        await sales.follow(tx, sale_id=sale_id, state=SaleState.ACKNOWLEDGED, at=desk.clock.now())
+        _, tv = (await sales_queries.items_of(tx, [sale_id]))[sale_id]
+        await sales.reverse_item(
+            tx,
+            sale_id=sale_id,
+            item_id=tv.id,
+            external_id="RET-1",
+            reason=ReversalReason.NOT_AS_TOLD,
+            returned_at=desk.clock.now(),
+            caller=caller_for(Role.SUPERVISOR, desk.door.branch),
+            now=desk.clock.now(),
+        )
+    for _ in range(2):
+        await jobs.item_reversed(desk.worker, sale_id=str(sale_id), item_id=str(tv.id))
+    done = await ended(desk, sale_id)
+    assert (done.state, done.kind, done.sale_item_id) == (ChangeState.DONE, ChangeKind.AMEND, tv.id)
+    courier = await jobs.courier_of(desk.worker)
+    listed = await courier.client.listed_one((await desk.sync(sale_id)).remote_id or "")
+    assert listed is not None
+    # What is compared at night is what stands, on both sides.
+    assert [line.offering_code for line in listed.lines] == ["SPEED-1000"]
+    async with desk.database.read() as read:
+        (ours,) = await reconciliation.sales_anew(read, [sale_id])
+        assert ours.lines == listed.lines
+        steps = await read.scalars(select(SaleEvent.step).where(SaleEvent.sale_id == sale_id))
+        assert {"item_reversed", "item_removed"} <= set(steps)
+        assert len((await read.scalars(select(OrderChange))).all()) == 1
     desk.clock.tick(timedelta(seconds=1))
     await ask(desk, sale_id)
     assert (await ended(desk, sale_id)).state is ChangeState.DONE

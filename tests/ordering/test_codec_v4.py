@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from app.core.outside import Unreadable
-from app.ordering.codec_v4 import body_of
+from app.ordering.client.codec_v4 import body_of
+from app.ordering.client.reading import id_from_href, read_event, read_order, read_time
 from app.ordering.order import (
     Channel,
     Characteristic,
@@ -24,7 +25,6 @@ from app.ordering.order import (
     Price,
     PriceKind,
 )
-from app.ordering.reading import id_from_href, read_event, read_order, read_time
 from app.ordering.rules import RemoteState
 from app.ordering.simulator.checks import faults_in
 from tests.ordering.factory import SHANGHAI, make_order

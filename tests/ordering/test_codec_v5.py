@@ -1,6 +1,7 @@
 """v5 is written as its published schema wants it, on every offering of the catalogue."""
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,12 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from app.core.outside import Unreadable
-from app.ordering import codec_v4, codec_v5
+from app.ordering.client import codec_v4, codec_v5
+from app.ordering.client.reading import read_cancellation, read_event, read_order
 from app.ordering.order import (
+    BY_THE_SELLER,
+    INSTALL_ORDER,
+    INSTALLED_BY,
     Amendment,
     Characteristic,
     Item,
@@ -20,7 +25,6 @@ from app.ordering.order import (
     Price,
     PriceKind,
 )
-from app.ordering.reading import read_cancellation, read_event, read_order
 from app.ordering.rules import RemoteState, TaskState
 from app.ordering.simulator import checks, checks_v5
 from tests.ordering.factory import make_order
@@ -102,6 +106,9 @@ def offerings() -> list[dict[str, Any]]:
 
 def order_of(offering: dict[str, Any]) -> Any:
     speed = offering.get("speed_mbps")
+    told = [Characteristic("speed_mbps", speed)] if speed else []
+    if offering.get("install_minutes"):
+        told += [Characteristic(INSTALLED_BY, BY_THE_SELLER), Characteristic(INSTALL_ORDER, "7")]
     return make_order(
         items=(
             Item(
@@ -109,12 +116,13 @@ def order_of(offering: dict[str, Any]) -> Any:
                 action=ItemAction.ADD,
                 offering_code=offering["code"],
                 offering_name=offering["name"]["zh"],
-                characteristics=(Characteristic("speed_mbps", speed),) if speed else (),
+                characteristics=tuple(told),
                 place=Place("a-9", "解放路 8 号"),
                 prices=(Price(PriceKind.MONTHLY, offering.get("monthly_price_fen", 0)),),
             ),
         ),
         note="先电话",
+        requested_completion=NOON,
     )
 
 
@@ -141,12 +149,17 @@ def test_every_offering_of_the_catalogue_is_valid_in_v4(tmf622_v4):
         strict("ProductOrder_Create").validate(body)
         assert checks.faults_in(body) == []
     changes = Amendment(requested_start=NOON, note="改期")
-    strict("ProductOrder_Update").validate(codec_v4.amendment_of(make_order(), changes))
+    returned = make_order(items=(replace(FULL, action=ItemAction.DELETE),))
+    for order in (make_order(), returned):
+        strict("ProductOrder_Update").validate(codec_v4.amendment_of(order, changes))
     strict("CancelProductOrder_Create").validate(codec_v4.cancellation_of("7", "客户取消", NOON))
 
 
 def test_what_is_to_change_is_valid_in_v5(tmf622_v5):
     changes = Amendment(requested_start=NOON, note="改期")
+    returned = make_order(items=(replace(FULL, action=ItemAction.DELETE),))
+    amendment = codec_v5.amendment_of(returned, changes)
+    validator(tmf622_v5, "ProductOrder_MVO").validate(amendment)
     amendment = codec_v5.amendment_of(make_order(items=(FULL,)), changes)
     validator(tmf622_v5, "ProductOrder_MVO").validate(amendment)
     assert amendment["requestedStartDate"] == "2026-03-02T04:00:00.000Z"

@@ -3,234 +3,74 @@
 The other side answers late, wrongly, halfway or never, after having taken the order or before; its
 callbacks are lost, doubled, late and out of order; it is away for an hour. Meanwhile our worker and
 our API are killed with SIGKILL, each time at another await point, and PostgreSQL cuts every
-connection. `make test-faults` plays many seeds with many sales and prints a table.
+connection. `make test-faults` plays many seeds with many sales, stops or kills PostgreSQL in each,
+kills at each await point of a confirmation, of an attempt and of a callback in turn, and prints a
+table. There PostgreSQL is a cluster of the suite's own, whose commits are durable.
 """
 
 import asyncio
 import contextlib
-import json
-import multiprocessing
 import os
 import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing.context import ForkProcess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
-import psycopg
+import orjson
 import pytest
-import uvicorn
 from pydantic import SecretStr
 
-from app.core.clock import SystemClock, wall
+from app.core.clock import wall
+from app.core.cluster import Cluster
 from app.core.db import libpq_url, open_database
-from app.core.jobs import Worker
 from app.core.settings import Settings
-from app.main import create_app
-from app.ordering import jobs
+from tests.conftest import ROOT, Databases
 from tests.make.catalog import make_offering
-from tests.make.sales import make_confirmed, make_door
-from tests.ordering.conftest import CALLBACK_TOKEN, Simulator, begin_anew, free_port
-from tests.ordering.delivering import set_numbers
+from tests.make.sales import Door, make_confirmed, make_door, make_draft, shown
+from tests.ordering.conftest import CALLBACK_TOKEN, Simulator, free_port
+from tests.ordering.delivering import event, set_numbers
+from tests.ordering.fault_table import NO_FAULTS, Played, Plays
+from tests.ordering.faulting import DIALS, NUMBERS, TIME_LIMIT, Stage, compare
 
 SEEDS = int(os.environ.get("YINGWEI_FAULT_SEEDS", "1"))
 SALES = int(os.environ.get("YINGWEI_FAULT_SALES", "20"))
 WHOLE = "YINGWEI_FAULT_SEEDS" in os.environ
-# A machine with much else to do is patient; who is stuck stays so.
-PATIENCE_SECONDS = 200 + SALES / 2
+PORTIONS = 4
 
-# As short as slow machines allow: what was sent has surely settled two seconds later.
-TIME_LIMIT = 1.0
-NUMBERS = {
-    "ordering.first_delay_seconds": 0.1,
-    "ordering.longest_delay_seconds": 0.5,
-    "ordering.settle_seconds": 2,
-    "ordering.longest_retry_after_seconds": 0.5,
-    "ordering.tries_unknown": 100,
-    "ordering.tries_not_sent": 10_000,
-    "ordering.poll_soonest_seconds": 0.5,
-    "ordering.poll_latest_seconds": 1,
-    "ordering.breaker_failures": 10,
-    "ordering.breaker_pause_seconds": 0.2,
-    "ordering.breaker_longest_pause_seconds": 0.5,
-}
-DIALS: dict[str, Any] = {
-    "delay_seconds": 0.02,
-    "error_before": 0.04,
-    "error_after": 0.04,
-    "hang_after": 0.02,
-    "cut_after": 0.04,
-    "cut_midway": 0.04,
-    "cut_in_head": 0.04,
-    "conflict_before": 0.03,
-    "conflict_after": 0.03,
-    "too_many": 0.04,
-    "retry_after_seconds": 0,
-    "slow": 0.02,
-    "slow_seconds": 1.2,
-    "accepted": 0.3,
-    "error_on_read": 0.05,
-    "seconds_to_start": 0.1,
-    "seconds_to_complete": 0.3,
-    "held": 0.1,
-    "rejected": 0.05,
-    "callback_lost": 0.15,
-    "callback_duplicate": 0.2,
-    "callback_late": 0.1,
-    "callback_late_seconds": 1,
-    "callback_out_of_order": 0.2,
-    "callback_tries": 2,
-    "callback_retry_seconds": 0.2,
-}
-_FORKING = multiprocessing.get_context("fork")
+# What is stuck is told by `until_ended`; a seed of many sales may take its time on a busy machine.
+pytestmark = pytest.mark.timeout(0 if WHOLE else 300)
 
 
-class Doomed(asyncio.SelectorEventLoop):
-    """An event loop whose process is killed before its nth turn: between two steps of whatever is
-    awaited then. 0 is never."""
-
-    def __init__(self, turns: int) -> None:
-        super().__init__()
-        self._turns_left = turns
-
-    def _run_once(self) -> None:
-        self._turns_left -= 1
-        if self._turns_left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        super()._run_once()  # type: ignore[misc]
+@pytest.fixture(scope="module")
+def own_databases(request: pytest.FixtureRequest) -> Iterator[Databases]:
+    """Databases of a cluster that nobody else uses, where every commit is on the disk; in the
+    suite of every day those of all tests, which nobody may stop."""
+    if not WHOLE or "DATABASE_URL" in os.environ:
+        yield request.getfixturevalue("databases")
+        return
+    with Cluster(ROOT / ".local" / "faults") as cluster:
+        yield Databases(cluster.url("postgres"), cluster)
 
 
-@dataclass
-class Stage:
-    """Where a seed is played: one database, one simulator, and who works on them."""
-
-    settings: Settings
-    url: str
-    simulator: Simulator
-    port: int
-
-    def worker(self, turns: int, *, until_done: bool = False) -> ForkProcess:
-        """Start a worker that is killed after so many turns of its loop."""
-        return self._start(lambda: _work(self.settings, until_done=until_done), turns)
-
-    def api(self, turns: int) -> ForkProcess:
-        """Start an API, for callbacks, that is killed after so many turns of its loop."""
-        return self._start(lambda: _serve(self.settings, self.port), turns)
-
-    def _start(self, what: Callable[[], Any], turns: int) -> ForkProcess:
-        process = _FORKING.Process(target=_be, args=(what, turns), daemon=True)
-        process.start()
-        return process
-
-    @contextlib.contextmanager
-    def sql(self) -> Iterator[psycopg.Connection[Any]]:
-        """Look at the database, or change it, by hand."""
-        with psycopg.connect(self.url, autocommit=True) as connection:
-            yield connection
-
-    def sell(self, count: int) -> None:
-        """Let so many sales be confirmed, all like the first."""
-        with self.sql() as sql:
-            sql.execute(_SELL, {"count": count})
-
-    def an_hour_passes(self) -> None:
-        """Let everything that waits have waited for an hour longer."""
-        with self.sql() as sql:
-            for statement in _AN_HOUR:
-                sql.execute(statement)
-
-    def cut_connections(self) -> None:
-        """Cut every connection, as a restart of PostgreSQL does."""
-        with self.sql() as sql:
-            sql.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
-
-    def left(self) -> Counter[str]:
-        """Count the deliveries that have not ended, by state, and sales that have none."""
-        with self.sql() as sql:
-            rows = sql.execute(
-                "SELECT coalesce(o.state, 'none'), count(*) FROM sale s"
-                " LEFT JOIN order_sync o ON o.sale_id = s.id"
-                " WHERE o.state IS DISTINCT FROM 'finished' GROUP BY 1"
-            ).fetchall()
-        return Counter(dict(rows))
-
-
-_SELL = """
-WITH first AS (SELECT * FROM sale ORDER BY id LIMIT 1), made AS (
-    INSERT INTO sale SELECT r.* FROM first f, generate_series(1, %(count)s) n,
-        LATERAL jsonb_populate_record(NULL::sale, to_jsonb(f) || jsonb_build_object(
-            'id', gen_random_uuid(), 'note', format('the %%s.', n), 'state', 'confirmed',
-            'sent_at', NULL, 'acknowledged_at', NULL, 'completed_at', NULL,
-            'rejected_reason', NULL, 'confirmed_at', now())) r
-    RETURNING id)
-INSERT INTO sale_item SELECT r.* FROM made, sale_item i, first f,
-    LATERAL jsonb_populate_record(NULL::sale_item, to_jsonb(i) || jsonb_build_object(
-        'id', gen_random_uuid(), 'sale_id', made.id)) r
- WHERE i.sale_id = f.id
-"""
-_AN_HOUR = (
-    "UPDATE order_sync SET next_try_at = next_try_at - interval '1 hour',"
-    " last_tried_at = last_tried_at - interval '1 hour' WHERE state = 'waiting'",
-    "UPDATE sale SET confirmed_at = confirmed_at - interval '1 hour' WHERE state = 'confirmed'",
-    "UPDATE ordering_endpoint SET open_until = open_until - interval '1 hour'",
-)
-
-
-def _be(what: Callable[[], Any], turns: int) -> None:
-    """Be a process of its own, on a loop that may be doomed."""
-    begin_anew()
-    with asyncio.Runner(loop_factory=lambda: Doomed(turns)) as runner:
-        runner.run(what())
-    os._exit(0)
-
-
-async def _work(settings: Settings, *, until_done: bool) -> None:
-    """Do what the worker of production does for deliveries: confirmed sales at once, the rest by
-    sweeping."""
-    database = open_database(settings)
-    worker = Worker(settings, SystemClock(), database)
-    known: set[UUID] = set()
-    while True:
-        with contextlib.suppress(Exception):  # the database went away; it comes back
-            async with database.hot() as sql:
-                found = await (await sql.execute(_NEW)).fetchall()
-            fresh = [sale_id for (sale_id,) in found if sale_id not in known]
-            known.update(fresh)
-            sending = [jobs.send_sale(worker, sale_id=str(sale_id)) for sale_id in fresh]
-            await asyncio.gather(*sending, return_exceptions=True)
-            await jobs.sweep(worker)
-            if until_done:
-                await (await jobs.courier_of(worker)).rest()
-                await worker.close()
-                return
-        await asyncio.sleep(0.05)
-
-
-_NEW = """
-SELECT id FROM sale WHERE state = 'confirmed'
-   AND NOT EXISTS (SELECT FROM order_sync WHERE sale_id = sale.id) LIMIT 200
-"""
-
-
-async def _serve(settings: Settings, port: int) -> None:
-    app = create_app(settings)
-    await uvicorn.Server(uvicorn.Config(app, port=port, http="h11", log_config=None)).serve()
+@pytest.fixture(scope="module")
+def plays(request: pytest.FixtureRequest) -> Iterator[Plays]:
+    """The seeds that were played; the table of them is printed at the end."""
+    plays = Plays()
+    yield plays
+    if WHOLE and plays.played:
+        with request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled():
+            plays.show()
 
 
 @pytest.fixture
-def stage(databases: Any, tmp_path: Path) -> Iterator[Stage]:
+def stage(own_databases: Databases, tmp_path: Path) -> Iterator[Stage]:
     """A database with one sale that was never confirmed twice, and a simulator that calls back."""
-    with databases.clone() as url:
-        port = free_port()
+    with own_databases.clone() as url:
         simulator = Simulator(tmp_path / "orders.db")
+        simulator.quiet = WHOLE
         settings = Settings(
             database_url=url,
             signing_keys=tmp_path / "keys",
@@ -239,97 +79,79 @@ def stage(databases: Any, tmp_path: Path) -> Iterator[Stage]:
             ordering_callback_token=SecretStr(CALLBACK_TOKEN),
             ordering_timeout_seconds=TIME_LIMIT,
         )
-        asyncio.run(_arrange(settings))
-        callback = f"http://127.0.0.1:{port}/v1/ordering/callbacks"
-        simulator.start({"callback_url": callback, "callback_token": CALLBACK_TOKEN})
-        yield Stage(settings, libpq_url(url), simulator, port)
+        cluster = own_databases.cluster if WHOLE else None
+        door = asyncio.run(_arrange(settings))
+        stage = Stage(settings, libpq_url(url), simulator, free_port(), door, cluster)
+        simulator.start(stage.options())
+        yield stage
         simulator.stop()
 
 
-async def _arrange(settings: Settings) -> None:
+async def _arrange(settings: Settings) -> Door:
     database = open_database(settings)
     async with database.begin() as tx:
         await make_offering(tx)
         await set_numbers(tx, NUMBERS)
-        await make_confirmed(tx, await make_door(tx, now=wall()), now=wall())
+        door = await make_door(tx, now=wall())
+        await make_confirmed(tx, door, now=wall())
         await tx.connection()
     await database.close()
-
-
-def _kill(process: ForkProcess) -> None:
-    if process.is_alive() and process.pid is not None:
-        os.kill(process.pid, signal.SIGKILL)
-    process.join(10)
-
-
-def check(stage: Stage) -> dict[str, Any]:
-    """Compare what we sold with what they hold; returns the figures for the table."""
-    with stage.sql() as sql:
-        sold = sql.execute(
-            "SELECT s.id::text, s.state, o.remote_id, cardinality(o.doubles), o.attempts"
-            " FROM sale s JOIN order_sync o ON o.sale_id = s.id"
-        ).fetchall()
-    theirs = stage.simulator.orders()
-    assert Counter(order["externalId"] for order in theirs) == Counter(row[0] for row in sold)
-    assert {order["externalId"]: order["id"] for order in theirs} == {
-        sale_id: remote_id for sale_id, _, remote_id, _, _ in sold
-    }
-    assert {order["externalId"]: order["state"] for order in theirs} == {
-        sale_id: state for sale_id, state, _, _, _ in sold
-    }
-    assert not any(doubles for _, _, _, doubles, _ in sold)
-    counts = stage.simulator.counts()
-    assert counts["doubled_external_ids"] == 0
-    return {"sales": len(sold), "posts": counts["posts"], "attempts": sum(row[4] for row in sold)}
+    return door
 
 
 @pytest.mark.parametrize("seed", range(1, SEEDS + 1))
-def test_both_sides_hold_the_same_whatever_goes_wrong(stage, seed, capsys):
+def test_both_sides_hold_the_same_whatever_goes_wrong(stage, seed, capsys, plays):
     dice = random.Random(seed)
-    began = time.monotonic()
+    began, starts = time.monotonic(), stage.starts_of_postgres()
     stage.simulator.dial(**DIALS, seed=seed)
     worker, api = stage.worker(0), stage.api(0)
-    kills = 0
-    portions = 4
-    for portion in range(portions):
-        stage.sell(SALES // portions)
-        for _ in range(1 + WHOLE):
-            time.sleep(dice.uniform(0.1, 0.5))
-            _kill(worker)
-            # Early turns are those of one attempt; later ones lie amid many.
-            worker = stage.worker(dice.choice((dice.randrange(20, 200), dice.randrange(200, 2000))))
-            kills += 1
-        if portion == 1:
-            stage.simulator.kill()
-            time.sleep(0.5)
-            stage.an_hour_passes()
-            stage.simulator.start(stage_options(stage), **DIALS, seed=seed)
-        if portion == 2:
-            _kill(api)
-            api = stage.api(dice.randrange(300, 3000))
-            stage.cut_connections()
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while left := stage.left():
-        assert time.monotonic() < give_up, f"not ended: {left}"
-        if not worker.is_alive():
-            worker = stage.worker(dice.choice((0, dice.randrange(100, 3000))))
-            kills += 1
-        if not api.is_alive():
-            api = stage.api(0)
-            kills += 1
-        time.sleep(0.1)
-    _kill(worker)
-    _kill(api)
-    told = check(stage)
-    if WHOLE:
-        with capsys.disabled():
-            seconds = round(time.monotonic() - began, 1)
-            print(json.dumps({"seed": seed, **told, "kills": kills, "seconds": seconds}))
+    with contextlib.ExitStack() as around:
+        show = None
+        if WHOLE:
+            around.enter_context(capsys.disabled())
+            show = around.enter_context(plays.bar(seed, SALES + 1))
+        for portion in range(PORTIONS):
+            stage.sell(SALES // PORTIONS)
+            for _ in range(1 + WHOLE):
+                time.sleep(dice.uniform(0.1, 0.5))
+                stage.kill("worker", worker)
+                # Early turns are those of one attempt; later ones lie amid many.
+                turns = dice.choice((dice.randrange(20, 200), dice.randrange(200, 2000)))
+                worker = stage.worker(turns)
+            if portion == 1:
+                stage.away_for_an_hour(**DIALS, seed=seed)
+            if portion == 2:
+                stage.kill("api", api)
+                api = stage.api(dice.randrange(300, 3000))
+                stage.cut_connections()
+            if portion == 3:
+                stage.restart_postgres(crash=seed % 2 == 0)
+        for left in stage.until_ended():
+            if show is not None:
+                show(left)
+            if not worker.is_alive():
+                stage.kill("worker", worker)
+                worker = stage.worker(dice.choice((0, dice.randrange(100, 3000))))
+            if not api.is_alive():
+                stage.kill("api", api)
+                api = stage.api(0)
+        if show is not None:
+            show(Counter())
+    for process in (worker, api):
+        process.kill()
+        process.join(10)
+    told = compare(stage)
+    restarts = stage.starts_of_postgres() - starts
+    assert restarts == (stage.cluster is not None)
+    # One that cannot start would be killed by nobody, and no callback would be heard.
+    assert stage.felt.kills["api"] > 0
+    counts = Counter(stage.simulator.counts()["events"])
+    faults = Counter({name: count for name, count in counts.items() if name not in NO_FAULTS})
+    seconds = time.monotonic() - began
+    plays.played.append(Played(seed, seconds, told, stage.felt, restarts, faults))
 
 
-def stage_options(stage: Stage) -> dict[str, str]:
-    callback = f"http://127.0.0.1:{stage.port}/v1/ordering/callbacks"
-    return {"callback_url": callback, "callback_token": CALLBACK_TOKEN}
+# --- one process killed at each await point -------------------------------------------------------
 
 
 def test_a_worker_killed_at_each_await_point_of_an_attempt_doubles_nothing(stage):
@@ -340,14 +162,90 @@ def test_a_worker_killed_at_each_await_point_of_an_attempt_doubles_nothing(stage
     while not survived:
         stage.sell(1)
         worker = stage.worker(turns, until_done=True)
-        worker.join(30)
-        survived = worker.exitcode == 0
-        assert worker.exitcode in (0, -signal.SIGKILL)
+        survived = _ended_by_itself(worker)
         turns += step
-    give_up = time.monotonic() + PATIENCE_SECONDS
-    while left := stage.left():
-        assert time.monotonic() < give_up, f"not ended: {left}"
-        worker = stage.worker(0, until_done=True)
-        worker.join(30)
-        time.sleep(0.2)
-    assert check(stage)["sales"] > 2
+    for _ in stage.until_ended():
+        stage.worker(0, until_done=True).join(30)
+    assert compare(stage)["sales"] > 2
+
+
+def test_a_confirmation_killed_at_each_await_point_counts_once(stage):
+    """The phone hears no answer and sends the same consent again."""
+    turns, step = 1, 1 if WHOLE else 31
+    survived, confirmed = False, 0
+    while not survived:
+        sale_id, hash_shown = asyncio.run(_drafted(stage))
+        given_at = wall()
+        process = stage.confirming(sale_id, given_at, hash_shown, turns)
+        survived = _ended_by_itself(process)
+        assert _ended_by_itself(stage.confirming(sale_id, given_at, hash_shown, 0))
+        turns, confirmed = turns + step, confirmed + 1
+    with stage.sql() as sql:
+        counted = sql.execute(
+            "SELECT e.step, count(*), count(DISTINCT e.sale_id) FROM sale_event e"
+            " JOIN sale s ON s.id = e.sale_id WHERE s.state = 'confirmed' AND s.visit_id = ("
+            "   SELECT visit_id FROM sale ORDER BY id DESC LIMIT 1) GROUP BY 1"
+        ).fetchall()
+        jobs = sql.execute(
+            "SELECT count(*), count(DISTINCT args ->> 'sale_id') FROM procrastinate_jobs"
+            " WHERE task_name = 'sale.confirmed'"
+        ).fetchone()
+    # The sale that the stage begins with is one of them.
+    assert {step: (count, sales) for step, count, sales in counted} == dict.fromkeys(
+        ("put_together", "consented", "confirmed"), (confirmed + 1, confirmed + 1)
+    )
+    assert jobs == (confirmed + 1, confirmed + 1)
+    assert confirmed > 1
+
+
+def test_an_api_killed_at_each_await_point_of_a_callback_keeps_what_it_answered(stage):
+    """The other side hears no answer and calls again, as it does; each event has one effect."""
+    turns, step = 1, 1 if WHOLE else 31
+    survived, number = False, 0
+    while not survived:
+        stage.sell(1)
+        with stage.sql() as sql:
+            row = sql.execute(_DELIVERED, {"remote_id": f"{number}"}).fetchone()
+        assert row is not None
+        body = orjson.dumps(event(row[0], "completed", remote_id=f"{number}"))
+        survived = _ended_by_itself(stage.hearing(body, turns))
+        assert _ended_by_itself(stage.hearing(body, 0))
+        turns, number = turns + step, number + 1
+    with stage.sql() as sql:
+        heard = sql.execute("SELECT count(*) FROM order_callback WHERE verdict = 'move'").fetchone()
+        steps = sql.execute(
+            "SELECT count(*), count(DISTINCT sale_id) FROM sale_event WHERE step = 'completed'"
+        ).fetchone()
+        states = sql.execute(
+            "SELECT DISTINCT s.state, o.state FROM sale s JOIN order_sync o ON o.sale_id = s.id"
+        ).fetchall()
+    assert (heard, steps) == ((number,), (number, number))
+    assert states == [("completed", "finished")]
+    assert number > 1
+
+
+def _ended_by_itself(process: Any) -> bool:
+    """Wait for the end of a doomed process; False when it was killed at its turn."""
+    process.join(60)
+    assert process.exitcode in (0, -signal.SIGKILL)
+    return bool(process.exitcode == 0)
+
+
+async def _drafted(stage: Stage) -> tuple[Any, str]:
+    """Put one more sale together at the door; returns its id and the hash of what is shown."""
+    database = open_database(stage.settings)
+    async with database.begin() as tx:
+        draft = await make_draft(tx, stage.door, now=wall())
+        hash_shown = await shown(tx, draft.id)
+    await database.close()
+    return draft.id, hash_shown
+
+
+_DELIVERED = """
+INSERT INTO order_sync (id, sale_id, org_unit_id, state, attempts, remote_id, next_try_at)
+SELECT gen_random_uuid(), s.id, s.org_unit_id, 'delivered', 1, %(remote_id)s,
+       now() + interval '1 hour'
+  FROM sale s WHERE NOT EXISTS (SELECT FROM order_sync WHERE sale_id = s.id)
+ ORDER BY s.created_at DESC, s.confirmed_at DESC LIMIT 1
+RETURNING sale_id
+"""

@@ -34,6 +34,7 @@ from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.sales import Door, consent_body, make_door, sale_body
 from tests.ordering.delivering import set_numbers
+from tests.ordering.faulting import STUCK_SECONDS
 
 SEEDS = int(os.environ.get("YINGWEI_FAULT_SEEDS", "0"))
 PHONES = 4
@@ -101,7 +102,8 @@ class Phone:
         assert answer.status_code == 201, answer.text
         await asyncio.sleep(self.dice.uniform(0, 0.5))
         if self.dice.random() < 0.75:
-            answer = await self.answered(f"/v1/sales/{sale_id}/confirm", consent_body(wall()))
+            consent = consent_body(wall(), answer.json()["shown_sha256"])
+            answer = await self.answered(f"/v1/sales/{sale_id}/confirm", consent)
             assert answer.status_code == 200, answer.text
             self.confirmed.add(sale_id)
             return
@@ -156,9 +158,9 @@ async def cut_all_connections(url: str) -> None:
     await cutting.close()
 
 
-async def ended(database: Database, sales: int, *, seconds: float) -> None:
-    """Return when so many deliveries are finished; says what is left when patience ends."""
-    give_up = asyncio.get_running_loop().time() + seconds
+async def ended(database: Database, sales: int) -> None:
+    """Return when so many deliveries are finished; says what is left when nothing moves."""
+    most, give_up = -1, 0.0
     while True:
         try:
             async with database.read() as read:
@@ -167,13 +169,16 @@ async def ended(database: Database, sales: int, *, seconds: float) -> None:
             states = Counter()
         if states == {SyncState.FINISHED: sales}:
             return
-        assert asyncio.get_running_loop().time() < give_up, f"of {sales} there are {states}"
+        now = asyncio.get_running_loop().time()
+        if states[SyncState.FINISHED] > most:
+            most, give_up = states[SyncState.FINISHED], now + STUCK_SECONDS
+        assert now < give_up, f"of {sales} there are {states}"
         await asyncio.sleep(0.2)
 
 
-async def no_job_left(database: Database, *, seconds: float) -> None:
+async def no_job_left(database: Database) -> None:
     """Return when no job waits or lies with a worker that is dead."""
-    give_up = asyncio.get_running_loop().time() + seconds
+    give_up = asyncio.get_running_loop().time() + STUCK_SECONDS
     left = text("SELECT status::text, count(*) FROM procrastinate_jobs GROUP BY status")
     while True:
         async with database.read() as read:
@@ -209,8 +214,8 @@ async def test_every_confirmed_sale_is_ordered_once_whoever_is_killed(databases,
                 done.set()
                 await selling
                 confirmed = set[str]().union(*(phone.confirmed for phone in phones))
-                await ended(database, len(confirmed), seconds=60)
-                await no_job_left(database, seconds=15)
+                await ended(database, len(confirmed))
+                await no_job_left(database)
                 answer = await http.get(f"{at.ordering_url}/_simulator/orders")
                 counts = (await http.get(f"{at.ordering_url}/_simulator/counts")).json()
             await check(database, phones, confirmed, answer.json())

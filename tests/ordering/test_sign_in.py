@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import SecretStr
 
+from app.core import signing
 from app.core.settings import Settings
-from app.ordering import signing
-from app.ordering.breaker import Breakers, standings
 from app.ordering.client import OrderingClient
+from app.ordering.client.sign_in import ClientCredentials, Signature, Token, sign_in_of, tls_of
+from app.ordering.courier.breaker import Breakers, standings
 from app.ordering.delivery import Endpoint
 from app.ordering.rules import Cause, NotSent, Unknown
-from app.ordering.sign_in import ClientCredentials, Signature, Token, sign_in_of, tls_of
 from tests.ordering.conftest import bare_answer
 from tests.ordering.delivering import set_numbers
 
@@ -159,6 +159,12 @@ async def test_a_breaker_opens_is_tried_out_and_closes(real_database):
         passes.append(await one.lets_pass(Endpoint.PLACE))
     assert passes[-1] is None
     assert await other.lets_pass(Endpoint.PLACE) is False, "one tries it out, not two"
+    assert await one.lets_pass(Endpoint.PLACE) is False, "not twice by one either"
+    # What was put off, and what there was nothing to do for, has found nothing out: the next tries.
+    await one.note(Endpoint.PLACE, NotSent(Cause.BUSY))
+    assert await other.lets_pass(Endpoint.PLACE) is None
+    await other.tell_nothing(Endpoint.PLACE)
+    assert await one.lets_pass(Endpoint.PLACE) is None
     await one.note(Endpoint.PLACE, silent)
     assert await one.lets_pass(Endpoint.PLACE) is False
     while await one.lets_pass(Endpoint.PLACE) is False:

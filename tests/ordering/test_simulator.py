@@ -11,8 +11,8 @@ import pytest
 from jsonschema import Draft4Validator
 from pydantic import ValidationError
 
-from app.ordering.codec_v4 import body_of
-from app.ordering.reading import read_event
+from app.ordering.client.codec_v4 import body_of
+from app.ordering.client.reading import read_event
 from app.ordering.rules import RemoteState, Source, Verdict, follow
 from app.ordering.simulator.dials import Dials, Fault, fault_of, steps_of
 from tests.ordering.conftest import bare_answer
@@ -64,6 +64,17 @@ async def test_answers_are_valid_by_the_published_schema(simulator, http, tmf622
     order.validate((await http.get(f"/productOrder/{id_}")).json())
     error.validate((await http.get("/productOrder/none")).json())
     error.validate((await http.post("/productOrder", json={})).json())
+
+
+async def test_it_shows_which_orders_are_installed_by_whoever_sold_them(simulator, http):
+    told, plain = body(), body()
+    told["productOrderItem"][0]["product"]["productCharacteristic"] = [
+        {"name": "install_order", "valueType": "string", "value": "7"}
+    ]
+    for each in (told, plain):
+        await http.post("/productOrder", json=each)
+    (known,), (other,) = map(simulator.orders, (told["externalId"], plain["externalId"]))
+    assert (known["installOrder"], other["installOrder"]) == ("7", None)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import signal
 
 import httpx
 
-from app.ordering.codec_v4 import body_of
+from app.ordering.client.codec_v4 import body_of
 from tests.ordering.conftest import bare_answer
 from tests.ordering.factory import make_order
 from tests.ordering.waiting import until

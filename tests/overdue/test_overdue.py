@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from app.alerts.models import Alert
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.jobs import Worker
@@ -21,6 +22,7 @@ from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.promises import make_stop_rule
 from tests.make.visits import make_phone
 from tests.make.workorders import make_promise, make_work_order
+from tests.ordering.delivering import set_numbers
 
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
@@ -151,6 +153,15 @@ async def test_an_order_is_escalated_step_by_step_and_once(
         assert answer.status_code == status, answer.text
     assert (await phone.get("/escalations/mine")).json()["escalations"] == []
 
+    # Nobody else took it up: their unit is alerted, and only where one is too many.
+    await jobs.alert(worker)
+    assert (await tx.scalars(select(Alert))).all() == []
+    await set_numbers(tx, {"promises.alert_missed": 1})
+    await tx.commit()
+    worker.database.cache.clear()
+    await jobs.alert(worker)
+    (alert,) = (await tx.scalars(select(Alert))).all()
+    assert (alert.kind, alert.org_unit_id, alert.figure) == ("promises_missed", unit.id, 1)
     (first, second) = (await boss.get("escalations"))["escalations"]
     assert [first["level"], second["level"]] == ["branch", "supervisor"]
     for note in ("sending help", "too late"):

@@ -8,7 +8,17 @@ import pytest
 from app.catalog.rules import BusinessType
 from app.policies.rules.choosing import NOTHING, believed, chance, first_by_draws
 from app.suggestions.rules.facts import Offer
-from app.suggestions.rules.model import FEATURES, Belief, Model, OfferModel, draw, propensity_of
+from app.suggestions.rules.model import (
+    BOLD,
+    FEATURES,
+    Belief,
+    Model,
+    OfferModel,
+    Trying,
+    drawn,
+    luck,
+    propensity_of,
+)
 
 CODES = ("A", "B")
 EXPERTS = {"A": 0.2, "B": 0.1}
@@ -41,17 +51,22 @@ def test_a_model_that_knows_other_features_hears_of_its_own_alone():
     assert mean[0] == pytest.approx(model.belief(offer, told)[0])
 
 
-def test_probabilities_are_those_of_one_decision():
+@pytest.mark.parametrize("trying", [Trying(0.1), Trying(0.3, alike=0.25, spread=0.5)])
+def test_probabilities_are_those_of_one_decision(trying):
     decision = np.repeat(np.arange(400), 3)
     action = np.tile([0, 1, NOTHING], 400)
     log_odds = np.tile([-1.5, -1.0, 0.0], 400), np.tile([0.5, 0.3, 0.0], 400)
     worth, cost = np.tile([900.0, 600.0, 0.0], 400), np.tile([150.0, 150.0, 0.0], 400)
-    found = first_by_draws(decision, action, log_odds, worth, cost, 0.1).reshape(-1, 3)
+    found = first_by_draws(decision, action, log_odds, worth, cost, trying).reshape(-1, 3)
     assert found.sum(1) == pytest.approx(np.ones(400))
-    assert found[:, :2].min() >= 0.05
-    drawn = draw([Belief((-1.5, 0.5)), Belief((-1.0, 0.3))], Random(1), 20_000)
-    scores = [[900 * a - 150, 600 * b - 150] for a, b in drawn]
-    assert found.mean(0) == pytest.approx(propensity_of(scores, 0.1), abs=0.02)
+    assert found[:, :2].min() >= trying.floor * trying.alike / 2
+    believed, lots = [Belief((-1.5, 0.5)), Belief((-1.0, 0.3))], luck(2, Random(1), 20_000)
+    scores, bold = (
+        [[900 * a - 150, 600 * b - 150] for a, b in drawn(believed, lots, spread)]
+        for spread in (trying.spread, BOLD)
+    )
+    one = propensity_of(scores, trying.floor, bold, trying.alike)
+    assert found.mean(0) == pytest.approx(one, abs=0.02)
 
 
 def test_decisions_are_judged_alike_in_whatever_pieces(monkeypatch):
@@ -59,19 +74,19 @@ def test_decisions_are_judged_alike_in_whatever_pieces(monkeypatch):
     action = np.array([0, NOTHING, NOTHING, 0, 1, NOTHING])
     log_odds = np.array([-1.0, 0, 0, 1, 2, 0]), np.zeros(6)
     worth, cost = np.array([1000.0, 0, 0, 100, 100, 0]), np.array([10.0, 0, 0, 10, 10, 0])
-    whole = first_by_draws(decision, action, log_odds, worth, cost, 0.2, draws=1)
+    whole = first_by_draws(decision, action, log_odds, worth, cost, Trying(0.2), draws=1)
     # Nothing can be offered in the second decision; the floor is shared by offers alone.
     assert whole == pytest.approx([1.0, 0.0, 1.0, 0.1, 0.9, 0.0])
     monkeypatch.setattr("app.policies.rules.choosing._ROWS", 1)
-    assert first_by_draws(decision, action, log_odds, worth, cost, 0.2, draws=1) == pytest.approx(
-        whole
-    )
+    assert first_by_draws(
+        decision, action, log_odds, worth, cost, Trying(0.2), draws=1
+    ) == pytest.approx(whole)
 
 
 def test_two_models_are_drawn_for_with_the_same_luck():
     args = np.repeat(np.arange(50), 2), np.tile([0, NOTHING], 50)
     odds = np.tile([-2.0, 0.0], 50), np.tile([0.5, 0.0], 50)
     worth, cost = np.tile([1000.0, 0.0], 50), np.tile([100.0, 0.0], 50)
-    one = first_by_draws(*args, odds, worth, cost, 0.0)
-    other = first_by_draws(*args, (odds[0] + 0.1, odds[1]), worth, cost, 0.0)
+    one = first_by_draws(*args, odds, worth, cost, Trying())
+    other = first_by_draws(*args, (odds[0] + 0.1, odds[1]), worth, cost, Trying())
     assert (other.reshape(-1, 2)[:, 0] >= one.reshape(-1, 2)[:, 0]).all()

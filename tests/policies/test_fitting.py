@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from app.policies.rules.fitting import Belief, enough, learned, predicted, sigmoid
+from app.policies.rules.fitting import (
+    Belief,
+    alike,
+    enough,
+    learned,
+    learned_together,
+    predicted,
+    sigmoid,
+)
 
 NO_FEATURES = np.zeros((0, 0))
 
@@ -74,6 +82,38 @@ def test_weights_count_like_so_many_answers():
     twice = learned(expert(0.2), np.vstack([rows, rows]), np.concatenate([said, said]))
     weighed = learned(expert(0.2), rows, said, np.full(10, 2.0))
     assert weighed.mean == pytest.approx(twice.mean)
+
+
+def test_things_that_have_nothing_in_common_are_learned_apart():
+    chance = np.random.default_rng(4)
+    rows, said = chance.standard_normal((300, 2)), chance.random(300) < 0.3
+    before = [expert(0.2, features=2), expert(0.1, features=2)]
+    apart = np.stack([np.eye(2)] * 3)
+    asked, unasked = learned_together(before, apart, {0: (rows, said)})
+    alone = learned(before[0], rows, said)
+    assert asked.mean == pytest.approx(alone.mean)
+    assert asked.covariance == pytest.approx(alone.covariance)
+    assert unasked.mean == pytest.approx(before[1].mean)
+    assert unasked.covariance == pytest.approx(before[1].covariance)
+    assert learned_together(before, apart, {}) == before
+
+
+def test_what_is_asked_of_one_offer_tells_of_another_and_more_of_one_of_its_kind():
+    rows = np.repeat([[0.0], [1.0]], 300, axis=0)
+    said = np.concatenate([np.arange(300) < 60, np.arange(300) < 180])
+    before = [expert(0.1, features=1, variance=0.5) for _ in range(3)]
+    kinds = alike(["wifi", "wifi", "tv"], 1)
+    asked, same, other = learned_together(before, kinds, {0: (rows, said)})
+    assert asked.mean[1] > same.mean[1] > other.mean[1] > 0
+    assert asked.mean[0] > same.mean[0] > before[1].mean[0]
+    for one in (asked, same, other):
+        assert np.linalg.eigvalsh(one.covariance).min() > 0
+        assert one.covariance[1, 1] < before[0].covariance[1, 1]
+    # Whoever was asked hears more of themselves than of others.
+    assert asked.covariance[1, 1] < same.covariance[1, 1] < other.covariance[1, 1]
+    # Asked about both, each keeps what is its own.
+    against = learned_together(before, kinds, {0: (rows, said), 2: (rows, said[::-1])})
+    assert against[0].mean[1] > 0 > against[2].mean[1]
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,9 @@ from app.policies.service.night import night
 from app.suggestions.models import PolicyModel
 from app.suggestions.rules.model import PolicyState
 from tests.conftest import MONDAY_NINE
+from tests.make.catalog import make_offering
 from tests.make.commands import told
-from tests.make.policies import make_log, make_model
+from tests.make.policies import EXPERT, make_log, make_model
 
 LAST_NIGHT = MONDAY_NINE - timedelta(hours=7)
 
@@ -31,6 +32,7 @@ async def models(tx):
 
 async def test_a_night_teaches_what_was_answered_often_enough(tx, database):
     log = await make_log(tx, now=MONDAY_NINE)
+    await make_offering(tx, code="NEW", expert_rate=EXPERT)
     await log.decide(500, LAST_NIGHT, over=timedelta(days=60))
     await tx.commit()
     done = await night(database, MONDAY_NINE)
@@ -41,10 +43,13 @@ async def test_a_night_teaches_what_was_answered_often_enough(tx, database):
     assert model.trained_until == MONDAY_NINE - timedelta(hours=6)
     yes, no = model.figures["offers"]["GOOD"]
     assert yes > 100 and no > 100
-    # The poor one was hardly ever accepted, so what the expert says of it is still believed.
-    assert model.figures["offers"]["POOR"][0] < 50
-    assert list(model.document["offers"]) == ["GOOD"]
-    assert model.document["offers"]["GOOD"]["accepted"] == yes
+    # The other was never offered, and is believed by its expert and by what was said to these.
+    assert model.figures["learned"] == ["GOOD", "POOR"]
+    offers = model.document["offers"]
+    assert sorted(offers) == ["GOOD", "NEW", "POOR"]
+    assert [offers[code]["accepted"] for code in ("GOOD", "NEW")] == [yes, 0]
+    means = [offers[code]["mean"][0] for code in ("POOR", "NEW", "GOOD")]
+    assert means == sorted(means)
     tested = model.figures["tested"]
     assert 20 < tested["answers"] < 100 and tested["calibration_error"] < 0.3
     # The same night is not learned from twice, and the next one is.

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
+from app.alerts.models import Alert
+from app.alerts.rules import AlertKind
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.policies import jobs
@@ -54,9 +56,15 @@ async def test_a_model_that_is_not_right_any_more_raises_one_alarm(tx, log, as_a
     (alarm,) = (await as_admin("GET", ""))["alarms"]
     assert alarm["model_version"] == "before" and alarm["ended_at"] is None
     assert alarm["figures"]["observed"] < alarm["figures"]["predicted"]
+    # Whoever answers for all units is alerted once, until no model is in force that could be off.
+    told = select(Alert).where(Alert.kind == AlertKind.MODEL_DRIFTED)
+    alerts = (await tx.scalars(told)).all()
+    assert alerts and all(one.figure < one.most and one.ended_at is None for one in alerts)
     live.state = PolicyState.RETIRED
     await watching.watch(tx, MONDAY_NINE)
     await tx.commit()
+    tx.expire_all()
+    assert all(one.ended_at is not None for one in await tx.scalars(told))
     assert (await as_admin("GET", ""))["alarms"][0]["ended_at"] is not None
 
 

@@ -4,7 +4,7 @@ import gc
 import signal
 from typing import Any
 
-from app import cli
+from app.cli import serving
 
 
 def test_a_server_that_is_told_to_stop_ends_its_streams_first(monkeypatch, settings):
@@ -14,12 +14,12 @@ def test_a_server_that_is_told_to_stop_ends_its_streams_first(monkeypatch, setti
         number: lambda *given, number=number: heard.append(number)
         for number in (signal.SIGINT, signal.SIGTERM)
     }
-    monkeypatch.setattr("app.cli.Settings", lambda: settings)
+    monkeypatch.setattr("app.cli.serving.Settings", lambda: settings)
     monkeypatch.setattr(gc, "freeze", lambda: None)
     monkeypatch.setattr(gc, "set_threshold", lambda *given: None)
     monkeypatch.setattr(signal, "getsignal", handlers.get)
     monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    app: Any = cli.serving()
+    app: Any = serving.serving()
 
     class Changes:
         def stop(self):

@@ -72,7 +72,7 @@ async def test_a_connection_lost_at_the_commit_leaves_neither_sale_nor_job(
 ):
     """The phone is told that nothing was recorded, and that is so."""
     body = sale_body(real_door)
-    await real_post("", body)
+    consent = consent_body(clock.now(), (await real_post("", body)).json()["shown_sha256"])
 
     async def cut(session, request):
         connection = await session.connection()
@@ -80,12 +80,12 @@ async def test_a_connection_lost_at_the_commit_leaves_neither_sale_nor_job(
         await raw.driver_connection.close()
 
     monkeypatch.setattr(real_database, "before_commit", cut)
-    answer = await real_post(f"/{body['id']}/confirm", consent_body(clock.now()))
+    answer = await real_post(f"/{body['id']}/confirm", consent)
     assert answer.status_code == 503
     monkeypatch.undo()
     async with real_database.read() as read:
         assert await jobs_of(read) == []
-    answer = await real_post(f"/{body['id']}/confirm", consent_body(clock.now()))
+    answer = await real_post(f"/{body['id']}/confirm", consent)
     assert (answer.status_code, answer.json()["state"]) == (200, "confirmed")
     async with real_database.read() as read:
         assert await jobs_of(read) == [body["id"]]
@@ -161,7 +161,7 @@ async def test_confirming_and_cancelling_at_once_ends_in_one_of_the_two(
 
     async def cancel():
         async with real_database.begin() as tx:
-            await service.cancel(tx, sale_id=draft.id, caller=real_door.seller)
+            await service.cancel(tx, sale_id=draft.id, caller=real_door.seller, now=clock.now())
 
     async with real_database.begin() as tx:
         await agree(tx, real_door, draft.id, now=clock.now())
@@ -181,7 +181,7 @@ async def test_a_double_tap_many_times_over_is_one_sale_one_job_one_trace(
     made = await asyncio.gather(*(real_post("", body) for _ in range(12)))
     assert Counter(answer.status_code for answer in made) == {201: 12}
     assert len({answer.content for answer in made}) == 1
-    consent = consent_body(clock.now())
+    consent = consent_body(clock.now(), made[0].json()["shown_sha256"])
     confirmed = await asyncio.gather(
         *(real_post(f"/{body['id']}/confirm", consent) for _ in range(12))
     )

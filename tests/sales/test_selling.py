@@ -18,13 +18,14 @@ from tests.make.sales import (
     make_door,
     make_draft,
     sale_body,
+    shown,
 )
 from tests.sales.conftest import slug
 
 # --- putting together -----------------------------------------------------------------------------
 
 
-async def test_a_sale_takes_its_prices_from_the_catalogue(post, door, clock):
+async def test_a_sale_takes_its_prices_from_the_catalogue(post, door, tx, clock):
     body = sale_body(
         door,
         {
@@ -37,6 +38,7 @@ async def test_a_sale_takes_its_prices_from_the_catalogue(post, door, clock):
     )
     answer = await post("", body)
     assert answer.status_code == 201
+    items = answer.json()["items"]
     assert answer.json() == {
         "id": body["id"],
         "visit_id": str(door.visit.id),
@@ -45,29 +47,44 @@ async def test_a_sale_takes_its_prices_from_the_catalogue(post, door, clock):
         "state": "draft",
         "items": [
             {
+                "id": items[0]["id"],
                 "offering_code": "SPEED-1000",
                 "quantity": 1,
                 "monthly_price_fen": 12900,
                 "one_off_price_fen": 5000,
                 "commission_fen": 3000,
+                "contract_months": 0,
                 "suggestion_id": None,
+                "reversed_at": None,
+                "removed_at": None,
             },
             {
+                "id": items[1]["id"],
                 "offering_code": "TV-4K",
                 "quantity": 2,
                 "monthly_price_fen": 2000,
                 "one_off_price_fen": 0,
                 "commission_fen": 0,
+                "contract_months": 0,
                 "suggestion_id": None,
+                "reversed_at": None,
+                "removed_at": None,
             },
         ],
         "made_at": clock.now().isoformat().replace("+00:00", "Z"),
         "consent_kind": None,
+        "shown_sha256": await shown(tx, UUID(body["id"])),
+        "signature": None,
+        "second_confirmation": None,
         "confirmed_at": None,
         "sent_at": None,
         "acknowledged_at": None,
         "completed_at": None,
         "rejected_reason": None,
+        "reversed_at": None,
+        "reservation_id": None,
+        "install_order_id": None,
+        "install_not_now": [],
         "note": "second bedroom",
     }
 
@@ -285,9 +302,10 @@ async def test_each_change_leaves_one_row_in_the_trail(post, app, http, door, tx
     account = await make_account(tx, door.branch, role=Role.SUPERVISOR)
     body = sale_body(door)
     await post("", body)
-    await post("", body)
-    await post(f"/{body['id']}/confirm", consent_body(clock.now()))
-    await post(f"/{body['id']}/confirm", consent_body(clock.now()))
+    made = await post("", body)
+    consent = consent_body(clock.now(), made.json()["shown_sha256"])
+    await post(f"/{body['id']}/confirm", consent)
+    await post(f"/{body['id']}/confirm", consent)
     await post(f"/{body['id']}/cancel")  # refused
     rows = await tx.execute(
         select(AuditEntry.action, AuditEntry.account_id, AuditEntry.changes)
@@ -300,11 +318,12 @@ async def test_each_change_leaves_one_row_in_the_trail(post, app, http, door, tx
         {"table": "sale", "operation": "insert", "count": 1, "ids": [body["id"]]}
     ]
     assert (confirmed.action, confirmed.account_id) == ("sales_confirm", door.seller.account_id)
-    (change,) = confirmed.changes
+    signature, change = sorted(confirmed.changes, key=lambda each: each["operation"])
+    assert (signature["table"], signature["operation"]) == ("consent_signature", "insert")
     assert (change["table"], change["operation"]) == ("sale", "update")
     assert {"state", "consent_kind", "consent_hash", "confirmed_at"} <= set(change["columns"])
     # Names of columns, never what the customer signed.
-    assert "values" not in change
+    assert "values" not in change and "values" not in signature
     supervisor = caller_for(Role.SUPERVISOR, door.branch, account_id=account.id)
     seen = await http.get(f"/v1/sales/{body['id']}", headers=bearer(app, supervisor))
     assert seen.json()["state"] == "confirmed"

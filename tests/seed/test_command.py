@@ -5,7 +5,9 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from app.cli.loading import Kind
 from app.core.db import libpq_url
+from seed.command import KINDS
 from tests.make.commands import started_here, told_here
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +64,7 @@ def test_a_catalogue_and_an_encoding_that_does_not_exist(url):
     refused = load(url, "catalogue", catalogue, "--encoding", "morse")
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr
+
+
+def test_whatever_can_be_loaded_has_its_word():
+    assert {kind.value for kind in Kind} == set(KINDS)

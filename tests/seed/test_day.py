@@ -153,8 +153,9 @@ def test_people_not_yet_customers_are_strangers_to_the_crm(first):
 
 def test_residents_say_the_same_again_and_yes_as_often_as_they_mean_to(city, day):
     residents = Residents(city, day)
+    phones = {home.code: home.phone for home in city.households}
     asked = [
-        (one.customer, code, likely)
+        (phones[one.customer], code, likely)
         for one in day
         if one.customer
         for code, likely in one.behaviour.accepts.items()

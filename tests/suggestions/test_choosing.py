@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from app.core.db import new_id
+from app.core.parameter_values import ParameterValue
 from app.core.parameters import Parameters
 from app.suggestions.models import PolicyModel, Suggestion, SuggestionDecision
 from app.suggestions.rules import Group, HeldBack
 from app.suggestions.rules.exploring import (
     EARLY_FROM,
     LATE_FROM,
+    RULES_ONLY,
     Shares,
     challenged,
     floor_in_force,
@@ -30,9 +32,11 @@ from app.suggestions.rules.model import (
     ModelKind,
     OfferModel,
     PolicyState,
+    Trying,
     chosen,
-    draw,
+    drawn,
     features,
+    luck,
     propensity_of,
 )
 from app.suggestions.rules.ranking import Way, foreseen, ranked
@@ -40,6 +44,7 @@ from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, MORE, OFFER
 
 AT_REST = replace(HOME, work_type="care", faults=0)
 COLD = Model.cold("cold")
+TRYING = Trying(floor=0.1, alike=0.25, spread=0.5)
 ALIKE = [replace(MESH, code=f"MESH-{n}", category=f"c{n}") for n in range(3)]
 
 
@@ -70,10 +75,29 @@ def test_nothing_wins_where_no_offer_is_worth_anything_and_has_no_floor():
     assert propensity_of([], 0.1) == [1.0]
 
 
+def test_of_the_floor_most_goes_to_who_could_yet_be_best_and_some_to_all():
+    scores, bold = [[2.0, 1.0, -9.0]] * 4, [[2.0, 3.0, -9.0], [5.0, 3.0, -9.0]]
+    shares = propensity_of(scores, 0.12, bold, 0.25)
+    assert shares == pytest.approx([0.88 + 0.01 + 0.045, 0.01 + 0.045, 0.01, 0.0])
+    # Nothing never wins a bold draw, and with none at all the floor is shared alike.
+    assert propensity_of([[-1.0]], 0.1, [[-1.0]], 0.25) == pytest.approx([0.1, 0.9])
+    assert propensity_of(scores, 0.12, (), 0.25) == propensity_of(scores, 0.12)
+
+
+@pytest.mark.parametrize("spread", [0.0, 0.5, 2.0])
+def test_however_much_of_the_doubt_is_heeded_the_chance_stays_the_same(spread):
+    belief = COLD.belief(FASTER, features(AT_REST, FASTER))
+    heeded = belief.heeding(spread)
+    assert heeded[1] == pytest.approx(spread * belief[1])
+    assert heeded.rate == pytest.approx(belief.rate)
+    chances = [one for (one,) in drawn([belief], luck(1, Random(5), 4_000), spread)]
+    assert sum(chances) / 4_000 == pytest.approx(belief.rate, abs=0.01)
+
+
 def test_what_was_logged_is_how_often_it_comes_first():
     """Each repeat has draws of its own and so a propensity of its own; together they must agree."""
     repeats = [
-        ranked(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, floor=0.1, seed=seed))
+        ranked(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, trying=TRYING, seed=seed))
         for seed in range(400)
     ]
     for code in [offer.code for offer in ALIKE]:
@@ -85,7 +109,7 @@ def test_what_was_logged_is_how_often_it_comes_first():
         assert abs(came - sum(shares)) / spread < 4
     # One vector, drawn from again and again.
     believed = [COLD.belief(offer, {}) for offer in ALIKE]
-    vector = propensity_of(draw(believed, Random(7)), 0.1)
+    vector = propensity_of(drawn(believed, luck(len(ALIKE), Random(7))), 0.1)
     chance = Random(8)
     picks = [chosen(vector, chance) for _ in range(400)]
     for place, share in enumerate(vector[:-1]):
@@ -94,7 +118,7 @@ def test_what_was_logged_is_how_often_it_comes_first():
 
 def test_the_seed_repeats_a_decision():
     for group in Group:
-        way = Way(group, COLD, 0.1, 4711)
+        way = Way(group, COLD, TRYING, 4711)
         assert ranked(AT_REST, ALIKE, LIMITS, way=way) == ranked(AT_REST, ALIKE, LIMITS, way=way)
 
 
@@ -102,7 +126,7 @@ ways = st.builds(
     Way,
     group=st.sampled_from(Group),
     model=st.none() | st.just(COLD),
-    floor=st.floats(0, 1),
+    trying=st.builds(Trying, st.floats(0, 1), st.floats(0, 1), st.sampled_from([0.25, 1.0])),
     seed=st.integers(0, 2**62),
 )
 
@@ -127,7 +151,8 @@ def test_nothing_that_a_gate_holds_is_ever_drawn_and_few_are_shown(known, way, g
         assert not shown
         assert not any(shares)
     elif way.model is not None and way.group is Group.POLICY and not generic:
-        assert all(share >= way.floor / len(shares) - 1e-9 for share in shares)
+        least = way.trying.floor * way.trying.alike / len(shares) if shares else 0
+        assert all(share >= least - 1e-9 for share in shares)
 
 
 @settings(max_examples=40)
@@ -147,7 +172,7 @@ def test_whoever_wants_no_ranking_of_their_own_sees_what_everybody_sees():
     rich = replace(AT_REST, generic=True, monthly_usage_gb=900, churn_score=0.9, tier="A")
     plain = replace(AT_REST, generic=True, monthly_usage_gb=None)
     assert features(rich, FASTER) == {}
-    for way in (Way(model=COLD, floor=0.5, seed=1), Way(Group.UNIFORM, COLD, 0.5, 2)):
+    for way in (Way(model=COLD, trying=TRYING, seed=1), Way(Group.UNIFORM, COLD, TRYING, 2)):
         seen = [
             [(one.offer.code, one.rank, one.score) for one in ranked(known, ALIKE, LIMITS, way=way)]
             for known in (rich, plain)
@@ -186,7 +211,7 @@ def test_the_more_is_logged_the_less_is_tried(decisions, floor):
 
 
 def test_a_shadow_says_what_it_would_have_chosen():
-    noted = foreseen(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, floor=0.1, seed=3))
+    noted = foreseen(AT_REST, ALIKE, LIMITS, way=Way(model=COLD, trying=TRYING, seed=3))
     assert noted["first"] in {offer.code for offer in ALIKE}
     assert sum(noted["propensity"].values()) <= 1 + 1e-9
 
@@ -237,3 +262,31 @@ async def test_a_decision_says_by_what_it_was_made(
     else:
         assert read["nothing_because"] is None or decision.held_back == HeldBack.NOTHING_TODAY
         assert all(one.features is not None for one in allowed)
+
+
+@pytest.mark.usefixtures("line", "catalogue")
+@pytest.mark.parametrize("group", Group)
+async def test_the_switch_back_takes_the_place_of_the_model_and_leaves_the_groups_of_the_month(
+    tx, app, phone, order, customer, monkeypatch, group
+):
+    """Who is offered nothing this month stays so, and what is drawn alike is logged as drawn."""
+    monkeypatch.setattr("app.suggestions.service.choosing.group_of", lambda *_: group)
+    await make_model(tx, PolicyState.LIVE, "cold-1")
+    tx.add(
+        ParameterValue(
+            name=RULES_ONLY.name, org_path="", valid_from=datetime(2026, 1, 1, tzinfo=UTC), value=1
+        )
+    )
+    await tx.flush()
+    read = (await phone.post(f"/visits/{await phone.restore(order)}/suggestions")).json()
+    decision = await tx.get(SuggestionDecision, UUID(read["decision_id"]))
+    assert (decision.policy, decision.model_version, decision.group) == ("rules-2", None, group)
+    rows = await tx.scalars(select(Suggestion).where(Suggestion.decision_id == decision.id))
+    shares = [one.propensity for one in rows if one.propensity is not None]
+    if group is Group.HOLDOUT:
+        assert read["offers"] == []
+        assert not any(shares)
+    elif group is Group.UNIFORM:
+        assert set(shares) == {1 / len(shares)}
+    else:
+        assert sorted(shares) == [*[0.0] * (len(shares) - 1), 1.0]

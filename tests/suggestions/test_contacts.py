@@ -16,9 +16,11 @@ from app.suggestions.models import ContactReservation, ContactSlot
 from app.suggestions.rules.contacts import Ledger, ban_of
 from app.suggestions.rules.limits import Limits
 from app.suggestions.schemas.contacts import masked_words
+from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_account
 from tests.make.customers import make_address, make_contact, make_customer
 from tests.make.visits import make_assigned_order
+from tests.make.workorders import make_work_order
 
 NOW = datetime(2026, 3, 2, 1, tzinfo=UTC)
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -186,6 +188,32 @@ async def test_who_may_not_speak_now_is_told_why_and_when_and_nothing_is_written
     facts = refused.json()["facts"]
     assert (facts["reason"], facts["allowed_on"]) == ("contact_gap", "2026-03-07")
     assert facts["words"] == "The last sales contact is too recent"
+    assert (await rows(tx, ContactReservation), await rows(tx, ContactSlot)) == (0, 0)
+
+
+@pytest.mark.parametrize(("called_before", "refused"), [(11.5, False), (3, True)])
+async def test_a_call_and_a_repair_of_another_day_are_a_repeat_fault_on_every_channel(
+    tx, crm, customer, branch, clock, called_before, refused
+):
+    reported = clock.now() - timedelta(days=12)
+    await make_work_order(
+        tx,
+        now=clock.now(),
+        org_unit=branch,
+        customer_id=customer.id,
+        state=State.COMPLETED,
+        reported_at=reported,
+        completed_at=reported + timedelta(hours=20),
+    )
+    called = clock.now() - timedelta(days=called_before)
+    await make_contact(tx, customer, at=called, kind=InteractionKind.FAULT)
+    answer = await crm.ask(customer)
+    if not refused:
+        assert answer.status_code == 200
+        return
+    facts = answer.json()["facts"]
+    # Thirty days after the repair was reported one of the two no longer counts.
+    assert (facts["reason"], facts["allowed_on"]) == ("repeat_fault", "2026-03-20")
     assert (await rows(tx, ContactReservation), await rows(tx, ContactSlot)) == (0, 0)
 
 

@@ -113,6 +113,21 @@ async def test_where_nothing_is_broken_offers_come_at_once(tx, phone, customer, 
     assert shown(await asked(phone, await phone.set_out(order)))
 
 
+@pytest.mark.parametrize(("hours_later", "held"), [(23, False), (25, True)])
+async def test_a_call_on_another_day_about_a_repair_still_to_be_done_is_a_second_fault(
+    tx, phone, customer, clock, hours_later, held
+):
+    reported_at = ago(clock, 2)
+    order = await make_assigned_order(
+        tx, phone.technician, customer, now=clock.now(), reported_at=reported_at
+    )
+    called_at = reported_at + timedelta(hours=hours_later)
+    await make_contact(tx, customer, at=called_at, kind=InteractionKind.FAULT)
+    read = await asked(phone, await phone.restore(order))
+    assert (read["nothing_because"] or {}).get("code") == ("repeat_fault" if held else None)
+    assert bool(shown(read)) is not held
+
+
 @pytest.mark.parametrize(("called_before", "held"), [(25, True), (10.5, False)])
 async def test_a_call_and_a_repair_are_two_faults_unless_it_is_the_call_about_it(
     tx, phone, customer, clock, called_before, held

@@ -1,15 +1,16 @@
 """Each gate as a table: the fact that closes it, the code it says, and that nothing else does."""
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.rules import BusinessType
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
+from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import HOLDS, WholeHold, held_back, nothing_at_all
 from app.suggestions.rules.limits import PARAMETERS, Limits
 from app.suggestions.rules.ranking import ranked
@@ -254,3 +255,36 @@ def test_what_concerns_the_customer_as_a_whole_holds_everything_back(known):
     for hold in HOLDS:
         if isinstance(hold, WholeHold) and hold.applies(known, LIMITS):
             assert not passed(known)
+
+
+# --- what counts as one fault ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("hours", "faults"),
+    [
+        ([], []),
+        ([0], [0]),
+        ([0, 1, 24], [24]),
+        ([0, 25], [0, 25]),
+        ([25, 0], [0, 25]),
+        # A report between two faults is about one of them.
+        ([0, 12, 30], [0, 30]),
+        ([0, 30, 31, 700], [0, 31, 700]),
+    ],
+)
+def test_reports_within_a_day_are_about_one_fault(hours, faults):
+    assert faults_of(map(after, hours)) == [after(hour) for hour in faults]
+
+
+def after(hours: float) -> datetime:
+    return datetime(2026, 3, 2, tzinfo=UTC) + timedelta(hours=hours)
+
+
+reports = st.lists(st.floats(0, 200).map(after), max_size=8)
+
+
+@settings(max_examples=50)
+@given(reports, st.floats(0, 200).map(after))
+def test_one_report_more_never_makes_fewer_faults(known, another):
+    assert len(faults_of([*known, another])) >= len(faults_of(known))

@@ -25,7 +25,10 @@ from app.suggestions.rules import AnswerKind
 from app.suggestions.rules.answering import Said
 from app.suggestions.rules.contacts import ContactRefused
 from app.suggestions.service import Decided, Door, reserve, suggest, take_down
+from app.sync.queries import pushing
 from app.visits.models import Visit
+from app.workorders import queries as workorders
+from app.workorders.models import WorkOrder
 from app.worktypes.rules import WorkType
 from tests.make.auth import caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
@@ -204,3 +207,24 @@ async def test_a_visit_and_other_channels_never_both_take_the_last_slot(
     assert sum(task.result() for task in tasks) == 1
     async with real_database.read() as read:
         assert await read.scalar(select(func.count()).select_from(ContactSlot)) == 1
+
+
+async def held_by(tx, door: Door) -> WorkOrder:
+    return await workorders.held_for_change(tx, door.work_order_id, door.technician_id)
+
+
+async def locked_with_a_push(tx, door: Door) -> None:
+    await pushing.lock_orders(tx, door.technician_id, [door.work_order_id])
+
+
+@pytest.mark.parametrize("step", [held_by, locked_with_a_push])
+async def test_offers_are_decided_while_a_step_of_their_order_goes_on(
+    real_database, doors, clock, step
+):
+    """Who decides holds the customers and refers to the order, and a step that holds the order
+    may wait for the customers: one of the two had to be undone."""
+    async with real_database.begin() as tx:
+        await step(tx, doors[0])
+        async with asyncio.timeout(10):
+            decided = await asked(real_database, doors[0], clock.now())
+    assert offers(decided)

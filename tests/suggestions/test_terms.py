@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prometheus_client import REGISTRY
 from sqlalchemy import func, select, text
 
 from app.auth.rules import Role
@@ -25,7 +26,7 @@ from app.suggestions.rules.gates import ABSOLUTE
 from app.suggestions.rules.gating import KNOWN, NUMBERS, GateVersion, switched_off
 from app.suggestions.rules.limits import Limits
 from app.suggestions.service import months_kept, prepare_months
-from app.suggestions.service.months import after
+from app.suggestions.service.months import after, refresh_figures
 from tests.make.auth import bearer, caller_for, make_account
 
 DAY = date(2026, 3, 2)
@@ -188,7 +189,13 @@ async def test_the_logs_months_are_made_ahead(tx, phone, order):
             text(f"INSERT INTO {table} (id, {names}) SELECT :id, {names} FROM {table} LIMIT 1"),
             {"id": in_far},
         )
+    await refresh_figures(tx)
+    ahead = REGISTRY.get_sample_value("yingwei_suggestion_log_months_ahead")
+    assert ahead == sum(month > this for month in kept)
+    assert REGISTRY.get_sample_value("yingwei_suggestion_log_stray") == 1
     assert await prepare_months(tx, far - timedelta(days=1)) == 4
+    await refresh_figures(tx)
+    assert REGISTRY.get_sample_value("yingwei_suggestion_log_stray") == 0
     assert await tx.scalar(text("SELECT count(*) FROM suggestion_decision_other")) == 0
     name = f"suggestion_decision_{far:%Y_%m}"
     assert await tx.scalar(text(f"SELECT id FROM {name}")) == in_far

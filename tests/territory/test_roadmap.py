@@ -224,3 +224,26 @@ async def test_of_two_road_maps_set_at_once_one_is_whole(real_app, real_http, re
     listed = await real_http.get("/v1/territory/road-map", headers=headers)
     (one,) = listed.json()["figures"]
     assert one["target"] in (1, 2)
+
+
+async def test_nobody_overwrites_targets_that_they_have_not_seen(http, supervisor):
+    place = "/v1/territory/road-map"
+
+    def put(target, tag):
+        body = {"figures": [{"figure": "covered_grids", "due_on": "2026-12-31", "target": target}]}
+        return http.put(place, json=body, headers={**supervisor, "if-match": tag})
+
+    seen = (await http.get(place, headers=supervisor)).headers["etag"]
+    same = await http.get(place, headers={**supervisor, "if-none-match": f"W/{seen}"})
+    assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", seen)
+
+    assert (await put(7, seen)).status_code == 200
+    late = await put(9, seen)
+    assert late.status_code == 412
+    now = await http.get(place, headers={**supervisor, "if-none-match": seen})
+    assert [one["target"] for one in now.json()["figures"]] == [7]
+    problem = late.json()
+    assert problem["type"] == "urn:yingwei:problem:changed-meanwhile"
+    assert problem["facts"] == {"seen": seen, "current": now.headers["etag"]}
+    assert (await put(9, f'"another", {now.headers["etag"]}')).status_code == 200
+    assert (await put(8, "*")).status_code == 200

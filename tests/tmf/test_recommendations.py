@@ -49,7 +49,11 @@ async def test_a_system_asks_and_reads_again(tx, app, http, clock, tmf680):
     assert (item["priority"], item["productOffering"]["id"]) == (1, "TV-4K")
     assert told["@type"] == "QueryProductRecommendation"
     assert (await http.get(told["href"], headers=headers)).json() == told
+    listed = await http.get(BASE, params={"relatedParty.id": str(customer.id)}, headers=headers)
+    assert (listed.json(), listed.headers["x-result-count"]) == ([told], "1")
+    assert (await http.get(BASE, params={"offset": 1}, headers=headers)).json() == []
     stranger = bearer(app, caller_for(Role.INTEGRATION, await make_org_unit(tx)))
+    assert (await http.get(BASE, headers=stranger)).json() == []
     for refused in (
         await http.get(told["href"], headers=stranger),
         await http.post(BASE, json=body, headers=stranger),

@@ -1,30 +1,23 @@
 """The simulator's doors: asks, lines and their tests, and `/_simulator` for whoever sets it."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from app.activation.simulator.dials import Dials
 from app.core import clock
 from app.core.db import new_id
 from app.core.simulating import (
-    Doorman,
     Memory,
+    SmallSimulator,
     as_json,
     body_of,
     lost_after,
     luck,
     refused_before,
-    serve_app,
-    set_dials,
 )
 
 NAME = "Yingwei activation simulator"
@@ -38,45 +31,6 @@ CREATE TABLE IF NOT EXISTS asks (
 CREATE TABLE IF NOT EXISTS lines (line TEXT PRIMARY KEY, serial TEXT, online INTEGER);
 CREATE INDEX IF NOT EXISTS lines_serial ON lines (serial);
 """
-
-
-def create_simulator(store: Path, dials: Dials, *, token: str = "") -> Starlette:
-    """Make the simulator as an ASGI application that keeps what it opened in the file `store`.
-
-    With `token` set, callers must carry that one. Cut connections need the server of `serve`.
-    """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.memory = Memory(store, _SCHEMA)
-        app.state.dials = dials
-        yield
-        app.state.memory.close()
-
-    return Starlette(
-        routes=[
-            Route("/", _who),
-            Mount(
-                BASE_PATH,
-                routes=[
-                    Route("/activations", _ask, methods=["POST"]),
-                    Route("/activations/{id}", _read),
-                    Route("/line-tests", _test, methods=["POST"]),
-                ],
-            ),
-            Route("/_simulator/dials", _dials, methods=["GET", "PUT"]),
-            Route("/_simulator/asks", _asks),
-            Route("/_simulator/lines/{line}", _set_line, methods=["PUT"]),
-        ],
-        middleware=[Middleware(Doorman, name=NAME, token=token, guarded=BASE_PATH)],
-        lifespan=lifespan,
-    )
-
-
-def serve(host: str, port: int, store: Path, dials: Dials, *, token: str = "") -> None:
-    """Run the simulator in this process until SIGINT or SIGTERM; the parameters are those of
-    `create_simulator`. Its API is at `http://host:port` + BASE_PATH."""
-    serve_app(create_simulator(store, dials, token=token), host, port)
 
 
 class _Ask(NamedTuple):
@@ -191,27 +145,6 @@ async def _test(request: Request) -> Response:
 # --- the simulator's own --------------------------------------------------------------------------
 
 
-async def _who(request: Request) -> Response:
-    """Say what this is."""
-    return as_json(
-        {
-            "name": NAME,
-            "what": "A simulator: no line here is opened in a real network.",
-            "说明": "这是模拟器：此处的开通不会进入真实网络。",
-            "api": f"{BASE_PATH}/activations",
-            "line_tests": f"{BASE_PATH}/line-tests",
-            "dials": "/_simulator/dials",
-            "asks": "/_simulator/asks",
-            "lines": "/_simulator/lines/{line}",
-        }
-    )
-
-
-async def _dials(request: Request) -> Response:
-    """GET the dials, or PUT them all; a dial that is left out returns to its default."""
-    return await set_dials(request, Dials)
-
-
 async def _asks(request: Request) -> Response:
     """List all asks, each with how often it was posted and carried out."""
     memory, _ = _of(request)
@@ -242,3 +175,30 @@ async def _set_line(request: Request) -> Response:
 
 def _of(request: Request) -> tuple[Memory, Dials]:
     return request.app.state.memory, request.app.state.dials
+
+
+SIMULATOR = SmallSimulator(
+    NAME,
+    said={
+        "what": "A simulator: no line here is opened in a real network.",
+        "说明": "这是模拟器：此处的开通不会进入真实网络。",
+        "api": f"{BASE_PATH}/activations",
+        "line_tests": f"{BASE_PATH}/line-tests",
+        "asks": "/_simulator/asks",
+        "lines": "/_simulator/lines/{line}",
+    },
+    base_path=BASE_PATH,
+    schema=_SCHEMA,
+    dials=Dials,
+    api=[
+        Route("/activations", _ask, methods=["POST"]),
+        Route("/activations/{id}", _read),
+        Route("/line-tests", _test, methods=["POST"]),
+    ],
+    own=[
+        Route("/_simulator/asks", _asks),
+        Route("/_simulator/lines/{line}", _set_line, methods=["PUT"]),
+    ],
+)
+create_simulator = SIMULATOR.create
+serve = SIMULATOR.serve

@@ -11,7 +11,7 @@ from app.auth import audit, queries
 from app.auth.rules import Caller, Retroactive, is_top
 from app.core.db import database_of, new_id
 from app.core.errors import NotFound
-from app.core.parameter_values import ParameterValue
+from app.core.parameter_values import ParameterValue, parameters_in_force
 from app.core.parameters import Parameter
 
 
@@ -30,7 +30,8 @@ async def set_parameter(
 
     A value already set for that very moment is replaced. Raises NotFound for an unknown name or a
     unit outside the caller's subtree (everybody belongs to the top unit alone), Invalid outside the
-    number's bounds, and Retroactive for a moment that has passed unless it is meant.
+    number's bounds or below one that it may not be below, and Retroactive for a moment that has
+    passed unless it is meant.
     """
     parameter = Parameter.known.get(name)
     if parameter is None or (org_unit_id is None and not is_top(caller.org_path)):
@@ -40,6 +41,8 @@ async def set_parameter(
     if since < now and not retroactive:
         raise Retroactive(valid_from=since)
     place = (name, unit.path if unit else "", since)
+    known = await parameters_in_force(tx)
+    known.changed(*place, parameter.checked(value)).check_floors(*place)
     where = (
         (ParameterValue.name == place[0])
         & (ParameterValue.org_path == place[1])
@@ -51,7 +54,7 @@ async def set_parameter(
         name=place[0],
         org_path=place[1],
         valid_from=place[2],
-        value=parameter.checked(value),
+        value=value,
         set_by=caller.account_id,
     )
     setting = setting.on_conflict_do_update(

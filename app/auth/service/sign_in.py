@@ -135,7 +135,8 @@ async def open_family(
     if grant != "password":
         return Granted(caller, None)
     token = refresh_tokens.make()
-    await _add(tx, token, caller, new_id(), sorted(caller.scopes), now, refresh_token_days)
+    caller = replace(caller, session_id=new_id())
+    await _add(tx, token, caller, sorted(caller.scopes), now, refresh_token_days)
     return Granted(caller, token)
 
 
@@ -160,12 +161,12 @@ async def turn_refresh(
     if held.revoked_at is not None or held.expires_at <= now or not account.active:
         return None
     family_scopes = whole.scopes & frozenset(held.scopes)
-    caller = narrowed(whole, granted(family_scopes, scope))
+    caller = replace(narrowed(whole, granted(family_scopes, scope)), session_id=held.family_id)
     if held.used_at is None:
         successor = refresh_tokens.make()
         held.used_at = now
         held.sealed_next = refresh_tokens.seal(successor, token)
-        await _add(tx, successor, caller, held.family_id, held.scopes, now, refresh_token_days)
+        await _add(tx, successor, caller, held.scopes, now, refresh_token_days)
         return Granted(caller, successor)
     again = await _lost_answer(tx, held, token, now)
     if again is not None:
@@ -213,6 +214,11 @@ async def _revoke(tx: AsyncSession, family_id: UUID, now: datetime) -> None:
     )
 
 
+async def end_session(tx: AsyncSession, session_id: UUID, now: datetime) -> None:
+    """End one sign-in of an account, whose refresh tokens are one family."""
+    await _revoke(tx, session_id, now)
+
+
 async def revoke_all(tx: AsyncSession, account_id: UUID, now: datetime) -> None:
     """Revoke every refresh token of an account; the account must be locked for change."""
     await tx.execute(
@@ -231,17 +237,16 @@ async def _add(
     tx: AsyncSession,
     token: str,
     caller: Caller,
-    family_id: UUID,
     scopes: list[str],
     now: datetime,
     days: int,
 ) -> None:
     digest = refresh_tokens.digest(token)
-    assert digest is not None
+    assert digest is not None and caller.session_id is not None
     tx.add(
         RefreshToken(
             account_id=caller.account_id,
-            family_id=family_id,
+            family_id=caller.session_id,
             token_hash=digest,
             scopes=scopes,
             expires_at=now + timedelta(days=days),

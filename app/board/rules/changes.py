@@ -9,11 +9,12 @@ MOST_NAMED = 200
 
 class Changed(NamedTuple):
     """Whose days have changed, through which orders (as far as they were named), and whether what
-    nobody has is another; all in their order."""
+    nobody has, and what the unit is alerted to, are others; all in their order."""
 
     technicians: list[str]
     orders: list[str]
     unplaced: bool
+    alerts: bool
 
 
 def concerns(org_path: str, facts: Mapping[str, Any]) -> bool:
@@ -26,13 +27,14 @@ def gathered(messages: Iterable[Mapping[str, Any]]) -> Changed | None:
     """Gather some messages into one; None when they name too many to ask for one by one."""
     technicians: set[str] = set()
     orders: set[str] = set()
-    unplaced = False
+    unplaced = alerts = False
     for facts in messages:
         if facts["technicians"] is None:
             return None
         technicians.update(facts["technicians"])
         orders.update(facts["orders"] or ())
         unplaced = unplaced or facts["unplaced"]
+        alerts = alerts or facts.get("alerts", False)
     if len(technicians) > MOST_NAMED:
         return None
-    return Changed(sorted(technicians), sorted(orders), unplaced)
+    return Changed(sorted(technicians), sorted(orders), unplaced, alerts)

@@ -27,6 +27,27 @@ from app.workorders.rules import UNDER_WAY, State
 from app.worktypes.rules import WorkType
 
 
+class Seen(NamedTuple):
+    """About where somebody was at a moment: the middle of a square (WGS-84)."""
+
+    at: datetime
+    lon: float
+    lat: float
+    accuracy_m: int
+
+
+class Presence(NamedTuple):
+    """Whether somebody is there, as they and their phones say: since when they are on shift, when a
+    phone was last heard of, whether one listens, and whether they agree to positions on the shift;
+    `seen` is the last of these, where that was asked for."""
+
+    on_shift_since: datetime | None
+    last_seen_at: datetime | None
+    streaming: bool
+    shares_position: bool
+    seen: Seen | None
+
+
 class Person(NamedTuple):
     """Somebody on the board, as far as their day needs it; `org_unit_id` is their own unit.
 
@@ -45,6 +66,7 @@ class Person(NamedTuple):
     home: tuple[float, float] | None
     last: Place | None
     route: Sequence[UUID]
+    presence: Presence
 
 
 class Visit(NamedTuple):

@@ -56,8 +56,8 @@ async def unit_of(read: AsyncSession, caller: Caller, org_unit_id: UUID | None) 
     """Find a unit of the caller's subtree (None: their own). Raises NotFound."""
     wanted = org_unit_id or caller.org_unit_id
     units = await org_units(read, ids=[wanted])
-    unit = units.by_id.get(wanted)
-    if unit is None or not unit.path.startswith(caller.org_path):
+    unit = units.in_reach(wanted, caller.org_path)
+    if unit is None:
         raise NotFound()
     return unit
 
@@ -71,6 +71,7 @@ async def scope_of(
     technician_ids: Collection[UUID],
     people: bool,
     queue: bool,
+    positions: bool,
     now: datetime,
 ) -> Scope:
     """Say what a caller asks for; no day is today, no technicians are all. Raises NotFound."""
@@ -88,6 +89,7 @@ async def scope_of(
         day == today,
         day < today,
         sorted(technician_ids) if technician_ids else None,
+        positions and day == today,
     )
     return Scope(
         unit,
@@ -106,7 +108,7 @@ async def mark_of(driver: Driver, scope: Scope) -> str:
     """Return a mark of what a whole board says: the same as long as nothing of it changes."""
     travel = scope.travel
     known = (
-        (scope.unit.id, scope.asked.day, scope.queue),
+        (scope.unit.id, scope.asked.day, scope.queue, scope.asked.positions),
         (scope.at, scope.thresholds, scope.most_people, scope.most_unplaced),
         (
             travel.detour,

@@ -62,7 +62,7 @@ _CHOICES = {
 _STATEMENTS = {
     (choice, locking): text(
         f"{_COLUMNS} WHERE {where} AND starts_with(u.path, :org_path) ORDER BY o.id LIMIT :size"
-        + (" FOR UPDATE OF o" if locking else "")
+        + (" FOR NO KEY UPDATE OF o" if locking else "")
     )
     for choice, where in _CHOICES.items()
     for locking in (False, True)

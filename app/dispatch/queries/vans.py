@@ -1,6 +1,7 @@
 """Vans: what is in them, what of it is needed, and who may take from them."""
 
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import text
@@ -30,19 +31,30 @@ _VANS = text(
     WHERE holder_id = ANY(CAST(:technician_ids AS uuid[]))
         AND state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
         AND terminals <> '{}' AND id <> ALL(CAST(:without AS uuid[]))
+    UNION ALL
+    SELECT technician_id, id, terminals FROM appointment_hold
+    WHERE technician_id = ANY(CAST(:technician_ids AS uuid[])) AND state = 'held'
+        AND (expires_at > CAST(:now AS timestamptz) OR CAST(:now AS timestamptz) IS NULL)
+        AND terminals <> '{}' AND id <> ALL(CAST(:without AS uuid[]))
     """
 )
 
 
 async def vans(
-    session: AsyncSession, technician_ids: Collection[UUID], *, without: Collection[UUID] = ()
+    session: AsyncSession,
+    technician_ids: Collection[UUID],
+    *,
+    without: Collection[UUID] = (),
+    now: datetime | None = None,
 ) -> dict[UUID, Van]:
-    """Read what people's vans hold, and what their open orders of any day need of it.
+    """Read what people's vans hold, and what their open orders of any day, and slots that are held
+    with terminals, need of it.
 
-    Orders given by id are left out.
+    Orders and holds given by id are left out. Without a moment a hold whose time is over counts
+    until it is ended.
     """
     found = {technician_id: Van() for technician_id in technician_ids}
-    given = {"technician_ids": list(found), "without": list(without)}
+    given = {"technician_ids": list(found), "without": list(without), "now": now}
     for technician_id, order_id, kinds in await session.execute(_VANS, given):
         van = found[technician_id]
         if order_id is None:

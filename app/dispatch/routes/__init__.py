@@ -1,7 +1,6 @@
 """Doorways of dispatch: orders taken in and placed, moved by hand, and appointments."""
 
-from fastapi import APIRouter
-
+from app.core.doorways import Router
 from app.dispatch.routes.appointments import router as appointments
 from app.dispatch.routes.by_hand import router as by_hand
 from app.dispatch.routes.loans import router as loans
@@ -10,7 +9,7 @@ from app.dispatch.routes.orders import router as orders
 
 __all__ = ["moves_router", "router"]
 
-router = APIRouter()
+router = Router()
 router.include_router(orders)
 router.include_router(by_hand)
 router.include_router(loans)

@@ -4,11 +4,12 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import Depends, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.dispatch import queries
 from app.dispatch.rules import NOW_SLOT
@@ -30,7 +31,7 @@ from app.dispatch.service.questions import question
 from app.dispatch.service.slots import look
 from app.workorders import queries as workorders
 
-router = APIRouter(prefix="/v1", tags=["appointments"])
+router = Router(prefix="/v1", tags=["appointments"])
 
 Upstream = Annotated[
     Caller,

@@ -4,12 +4,13 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 from pydantic import StringConstraints
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.dispatch.schemas.decisions import AssignIn, PinIn, PinOut
 from app.dispatch.schemas.intake import PlacedOut
@@ -18,7 +19,7 @@ from app.dispatch.service import by_hand, pins, routes_by_hand
 from app.dispatch.service.routes_by_hand import DayOfRoute
 from app.workorders import queries as workorders
 
-router = APIRouter(prefix="/v1", tags=["dispatch"])
+router = Router(prefix="/v1", tags=["dispatch"])
 
 Dispatcher = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))

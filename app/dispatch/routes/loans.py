@@ -4,12 +4,13 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Response, status
+from fastapi import Depends, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Code, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.dispatch.queries import lending as queries
@@ -28,7 +29,7 @@ from app.technicians import loans
 from app.technicians.lending import LoanState
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1/loans", tags=["technicians"])
+router = Router(prefix="/v1/loans", tags=["technicians"])
 
 Dispatcher = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))

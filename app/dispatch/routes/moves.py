@@ -4,11 +4,12 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, status
+from fastapi import Depends, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.dispatch import queries
@@ -23,7 +24,7 @@ from app.dispatch.schemas.by_hand import (
 from app.dispatch.service import bulk_moves
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1/work-orders/moves", tags=["dispatch"])
+router = Router(prefix="/v1/work-orders/moves", tags=["dispatch"])
 
 Dispatcher = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))

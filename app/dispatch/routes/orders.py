@@ -4,11 +4,12 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Request, Response, status
+from fastapi import Depends, Path, Request, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import NotFound, TooLarge
 from app.core.http import JsonLines, Language, Now, streamed
 from app.core.paging import PageSize
@@ -25,7 +26,7 @@ from app.dispatch.service.intake import take_in
 from app.workorders import queries as workorders
 from app.workorders.rules import Sender
 
-router = APIRouter(prefix="/v1", tags=["dispatch"])
+router = Router(prefix="/v1", tags=["dispatch"])
 
 Upstream = Annotated[
     Caller,

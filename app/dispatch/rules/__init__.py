@@ -52,7 +52,7 @@ from app.dispatch.rules.capacity import (
     staffed,
 )
 from app.dispatch.rules.diaries import Day, Diary, PassedOver, Share
-from app.dispatch.rules.offers import Offer, Wish
+from app.dispatch.rules.offers import Need, Offer, Wish
 from app.dispatch.rules.parameters import (
     HAND_BACK_REST,
     HORIZON,
@@ -106,6 +106,7 @@ from app.dispatch.rules.verdicts import (
 )
 from app.dispatch.rules.windows import Booked, kept_together, reachable
 from app.dispatch.rules.words import (
+    AT_THE_DOOR,
     BY_HAND,
     BY_HAND_WORDS,
     BY_PLAN,
@@ -119,6 +120,7 @@ from app.grids.rules.asking import Candidate, Kind, in_order_of_asking
 
 __all__ = [
     "ACTIVATION_MINUTES",
+    "AT_THE_DOOR",
     "BY_HAND",
     "BY_HAND_WORDS",
     "BY_PLAN",
@@ -167,6 +169,7 @@ __all__ = [
     "Judged",
     "Kind",
     "Limit",
+    "Need",
     "Needs",
     "NoAppointment",
     "NoSlotsDefined",

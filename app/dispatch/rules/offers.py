@@ -32,6 +32,14 @@ class Wish:
     activation: bool = False
 
 
+class Need(NamedTuple):
+    """What one piece of work takes: minutes, skills, and one of each kind of `terminals`."""
+
+    minutes: int
+    skills: frozenset[str] = frozenset()
+    terminals: tuple[str, ...] = ()
+
+
 class Offer(NamedTuple):
     """A slot with its grade, or why it is not offered; minutes of those who may come then."""
 

@@ -53,6 +53,10 @@ COST_WORDS: dict[str, Words] = {
 }
 
 BY_HAND = "by_hand"
+AT_THE_DOOR = "at_the_door"
+AT_THE_DOOR_WORDS = Words(
+    zh="现场办理，由在场人员即办即装", en="sold at the door, installed by whoever is there"
+)
 BY_HAND_WORDS = Words(zh="由人工指派", en="given by hand")
 PASSED_ON = "passed_on"
 PASSED_ON_WORDS = Words(zh="由同事转来", en="passed on by a colleague")
@@ -62,6 +66,8 @@ BY_PLAN_WORDS = Words(zh="按日计划指派", en="given by the plan of the day"
 
 def reason_words(reason: str) -> Words:
     """Say a decision's reason: how the chosen one belongs to the grid, or why there is none."""
+    if reason == AT_THE_DOOR:
+        return AT_THE_DOOR_WORDS
     if reason == BY_HAND:
         return BY_HAND_WORDS
     if reason == PASSED_ON:

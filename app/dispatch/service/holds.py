@@ -162,12 +162,17 @@ async def release(
     if held.state is HoldState.CONFIRMED:
         raise rules.HoldOver(state=held.state, expires_at=held.expires_at)
     if held.state is HoldState.HELD:
-        expired = held.expires_at <= now
-        held.state = HoldState.EXPIRED if expired else HoldState.RELEASED
-        held.ended_at = held.expires_at if expired else now
-        await tx.flush()
-        await availability.change(tx, less(reserved_by(held)))
+        await let_go(tx, held, now=now)
     return held
+
+
+async def let_go(tx: AsyncSession, held: AppointmentHold, *, now: datetime) -> None:
+    """Give a locked hold's slot free; once its time is over it has expired instead."""
+    expired = held.expires_at <= now
+    held.state = HoldState.EXPIRED if expired else HoldState.RELEASED
+    held.ended_at = held.expires_at if expired else now
+    await tx.flush()
+    await availability.change(tx, less(reserved_by(held)))
 
 
 async def end_holds(tx: AsyncSession, *, now: datetime, size: int) -> int:

@@ -308,10 +308,11 @@ async def read_days(
 async def read_vans(
     session: AsyncSession, diaries: Mapping[UUID, Diary], *, without: Collection[UUID] = ()
 ) -> None:
-    """Read into diaries what is left in people's vans; orders given by id are left out."""
+    """Read into diaries what is left in people's vans, without some orders and holds."""
     if not diaries:
         return
-    found = await queries.vans(session, diaries, without=without)
+    now = min(diary.now for diary in diaries.values())
+    found = await queries.vans(session, diaries, without=without, now=now)
     for technician_id, van in found.items():
         diaries[technician_id].van = van
 

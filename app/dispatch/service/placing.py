@@ -447,7 +447,7 @@ class _Round:
         if not touched:
             return
         await queries.take_from_vans(self.tx, touched)
-        held = await queries.vans(self.tx, touched, without=self._left_out())
+        held = await queries.vans(self.tx, touched, without=self._left_out(), now=self.now)
         if any(van.overdrawn(held[key]) for key, van in touched.items()):
             raise FilledMeanwhile
 

@@ -85,7 +85,13 @@ async def question(session: AsyncSession, wish: Wish, caller: Caller, *, now: da
         skills, terminals = wish.skills.union(template.skills), template.needs
         promised = await promises.promises(session)
         promise = promise_for(
-            promised, work_type, unit.path, day, value_tier=tier, grid_kind=grid.kind
+            promised,
+            work_type,
+            unit.path,
+            day,
+            value_tier=tier,
+            grid_kind=grid.kind,
+            same_visit=wish.activation,
         )
         calendar = await promises.calendar(session, promised)
         due = first_due(reported_at, unit.zone, promise, unit.path, calendar) if promise else None

@@ -4,7 +4,7 @@ Nothing is locked and nothing is written; what is offered here is looked at agai
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.dispatch.rules import (
     Booked,
     Grade,
     Grading,
+    Need,
     NotOffered,
     Offer,
     Seat,
@@ -48,6 +49,57 @@ async def look(
 
     Raises NoSlotsDefined when the unit has none for such work, and Invalid for too many days.
     """
+    seen = await _sight(session, asked, first_day=first_day, last_day=last_day, only=only)
+    return [] if seen is None else [_offer(asked, slot, seen) for slot in seen.slots]
+
+
+async def earliest(
+    session: AsyncSession,
+    asked: Question,
+    needs: Sequence[Need],
+    *,
+    first_day: date,
+    last_day: date,
+) -> list[Offer | None]:
+    """Find for each of several kinds of work the first slot of some local days that can be kept.
+
+    All is read once, however many there are. Raises like `look`.
+    """
+    kinds = tuple(sorted({kind for need in needs for kind in need.terminals}))
+    widest = replace(asked, terminals=kinds)
+    seen = await _sight(session, widest, first_day=first_day, last_day=last_day)
+    if seen is None:
+        return [None] * len(needs)
+    return [_earliest(replace(asked, **need._asdict()), seen) for need in needs]
+
+
+def _earliest(asked: Question, seen: "_Sight") -> Offer | None:
+    for slot in seen.slots:
+        offer = _offer(asked, slot, seen)
+        if offer.grade is not None:
+            return offer
+    return None
+
+
+@dataclass(slots=True)
+class _Sight:
+    """Some slots, who may come then, and by what they are graded."""
+
+    slots: Sequence[Slot]
+    scene: "_Scene"
+    grading: Grading
+    reserve: float
+    held_until: datetime
+
+
+async def _sight(
+    session: AsyncSession,
+    asked: Question,
+    *,
+    first_day: date,
+    last_day: date,
+    only: str | None = None,
+) -> _Sight | None:
     now, unit = asked.terms.now, asked.unit
     first_day = max(first_day, now.astimezone(unit.zone).date())
     if (last_day - first_day).days >= MOST_DAYS:
@@ -56,7 +108,7 @@ async def look(
     parameters = await parameters_in_force(session)
     slots = await _slots(session, asked, parameters, first_day, last_day, only)
     if not slots:
-        return []
+        return None
     grading = Grading(
         parameters.number(rules.GREEN_SHARE, now, unit.path) / 100,
         parameters.number(rules.YELLOW_SHARE, now, unit.path) / 100,
@@ -64,7 +116,7 @@ async def look(
     reserve = parameters.number(rules.URGENT_RESERVE, now, unit.path) / 100
     scene = await _scene(session, asked, slots, reserve=reserve > 0 and not asked.urgent)
     held_until = now + timedelta(minutes=parameters.number(rules.HOLD_MINUTES, now, unit.path))
-    return [_offer(asked, slot, scene, grading, reserve, held_until) for slot in slots]
+    return _Sight(slots, scene, grading, reserve, held_until)
 
 
 async def _slots(
@@ -172,15 +224,9 @@ async def _whole_unit(
     )
 
 
-def _offer(
-    asked: Question,
-    slot: Slot,
-    scene: _Scene,
-    grading: Grading,
-    reserve: float,
-    held_until: datetime,
-) -> Offer:
+def _offer(asked: Question, slot: Slot, seen: _Sight) -> Offer:
     """Grade one slot, or say why it is not offered."""
+    scene, grading = seen.scene, seen.grading
     due = asked.terms.due_at
     able = [seat for seat in scene.seats if asked.skills <= seat.diary.skills]
     room = rules.room_of(able, slot)
@@ -188,7 +234,7 @@ def _offer(
         rules.on_the_way(scene.taken.get((seat.diary.technician_id, slot.day), ()), slot)
         for seat in able
     )
-    why = rules.why_not_then(slot, asked.terms) or _no_room(asked, slot, scene, reserve)
+    why = rules.why_not_then(slot, asked.terms) or _no_room(asked, slot, scene, seen.reserve)
     grade = rules.grade(room, slot, close_by=close_by, due_at=due, grading=grading)
     return Offer(
         slot,
@@ -198,7 +244,7 @@ def _offer(
         room.free,
         close_by,
         rules.beyond(slot, due),
-        None if why else min(slot.closes, held_until),
+        None if why else min(slot.closes, seen.held_until),
     )
 
 

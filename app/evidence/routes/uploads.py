@@ -3,25 +3,25 @@
 Errors are problem+json as everywhere; each answer carries the headers that the protocol asks for.
 """
 
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Depends, Header, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.requests import ClientDisconnect
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Database, Read
+from app.core.doorways import Doorway, Handle, Router
 from app.core.errors import Malformed, MethodNotAllowed, Problem
 from app.core.http import Now, invalid_from, render, streamed
 from app.core.parameter_values import parameters_in_force
 from app.evidence.rules import UploadState
-from app.evidence.rules.parameters import MOST_BYTES
+from app.evidence.rules.parameters import MOST_BYTES, PICTURE_BYTES
 from app.evidence.rules.uploads import (
     ALGORITHMS,
     EXTENSIONS,
@@ -40,13 +40,11 @@ Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))
 BYTES = "application/offset+octet-stream"
 _SPEAKS = {"tus-resumable": VERSION}
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
-
-class TusRoute(APIRoute):
+class TusRoute(Doorway):
     """A doorway that speaks tus: it asks for the version, and says it in each answer."""
 
-    def get_route_handler(self) -> Handler:
+    def get_route_handler(self) -> Handle:
         """Wrap the doorway's handler."""
         inner = super().get_route_handler()
 
@@ -70,7 +68,7 @@ class TusRoute(APIRoute):
         return handle
 
 
-router = APIRouter(prefix="/v1/evidence/uploads", tags=["evidence"], route_class=TusRoute)
+router = Router(prefix="/v1/evidence/uploads", tags=["evidence"], route_class=TusRoute)
 
 # Each request but OPTIONS says which version it speaks; TusRoute looks at it.
 Speaks = Annotated[str | None, Header(alias="Tus-Resumable", max_length=20, examples=[VERSION])]
@@ -105,7 +103,7 @@ _BODY = {
     "requestBody": {
         "required": True,
         "description": "Bytes of the picture, from Upload-Offset on.",
-        "content": {BYTES: {"schema": {"type": "string", "format": "binary"}}},
+        "content": {BYTES: {"schema": PICTURE_BYTES}},
     }
 }
 _OFFSET = {"description": "Up to which byte the upload is there.", "schema": {"type": "integer"}}

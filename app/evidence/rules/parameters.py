@@ -11,6 +11,8 @@ MOST_BYTES = Parameter(
     least=65_536,
     most=100 * 1024 * 1024,
 )
+# How the bytes of one picture, or a part of them, are described.
+PICTURE_BYTES = {"type": "string", "format": "binary", "maxLength": int(MOST_BYTES.most)}
 MOST_FILES = Parameter(
     "evidence.most_files",
     default=60,
@@ -103,8 +105,10 @@ KEPT = Parameter(
         "凭证图片保留多少天，之后只留记录",
         "How many days pictures are kept; afterwards only the record stays",
     ),
-    least=1,
+    # A picture may be the signature under a sale.
+    least=150,
     most=36_500,
+    not_below="privacy.sale_consents_days",
 )
 OUTSTANDING = Parameter(
     "evidence.outstanding_days",

@@ -4,11 +4,12 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -29,7 +30,7 @@ from app.followups.schemas.surveys import AnswerIn, Mark
 from app.followups.service import calls
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1", tags=["follow-ups"])
+router = Router(prefix="/v1", tags=["follow-ups"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:read"))]
 Asker = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:write"))]

@@ -6,18 +6,19 @@ the count has to stay although the request is refused.
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import Path, Request, Response
 
 from app.auth.audit import address_of
 from app.auth.service import count_miss
 from app.core import clock
 from app.core.db import Database
+from app.core.doorways import Router
 from app.core.http import Now
 from app.followups import rules
 from app.followups.schemas.surveys import AnswerIn, GivenOut, SurveyOut
 from app.followups.service import answering
 
-router = APIRouter(prefix="/v1/surveys", tags=["surveys"])
+router = Router(prefix="/v1/surveys", tags=["surveys"])
 
 Token = Annotated[
     str, Path(min_length=1, max_length=200, description="The secret part of the link.")

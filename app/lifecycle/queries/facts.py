@@ -112,9 +112,11 @@ FACTS = """
     months AS (
         SELECT m.customer_id,
             count(m.income_fen) AS months_known,
-            avg(m.income_fen)::float8 AS year_income_fen,
+            sum(m.income_fen::float8) / nullif(count(m.income_fen), 0) AS year_income_fen,
             count(m.income_fen) FILTER (WHERE m.month >= c.month_3) AS recent_known,
-            (avg(m.income_fen) FILTER (WHERE m.month >= c.month_3))::float8 AS recent_income_fen,
+            sum(m.income_fen::float8) FILTER (WHERE m.month >= c.month_3)
+                / nullif(count(m.income_fen) FILTER (WHERE m.month >= c.month_3), 0)
+                AS recent_income_fen,
             (max(m.usage_gb) FILTER (WHERE m.month = c.month_1))::float8 AS u1,
             (max(m.usage_gb) FILTER (WHERE m.month = c.month_2))::float8 AS u2,
             (max(m.usage_gb) FILTER (WHERE m.month = c.month_3))::float8 AS u3,
@@ -172,7 +174,7 @@ FACTS = """
             AND o.received_at >= %(now)s - interval '180 days'
         GROUP BY o.customer_id
     ),
-    put AS MATERIALIZED (
+    put AS (
         SELECT c.*, m.months_known, m.year_income_fen, m.recent_known, m.recent_income_fen,
             coalesce(m.u1, m.u2) AS usage_gb,
             CASE WHEN m.u1 IS NOT NULL THEN num_nonnulls(m.u2, m.u3, m.u4)
@@ -197,19 +199,20 @@ FACTS = """
         LEFT JOIN services s ON s.customer_id = c.customer_id
         LEFT JOIN contacts i ON i.customer_id = c.customer_id
         LEFT JOIN orders o ON o.customer_id = c.customer_id
+        OFFSET 0
     ),
-    returned AS MATERIALIZED (
+    returned AS (
         SELECT put.*,
             CASE WHEN left_on IS NULL OR services = 0 THEN NULL
                 WHEN left_on = disconnected_on THEN started_after
                 ELSE running_since END AS back_on
-        FROM put
+        FROM put OFFSET 0
     ),
     began AS (
         SELECT returned.*, coalesce(back_on, activated_on, first_started) AS began_on
         FROM returned
     ),
-    facts AS MATERIALIZED (
+    facts AS (
         SELECT customer_id, org_unit_id, version, {numbers},
             day, left_on, back_on, began_on, removing,
             CASE WHEN back_on IS NULL OR asked_on >= back_on THEN asked_on END AS asked_on,
@@ -227,7 +230,7 @@ FACTS = """
             CASE WHEN asked_on IS NULL OR asked_on < back_on THEN 0 ELSE 1 END::float8
                 AS asked_to_leave,
             arrears_fen
-        FROM began
+        FROM began OFFSET 0
     )
 """
 

@@ -4,8 +4,9 @@ It says in SQL what `rules/standing.py` says plainly. One statement reads what i
 tier, the risk and the stage from it, writes the rows that differ and every change with its rule and
 inputs. A customer of whom nothing changed is not written, so a second run of a day writes nothing.
 
-Each step is materialized: PostgreSQL would otherwise put a step's expressions into every place of
-the next that names them, and work out the score a hundred times for each customer.
+Each step ends in `OFFSET 0`: PostgreSQL would otherwise put a step's expressions into every place
+of the next that names them, and work out the score a hundred times for each customer. Only what is
+read twice is materialized, which writes each row with all its columns into memory.
 """
 
 from functools import lru_cache
@@ -45,24 +46,21 @@ def _score(card: Card | None) -> str:
 
 def _reasons(card: Card | None) -> str:
     """Write the heaviest reasons as JSON; worked out only for rows that are written."""
-    speaking = [
-        (nth, term) for nth, term in enumerate(card.terms if card else ()) if term.points > 0
-    ]
+    speaking = sorted(
+        ((nth, term) for nth, term in enumerate(card.terms if card else ()) if term.points > 0),
+        key=lambda one: (-one[1].points, one[0]),
+    )
     if not speaking:
         return "'[]'::jsonb"
+    # The card's points are known here, so that nothing is left to sort for each customer.
     rows = ", ".join(
-        f"({nth}, '{term.field}', {_points(nth, term)}, f.{term.field})" for nth, term in speaking
+        f"CASE WHEN {_holds(nth, term)} THEN jsonb_build_object('field', '{term.field}',"
+        f" 'points', %(points_{nth})s::float8, 'value', f.{term.field}, 'term', {nth}) END"
+        for nth, term in speaking
     )
     return f"""
-        CASE WHEN f.churn_score IS NULL THEN '[]'::jsonb ELSE (
-            SELECT coalesce(jsonb_agg(
-                jsonb_build_object('field', r.field, 'points', r.points, 'value', r.value,
-                    'term', r.term) ORDER BY r.points DESC, r.term), '[]'::jsonb)
-            FROM (
-                SELECT * FROM (VALUES {rows}) AS v (term, field, points, value)
-                WHERE v.points > 0 ORDER BY v.points DESC, v.term LIMIT {REASONS_TOLD}
-            ) AS r
-        ) END"""  # noqa: S608 - fields of our own, bounds and points handed over
+        CASE WHEN f.churn_score IS NULL THEN '[]'::jsonb
+            ELSE to_jsonb((array_remove(ARRAY[{rows}], NULL))[1:{REASONS_TOLD}]) END"""
 
 
 def _tier(value: str) -> str:
@@ -97,6 +95,22 @@ _KEPT = [
     "card_version",
     "rules_version",
 ]
+# What of the steps is needed to tell what is new; the rest of a row is not carried further.
+_READY = dict.fromkeys(
+    [
+        "customer_id",
+        *(name for name in _KEPT if name != "hidden_high_value"),
+        *FIELDS,
+        "day",
+        "left_on",
+        "back_on",
+        "gone",
+        "owes",
+        "has_new",
+        "seen",
+        "sample_percent",
+    ]
+)
 _WRITTEN = ["customer_id", *_KEPT, "churn_reasons", "computed_at"]
 
 
@@ -104,19 +118,17 @@ _WRITTEN = ["customer_id", *_KEPT, "churn_reasons", "computed_at"]
 def statement(choice: str, card: Card | None) -> str:
     """Write the statement for a choice of customers and a card.
 
-    It takes what `facts.given` makes, `run_id`, `card_version`, `month` and what `of_card` gives,
-    and answers how many customers were looked at, rows written, changes found and warnings among
-    them.
+    It takes what `facts.given` makes, `run_id`, `made_at` (with what the ids of changes begin, so
+    that they say when they were made), `card_version` and what `of_card` gives. It answers how many
+    customers were looked at, rows written, changes found and warnings among them.
     """
     held = choice.format(id="b.customer_id")
     inputs = ", ".join(f"'{field}', f.{field}" for field in FIELDS)
     return f"""
     WITH {facts(choice)},
-    valued AS MATERIALIZED (
-        SELECT f.*, b.customer_id IS NOT NULL AS seen, b.stage AS b_stage,
-            b.stage_since AS b_stage_since, b.tier AS b_tier, b.tier_before AS b_tier_before,
-            b.tier_since AS b_tier_since, b.tier_forecast AS b_tier_forecast,
-            b.churn_class AS b_churn_class, b.last_signal_on AS b_last_signal_on,
+    valued AS (
+        SELECT f.*, b.customer_id IS NOT NULL AS seen,
+            {", ".join(f"b.{name} AS b_{name}" for name in _KEPT)},
             CASE WHEN f.months_known >= f.least_months
                 THEN floor(f.year_income_fen * 12 + 0.5)::bigint END AS value_12m_fen,
             CASE WHEN f.months_known >= f.least_months AND f.recent_known >= 2
@@ -128,8 +140,9 @@ def statement(choice: str, card: Card | None) -> str:
             ) AS mature
         FROM facts f
         LEFT JOIN customer_lifecycle b ON b.customer_id = f.customer_id AND {held}
+        OFFSET 0
     ),
-    tiered AS MATERIALIZED (
+    tiered AS (
         SELECT f.*, k.mean_fen, k.usage_high_gb,
             coalesce({_letter(_tier("f.value_12m_fen"))}, f.b_tier) AS tier,
             {_letter(_tier("f.recent_12m_fen"))} AS tier_forecast,
@@ -137,8 +150,9 @@ def statement(choice: str, card: Card | None) -> str:
             f.new_services >= f.new_services_from AS has_new,
             CASE WHEN f.gone THEN NULL ELSE {_score(card)} END AS churn_score
         FROM valued f LEFT JOIN lifecycle_cut k ON k.org_unit_id = f.org_unit_id
+        OFFSET 0
     ),
-    moved AS MATERIALIZED (
+    moved AS (
         SELECT f.*,
             CASE WHEN f.b_tier <> f.tier THEN f.b_tier ELSE f.b_tier_before END AS tier_before,
             CASE WHEN f.tier IS DISTINCT FROM f.b_tier THEN f.day ELSE f.b_tier_since END
@@ -146,9 +160,9 @@ def statement(choice: str, card: Card | None) -> str:
             CASE WHEN f.churn_score IS NULL THEN NULL
                 WHEN f.churn_score >= f.churn_high_from THEN 'high'
                 WHEN f.churn_score >= f.churn_mid_from THEN 'mid' ELSE 'low' END AS churn_class
-        FROM tiered f
+        FROM tiered f OFFSET 0
     ),
-    signalled AS MATERIALIZED (
+    signalled AS (
         SELECT f.*,
             NOT f.gone AND f.mature AND coalesce(f.churn_class = 'high', false) AS is_high,
             NOT f.gone AND coalesce(f.usage_percent <= 100 - f.usage_down_percent, false)
@@ -159,9 +173,9 @@ def statement(choice: str, card: Card | None) -> str:
             NOT f.gone AND f.complaints + f.repeat_faults >= f.complaints_from AS is_complaining,
             CASE WHEN NOT f.gone AND f.day - f.asked_on < f.quiet_days THEN f.asked_on END
                 AS is_asking_on
-        FROM moved f
+        FROM moved f OFFSET 0
     ),
-    dated AS MATERIALIZED (
+    dated AS (
         SELECT f.*,
             array_remove(ARRAY[
                 CASE WHEN f.is_high THEN '{Signal.CHURN_HIGH}' END,
@@ -175,7 +189,7 @@ def statement(choice: str, card: Card | None) -> str:
                 f.b_last_signal_on, f.fell_on, f.is_asking_on,
                 CASE WHEN f.is_high OR f.is_down OR f.is_ending OR f.is_complaining
                     THEN f.day END) END AS last_signal_on
-        FROM signalled f
+        FROM signalled f OFFSET 0
     ),
     staged AS (
         SELECT f.*,
@@ -187,9 +201,11 @@ def statement(choice: str, card: Card | None) -> str:
                 WHEN f.mature THEN 'climax.mature'
                 WHEN f.day - f.began_on > f.acquisition_days THEN 'build_up.settled'
                 ELSE 'acquisition.new' END AS stage_rule
-        FROM dated f
+        FROM dated f OFFSET 0
     ),
-    named AS MATERIALIZED (SELECT f.*, split_part(f.stage_rule, '.', 1) AS stage FROM staged f),
+    named AS (
+        SELECT f.*, split_part(f.stage_rule, '.', 1) AS stage FROM staged f OFFSET 0
+    ),
     told AS (
         SELECT f.*,
             CASE WHEN f.stage = f.b_stage THEN f.b_stage_since
@@ -211,13 +227,15 @@ def statement(choice: str, card: Card | None) -> str:
         FROM named f
     ),
     ready AS MATERIALIZED (
-        SELECT f.*, coalesce(f.is_hidden, false) AS hidden_high_value FROM told f
+        SELECT {", ".join(f"f.{name}" for name in _READY)},
+            {", ".join(f"f.b_{name}" for name in _KEPT)},
+            coalesce(f.is_hidden, false) AS hidden_high_value
+        FROM told f
     ),
     news AS MATERIALIZED (
         SELECT f.* FROM ready f
-        LEFT JOIN customer_lifecycle b ON b.customer_id = f.customer_id AND {held}
         WHERE NOT f.seen OR ROW({", ".join(f"f.{name}" for name in _KEPT)})
-            IS DISTINCT FROM ROW({", ".join(f"b.{name}" for name in _KEPT)})
+            IS DISTINCT FROM ROW({", ".join(f"f.b_{name}" for name in _KEPT)})
     ),
     written AS (
         INSERT INTO customer_lifecycle ({", ".join(_WRITTEN)})
@@ -230,8 +248,9 @@ def statement(choice: str, card: Card | None) -> str:
     ),
     changed AS (
         INSERT INTO lifecycle_change
-            (run_id, customer_id, org_unit_id, kind, before, after, rule, warns, inputs, at)
-        SELECT %(run_id)s, f.customer_id, f.org_unit_id, v.kind, v.before, v.after, v.rule,
+            (id, run_id, customer_id, org_unit_id, kind, before, after, rule, warns, inputs, at)
+        SELECT overlay(gen_random_uuid()::text PLACING %(made_at)s FROM 1)::uuid,
+            %(run_id)s, f.customer_id, f.org_unit_id, v.kind, v.before, v.after, v.rule,
             v.warns AND f.stage <> 'exit',
             jsonb_strip_nulls(jsonb_build_object({inputs}, 'value_12m_fen', f.value_12m_fen,
                 'churn_score', f.churn_score, 'signals', f.signals, 'day', f.day,

@@ -62,12 +62,17 @@ async def basis(
 _BY_HASHES = "SET LOCAL enable_nestloop = off"
 
 
+# So much of an id says when it was made, and that it does: 48 bits and the version.
+_MADE_AT = 15
+
+
 async def _judge(tx: AsyncSession, by: Basis, how: str, *, sampling: bool, **choice: Any) -> Told:
     driver = await driver_connection(tx)
     card = by.card.card if by.card else None
     asked = given(by.units, by.now, **choice) | of_card(card)
     asked |= {
         "run_id": by.run_id,
+        "made_at": str(new_id())[:_MADE_AT],
         "card_version": by.card.version if by.card else None,
         "new_services": by.new_services,
         "sampling": sampling,

@@ -1,9 +1,8 @@
 """Doorways of maps: `/v1/tiles` and `/ogc`."""
 
-from fastapi import APIRouter
-
+from app.core.doorways import Router
 from app.maps.routes import ogc, tiles
 
-router = APIRouter()
+router = Router()
 router.include_router(tiles.router)
 router.include_router(ogc.router)

@@ -4,12 +4,13 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import Depends, Path, Query, Request, Response
 from pydantic import WithJsonSchema
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.errors import Invalid, NotFound
 from app.core.http import Now
 from app.core.paging import cut, key_of, token_of
@@ -29,7 +30,7 @@ from app.maps.schemas.ogc import (
     Temporal,
 )
 
-router = APIRouter(prefix="/ogc", tags=["maps"])
+router = Router(prefix="/ogc", tags=["maps"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 
@@ -270,7 +271,14 @@ async def items(
     response_class=GeoJson,
     responses={200: {"model": FeatureOut}},
 )
-async def item(feature_id: str, request: Request, reader: Reader, read: Read, now: Now) -> GeoJson:
+async def item(
+    # Whatever else is asked for is not there; the length is for clients, and no reason to refuse.
+    feature_id: Annotated[str, Path(json_schema_extra={"maxLength": 100})],
+    request: Request,
+    reader: Reader,
+    read: Read,
+    now: Now,
+) -> GeoJson:
     """Read one grid as GeoJSON, with its boundary in force."""
     try:
         grid_id = UUID(feature_id)

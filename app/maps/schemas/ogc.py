@@ -4,47 +4,59 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
-from app.core.http import Answer
+from app.core.http import Answer, Line, Note
 from app.grids.rules import GridKind, GridStage
+from app.maps.rules.ogc import MOST_LIMIT
 
 
 class Link(Answer):
     """A way to something else."""
 
-    href: str
-    rel: str
-    type: str
-    title: str
+    href: Note
+    rel: Line
+    type: Line
+    title: Line
 
 
 class Landing(Answer):
     """Where a client begins."""
 
-    title: str
-    description: str
-    links: list[Link]
+    title: Line
+    description: Note
+    links: Annotated[list[Link], Field(max_length=20)]
 
 
 class Conformance(Answer):
     """What of the standard is kept."""
 
-    conformsTo: list[str]
+    conformsTo: Annotated[list[Line], Field(max_length=20)]
 
 
 class Spatial(Answer):
     """Where: west, south, east, north in CRS84."""
 
-    bbox: list[list[float]]
-    crs: str
+    bbox: Annotated[
+        list[Annotated[list[float], Field(min_length=4, max_length=4)]], Field(max_length=1)
+    ]
+    crs: Line
+
+
+# Described as text, since generators lose what a list of lists of moments is written with.
+Open = Annotated[
+    datetime | None,
+    WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 35}, {"type": "null"}]}),
+]
 
 
 class Temporal(Answer):
     """When: from one moment to another; null is open."""
 
-    interval: list[list[datetime | None]]
-    trs: str
+    interval: Annotated[
+        list[Annotated[list[Open], Field(min_length=2, max_length=2)]], Field(max_length=1)
+    ]
+    trs: Line
 
 
 class ExtentOut(Answer):
@@ -57,31 +69,31 @@ class ExtentOut(Answer):
 class CollectionOut(Answer):
     """A collection of features."""
 
-    id: str
-    title: str
-    description: str
+    id: Line
+    title: Line
+    description: Note
     itemType: Literal["feature"]
-    crs: list[str]
+    crs: Annotated[list[Line], Field(max_length=20)]
     extent: ExtentOut
-    links: list[Link]
+    links: Annotated[list[Link], Field(max_length=20)]
 
 
 class Collections(Answer):
     """All collections there are."""
 
-    links: list[Link]
-    collections: list[CollectionOut]
+    links: Annotated[list[Link], Field(max_length=20)]
+    collections: Annotated[list[CollectionOut], Field(max_length=20)]
 
 
 class Properties(Answer):
     """What a grid says of itself; the boundary shown is in force from `valid_from` to `valid_to`
     (null: still)."""
 
-    code: str
-    name: str
+    code: Line
+    name: Line
     kind: GridKind
     stage: GridStage
-    org_unit_code: str
+    org_unit_code: Line
     area_m2: float
     valid_from: datetime
     valid_to: datetime | None
@@ -94,7 +106,7 @@ class FeatureOut(Answer):
     id: UUID
     geometry: dict[str, Any]
     properties: Properties
-    links: list[Link]
+    links: Annotated[list[Link], Field(max_length=20)]
 
 
 class PlainFeature(Answer):
@@ -113,5 +125,5 @@ class FeatureCollection(Answer):
     timeStamp: datetime
     numberMatched: int
     numberReturned: int
-    links: Annotated[list[Link], Field(description="self, next, collection.")]
-    features: list[PlainFeature]
+    links: Annotated[list[Link], Field(max_length=20, description="self, next, collection.")]
+    features: Annotated[list[PlainFeature], Field(max_length=MOST_LIMIT)]

@@ -1,20 +1,20 @@
 """TileJSON 3.0: what a map client needs to know of a layer of tiles."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer
+from app.core.http import Answer, Line, Note
 
 
 class VectorLayer(Answer):
     """The layer inside the tiles, and what its features say of themselves."""
 
-    id: str
-    description: str
+    id: Line
+    description: Note
     minzoom: int
     maxzoom: int
-    fields: dict[str, str] = Field(description="What each property of a feature means.")
+    fields: dict[str, Line] = Field(description="What each property of a feature means.")
 
 
 class TileJson(Answer):
@@ -27,12 +27,14 @@ class TileJson(Answer):
     )
 
     tilejson: Literal["3.0.0"]
-    name: str
+    name: Line
     scheme: Literal["xyz"]
-    tiles: list[str] = Field(description="The address of a tile, with {z}, {x} and {y} to fill in.")
+    tiles: Annotated[list[Note], Field(max_length=1)] = Field(
+        description="The address of a tile, with {z}, {x} and {y} to fill in."
+    )
     minzoom: int
     maxzoom: int
-    bounds: list[float] = Field(
+    bounds: Annotated[list[float], Field(max_length=4)] = Field(
         description="West, south, east, north of the caller's grids, in degrees of the map."
     )
-    vector_layers: list[VectorLayer]
+    vector_layers: Annotated[list[VectorLayer], Field(max_length=1)]

@@ -1,30 +1,24 @@
-"""The simulator's doors: messages come in, phones read their inbox, `/_simulator` sets it."""
+"""The simulator's doors: messages come in, phones read their inbox and send texts back, and
+`/_simulator` sets it."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 from pydantic import Field
-from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route
 
 from app.core import clock
 from app.core.simulating import (
-    Doorman,
     FaultDials,
     Memory,
     Share,
+    SmallSimulator,
     as_json,
     body_of,
     lost_after,
     luck,
     refused_before,
-    serve_app,
-    set_dials,
 )
 
 NAME = "Yingwei messaging simulator"
@@ -36,6 +30,8 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, recipient TEXT NOT NULL,
     text TEXT NOT NULL, kind TEXT, taken_at TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS replies (
+    number INTEGER PRIMARY KEY, sender TEXT NOT NULL, text TEXT NOT NULL, said_at TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS messages_recipient ON messages (recipient, number);
 """
 
@@ -44,38 +40,6 @@ class Dials(FaultDials):
     """All dials; the defaults are a fast and faultless provider. Shares are 0 to 1."""
 
     refused: Share = Field(default=0, description="Numbers that are turned down, always the same.")
-
-
-def create_simulator(store: Path, dials: Dials, *, token: str = "") -> Starlette:
-    """Make the simulator as an ASGI application that keeps what it took in the file `store`.
-
-    With `token` set, callers must carry that one. Cut connections need the server of `serve`.
-    """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        app.state.memory = Memory(store, _SCHEMA)
-        app.state.dials = dials
-        yield
-        app.state.memory.close()
-
-    return Starlette(
-        routes=[
-            Route("/", _who),
-            Mount(BASE_PATH, routes=[Route("/messages", _take, methods=["POST"])]),
-            Route("/inbox/{number}", _inbox),
-            Route("/_simulator/dials", _dials, methods=["GET", "PUT"]),
-            Route("/_simulator/counts", _counts),
-        ],
-        middleware=[Middleware(Doorman, name=NAME, token=token, guarded=BASE_PATH)],
-        lifespan=lifespan,
-    )
-
-
-def serve(host: str, port: int, store: Path, dials: Dials, *, token: str = "") -> None:
-    """Run the simulator in this process until SIGINT or SIGTERM; the parameters are those of
-    `create_simulator`. Its API is at `http://host:port` + BASE_PATH."""
-    serve_app(create_simulator(store, dials, token=token), host, port)
 
 
 async def _take(request: Request) -> Response:
@@ -114,27 +78,44 @@ async def _inbox(request: Request) -> Response:
     return as_json({"messages": [dict(zip(names, row, strict=True)) for row in rows]})
 
 
-# --- the simulator's own --------------------------------------------------------------------------
+async def _reply(request: Request) -> Response:
+    """POST /inbox/{number}/replies: the owner of a phone sends a text back."""
+    memory, _ = _of(request)
+    body = await body_of(request)
+    if isinstance(body, Response):
+        return body
+    text = body.get("text")
+    if not isinstance(text, str) or not text:
+        return as_json({"code": "invalid", "message": "Mandatory: text"}, 400)
+    number = memory.db.execute(
+        "INSERT INTO replies (sender, text, said_at) VALUES (?, ?, ?) RETURNING number",
+        (request.path_params["number"], text, clock.wall().isoformat()),
+    ).fetchone()[0]
+    return as_json({"id": f"R{number:08d}"}, 202)
 
 
-async def _who(request: Request) -> Response:
-    """Say what this is."""
+async def _replies(request: Request) -> Response:
+    """GET /replies?after=: what phones sent back, oldest first, from a number of the list on."""
+    memory, _ = _of(request)
+    after = request.query_params.get("after", "0")
+    if not after.isdigit():
+        return as_json({"code": "invalid", "message": "after must be a number"}, 400)
+    rows = memory.db.execute(
+        "SELECT number, sender, text, said_at FROM replies WHERE number > ?"
+        " ORDER BY number LIMIT ?",
+        (int(after), _SHOWN),
+    )
     return as_json(
         {
-            "name": NAME,
-            "what": "A simulator: no message here reaches a real telephone.",
-            "说明": "这是模拟器：此处的短信不会发到真实手机。",
-            "api": f"{BASE_PATH}/messages",
-            "inbox": "/inbox/{number}",
-            "dials": "/_simulator/dials",
-            "counts": "/_simulator/counts",
+            "replies": [
+                {"id": f"R{number:08d}", "number": number, "from": by, "text": text, "said_at": at}
+                for number, by, text, at in rows
+            ]
         }
     )
 
 
-async def _dials(request: Request) -> Response:
-    """GET the dials, or PUT them all; a dial that is left out returns to its default."""
-    return await set_dials(request, Dials)
+# --- the simulator's own --------------------------------------------------------------------------
 
 
 async def _counts(request: Request) -> Response:
@@ -148,3 +129,30 @@ async def _counts(request: Request) -> Response:
 
 def _of(request: Request) -> tuple[Memory, Dials]:
     return request.app.state.memory, request.app.state.dials
+
+
+SIMULATOR = SmallSimulator(
+    NAME,
+    said={
+        "what": "A simulator: no message here reaches a real telephone.",
+        "说明": "这是模拟器：此处的短信不会发到真实手机。",
+        "api": f"{BASE_PATH}/messages",
+        "inbox": "/inbox/{number}",
+        "reply": "/inbox/{number}/replies",
+        "counts": "/_simulator/counts",
+    },
+    base_path=BASE_PATH,
+    schema=_SCHEMA,
+    dials=Dials,
+    api=[
+        Route("/messages", _take, methods=["POST"]),
+        Route("/replies", _replies),
+    ],
+    own=[
+        Route("/inbox/{number}", _inbox),
+        Route("/inbox/{number}/replies", _reply, methods=["POST"]),
+        Route("/_simulator/counts", _counts),
+    ],
+)
+create_simulator = SIMULATOR.create
+serve = SIMULATOR.serve

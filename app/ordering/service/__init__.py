@@ -6,11 +6,14 @@ No transaction is open during the exchange itself. What is to change in an order
 side has goes the same way.
 """
 
+from app.ordering.service.catching_up import link, send_anew, take_in, take_over, wake
 from app.ordering.service.changing import (
     ChangeUnderWay,
     NothingToChange,
     ask_for_change,
     carry_out,
+    tell_of_no_install,
+    tell_of_returned_item,
 )
 from app.ordering.service.claiming import (
     Attempt,
@@ -20,27 +23,55 @@ from app.ordering.service.claiming import (
     wait_for_better_times,
 )
 from app.ordering.service.exchanging import Begin, deliver, exchange, outcome_of
-from app.ordering.service.hearing import NotParked, hear, retry
+from app.ordering.service.hearing import Heard, HeardAs, hear, hear_many
+from app.ordering.service.mending import (
+    CorrectionEmpty,
+    GivenUpOtherwise,
+    NotParked,
+    TooLateToCorrect,
+    abandon,
+    correct,
+    give_up,
+    retry,
+    retry_many,
+)
 from app.ordering.service.settling import is_plain, settle, settle_many
 
 __all__ = [
     "Attempt",
     "Begin",
     "ChangeUnderWay",
+    "CorrectionEmpty",
     "Doing",
+    "GivenUpOtherwise",
+    "Heard",
+    "HeardAs",
     "NotParked",
     "NothingToChange",
+    "TooLateToCorrect",
+    "abandon",
     "ask_for_change",
     "carry_out",
     "claim",
     "claim_many",
+    "correct",
     "deliver",
     "exchange",
+    "give_up",
     "hear",
+    "hear_many",
     "is_plain",
+    "link",
     "outcome_of",
     "retry",
+    "retry_many",
+    "send_anew",
     "settle",
     "settle_many",
+    "take_in",
+    "take_over",
+    "tell_of_no_install",
+    "tell_of_returned_item",
     "wait_for_better_times",
+    "wake",
 ]

@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.core.clock import wall
-from app.core.db import shared_now
+from app.core.db import new_id, shared_now
 from app.core.errors import Conflict, Invalid, SameIdOtherContent
 from app.core.i18n import Words
 from app.core.parameter_values import parameters_in_force
@@ -113,7 +114,14 @@ async def ask_for_change(
     )
     if kind is ChangeKind.CANCEL:
         never_sent = sync is not None and sync.state is SyncState.WAITING and sync.attempts == 0
-        await sales.ask_to_cancel(tx, sale, known_there=not never_sent, reason=reason)
+        await sales.ask_to_cancel(
+            tx,
+            sale,
+            known_there=not never_sent,
+            reason=reason,
+            at=now,
+            by=caller.account_id,
+        )
         if never_sent:
             assert sync is not None
             sync.state, sync.next_try_at = SyncState.FINISHED, None
@@ -123,6 +131,68 @@ async def ask_for_change(
     tx.add(change)
     await tx.flush()
     return change
+
+
+async def tell_of_no_install(tx: AsyncSession, sale_id: UUID, *, now: datetime) -> bool:
+    """Have an order amended whose install in the visit was called off, so that somebody else is
+    sent: its items are told again, without who installs them. `now` is business time.
+
+    Tells whether that is done with: False while another change of the order is under way. An order
+    that was never sent is sent as it is now, and one that has ended stays as it is.
+    """
+    return await _amend_by_ourselves(tx, sale_id, _CALLED_OFF, now=now)
+
+
+async def tell_of_returned_item(
+    tx: AsyncSession, sale_id: UUID, item_id: UUID, *, now: datetime
+) -> bool:
+    """Have an item taken out of an order that is under way, since it was returned: its items are
+    told again, that one to be deleted. `now` is business time.
+
+    Tells whether that is done with, as `tell_of_no_install` does: what was returned after the order
+    had ended is no matter of that order.
+    """
+    asked = select(OrderChange.id).where(OrderChange.sale_item_id == item_id).limit(1)
+    if await tx.scalar(asked) is not None:
+        return True
+    return await _amend_by_ourselves(tx, sale_id, _RETURNED, now=now, item_id=item_id)
+
+
+async def _amend_by_ourselves(
+    tx: AsyncSession, sale_id: UUID, why: Words, *, now: datetime, item_id: UUID | None = None
+) -> bool:
+    sync = await _sync_locked(tx, sale_id)
+    sale = await sales_queries.for_change(tx, sale_id)
+    if sync is None or sync.attempts == 0 or sale.state not in _CAN_BE_AMENDED:
+        return True
+    if await queries.open_change(tx, sale_id) is not None:
+        return False
+    tx.add(
+        OrderChange(
+            id=new_id(),
+            sale_id=sale_id,
+            sale_item_id=item_id,
+            org_unit_id=sale.org_unit_id,
+            kind=ChangeKind.AMEND,
+            state=ChangeState.WAITING,
+            reason=why.zh,
+            note=f"{why.zh} / {why.en}",
+            asked_at=now,
+            next_try_at=await shared_now(tx),
+        )
+    )
+    await tx.flush()
+    return True
+
+
+_CALLED_OFF = Words(
+    zh="同次上门安装已取消，请另行安排安装",
+    en="it is not installed in the visit after all; please have it installed",
+)
+_RETURNED = Words(
+    zh="客户退订其中一项，请从订单中移除",
+    en="the customer returned one item; please take it out of the order",
+)
 
 
 async def _sync_locked(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
@@ -273,6 +343,10 @@ async def _settle(
         await _failed(tx, change, sync, outcome, real)
     elif outcome.amended:
         end(change, ChangeState.DONE, real)
+        if change.sale_item_id is not None:
+            await sales.item_removed(
+                tx, sale_id=change.sale_id, item_id=change.sale_item_id, at=now
+            )
     elif attempt.remote_id is None:
         if outcome.order is None:
             # Its delivery was given up, and the other side surely does not have it.
@@ -324,17 +398,19 @@ async def _refused(
     tx: AsyncSession, change: OrderChange, sync: OrderSync, why: str, real: datetime
 ) -> None:
     end(change, ChangeState.REFUSED, real, why)
-    await _let_go_on(tx, change, sync)
+    await _let_go_on(tx, change, sync, real)
 
 
-async def _let_go_on(tx: AsyncSession, change: OrderChange, sync: OrderSync) -> None:
+async def _let_go_on(
+    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime
+) -> None:
     if change.kind is ChangeKind.CANCEL:
         state = SaleState.SENT
         if sync.remote_state:
             state = rules.sale_state_of(RemoteState(sync.remote_state))
         elif sync.remote_id is None:
             state = SaleState.CONFIRMED
-        await sales.go_on(tx, sale_id=change.sale_id, state=state)
+        await sales.go_on(tx, sale_id=change.sale_id, state=state, at=real)
 
 
 async def _failed(
@@ -358,7 +434,7 @@ async def _failed(
     then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, luck())
     if isinstance(then, rules.Park):
         end(change, ChangeState.GIVEN_UP, real, failed.told())
-        await _let_go_on(tx, change, sync)
+        await _let_go_on(tx, change, sync, real)
         return
     if change.state is ChangeState.SENDING:
         change.state = ChangeState.WAITING

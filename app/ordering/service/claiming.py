@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from uuid import UUID
 
 import orjson
@@ -14,20 +13,15 @@ from app.core.db import fetched, new_id, shared_now
 from app.core.errors import NotFound
 from app.core.parameter_values import parameters_in_force
 from app.ordering import delivery, queries, rules
-from app.ordering.codec import CODECS, Codec, Version
-from app.ordering.delivery import SyncState
+from app.ordering.client.codec import CODECS, Codec, Version
+from app.ordering.delivery import SyncState, Trying
 from app.ordering.models import OrderSync
 from app.ordering.order import OrderToPlace, OrderUnfit
 from app.ordering.rules import Cause, Unknown
-from app.ordering.service.standing import park, put_off
+from app.ordering.service.standing import note_failure, park, put_off
 
-
-class Doing(StrEnum):
-    """What an attempt is to do."""
-
-    SEND = "send"
-    LOOK_THEN_SEND = "look_then_send"
-    ASK = "ask"
+# What an attempt is to do.
+Doing = Trying
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,7 @@ async def claim(
     send_before = wall() + 2 * limit
     parameters = await parameters_in_force(tx)
     sync = await queries.for_change(tx, sale_id) or await _begun(tx, sale_id)
-    if sync.state in (SyncState.FINISHED, SyncState.PARKED):
+    if sync.state in (SyncState.FINISHED, SyncState.PARKED, SyncState.GIVEN_UP):
         return None
     # Read only now: waiting for the row may have taken long.
     now = await shared_now(tx)
@@ -77,14 +71,16 @@ async def claim(
         return Attempt(sale_id, Doing.ASK, None, sync.remote_id, sync.attempts, send_before)
     # In sending, the lease has run out and nobody told. Something about this sale may be what kills
     # the workers, so it counts, and it does not go on for ever.
-    never_told = sync.state is SyncState.SENDING
-    if never_told and not put_off(sync, Unknown(Cause.NEVER_TOLD), numbers, now):
-        return None
+    if sync.state is SyncState.SENDING:
+        never_told = Unknown(Cause.NEVER_TOLD)
+        note_failure(tx, sync, Doing.SEND, never_told, now)
+        if not put_off(sync, never_told, numbers, now):
+            return None
     try:
         order = await queries.order_to_place(tx, sale_id)
     except OrderUnfit as unfit:
         # Trying again would not mend it; a person can, and then takes it up with `retry`.
-        park(sync, unfit.detail("en"))
+        park(sync, Cause.UNFIT, unfit.detail("en"))
         return None
     age = business_now - order.requested_start
     fresh = timedelta(seconds=parameters.number(delivery.FRESH, now))

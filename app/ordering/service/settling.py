@@ -10,14 +10,16 @@ from app.core.clock import wall
 from app.core.db import fetched, shared_now
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameters
 from app.ordering import delivery, queries, rules
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
-from app.ordering.rules import OrderingFailed, Source, Verdict
+from app.ordering.rules import Cause, OrderingFailed, Source, Verdict
 from app.ordering.service.claiming import Attempt, Doing
 from app.ordering.service.ending import end_change_of
-from app.ordering.service.standing import ERROR_LIMIT, park, put_off
+from app.ordering.service.judging import Again, Known, judge
+from app.ordering.service.standing import ERROR_LIMIT, note_failure, park, put_off
 from app.sales import service as sales
 from app.sales.rules import SaleState
 
@@ -35,11 +37,15 @@ async def settle(
         await _failed(tx, sync, attempt, outcome)
     elif outcome:
         if sync.state is not SyncState.FINISHED:
-            sync.last_error = None
+            sync.last_error = sync.last_cause = None
         for order in outcome:
             await learn(tx, sync, order, outcome_at=None, source=Source.LOOK, now=now)
     elif sync.state is SyncState.DELIVERED:
-        park(sync, f"order {sync.remote_id} is not known to the ordering system any more")
+        park(
+            sync,
+            Cause.FORGOTTEN,
+            f"order {sync.remote_id} is not known to the ordering system any more",
+        )
 
 
 async def _failed(
@@ -52,12 +58,24 @@ async def _failed(
         return  # a callback was quicker
     parameters = await parameters_in_force(tx)
     now = await shared_now(tx)
+    note_failure(tx, sync, attempt.doing, failed, now)
     if delivered:
         # The order is there; that a question about it failed changes nothing but the next one.
-        sync.last_error, sync.last_tried_at = failed.told()[:ERROR_LIMIT], now
-        sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=now)
+        sync.last_error, sync.last_cause = failed.told()[:ERROR_LIMIT], failed.cause
+        sync.last_tried_at = now
+        _ask_again(sync, parameters, now)
         return
     put_off(sync, failed, delivery.retry_numbers(parameters, now), now)
+
+
+def _ask_again(sync: OrderSync, parameters: Parameters, now: datetime) -> None:
+    """Say when a delivered order is asked for next. One that has gone on for too long is shown to
+    a person instead; callbacks, and asking once more by hand, still move it."""
+    if delivery.never_ends(parameters, confirmed_at=sync.created_at, now=now):
+        days = (now - sync.created_at).days
+        park(sync, Cause.NEVER_ENDED, f"after {days} days it is still {sync.remote_state}")
+    else:
+        sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=now)
 
 
 async def learn(
@@ -70,42 +88,38 @@ async def learn(
     now: datetime,
 ) -> Verdict | None:
     """Take in what the other side says of an order; never moves it back. None: no state said."""
-    parameters = await parameters_in_force(tx)
-    real = await shared_now(tx)
-    if sync.remote_id is None:
-        sync.remote_id, sync.remote_href = seen.id, seen.href
-    elif sync.remote_id != seen.id:
+    known = Known(
+        sync.state,
+        sync.remote_id,
+        sync.remote_href,
+        rules.RemoteState(sync.remote_state) if sync.remote_state else None,
+        sync.remote_state_at,
+    )
+    judged = judge(known, seen, outcome_at, source)
+    if judged.double:
         if seen.id not in sync.doubles:
             log.error("order doubled", sale=str(sync.sale_id), ids=[sync.remote_id, seen.id])
             sync.doubles = [*sync.doubles, seen.id]
-        return Verdict.CONTRADICTS
-    arrived = sync.state in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED)
-    if arrived:
-        sync.state = SyncState.DELIVERED
-        sync.last_error = None
-    if sync.state is SyncState.DELIVERED:
-        sync.last_tried_at = real if source is Source.LOOK else sync.last_tried_at
-        sync.next_try_at = delivery.next_poll(parameters, confirmed_at=sync.created_at, now=real)
-    verdict = None
-    if seen.state is not None:
-        known = rules.RemoteState(sync.remote_state) if sync.remote_state else None
-        verdict = rules.follow(known, sync.remote_state_at, seen.state, outcome_at, source)
-    news = SaleState.SENT
-    if verdict is Verdict.LOOK and sync.state is SyncState.DELIVERED:
-        sync.next_try_at = real
-    elif verdict is Verdict.CONTRADICTS:
+        return judged.verdict
+    real = await shared_now(tx)
+    after = judged.after
+    sync.state, sync.remote_id, sync.remote_href = after.state, after.remote_id, after.remote_href
+    sync.remote_state, sync.remote_state_at = after.remote_state, after.remote_state_at
+    if judged.arrived:
+        sync.last_error = sync.last_cause = None
+    if judged.verdict is Verdict.CONTRADICTS:
         sync.last_error = f"ended twice: {sync.remote_state} and {seen.state}"
-    elif seen.state is not None and verdict is Verdict.MOVE:
-        sync.remote_state, sync.remote_state_at = seen.state.value, outcome_at
-        news = rules.sale_state_of(seen.state)
-    if sync.remote_state in rules.TERMINAL:
-        sync.state = SyncState.FINISHED
-        sync.next_try_at = None
-    if verdict is Verdict.MOVE or arrived:
-        await sales.follow(tx, sale_id=sync.sale_id, state=news, at=now, reason=seen.reason)
-    if verdict is Verdict.MOVE and seen.state in rules.TERMINAL:
+    if source is Source.LOOK and (judged.arrived or known.state is SyncState.DELIVERED):
+        sync.last_tried_at = real
+    if judged.again is Again.POLL:
+        _ask_again(sync, await parameters_in_force(tx), real)
+    elif judged.again is not Again.AS_IT_WAS:
+        sync.next_try_at = real if judged.again is Again.NOW else None
+    if judged.news is not None:
+        await sales.follow(tx, sale_id=sync.sale_id, state=judged.news, at=now, reason=seen.reason)
+    if judged.verdict is Verdict.MOVE and seen.state in rules.TERMINAL:
         await end_change_of(tx, sync, seen.state, real)
-    return verdict
+    return judged.verdict
 
 
 def is_plain(outcome: Sequence[RemoteOrder] | OrderingFailed) -> bool:
@@ -123,8 +137,8 @@ async def settle_many(
 ) -> set[UUID]:
     """Record orders that were taken, in two statements; returns those sales it could do so for.
 
-    The others are no plain case any more, a callback having been quicker for instance: `settle`
-    takes those. `now` is business time, for the sales' own dates.
+    The others are no plain case any more, a callback having told of another order for instance:
+    `settle` takes those. `now` is business time, for the sales' own dates.
     """
     told = [outcomes[sale_id] for sale_id in sorted(outcomes)]
     parameters = await parameters_in_force(tx)
@@ -138,37 +152,48 @@ async def settle_many(
             "remote_ids": [order.id for _, order in told],
             "hrefs": [order.href for _, order in told],
             "states": [order.state.value if order.state else None for _, order in told],
+            "least": rules.RemoteState.ACKNOWLEDGED,
             "soonest": soonest,
             "latest": max(soonest, parameters.number(delivery.POLL_LATEST, wall())),
         },
     )
-    done = {sale_id for (sale_id,) in settled}
-    news = {
-        sale_id: rules.sale_state_of(order.state) if order.state else SaleState.SENT
-        for sale_id, (_, order) in outcomes.items()
-        if sale_id in done
-    }
+    news = {}
+    for sale_id, is_news in settled:
+        _, order = outcomes[sale_id]
+        if is_news:
+            state = rules.sale_state_of(order.state) if order.state else SaleState.SENT
+            news[sale_id] = sales.News(state)
     await sales.follow_many(tx, news, at=now)
-    return done
+    return {sale_id for sale_id, _ in settled}
 
 
+# Whoever was called back about an order before its own question was answered learns nothing more
+# from an answer that says as much or less.
 _SETTLE_MANY = """
 WITH told AS (
     SELECT * FROM unnest(%(sales)s::uuid[], %(numbers)s::bigint[], %(remote_ids)s::text[],
                          %(hrefs)s::text[], %(states)s::text[])
         AS t (sale_id, number, remote_id, href, remote_state)
 ), mine AS (
-    SELECT o.id, told.* FROM told JOIN order_sync o USING (sale_id)
-     WHERE o.state = 'sending' AND o.attempts = told.number AND o.remote_id IS NULL
+    SELECT o.id, o.state = 'sending' AS is_news, told.* FROM told JOIN order_sync o USING (sale_id)
+     WHERE (o.state = 'sending' AND o.attempts = told.number AND o.remote_id IS NULL)
+        OR (o.state IN ('delivered', 'finished') AND o.remote_id = told.remote_id
+            AND o.remote_state IS NOT NULL
+            AND (told.remote_state IS NULL OR told.remote_state IN (%(least)s, o.remote_state)))
      ORDER BY o.sale_id FOR UPDATE OF o
+), delivered AS (
+    UPDATE order_sync o
+       SET state = 'delivered', last_error = NULL, last_cause = NULL,
+           last_tried_at = clock_timestamp(), remote_id = mine.remote_id,
+           remote_href = CASE WHEN is_news THEN mine.href ELSE o.remote_href END,
+           remote_state = CASE WHEN is_news THEN mine.remote_state ELSE o.remote_state END,
+           remote_state_at = CASE WHEN is_news THEN NULL ELSE o.remote_state_at END,
+           next_try_at = clock_timestamp() + least(
+               greatest((clock_timestamp() - o.created_at) / 4,
+                        make_interval(secs => %(soonest)s)),
+               make_interval(secs => %(latest)s)),
+           version = o.version + 1
+      FROM mine WHERE o.id = mine.id AND o.state <> 'finished'
 )
-UPDATE order_sync o
-   SET state = 'delivered', last_error = NULL, remote_id = mine.remote_id, remote_href = mine.href,
-       remote_state = mine.remote_state, remote_state_at = NULL, last_tried_at = clock_timestamp(),
-       next_try_at = clock_timestamp() + least(
-           greatest((clock_timestamp() - o.created_at) / 4, make_interval(secs => %(soonest)s)),
-           make_interval(secs => %(latest)s)),
-       version = o.version + 1
-  FROM mine WHERE o.id = mine.id
-RETURNING o.sale_id
+SELECT sale_id, is_news FROM mine
 """

@@ -3,11 +3,13 @@
 import random
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.core.log import log
 from app.ordering import rules
-from app.ordering.delivery import SyncState
-from app.ordering.models import OrderSync
-from app.ordering.rules import Failure, OrderingFailed
+from app.ordering.delivery import SyncState, Trying
+from app.ordering.models import OrderAttempt, OrderSync
+from app.ordering.rules import Cause, Failure, OrderingFailed
 
 ERROR_LIMIT = 500
 
@@ -15,6 +17,25 @@ ERROR_LIMIT = 500
 def luck() -> float:
     """Draw by how much a wait is stretched, so that what failed together does not return so."""
     return random.random()
+
+
+def note_failure(
+    tx: AsyncSession, sync: OrderSync, trying: Trying, failed: OrderingFailed, now: datetime
+) -> None:
+    """Keep how an attempt failed, for whoever has to find out why; what went well is not kept."""
+    tx.add(
+        OrderAttempt(
+            order_sync_id=sync.id,
+            number=sync.attempts,
+            trying=trying,
+            at=now,
+            failure=failed.failure,
+            cause=failed.cause,
+            answered=failed.answered,
+            said=failed.said or None,
+            sent_as=failed.sent_as or None,
+        )
+    )
 
 
 def put_off(
@@ -30,17 +51,17 @@ def put_off(
     sync.last_tried_at = now
     then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, luck())
     if isinstance(then, rules.Park):
-        park(sync, failed.told())
+        park(sync, failed.cause, failed.told())
         return False
     sync.state = SyncState.WAITING
-    sync.last_error = failed.told()[:ERROR_LIMIT]
+    sync.last_error, sync.last_cause = failed.told()[:ERROR_LIMIT], failed.cause
     sync.next_try_at = now + then.after
     return True
 
 
-def park(sync: OrderSync, why: str) -> None:
+def park(sync: OrderSync, cause: Cause, why: str) -> None:
     """Stop trying and show the delivery to a person, with the reason."""
     sync.state = SyncState.PARKED
     sync.next_try_at = None
-    sync.last_error = why[:ERROR_LIMIT]
+    sync.last_error, sync.last_cause = why[:ERROR_LIMIT], cause
     log.warning("delivery parked", sale=str(sync.sale_id), reason=sync.last_error)

@@ -49,6 +49,11 @@ class Dials(BaseModel):
     failed: Share = 0
     partial: Share = Field(default=0, description="Ends partial; an order of one item fails.")
 
+    # What makes the two sides differ.
+    forgotten: Share = Field(default=0, description="Taken, and then not known any more.")
+    price_changed: Share = Field(default=0, description="Stored with one yuan more for each item.")
+    unasked: Share = Field(default=0, description="Beside it an order that nobody has sent.")
+
     # Of callbacks.
     callback_lost: Share = 0
     callback_duplicate: Share = 0

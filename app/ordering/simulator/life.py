@@ -18,6 +18,7 @@ from app.core import clock
 from app.core.db import new_id
 from app.core.log import log
 from app.core.simulating import luck
+from app.ordering.simulator import differing
 from app.ordering.simulator.dials import Dials, Step, steps_of
 from app.ordering.simulator.store import Callback, Cancellation, Hub, Store, StoredOrder
 
@@ -91,10 +92,35 @@ class Life:
                 ],
             }
             steps = steps_of(self.dials, key, nth, len(body["productOrderItem"]), now)
-            self.store.put(StoredOrder(number, order, steps), now)
-            self._announce(number, "ProductOrderCreateEvent", "productOrder", order, steps, now)
+            if differing.drawn(self.dials, "forgotten", key, nth):
+                self.store.put(StoredOrder(number, order, []), now)
+                self.store.forget(number)
+                self.store.count("forgotten")
+            else:
+                self._put_new(number, order, steps, now, key, nth)
+            if differing.drawn(self.dials, "unasked", key, nth):
+                self.store.count("unasked")
+                number = self.store.next_number()
+                id_ = f"{number:08d}"
+                nobodys = differing.nobodys(order, id_, href_of(id_))
+                self._put_new(number, nobodys, steps, now, id_, nth)
         self._woken.set()
         return orjson.dumps(order)
+
+    def _put_new(
+        self,
+        number: int,
+        order: dict[str, Any],
+        steps: list[Step],
+        now: float,
+        key: str,
+        nth: int,
+    ) -> None:
+        if differing.drawn(self.dials, "price_changed", key, nth):
+            self.store.count("price_changed")
+            order = differing.dearer(order)
+        self.store.put(StoredOrder(number, order, steps), now)
+        self._announce(number, "ProductOrderCreateEvent", "productOrder", order, steps, now)
 
     def advance(self, now: float) -> int:
         """Take every step that is due (epoch seconds), one batch; returns how many."""
@@ -116,6 +142,7 @@ class Life:
         notes += [note for note in changes.get("note", []) if note not in notes]
         kept = {name: changes[name] for name in _CHANGEABLE if name in changes}
         amended = {**order, **kept} | ({"note": notes} if notes else {})
+        amended["productOrderItem"] = _without(order, changes)
         if amended != order:
             with self.store.transaction():
                 steps = self.store.steps(number)
@@ -242,8 +269,10 @@ class Life:
         """Sleep until something falls due or somebody wakes us."""
         due = self.store.next_due(now)
         wait = _LONGEST_SLEEP if due is None else min(max(due - epoch(), 0), _LONGEST_SLEEP)
+        # Not `wait_for`: that of Python 3.11 can swallow the cancellation that ends all this.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._woken.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._woken.wait()
 
     def _by_order(self, due: Iterable[Callback]) -> list[list[Callback]]:
         """Group callbacks by order and listener, since those of one keep their order: while some
@@ -291,8 +320,9 @@ async def _post(http: httpx.AsyncClient, letter: Callback) -> bool:
     """Send one event; says whether the listener took it."""
     try:
         answer = await http.post(letter.url, content=letter.body)
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-        # ValueError: a registered address whose host name cannot be encoded.
+    except Exception as error:  # noqa: BLE001 - logged; one listener must not stop all orders
+        # Not only httpx's own: a host name that cannot be encoded, a connection that was closed
+        # the moment it was made.
         log.warning("callback_failed", url=letter.url, error=type(error).__name__)
         return False
     if not answer.is_success:
@@ -300,10 +330,24 @@ async def _post(http: httpx.AsyncClient, letter: Callback) -> bool:
     return answer.is_success
 
 
+def _without(order: dict[str, Any], changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of an order, those cancelled that are to be deleted."""
+    gone = {
+        item.get("id") for item in changes.get("productOrderItem", []) if item["action"] == "delete"
+    }
+    return [
+        {**item, "action": "delete", "state": "cancelled"} if item["id"] in gone else item
+        for item in order["productOrderItem"]
+    ]
+
+
 def _moved(order: dict[str, Any], state: str, now: float) -> dict[str, Any]:
     """Return the order in its new state, with what the schema says of that state."""
     item_state = _ITEM_STATES.get(state, state)
-    items = [{**item, "state": item_state} for item in order["productOrderItem"]]
+    items = [
+        item if item["action"] == "delete" else {**item, "state": item_state}
+        for item in order["productOrderItem"]
+    ]
     if state == "partial":
         items[-1]["state"] = "failed"
     moved = {**order, "state": state, "productOrderItem": items}

@@ -1,7 +1,7 @@
 """The simulator's doors of TMF622, v4 and v5: orders, their amendment and their cancellation."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -19,6 +19,9 @@ from app.ordering.simulator.store import Cancellation, Filters, external_id_of
 BASE_PATH = "/tmf-api/productOrderingManagement/v4"
 BASE_PATH_V5 = "/tmf-api/productOrderingManagement/v5"
 
+# v5 calls the date on which an order was made by another name.
+_SINCE = ("orderDate.gte", "creationDate.gte")
+_BEFORE = ("orderDate.lt", "creationDate.lt")
 _PAGE = 100
 _LONGEST_PAGE = 1000
 
@@ -106,7 +109,7 @@ async def _search(request: Request) -> Response:
     if failed := wire.read_fails(request):
         return failed
     ids = ("externalId", "externalId.id")
-    known = {*ids, "state", "orderDate.gte", "orderDate.lt", "offset", "limit", "fields"}
+    known = {*ids, "state", *_SINCE, *_BEFORE, "offset", "limit", "fields"}
     unknown = sorted(set(request.query_params) - known)
     if unknown:
         return wire.error(400, "23", "Invalid query", f"Not offered here: {', '.join(unknown)}")
@@ -117,8 +120,8 @@ async def _search(request: Request) -> Response:
             # An id may hold a comma, a state may not; several states are an "or" (TMF630).
             external_ids=[each for name in ids for each in request.query_params.getlist(name)],
             states=[s for s in request.query_params.get("state", "").split(",") if s],
-            since=wire.moment(request, "orderDate.gte"),
-            before=wire.moment(request, "orderDate.lt"),
+            since=_first(wire.moment(request, name) for name in _SINCE),
+            before=_first(wire.moment(request, name) for name in _BEFORE),
         )
     except ValueError as error:
         return wire.error(400, "23", "Invalid query", str(error))
@@ -127,6 +130,10 @@ async def _search(request: Request) -> Response:
     headers = {"X-Total-Count": str(total), "X-Result-Count": str(len(orders))}
     status = 200 if len(orders) == total else 206
     return as_json([wire.only(order, wanted) for order in orders], status, headers)
+
+
+def _first(moments: Iterable[float | None]) -> float | None:
+    return next((moment for moment in moments if moment is not None), None)
 
 
 async def _read(request: Request) -> Response:

@@ -21,6 +21,7 @@ CREATE TABLE IF NOT EXISTS orders (
 CREATE INDEX IF NOT EXISTS orders_external_id ON orders (external_id);
 CREATE INDEX IF NOT EXISTS orders_ordered_at ON orders (ordered_at);
 CREATE INDEX IF NOT EXISTS orders_due ON orders (due) WHERE due IS NOT NULL;
+CREATE TABLE IF NOT EXISTS forgotten (number INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS posts (external_id TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cancellations (
@@ -139,9 +140,17 @@ class Store:
             ),
         )
 
+    def forget(self, number: int) -> None:
+        """Let an order not be known any more."""
+        self._db.execute("INSERT INTO forgotten VALUES (?)", (number,))
+
     def order(self, number: int) -> dict[str, Any] | None:
         """Return one order's body."""
-        row = self._db.execute("SELECT body FROM orders WHERE number = ?", (number,)).fetchone()
+        row = self._db.execute(
+            "SELECT body FROM orders WHERE number = ?"
+            " AND number NOT IN (SELECT number FROM forgotten)",
+            (number,),
+        ).fetchone()
         return orjson.loads(row[0]) if row else None
 
     def steps(self, number: int) -> list[Step]:
@@ -151,7 +160,7 @@ class Store:
 
     def search(self, by: Filters, offset: int, limit: int) -> tuple[int, list[dict[str, Any]]]:
         """Return how many orders match, and one page of them, oldest first."""
-        conditions, values = ["1"], list[Any]()
+        conditions, values = ["number NOT IN (SELECT number FROM forgotten)"], list[Any]()
         for column, wanted in (("external_id", by.external_ids), ("state", by.states)):
             if wanted:
                 conditions.append(f"{column} IN ({', '.join('?' * len(wanted))})")
@@ -307,10 +316,15 @@ class Store:
         """Return all orders in short, and the externalIds that were posted but made no order."""
         orders = self._db.execute(
             "SELECT json_extract(body, '$.id'), external_id, state,"
-            " json_extract(body, '$.orderDate'),"
-            " coalesce(times, 1) FROM orders LEFT JOIN posts USING (external_id) ORDER BY number"
+            " json_extract(body, '$.orderDate'), coalesce(times, 1),"
+            # Whose installer need not be sent: the one who sold it does it, by this order.
+            " (SELECT json_extract(told.value, '$.value')"
+            "    FROM json_each(body, '$.productOrderItem') AS item,"
+            "    json_each(item.value, '$.product.productCharacteristic') AS told"
+            "   WHERE json_extract(told.value, '$.name') = 'install_order' LIMIT 1)"
+            " FROM orders LEFT JOIN posts USING (external_id) ORDER BY number"
         )
-        names = ("id", "externalId", "state", "orderDate", "posts")
+        names = ("id", "externalId", "state", "orderDate", "posts", "installOrder")
         without = self._db.execute(
             "SELECT external_id, times FROM posts"
             " WHERE external_id NOT IN (SELECT external_id FROM orders"

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from app.core.db import new_id
+from app.core.log import log
 from app.core.simulating import Doorman, as_json, serve_app
 from app.ordering.simulator import wire
 from app.ordering.simulator.dials import Dials
@@ -47,6 +49,7 @@ def create_simulator(
             memory.put_hub(Hub(_CONFIGURED, callback_url, None))
         app.state.life = life = Life(memory, dials, callback_token)
         driving = asyncio.create_task(life.run())
+        driving.add_done_callback(_stop_if_it_failed)
         try:
             yield
         finally:
@@ -70,6 +73,13 @@ def create_simulator(
         exception_handlers={404: _no_such_path, 405: _no_such_method},
         lifespan=lifespan,
     )
+
+
+def _stop_if_it_failed(driving: asyncio.Task[None]) -> None:
+    """Orders that stand still look like a slow system; a simulator that has ended does not."""
+    if not driving.cancelled() and driving.exception() is not None:
+        log.error("the orders stand still; it ends", exc_info=driving.exception())
+        signal.raise_signal(signal.SIGTERM)
 
 
 def serve(

@@ -37,7 +37,7 @@ _LOCKED = text(
     SELECT id, state, unplaced_reason, holder_id, planned_day, estimated_minutes, grid_id,
         appointment_from, appointment_until, terminals,
         (SELECT p.technician_id FROM dispatch_pin p WHERE p.work_order_id = o.id) AS pinned_to
-    FROM work_order o WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR UPDATE OF o
+    FROM work_order o WHERE id = ANY(CAST(:ids AS uuid[])) ORDER BY id FOR NO KEY UPDATE OF o
     """
 )
 

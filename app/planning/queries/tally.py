@@ -58,7 +58,13 @@ _HAD = text(
         count(*) FILTER (WHERE s.step = 'check_in'),
         count(*) FILTER (WHERE s.step = 'check_in' AND EXISTS (
             SELECT FROM suggestion_decision d
-            WHERE d.visit_id = CAST(s.facts ->> 'visit_id' AS uuid) AND d.held_back IS NULL
+            WHERE d.held_back IS NULL AND (
+                d.visit_id = CAST(s.facts ->> 'visit_id' AS uuid)
+                -- Shown by a phone that had taken it ahead of the visit, and was offline since.
+                OR d.visit_id IS NULL AND d.work_order_id = s.work_order_id
+                AND d.technician_id = s.technician_id
+                AND s.at BETWEEN d.at AND d.valid_until
+            )
         ))
     FROM steps s LEFT JOIN trip ON trip.id = s.id
     WHERE s.fresh

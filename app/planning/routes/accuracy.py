@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from sqlalchemy import Row
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.planning.queries import accuracy as queries
@@ -25,7 +26,7 @@ from app.planning.schemas.accuracy import (
     WaysOut,
 )
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:read"))]
 

@@ -5,13 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 from sqlalchemy import Row
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -21,7 +22,7 @@ from app.planning.rules.fairness import MONTH, Measure
 from app.planning.schemas.fairness import FairnessPage, MeasureOut, TechnicianFairnessOut
 from app.travel.rules import DETOUR
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="technicians:read"))]
 

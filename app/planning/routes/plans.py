@@ -4,11 +4,12 @@ from datetime import date, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Response, status
+from fastapi import Depends, Path, Query, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.planning.queries import plans as queries
@@ -29,7 +30,7 @@ from app.planning.service import asking
 from app.planning.service.comparing import figures
 from app.planning.service.publishing import publish
 
-router = APIRouter(prefix="/plans")
+router = Router(prefix="/plans")
 
 Dispatcher = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))

@@ -4,18 +4,19 @@ from asyncio import sleep
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, Request, Response, status
+from fastapi import Depends, Query, Request, Response, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.clock import Clock
 from app.core.db import Database, Read
+from app.core.doorways import Router
 from app.planning.queries import changes as queries
 from app.planning.rules import UNDER_WAY
 from app.planning.schemas.replanning import ChangesOut, ReplanIn, ReplanOut
 from app.planning.service import replanning
 
-router = APIRouter()
+router = Router()
 
 Dispatcher = Annotated[
     Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="orders:dispatch"))

@@ -1,11 +1,12 @@
 """Wire shapes of how far off expected ways and planned times were."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer
+from app.core.http import Answer, Line
 
 _ERROR = "Null while there is none."
 
@@ -51,9 +52,9 @@ class UnitErrorsOut(Answer):
     """The orders of one org unit; of those under it in the total alone."""
 
     org_unit_id: UUID
-    code: str
-    name_zh: str
-    name_en: str
+    code: Line
+    name_zh: Line
+    name_en: Line
     ways: WaysOut
     planned: PlannedOut
 
@@ -64,4 +65,6 @@ class TravelErrorsOut(Answer):
     since: date
     until: date
     total: UnitErrorsOut
-    units: list[UnitErrorsOut] = Field(description="Units with any, from the top down.")
+    units: Annotated[list[UnitErrorsOut], Field(max_length=100_000)] = Field(
+        description="Units with any, from the top down."
+    )

@@ -1,11 +1,13 @@
 """Wire shapes of who had how much in the last month."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer
+from app.core.http import Answer, Line, Note
+from app.core.paging import NextPage, Rows
 from app.planning.rules.fairness import Measure, Standing
 
 
@@ -18,19 +20,19 @@ class MeasureOut(Answer):
     median_per_hour: float | None = Field(description="The median of their org unit.")
     ratio: float | None = Field(description="`per_hour` to the median; null: not to be compared.")
     standing: Standing
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class TechnicianFairnessOut(Answer):
     """What one technician had."""
 
     technician_id: UUID
-    code: str
-    name: str
+    code: Line
+    name: Line
     org_unit_id: UUID
     hours_present: float = Field(description="On shift and not on leave.")
-    measures: list[MeasureOut]
+    measures: Annotated[list[MeasureOut], Field(max_length=len(Measure))]
 
 
 class FairnessPage(Answer):
@@ -38,5 +40,5 @@ class FairnessPage(Answer):
 
     since: date
     until: date
-    technicians: list[TechnicianFairnessOut]
-    next_page_token: str | None
+    technicians: Rows[TechnicianFairnessOut]
+    next_page_token: NextPage

@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy import Row
 
-from app.core.http import Answer, Code, Input
+from app.core.http import Answer, Code, Input, Line, Note
+from app.core.paging import NextPage, Rows
 from app.grids.rules.asking import Kind
 from app.planning.rules import (
     LEAST_SECONDS,
@@ -88,7 +89,7 @@ class ProgressOut(Answer):
     cost: int
     unplaced: int
     seconds: float = Field(description="Since the run began.")
-    error: str | None = Field(description="Why it failed.")
+    error: Note | None = Field(description="Why it failed.")
 
 
 class ScoreOut(Answer):
@@ -185,12 +186,12 @@ class PlanOut(Answer):
     )
 
     id: UUID
-    org_unit: str = Field(description="Its code.")
+    org_unit: Line = Field(description="Its code.")
     org_unit_id: UUID
     day: date
     kind: PlanKind
     state: PlanState
-    reason: str
+    reason: Note
     seed: int
     cpu_seconds: float | None
     iterations: int | None
@@ -236,15 +237,15 @@ class PlanOut(Answer):
 class PlansOut(Answer):
     """A page of plans, newest first."""
 
-    plans: list[PlanOut]
-    next_page_token: str | None
+    plans: Rows[PlanOut]
+    next_page_token: NextPage
 
 
 class _OrderOut(Answer):
     """What a plan's lists tell of an order."""
 
     work_order_id: UUID
-    external_id: str
+    external_id: Line
     work_type: WorkType
     priority: int
     appointment_from: datetime | None
@@ -278,8 +279,8 @@ class RouteOut(Answer):
     """A technician's day in a plan."""
 
     technician_id: UUID
-    technician: str = Field(description="Their code.")
-    name: str
+    technician: Line = Field(description="Their code.")
+    name: Line
     org_unit_id: UUID = Field(description="Where they are planned: not their own unit on a loan.")
     leaves_at: datetime
     home_at: datetime
@@ -289,14 +290,14 @@ class RouteOut(Answer):
     work_seconds: int
     wait_seconds: int
     overtime_seconds: int
-    visits: list[VisitOut]
+    visits: Annotated[list[VisitOut], Field(max_length=1_000)]
 
 
 class RoutesOut(Answer):
     """A page of routes."""
 
-    routes: list[RouteOut]
-    next_page_token: str | None
+    routes: Rows[RouteOut]
+    next_page_token: NextPage
 
     @staticmethod
     def of(
@@ -339,8 +340,8 @@ class UnplacedOut(_OrderOut):
     """An order that the plan has nobody for."""
 
     reason: UnplacedReason
-    reason_zh: str
-    reason_en: str
+    reason_zh: Note
+    reason_en: Note
 
     @staticmethod
     def of(row: Row[Any]) -> "UnplacedOut":
@@ -353,8 +354,8 @@ class UnplacedOut(_OrderOut):
 class UnplacedPageOut(Answer):
     """A page of orders without anybody, the most urgent first."""
 
-    unplaced: list[UnplacedOut]
-    next_page_token: str | None
+    unplaced: Rows[UnplacedOut]
+    next_page_token: NextPage
 
 
 class LeftOut(_OrderOut):
@@ -363,8 +364,8 @@ class LeftOut(_OrderOut):
     planned_id: UUID | None = Field(description="Whom the plan gives it to.")
     holder_id: UUID | None = Field(description="Who holds it now.")
     reason: LeftReason
-    reason_zh: str
-    reason_en: str
+    reason_zh: Note
+    reason_en: Note
 
     @staticmethod
     def of(row: Row[Any]) -> "LeftOut":
@@ -384,8 +385,8 @@ class LeftOut(_OrderOut):
 class LeftPageOut(Answer):
     """A page of orders that publishing left as they were."""
 
-    left: list[LeftOut]
-    next_page_token: str | None
+    left: Rows[LeftOut]
+    next_page_token: NextPage
 
 
 def _order(row: Row[Any]) -> dict[str, Any]:
@@ -398,11 +399,11 @@ class MoveOut(Answer):
     model_config = ConfigDict(from_attributes=True)
 
     work_order_id: UUID
-    external_id: str
+    external_id: Line
     from_id: UUID | None
-    from_technician: str | None
+    from_technician: Line | None
     to_id: UUID | None
-    to_technician: str | None
+    to_technician: Line | None
     from_begins_at: datetime | None
     to_begins_at: datetime | None
 
@@ -417,5 +418,5 @@ class ComparisonOut(Answer):
     plan: ScoreOut
     other: ScoreOut
     moves: int = Field(description="How many orders would change hands.")
-    moved: list[MoveOut]
-    next_page_token: str | None
+    moved: Rows[MoveOut]
+    next_page_token: NextPage

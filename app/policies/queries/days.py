@@ -23,7 +23,8 @@ WITH said AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.answer, answer.reason, answer.at,
         answer.customer_id, answer.pitched, coalesce(answer.answer = 'accepted', false) AS accepted,
         suggestion.id, suggestion.p_accept, suggestion.value_fen, suggestion.score_fen,
-        suggestion.context * suggestion.lever AS times, decision.visit_id, customer.org_unit_id,
+        suggestion.context * suggestion.lever AS times, customer.org_unit_id,
+        coalesce(decision.visit_id, decision.id) AS visit_id,
         coalesce(decision.model_version, decision.policy) AS version,
         timezone(:zone, answer.at)::date AS day,
         {TAKEN_BACK} AS cancelled
@@ -69,7 +70,8 @@ VALUE = text(
     f"""{_INTO}{_SAID},
 decided AS (
     SELECT DISTINCT timezone(:zone, decision.at)::date AS day, customer.org_unit_id,
-        coalesce(decision.model_version, decision.policy) AS version, decision.visit_id
+        coalesce(decision.model_version, decision.policy) AS version,
+        coalesce(decision.visit_id, decision.id) AS visit_id
     FROM suggestion_decision AS decision
     JOIN customer ON customer.id = decision.customer_id
     WHERE decision.at >= timezone(:zone, CAST(:first AS timestamp))

@@ -18,7 +18,8 @@ from app.suggestions.rules.limits import limits_in_force
 PITCHED_AGAINST = """
 WITH pitched AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.suggestion_id, answer.at, answer.customer_id,
-        suggestion.offering_code, suggestion.held_back, decision.visit_id, decision.work_order_id,
+        suggestion.offering_code, suggestion.held_back,
+        coalesce(decision.visit_id, decision.id) AS visit_id, decision.work_order_id,
         decision.technician_id, decision.at AS decided_at,
         coalesce(decision.model_version, decision.policy) AS version
     FROM suggestion_answer AS answer

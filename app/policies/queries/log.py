@@ -108,13 +108,13 @@ async def answers(
 _COUNT = """
 SELECT count(*) FROM suggestion_decision
 WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'holdout'
-AND model_version IS NOT NULL
+AND (model_version IS NOT NULL OR "group" = 'uniform')
 """
 
 # Decisions that could have been otherwise, newest answer to what was put first included; what a
 # guard held back that had become true meanwhile brought nothing. Whoever
-# is offered nothing for the sake of the comparison is left out, and so is what rules alone decided:
-# they always do the same.
+# is offered nothing for the sake of the comparison is left out, and so is what rules alone decided,
+# which always do the same; but not what was drawn alike while they did.
 _DECISIONS = f"""
 SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.propensity,
     suggestion.rank, suggestion.p_accept, suggestion.value_fen,
@@ -124,7 +124,7 @@ SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.pr
 FROM (
     SELECT id, customer_id, model_version, facts FROM suggestion_decision
     WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'holdout'
-    AND model_version IS NOT NULL
+    AND (model_version IS NOT NULL OR "group" = 'uniform')
     AND (hashtextextended(id::text, 0) & 1073741823) %% %(each)s = 0
     ORDER BY id
 ) AS decision

@@ -235,11 +235,17 @@ async def newest_candidate(session: AsyncSession) -> PolicyModel | None:
 
 async def experts(session: AsyncSession) -> dict[str, float]:
     """Return the expert's rate of every offering there ever was, by code: the newest version's."""
-    found: Sequence[Row[str, float]] = (
+    return {code: rate for code, (rate, _) in (await offerings(session)).items()}
+
+
+async def offerings(session: AsyncSession) -> dict[str, tuple[float, str]]:
+    """Return the expert's rate and the category of every offering there ever was, by code, as the
+    newest version has them."""
+    found: Sequence[Row[str, float, str]] = (
         await session.execute(
-            select(ProductOffering.code, ProductOffering.expert_rate).order_by(
-                ProductOffering.valid_from
-            )
+            select(
+                ProductOffering.code, ProductOffering.expert_rate, ProductOffering.category
+            ).order_by(ProductOffering.valid_from)
         )
     ).all()
-    return {row[0]: row[1] for row in found}
+    return {row[0]: (row[1], row[2]) for row in found}

@@ -8,11 +8,12 @@ by decision, so that two models are told apart by what they believe and not by t
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from app.core.geo import Floats
 from app.policies.rules.fitting import sigmoid, with_intercept
 from app.policies.rules.replay import Ints
-from app.suggestions.rules.model import DRAWS, Model, OfferModel
+from app.suggestions.rules.model import BOLD, DRAWS, Model, OfferModel, Trying
 
 SEED = 1
 # The action that a decision always has besides its offers: to offer nothing, for a score of zero.
@@ -81,7 +82,7 @@ def first_by_draws(
     log_odds: tuple[Floats, Floats],
     worth: Floats,
     cost: Floats,
-    floor: float,
+    trying: Trying,
     draws: int = DRAWS,
     seed: int = SEED,
 ) -> Floats:
@@ -89,32 +90,62 @@ def first_by_draws(
 
     `log_odds` are the mean and the standard deviation of what is believed of each row, `worth`
     what an acceptance brings and `cost` what asking costs, in fen; rows of the action `NOTHING`
-    bring and cost nothing. The floor is shared by the offers of a decision alike. Each decision's
-    rows stand together, and each has one that offers nothing.
+    bring and cost nothing. Each decision's rows stand together, and each has one that offers
+    nothing, of which the floor gives nothing.
     """
     starts = np.flatnonzero(np.diff(decision, prepend=-1))
     ends = np.append(starts[1:], len(decision))
     luck = np.random.default_rng(seed)
-    wins = np.zeros(len(decision))
+    wins, tried = np.zeros(len(decision)), np.zeros(len(decision))
+    informed = trying.floor > 0 and trying.alike < 1
     for first, last in _pieces(starts, ends):
         rows = slice(first, last)
-        mean, deviation = log_odds[0][rows, None], log_odds[1][rows, None]
-        drawn = mean + deviation * luck.standard_normal((last - first, draws))
-        score = worth[rows, None] / (1 + np.exp(-drawn)) - cost[rows, None]
-        score[action[rows] == NOTHING] = 0.0
+        lots = luck.standard_normal((last - first, draws))
         inside = starts[(starts >= first) & (starts < last)] - first
-        sizes = np.diff(np.append(inside, last - first))
-        best = np.repeat(np.maximum.reduceat(score, inside), sizes, axis=0)
-        won = score == best
-        # Equal scores are rare beyond offering nothing, and then share the draw.
-        share = won / np.repeat(np.add.reduceat(won.astype(float), inside), sizes, axis=0)
-        wins[rows] = share.mean(1)
+        nothing = action[rows] == NOTHING
+
+        def won(
+            spread: float,
+            empty: float,
+            *,
+            rows: slice = rows,
+            lots: Floats = lots,
+            inside: Ints = inside,
+            nothing: NDArray[np.bool_] = nothing,
+        ) -> Floats:
+            mean, deviation = heeding((log_odds[0][rows], log_odds[1][rows]), spread)
+            drawn = mean[:, None] + deviation[:, None] * lots
+            score = worth[rows, None] / (1 + np.exp(-drawn)) - cost[rows, None]
+            score[nothing] = empty
+            return _wins(score, inside)
+
+        wins[rows] = won(trying.spread, 0.0)
+        if informed:
+            tried[rows] = won(BOLD, -np.inf)
     offers = action != NOTHING
     count = np.bincount(decision, weights=offers)[decision]
-    mixed: Floats = np.where(
-        count > 0, (1 - floor) * wins + floor * offers / np.maximum(count, 1), wins
-    )
+    alike = trying.alike if informed else 1.0
+    floor = alike * offers / np.maximum(count, 1) + (1 - alike) * tried
+    mixed: Floats = np.where(count > 0, (1 - trying.floor) * wins + trying.floor * floor, wins)
     return mixed
+
+
+def heeding(log_odds: tuple[Floats, Floats], spread: float) -> tuple[Floats, Floats]:
+    """Heed so many times the doubt there is, as a `Belief` of one row does."""
+    mean, deviation = log_odds
+    there = _widening((deviation * spread) ** 2) / _widening(deviation**2)
+    return mean * there, deviation * spread
+
+
+def _wins(score: Floats, starts: Ints) -> Floats:
+    """Return the share of draws that each row wins in its decision; decisions begin at `starts`."""
+    sizes = np.diff(np.append(starts, len(score)))
+    best = np.repeat(np.maximum.reduceat(score, starts), sizes, axis=0)
+    won = score == best
+    # Equal scores are rare beyond offering nothing, and then share the draw.
+    share = won / np.repeat(np.add.reduceat(won.astype(float), starts), sizes, axis=0)
+    shares: Floats = share.mean(1)
+    return shares
 
 
 def _pieces(starts: Ints, ends: Ints) -> list[tuple[int, int]]:

@@ -29,11 +29,12 @@ from app.policies.rules.promotion import GroupKind, GroupRates, Rate
 from app.policies.rules.replay import Log, Replay, compared, replay, weighted_mean
 from app.policies.service.learning import foretold, quality
 from app.suggestions.models import PolicyModel
-from app.suggestions.rules.model import DRAWS, FEATURES, Model, ModelKind
+from app.suggestions.rules.exploring import trying_in_force
+from app.suggestions.rules.model import BEST_GUESS, DRAWS, FEATURES, Model, ModelKind, Trying
 from app.suggestions.rules.ranking import POLICY
 
-# The share of decisions by which a policy under evaluation would explore.
-FLOOR = 0.02
+# Policies are judged as they would choose in the long run, after so many decisions.
+LONG = 10**9
 
 
 async def ask(
@@ -116,7 +117,7 @@ async def judge(
     names = tuple({*FEATURES, *model.names, *current.names})
     decided = await log.decisions(session, since, until, names, most, told)
     return {
-        **on_log(decided, model, current, experts),
+        **on_log(decided, model, current, experts, trying_in_force(values, now, "", LONG)),
         "answers": await _answered(session, row, model, since, until, experts),
         "violations": await guards.violations(session, since, until, row.version),
     }
@@ -132,10 +133,14 @@ class Chosen:
 
 
 def on_log(
-    decided: Decisions, model: Model, current: Model, experts: dict[str, float]
+    decided: Decisions,
+    model: Model,
+    current: Model,
+    experts: dict[str, float],
+    trying: Trying,
 ) -> dict[str, Any]:
     """Replay a log: what a model, the one in force and the rules are worth a decision, in fen."""
-    chosen = _choose(decided, model, current, experts)
+    chosen = _choose(decided, model, current, experts, trying)
     arrays = Log(
         decided.decision,
         decided.action,
@@ -158,8 +163,14 @@ def on_log(
     }
 
 
-def _choose(decided: Decisions, model: Model, current: Model, experts: dict[str, float]) -> Chosen:
-    def by(one: Model, floor: float = FLOOR, draws: int = DRAWS, sure: bool = False) -> Floats:
+def _choose(
+    decided: Decisions,
+    model: Model,
+    current: Model,
+    experts: dict[str, float],
+    trying: Trying,
+) -> Chosen:
+    def by(one: Model, trying: Trying = trying, draws: int = DRAWS, sure: bool = False) -> Floats:
         mean, deviation = believed(
             one, decided.names, decided.codes, decided.action, decided.features, experts
         )
@@ -169,11 +180,11 @@ def _choose(decided: Decisions, model: Model, current: Model, experts: dict[str,
             (mean, deviation * (not sure)),
             decided.worth,
             decided.cost,
-            floor,
+            trying,
             draws,
         )
 
-    return Chosen(by(model), by(current), by(Model.cold(POLICY), floor=0.0, draws=1, sure=True))
+    return Chosen(by(model), by(current), by(Model.cold(POLICY), BEST_GUESS, draws=1, sure=True))
 
 
 def _written(found: Replay) -> dict[str, Any]:

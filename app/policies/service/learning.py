@@ -1,6 +1,7 @@
 """A night's learning: the answers of a season become a new candidate, once a night."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.queries import in_force
 from app.core import nights
 from app.core.geo import Floats
 from app.core.nights import Night
@@ -18,7 +20,7 @@ from app.policies.queries import log, registry
 from app.policies.queries.log import Answers, Told
 from app.policies.rules import parameters as numbers
 from app.policies.rules.choosing import believed, chance
-from app.policies.rules.fitting import Belief, enough, learned
+from app.policies.rules.fitting import Belief, alike, enough, learned_together
 from app.policies.rules.measures import auc, bins_for, calibration, calibration_error, lift
 from app.suggestions.models import PolicyModel
 from app.suggestions.rules.model import FEATURES, Model, ModelKind, OfferModel, PolicyState
@@ -70,11 +72,11 @@ async def learn(tx: AsyncSession, now: datetime, told: Told = lambda _rows: None
     values = await parameters_in_force(tx)
     since = until - timedelta(days=values.whole(numbers.WINDOW_DAYS, now))
     heard = await log.answers(tx, since, until, FEATURES, told)
-    experts = await registry.experts(tx)
+    sold = await sold_or_answered(tx, heard, until)
     least = values.whole(numbers.LEAST_ANSWERS, now)
     tested_from = until - timedelta(days=values.whole(numbers.TESTED_DAYS, now))
     version = await _version(tx, until)
-    model = fit(version, heard, experts, least)
+    model = fit(version, heard, sold, least)
     row = PolicyModel(
         version=version,
         kind=ModelKind.ACCEPTANCE,
@@ -85,8 +87,8 @@ async def learn(tx: AsyncSession, now: datetime, told: Told = lambda _rows: None
         rows=len(heard.accepted),
         figures={
             "offers": _counts(heard),
-            "learned": sorted(model.offers),
-            "tested": tested(heard, experts, least, tested_from),
+            "learned": sorted(code for code, one in model.offers.items() if one.accepted),
+            "tested": tested(heard, sold, least, tested_from),
         },
     )
     tx.add(row)
@@ -98,47 +100,71 @@ async def learn(tx: AsyncSession, now: datetime, told: Told = lambda _rows: None
     return Learned(until, row, len(heard.accepted))
 
 
-def fit(version: str, heard: Answers, experts: dict[str, float], least: int) -> Model:
-    """Fit each offer that was answered often enough both ways; the others keep the expert's rate.
+async def sold_or_answered(
+    session: AsyncSession, heard: Answers, now: datetime
+) -> dict[str, "Sold"]:
+    """Return what is sold on the local day of a moment and whatever was answered, by code."""
+    today = now.astimezone(await top_zone(session)).date()
+    wanted = {*(await in_force(session, today)), *map(str, np.unique(heard.codes))}
+    return {
+        code: Sold(rate, category)
+        for code, (rate, category) in (await registry.offerings(session)).items()
+        if code in wanted
+    }
 
-    Those are not in the model at all, so that an expert who thinks again is heard at once.
+
+@dataclass(frozen=True)
+class Sold:
+    """What is known of an offering before anybody answered: the expert's rate, and its kind."""
+
+    rate: float
+    category: str
+
+
+def fit(version: str, heard: Answers, sold: Mapping[str, Sold], least: int) -> Model:
+    """Fit all offers together to the answers of those that were answered often enough both ways.
+
+    What is asked of others is borrowed by an offer that few or none have answered, as far as its
+    kind and the experts are thought to be alike. Where no offer was answered often enough, the
+    model knows none, and the experts are believed.
     """
-    offers = {}
-    for code in np.unique(heard.codes):
+    answers = {}
+    codes = sorted(sold)
+    for place, code in enumerate(codes):
         of_offer = heard.codes == code
         said = heard.accepted[of_offer]
-        accepted = int(said.sum())
-        if str(code) in experts and enough(accepted, len(said) - accepted, least):
-            offers[str(code)] = fit_offer(experts[str(code)], heard.features[of_offer], said)
-    return Model(version, offers)
+        if enough(int(said.sum()), int((~said).sum()), least):
+            answers[place] = heard.features[of_offer], said
+    if not answers:
+        return Model(version, {})
+    size = len(heard.names)
+    priors = [OfferModel.prior(sold[code].rate, size) for code in codes]
+    before = [Belief(np.array(one.mean), np.array(one.covariance)) for one in priors]
+    together = alike([sold[code].category for code in codes], size)
+    offers = {}
+    for place, after in enumerate(learned_together(before, together, answers)):
+        said = answers[place][1] if place in answers else np.zeros(0, bool)
+        offers[codes[place]] = OfferModel(
+            rate=priors[place].rate,
+            mean=tuple(map(float, after.mean)),
+            covariance=tuple(tuple(map(float, row)) for row in after.covariance),
+            accepted=int(said.sum()),
+            refused=int((~said).sum()),
+        )
+    return Model(version, offers, heard.names)
 
 
-def fit_offer(rate: float, features: Floats, accepted: NDArray[np.bool_]) -> OfferModel:
-    """Learn one offer's model from an expert's rate and answers; a column for each feature."""
-    prior = OfferModel.prior(rate, features.shape[1])
-    after = learned(Belief(np.array(prior.mean), np.array(prior.covariance)), features, accepted)
-    yes = int(accepted.sum())
-    return OfferModel(
-        rate=prior.rate,
-        mean=tuple(map(float, after.mean)),
-        covariance=tuple(tuple(map(float, row)) for row in after.covariance),
-        accepted=yes,
-        refused=len(accepted) - yes,
-    )
-
-
-def tested(
-    heard: Answers, experts: dict[str, float], least: int, since: datetime
-) -> dict[str, Any]:
+def tested(heard: Answers, sold: Mapping[str, Sold], least: int, since: datetime) -> dict[str, Any]:
     """Say how well a model of the answers before a moment foretells those after it.
 
     Answers are never mixed at random: offers and customers change, and what is to be known of is
     the time to come.
     """
     late = heard.at > since.timestamp()
-    model = fit("tested", heard.where(~late), experts, least)
-    seen = heard.where(late & np.isin(heard.codes, list(experts)))
-    return quality(seen.accepted, foretold(model, seen, experts))
+    model = fit("tested", heard.where(~late), sold, least)
+    seen = heard.where(late & np.isin(heard.codes, list(sold)))
+    rates = {code: one.rate for code, one in sold.items()}
+    return quality(seen.accepted, foretold(model, seen, rates))
 
 
 def foretold(model: Model, heard: Answers, experts: dict[str, float]) -> Floats:

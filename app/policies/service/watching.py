@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.alerts import queries as alerts
+from app.alerts import service
+from app.alerts.rules import AlertKind, Found
 from app.core.jobs import tell
 from app.core.log import log as logging
 from app.core.parameter_values import parameters_in_force
@@ -27,6 +30,7 @@ async def watch(tx: AsyncSession, now: datetime) -> Drift | None:
     if live is None:
         if alarm is not None:
             alarm.ended_at = now
+        await _alert(tx, None, now)
         return None
     values = await parameters_in_force(tx)
     began, versions = await registry.in_force_since(tx)
@@ -52,4 +56,16 @@ async def watch(tx: AsyncSession, now: datetime) -> Drift | None:
         logging.warning("a policy has drifted", version=live.version, observed=seen.observed)
         await tell(tx, "policy.drifted", version=live.version)
     await tx.flush()
+    await _alert(tx, seen, now)
     return seen
+
+
+async def _alert(tx: AsyncSession, seen: Drift | None, now: datetime) -> None:
+    """Alert whoever answers for all units, since one model decides for all of them."""
+    found = []
+    if seen is not None and seen.alarmed:
+        figures = (round(seen.observed, 3), round(seen.predicted, 3))
+        found = [
+            Found(AlertKind.MODEL_DRIFTED, unit, *figures) for unit in await alerts.top_units(tx)
+        ]
+    await service.stand(tx, (AlertKind.MODEL_DRIFTED,), found, now=now)

@@ -7,11 +7,8 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_connection, fetched
-from app.privacy.rules import Against
+from app.privacy.rules import MOST_ROWS, Against
 from app.privacy.rules.register import REGISTER, Table, Then
-
-# So many rows of one table an export holds; whoever has more is no household.
-MOST_ROWS = 10_000
 
 
 async def exported_rows(session: AsyncSession, customer_id: UUID) -> dict[str, list[Any]]:

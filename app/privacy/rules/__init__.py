@@ -26,6 +26,8 @@ class RequestState(StrEnum):
 
 # So many customers one request may name.
 MOST_CUSTOMERS = 200
+# So many rows of one table an export holds; whoever has more is no household.
+MOST_ROWS = 10_000
 
 DOCUMENT_DAYS = Parameter(
     "privacy.document_days",

@@ -53,6 +53,19 @@ def _days(name: str, default: float, least: float, zh: str, en: str) -> Paramete
 
 PERIODS: tuple[Period, ...] = (
     Period(
+        "sync_action",
+        What.COLUMNS,
+        _days(
+            "offline",
+            365,
+            90,
+            "手机离线操作原文保存天数",
+            "How long what phones sent from offline keeps its text",
+        ),
+        change="payload = '{}', facts = NULL",
+        only="t.payload <> '{}'",
+    ),
+    Period(
         "interaction",
         What.ROWS,
         _days("contacts", 1095, 365, "客户接触记录保存天数", "How long contacts are kept"),
@@ -89,6 +102,17 @@ PERIODS: tuple[Period, ...] = (
         _days("candidates", 730, 183, "推荐候选保存天数", "How long what was weighed is kept"),
     ),
     Period(
+        "lifecycle_change",
+        What.ROWS,
+        _days(
+            "lifecycle_changes",
+            1095,
+            183,
+            "客户生命周期变化记录保存天数",
+            "How long it is kept how customers moved through the stages",
+        ),
+    ),
+    Period(
         "audit_entry",
         What.ROWS,
         _days("audit", 1095, 183, "审计记录保存天数", "How long the audit trail is kept"),
@@ -115,6 +139,32 @@ PERIODS: tuple[Period, ...] = (
         " AND (t.contact_name IS NOT NULL OR t.contact_phone IS NOT NULL)",
     ),
     Period(
+        "consent_request",
+        What.COLUMNS,
+        _days(
+            "sale_consents",
+            1095,
+            150,
+            "销售确认证据（号码）保存天数",
+            "How long it is kept which number agreed to a sale",
+        ),
+        change="recipient = NULL",
+        only="t.recipient IS NOT NULL",
+    ),
+    Period(
+        "real_name_check",
+        What.COLUMNS,
+        _days(
+            "real_names",
+            1095,
+            150,
+            "实名核验的证件摘要保存天数",
+            "How long the hash and the end of a checked document's number are kept",
+        ),
+        change="id_hash = NULL, id_last4 = NULL",
+        only="t.id_hash IS NOT NULL",
+    ),
+    Period(
         "order_callback",
         What.COLUMNS,
         _days(
@@ -122,5 +172,37 @@ PERIODS: tuple[Period, ...] = (
         ),
         change="body = '{}'",
         only="t.body <> '{}'",
+    ),
+    Period(
+        "order_attempt",
+        What.ROWS,
+        _days(
+            "order_attempts",
+            365,
+            30,
+            "订单同步失败记录保存天数",
+            "How long failed attempts are kept",
+        ),
+    ),
+    Period(
+        "alert_delivery",
+        What.ROWS,
+        _days(
+            "alert_deliveries", 90, 7, "告警推送记录保存天数", "How long it is kept who was told"
+        ),
+        only="t.state <> 'waiting'",
+    ),
+    Period(
+        "alert",
+        What.ROWS,
+        _days("alerts", 365, 30, "告警保存天数", "How long alerts are kept that are over"),
+        only="t.ended_at IS NOT NULL"
+        " AND NOT EXISTS (SELECT FROM alert_delivery d WHERE d.alert_id = t.id)",
+    ),
+    Period(
+        "reconciliation_case",
+        What.ROWS,
+        _days("reconciliations", 1095, 365, "对账差异保存天数", "How long differences are kept"),
+        only="t.state NOT IN ('open', 'resolving')",
     ),
 )

@@ -65,7 +65,8 @@ _THEIRS = "customer_id = %(customer)s"
 _ORDERS = "SELECT id FROM work_order WHERE customer_id = %(customer)s"
 _OF_ORDER = f"work_order_id IN ({_ORDERS})"
 _OF_VISIT = f"visit_id IN (SELECT id FROM visit WHERE work_order_id IN ({_ORDERS}))"  # noqa: S608
-_OF_SALE = "sale_id IN (SELECT id FROM sale WHERE customer_id = %(customer)s)"
+_SALES = "SELECT id FROM sale WHERE customer_id = %(customer)s"
+_OF_SALE = f"sale_id IN ({_SALES})"
 _OF_SYNC = f"order_sync_id IN (SELECT id FROM order_sync WHERE {_OF_SALE})"  # noqa: S608
 _OF_SERVICE = "subscription_id IN (SELECT id FROM subscription WHERE customer_id = %(customer)s)"
 _OF_DECISION = (
@@ -159,8 +160,18 @@ REGISTER: Mapping[str, Table] = {
         },
     ),
     "activation_override": Table(_OF_ORDER, {"note": _WORDS_NULL}),
+    "real_name_check": Table(
+        _THEIRS,
+        {
+            "id_hash": Personal(Kind.IDENTITY, Then.NULL),
+            "id_last4": Personal(Kind.IDENTITY, Then.NULL),
+            "age_group": Personal(Kind.BEHAVIOUR, Then.NULL),
+            "said": _WORDS_NULL,
+        },
+        hidden=("id_hash", "id_key"),
+    ),
     "message": Table(
-        f"about IN ({_ORDERS})",
+        f"about IN ({_ORDERS}) OR about IN ({_SALES})",
         {"recipient": Personal(Kind.CONTACT, Then.NULL), "body": _WORDS_NULL},
     ),
     "follow_up": Table(
@@ -173,8 +184,51 @@ REGISTER: Mapping[str, Table] = {
             "note": _WORDS_NULL,
         },
     ),
+    "consent_request": Table(
+        _THEIRS,
+        {
+            "recipient": Personal(Kind.CONTACT, Then.NULL),
+            "reference": Personal(Kind.IDENTITY, Then.NULL),
+            "state": _KEPT_BEHAVIOUR,
+        },
+        hidden=("digest", "wrong", "key_id"),
+    ),
+    "consent_signature": Table(
+        _OF_SALE,
+        {
+            "image_sha256": Personal(Kind.IDENTITY, Then.KEPT),
+            "stroke_sha256": Personal(Kind.IDENTITY, Then.BLANK),
+        },
+    ),
+    "second_confirmation": Table(
+        _OF_SALE, {"relation": Personal(Kind.BEHAVIOUR, Then.NULL), "note": _WORDS_NULL}
+    ),
+    "message_reply": Table(
+        f"id IN (SELECT reply_id FROM consent_request WHERE {_THEIRS})",  # noqa: S608
+        {"sender": Personal(Kind.CONTACT, Then.NULL), "body": _WORDS_NULL},
+    ),
     "sale_item": Table(_OF_SALE, {"offering_code": _KEPT_BEHAVIOUR}),
-    "order_sync": Table(_OF_SALE, {"body": Personal(Kind.IDENTITY, Then.NULL)}),
+    "sale_event": Table(_OF_SALE, {"facts": _KEPT_BEHAVIOUR}),
+    "order_sync": Table(
+        _OF_SALE,
+        {
+            "body": Personal(Kind.IDENTITY, Then.NULL),
+            "corrections": Personal(Kind.IDENTITY, Then.NULL),
+            "given_up_note": _WORDS_NULL,
+        },
+    ),
+    "order_correction": Table(
+        _OF_SYNC,
+        {
+            "reason": _WORDS_BLANK,
+            "changes": Personal(Kind.IDENTITY, Then.EMPTY),
+            "body_before": Personal(Kind.IDENTITY, Then.NULL),
+        },
+    ),
+    "reconciliation_case": Table(
+        _OF_SALE, {"facts": _KEPT_BEHAVIOUR, "note": _WORDS_NULL, "subject": _KEPT_BEHAVIOUR}
+    ),
+    "order_attempt": Table(_OF_SYNC, {"said": _WORDS_NULL}),
     "order_callback": Table(_OF_SYNC, {"body": Personal(Kind.IDENTITY, Then.EMPTY)}),
     "order_change": Table(_OF_SALE, {"reason": _WORDS_BLANK, "note": _WORDS_NULL}),
     "terminal": Table(_THEIRS, {"service_number": Personal(Kind.SERVICE, Then.NULL)}),
@@ -188,6 +242,15 @@ REGISTER: Mapping[str, Table] = {
     "due_back": Table(_THEIRS, {"serial_number": Personal(Kind.SERVICE, Then.KEPT)}),
     "recovery": Table(_THEIRS, {"orders": _KEPT_BEHAVIOUR}),
     "recovery_request": Table(_THEIRS, {"external_id": Personal(Kind.SERVICE, Then.KEPT)}),
+    # What phones were told to do: notes are in it, and points. What became of it stays.
+    "sync_action": Table(
+        _OF_ORDER,
+        {
+            "payload": Personal(Kind.WORDS, Then.EMPTY),
+            "facts": _WORDS_NULL,
+            "device": _STAFF,
+        },
+    ),
     "suggestion_decision": Table(_THEIRS, {"facts": _KEPT_BEHAVIOUR}),
     "suggestion": Table(_OF_DECISION, {"reasons": _KEPT_BEHAVIOUR}),
     "suggestion_answer": Table(_THEIRS, {"competitor": _WORDS_NULL}),
@@ -204,6 +267,9 @@ REGISTER: Mapping[str, Table] = {
     # The operator's own people: their employer answers to them by other ways.
     "technician": Table(None, {"name": _STAFF, "phone": _STAFF, "home_point": _STAFF}),
     "account": Table(None, {"username": _STAFF}),
+    "device": Table(None, {"name": _STAFF, "push_token": _STAFF}, hidden=("push_token",)),
+    "device_wipe": Table(None, {"reason": _STAFF}),
+    "position": Table(None, {"point": _STAFF}),
     "technician_loan": Table(None, {"reason": _STAFF}),
 }
 
@@ -214,6 +280,10 @@ NOBODYS: Mapping[str, str] = {
     "grid.name": "a part of the map",
     "grid_list_entry.name": "a compound on a grid's list",
     "grid_list_entry.building": "a building on a grid's list",
+    "alert.subject": "what of a unit's is wrong",
+    "alert_delivery.body": "what is told of what is wrong",
+    "alert.note": "what supervisors do about what is wrong",
+    "alert_webhook.name": "a system that is told of alerts",
     "ordering_endpoint.name": "an address of the ordering system's interface",
     "product_offering.name_zh": "a product",
     "product_offering.name_en": "a product",

@@ -36,6 +36,8 @@ class Promise(NamedTuple):
 
     With `value_tier` or `grid_kind` it holds for such customers and places only. A late order is
     compensated with so many fen by `compensation_per`, at most `compensation_cap_fen` in all.
+    `same_visit` is a promise for what is installed in the visit in which it was sold, and for
+    nothing else.
     """
 
     id: UUID
@@ -53,6 +55,7 @@ class Promise(NamedTuple):
     compensation_fen: int
     compensation_per: Per
     compensation_cap_fen: int
+    same_visit: bool = False
 
 
 def promise_for(
@@ -63,16 +66,20 @@ def promise_for(
     *,
     value_tier: str | None = None,
     grid_kind: GridKind | None = None,
+    same_visit: bool = False,
 ) -> Promise | None:
     """Find the promise in force for an org unit on a local day, a customer's tier and a place.
 
-    The closest unit's counts; of its promises one for the tier before one for the kind of place
-    before one for all; of those the latest. What is not known fits only promises that ask nothing.
+    For what is installed in the visit in which it was sold, a promise made for that counts, where
+    there is one. Else the closest unit's counts; of its promises one for the tier before one for
+    the kind of place before one for all; of those the latest. What is not known fits only promises
+    that ask nothing.
     """
     fitting = [
         promise
         for promise in promises
         if promise.work_type is work_type
+        and (same_visit or not promise.same_visit)
         and org_path.startswith(promise.org_path)
         and promise.value_tier in (None, value_tier)
         and promise.grid_kind in (None, grid_kind)
@@ -82,6 +89,7 @@ def promise_for(
     return max(
         fitting,
         key=lambda one: (
+            one.same_visit,
             len(one.org_path),
             one.value_tier is not None,
             one.grid_kind is not None,

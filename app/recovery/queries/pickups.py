@@ -32,8 +32,8 @@ async def within(session: AsyncSession, org_unit_id: UUID, caller: Caller) -> bo
 async def units_within(session: AsyncSession, org_unit_id: UUID, caller: Caller) -> list[UUID]:
     """List an org unit of a caller's subtree with all units under it. Raises NotFound."""
     units = await org_units(session, ids=[org_unit_id])
-    unit = units.by_id.get(org_unit_id)
-    if unit is None or not unit.path.startswith(caller.org_path):
+    unit = units.in_reach(org_unit_id, caller.org_path)
+    if unit is None:
         raise NotFound()
     return units.within(unit.path)
 

@@ -1,7 +1,6 @@
 """Doorways of retention."""
 
-from fastapi import APIRouter
-
+from app.core.doorways import Router
 from app.retention.routes.cases import router as cases
 from app.retention.routes.figures import router as figures
 from app.retention.routes.leavers import router as leavers
@@ -11,6 +10,6 @@ from app.retention.routes.toolkits import router as toolkits
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Router()
 for one in (cases, lists, terms, toolkits, leavers, figures):
     router.include_router(one)

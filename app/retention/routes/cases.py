@@ -4,10 +4,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.auth.callers import technician_of
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.retention.queries import cases as queries
@@ -28,7 +29,7 @@ from app.retention.schemas.cases import (
 from app.retention.schemas.toolkits import ToolkitOut
 from app.retention.service import working
 
-router = APIRouter(prefix="/v1", tags=["retention"])
+router = Router(prefix="/v1", tags=["retention"])
 
 # No technician has more open at a time.
 MOST_OF_MINE = 200

@@ -4,10 +4,11 @@ from datetime import UTC, date, datetime, time
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.auth.queries import org_unit_coded
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.parameter_values import parameters_in_force
@@ -18,7 +19,7 @@ from app.retention.rules.levers import pairs
 from app.retention.schemas.figures import EffectsOut, LeverOut, LeversOut
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1", tags=["retention"])
+router = Router(prefix="/v1", tags=["retention"])
 
 LONGEST_DAYS = 731
 

@@ -4,9 +4,10 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.retention.queries import leavers as queries
@@ -21,7 +22,7 @@ from app.retention.schemas.leavers import (
 from app.retention.service import leavers as service
 from app.workorders.queries import org_units
 
-router = APIRouter(prefix="/v1", tags=["retention"])
+router = Router(prefix="/v1", tags=["retention"])
 
 
 @router.get("/former-customers", operation_id="former_customers_list")

@@ -4,9 +4,10 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.lifecycle.rules import ChurnClass, Tier
@@ -15,7 +16,7 @@ from app.retention.rules import LeaveReason
 from app.retention.schemas.lists import RenewalOut, RenewalPage, WinBackOut, WinBackPage
 from app.retention.service import lists
 
-router = APIRouter(prefix="/v1", tags=["retention"])
+router = Router(prefix="/v1", tags=["retention"])
 
 GridId = Annotated[UUID, Query(description="Of this grid, by where customers' addresses lie.")]
 

@@ -2,10 +2,11 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.auth.callers import Caller
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.retention.models import SpecialTerms
@@ -15,7 +16,7 @@ from app.retention.rules import TermsState
 from app.retention.schemas.terms import TermsIn, TermsOut, TermsPage, VerdictIn
 from app.retention.service import terms as service
 
-router = APIRouter(prefix="/v1/special-terms", tags=["retention"])
+router = Router(prefix="/v1/special-terms", tags=["retention"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, operation_id="special_terms_ask")

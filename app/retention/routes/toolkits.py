@@ -4,10 +4,11 @@ from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 
 from app.auth.queries import org_unit_within
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.retention.queries.toolkits import toolkits
 from app.retention.queries.warnings import care_rules
@@ -23,7 +24,7 @@ from app.retention.schemas.toolkits import (
 )
 from app.retention.service.toolkits import set_version
 
-router = APIRouter(prefix="/v1", tags=["retention"])
+router = Router(prefix="/v1", tags=["retention"])
 
 
 @router.get("/toolkits", operation_id="toolkits_list")

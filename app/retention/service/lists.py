@@ -52,17 +52,15 @@ async def win_back(
         reason=reason,
         after=after,
     )
-    known = (await toolkits(read)).values()
 
-    def toolkit(row: Row[Any]) -> DatedToolkit | None:
-        subject = Subject(
+    def subject(row: Row[Any]) -> Subject:
+        return Subject(
             tier=Tier(row.tier) if row.tier else None,
             stage=Stage.EXIT,
             reason=LeaveReason(row.reason),
         )
-        return toolkit_for(known, cases.TOOLKIT_OF[Cause.LEFT], subject, unit.path, today)
 
-    return Listed(grid_id, rows, toolkit)
+    return await _listed(read, asked, rows, unit.path, Cause.LEFT, subject)
 
 
 async def renewal(
@@ -88,18 +86,33 @@ async def renewal(
         churn_class=churn_class,
         after=after,
     )
-    known = (await toolkits(read)).values()
 
-    def toolkit(row: Row[Any]) -> DatedToolkit | None:
-        subject = Subject(
+    def subject(row: Row[Any]) -> Subject:
+        return Subject(
             Tier(row.tier) if row.tier else None,
             ChurnClass(row.churn_class) if row.churn_class else None,
             Stage(row.stage) if row.stage else None,
         )
-        kind = cases.TOOLKIT_OF[Cause.CONTRACT_ENDS]
-        return toolkit_for(known, kind, subject, unit.path, today)
 
-    return Listed(grid_id, rows, toolkit)
+    return await _listed(read, asked, rows, unit.path, Cause.CONTRACT_ENDS, subject)
+
+
+async def _listed(
+    read: AsyncSession,
+    asked: queries.Asked,
+    rows: Sequence[Row[Any]],
+    org_path: str,
+    cause: Cause,
+    subject: Callable[[Row[Any]], Subject],
+) -> Listed:
+    """Put a list's rows beside what says which toolkit is meant for each of them."""
+    known = (await toolkits(read)).values()
+
+    def toolkit(row: Row[Any]) -> DatedToolkit | None:
+        kind = cases.TOOLKIT_OF[cause]
+        return toolkit_for(known, kind, subject(row), org_path, asked.today)
+
+    return Listed(asked.grid_id, rows, toolkit)
 
 
 async def _where(

@@ -15,14 +15,20 @@ class ContactSlot(Base):
     """Somebody is about to speak to this customer of an offer, so nobody else may start.
 
     One row a customer, written under the customer's row lock, for the visit in which offers are on
-    a technician's screen or for the reservation of another channel. It ends by itself at
+    a technician's screen, for the reservation of another channel, or for the order to whose door
+    `technician_id` has taken offers ahead, as long as they hold it. It ends by itself at
     `held_until`, and earlier when something was pitched (the contact ledger counts from then on),
     or when nothing will be.
     """
 
     __tablename__ = "contact_slot"
     __table_args__ = (
-        CheckConstraint("(visit_id IS NULL) <> (reservation_id IS NULL)", name="one_holder"),
+        CheckConstraint(
+            "num_nonnulls(visit_id, reservation_id, work_order_id) = 1", name="one_holder"
+        ),
+        CheckConstraint(
+            "(work_order_id IS NULL) = (technician_id IS NULL)", name="ahead_by_somebody"
+        ),
     )
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), primary_key=True)
@@ -30,6 +36,8 @@ class ContactSlot(Base):
     reservation_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("contact_reservation.id"), index=True
     )
+    work_order_id: Mapped[UUID | None] = mapped_column(ForeignKey("work_order.id"), index=True)
+    technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     held_until: Mapped[datetime]
 
 

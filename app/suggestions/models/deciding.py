@@ -27,7 +27,9 @@ BY_MONTH = "RANGE (id)"
 class SuggestionDecision(Row, Base):
     """One ranking for one visit: the customer's facts it saw and the policy that ranked.
 
-    Append-only; the newest of a visit is in force. `fingerprint` hashes everything that was
+    Append-only; the newest of a visit is in force, until `valid_until` (null was not said yet).
+    `visit_id` null was taken ahead of the visit, for a phone that may be offline at the door.
+    `fingerprint` hashes everything that was
     decided on, so that asking again with nothing changed finds this row. `held_back` says why
     nothing was shown. `rules_version` stands for the gates, numbers and campaigns that
     were in force. `model_version` null was ranked by rules alone; `seed` repeats the draws.
@@ -38,10 +40,16 @@ class SuggestionDecision(Row, Base):
     __tablename__ = "suggestion_decision"
     __table_args__ = (
         Index("ix_suggestion_decision_visit", "visit_id", "id"),
+        Index(
+            "ix_suggestion_decision_ahead",
+            "work_order_id",
+            "id",
+            postgresql_where=text("visit_id IS NULL"),
+        ),
         {"postgresql_partition_by": BY_MONTH},
     )
 
-    visit_id: Mapped[UUID] = mapped_column(ForeignKey("visit.id"))
+    visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"), index=True)
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
@@ -53,6 +61,7 @@ class SuggestionDecision(Row, Base):
     group: Mapped[Group] = mapped_column(text_enum(Group))
     mode: Mapped[Mode] = mapped_column(text_enum(Mode))
     as_of: Mapped[datetime]
+    valid_until: Mapped[datetime | None]
     facts: Mapped[dict[str, Any]]
     fingerprint: Mapped[str]
     held_back: Mapped[str | None]

@@ -42,18 +42,28 @@ _GUARDS = text(
         EXISTS (
             SELECT FROM interaction WHERE interaction.customer_id = customer.id
             AND kind = 'complaint' AND closed_at IS NULL
-        ) AS complaint_open
+        ) AS complaint_open,
+        EXISTS (
+            SELECT FROM suggestion
+            JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
+            JOIN work_order ON work_order.id = decision.work_order_id
+            WHERE suggestion.id = ANY(:suggestion_ids) AND decision.visit_id IS NULL
+            AND work_order.work_type = 'repair' AND work_order.restored_at IS NULL
+        ) AS not_restored
     FROM customer WHERE customer.id = :customer_id
     """
 )
 
 
-async def guard_now(session: AsyncSession, customer_id: UUID) -> HeldBack | None:
+async def guard_now(
+    session: AsyncSession, customer_id: UUID, suggestion_ids: Sequence[UUID]
+) -> HeldBack | None:
     """Name a guard that forbids, now, to open a sale on what was suggested; None forbids nothing.
 
-    Raises NotFound.
+    What was taken ahead of a repair waits for that to succeed. Raises NotFound.
     """
-    row = (await session.execute(_GUARDS, {"customer_id": customer_id})).one_or_none()
+    given = {"customer_id": customer_id, "suggestion_ids": list(suggestion_ids)}
+    row = (await session.execute(_GUARDS, given)).one_or_none()
     if row is None:
         raise NotFound()
     return guard_in(dict(row._mapping))

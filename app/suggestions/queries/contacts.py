@@ -1,52 +1,91 @@
 """Contacts of all channels: the lock under which they are counted, the ledger, and its pages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, select, text, tuple_
+from sqlalchemy import Select, Uuid, bindparam, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
 from app.auth.models import OrgUnit
-from app.auth.rules import Caller
+from app.auth.rules import Caller, Role
 from app.core.db import fetched
 from app.core.errors import NotFound
 from app.customers.models import Customer, Interaction
 from app.customers.rules import Channel, may_offer_on
 from app.suggestions.models import ContactReservation
 from app.suggestions.rules.contacts import YEAR, Ledger
+from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.limits import Limits
 
 # Who lives where a customer lives: contacts count for the home. Where an address names no room it
 # is a house or a building with many homes, so that nobody else counts.
 HOUSEHOLD = """
-    SELECT %(customer_id)s::uuid AS id UNION
+    SELECT {customer_id} AS id UNION
     SELECT near.customer_id FROM service_address AS own
     JOIN service_address AS near
         ON replace(near.standard_address, ' ', '') = replace(own.standard_address, ' ', '')
-    WHERE own.customer_id = %(customer_id)s AND own.room IS NOT NULL
+    WHERE own.customer_id = {customer_id} AND own.room IS NOT NULL
 """
+_HOME = HOUSEHOLD.format(customer_id="%(customer_id)s::uuid")
+_HOMES = f"""
+    SELECT asked.id, home.id FROM unnest(%(customer_ids)s::uuid[]) AS asked (id)
+    CROSS JOIN LATERAL ({HOUSEHOLD.format(customer_id="asked.id")}) AS home
+"""  # noqa: S608 - text of our own
 _LOCK = f"""
-    SELECT id FROM customer WHERE id IN ({HOUSEHOLD})
+    SELECT id FROM customer WHERE id IN (
+        SELECT home.id FROM unnest(%(customer_ids)s::uuid[]) AS asked (id)
+        CROSS JOIN LATERAL ({HOUSEHOLD.format(customer_id="asked.id")}) AS home
+    )
     ORDER BY id FOR NO KEY UPDATE
 """  # noqa: S608 - text of our own
 
+# Whether a slot is held at a moment. What was taken ahead holds it only as long as whoever took it
+# is still to go there: an order that went to somebody else, or nowhere, frees it by itself.
+STILL_HELD = """contact_slot.held_until > %(now)s AND (
+            contact_slot.work_order_id IS NULL OR EXISTS (
+                SELECT FROM work_order WHERE work_order.id = contact_slot.work_order_id
+                AND work_order.holder_id = contact_slot.technician_id
+                AND work_order.state <> 'cancelled'
+            )
+        )"""
+
 
 async def lock_customer(tx: AsyncSession, customer_id: UUID) -> None:
-    """Hold a customer, and whoever lives with them, until the transaction ends, so that contacts
+    """Hold one customer like `lock_customers`. Raises NotFound."""
+    await lock_customers(tx, [customer_id])
+
+
+async def lock_customers(tx: AsyncSession, customer_ids: Sequence[UUID]) -> None:
+    """Hold customers, and whoever lives with them, until the transaction ends, so that contacts
     are counted by one at a time.
 
     It must be a statement of its own: what is counted in the locking statement would be what was
     there before the wait. All take the rows in one order, and the lock does not hinder rows that
-    only refer to the customer. Raises NotFound.
+    only refer to the customer. Raises NotFound where one of them is not there.
     """
     await tx.flush()
-    held = await fetched(tx, _LOCK, {"customer_id": customer_id})
-    if (customer_id,) not in held:
+    held = await fetched(tx, _LOCK, {"customer_ids": list(customer_ids)})
+    if set(customer_ids) - {row[0] for row in held}:
         raise NotFound()
+
+
+async def homes_of(tx: AsyncSession, customer_ids: Sequence[UUID]) -> Mapping[UUID, set[UUID]]:
+    """Say of each customer who lives at their address, with themselves."""
+    homes: dict[UUID, set[UUID]] = {}
+    for customer_id, near in await fetched(tx, _HOMES, {"customer_ids": list(customer_ids)}):
+        homes.setdefault(customer_id, set()).add(near)
+    return homes
+
+
+_MEETS = text(
+    "EXISTS (SELECT FROM work_order WHERE work_order.customer_id = customer.id"
+    " AND work_order.holder_id = :technician_id"
+    " AND work_order.state IN ('acknowledged', 'en_route', 'on_site', 'suspended'))"
+).bindparams(bindparam("technician_id", type_=Uuid()))
 
 
 async def customer_named(session: AsyncSession, caller: Caller, named: UUID | str) -> Customer:
@@ -54,10 +93,25 @@ async def customer_named(session: AsyncSession, caller: Caller, named: UUID | st
 
     Raises NotFound.
     """
+    return await _found(session, _named(caller, named))
+
+
+async def customer_shown(session: AsyncSession, caller: Caller, named: UUID | str) -> Customer:
+    """Find a customer about whom the caller may read: for a technician, those alone whose order
+    they have taken on. Raises NotFound."""
+    statement = _named(caller, named)
+    if caller.role is Role.TECHNICIAN:
+        statement = statement.where(_MEETS.bindparams(technician_id=caller.technician_id))
+    return await _found(session, statement)
+
+
+def _named(caller: Caller, named: UUID | str) -> Select[Customer]:
     by = Customer.id if isinstance(named, UUID) else Customer.code
-    found = await session.scalar(
-        select(Customer).where(by == named, subtree(Customer.org_unit_id, caller))
-    )
+    return select(Customer).where(by == named, subtree(Customer.org_unit_id, caller))
+
+
+async def _found(session: AsyncSession, statement: Select[Customer]) -> Customer:
+    found = await session.scalar(statement)
     if found is None:
         raise NotFound()
     return found
@@ -73,10 +127,10 @@ async def unit_of(session: AsyncSession, org_unit_id: UUID) -> tuple[str, ZoneIn
     return path, ZoneInfo(zone)
 
 
-# One visit is one sales contact, however much was said in it. A fault is known as a call or as an
-# order, so the larger number is counted; a visit of today, done or begun, is service of today.
+# One visit is one sales contact, however much was said in it; a visit of today, done or begun, is
+# service of today.
 _LEDGER = f"""
-    WITH home AS MATERIALIZED ({HOUSEHOLD}),
+    WITH home AS MATERIALIZED ({_HOME}),
     heard AS MATERIALIZED (
         SELECT i.*, timezone(%(zone)s, at)::date AS day FROM interaction AS i
         WHERE customer_id IN (SELECT id FROM home)
@@ -112,7 +166,7 @@ _LEDGER = f"""
             WHERE customer_id = customer.id AND kind = 'sales' AND outcome = 'declined'
             GROUP BY coalesce(work_order_id, id), day) AS once) AS refused_at,
         (SELECT max(held_until) FROM contact_slot
-         WHERE customer_id IN (SELECT id FROM home)) AS taken_until
+         WHERE customer_id IN (SELECT id FROM home) AND {STILL_HELD}) AS taken_until
     FROM customer WHERE customer.id = %(customer_id)s
 """  # noqa: S608 - text of our own
 
@@ -135,6 +189,7 @@ async def ledger_of(
         {
             "customer_id": customer_id,
             "zone": zone.key,
+            "now": now,
             "year_ago": now - YEAR,
             "faults_since": now - timedelta(days=limits.repeat_fault_days),
             "today_began": now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0),
@@ -153,7 +208,7 @@ async def ledger_of(
         arrears_fen=arrears,
         blacklisted=black,
         fault_open=fault,
-        faults_at=max(calls or [], repairs or [], key=len),
+        faults_at=faults_of([*(calls or ()), *(repairs or ())]),
         complaint_open=complains,
         complaint_closed_at=closed,
         served_today=served,
@@ -193,16 +248,22 @@ async def contacts_page(
     return (await session.scalars(ordered)).all()
 
 
-_HOLDER = text(
-    """
-    SELECT coalesce(reservation.channel, 'visit') AS channel, slot.held_until
-    FROM contact_slot AS slot
-    LEFT JOIN contact_reservation AS reservation ON reservation.id = slot.reservation_id
-    WHERE slot.customer_id = :customer_id AND slot.held_until > :now
-    """
-)
+_HOLDER = f"""
+    SELECT coalesce(reservation.channel, 'visit'), contact_slot.held_until
+    FROM contact_slot
+    LEFT JOIN contact_reservation AS reservation ON reservation.id = contact_slot.reservation_id
+    WHERE contact_slot.customer_id = %(customer_id)s AND {STILL_HELD}
+"""  # noqa: S608 - text of our own
 
 
-async def slot_holder(session: AsyncSession, customer_id: UUID, now: datetime) -> Row[Any] | None:
+class Holder(NamedTuple):
+    """Which channel holds a customer's slot, and until when."""
+
+    channel: str
+    held_until: datetime
+
+
+async def slot_holder(session: AsyncSession, customer_id: UUID, now: datetime) -> Holder | None:
     """Say which channel holds a customer's slot, and until when."""
-    return (await session.execute(_HOLDER, {"customer_id": customer_id, "now": now})).one_or_none()
+    rows = await fetched(session, _HOLDER, {"customer_id": customer_id, "now": now})
+    return Holder(*rows[0]) if rows else None

@@ -1,33 +1,33 @@
 """What a decision reads, and what was decided before."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from enum import Enum
 from typing import Any, NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
-from sqlalchemy import bindparam, select
+from sqlalchemy import ARRAY, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Rows, fetched, put
-from app.core.errors import NotFound
 from app.suggestions.models import Suggestion, SuggestionDecision
-from app.suggestions.queries.contacts import HOUSEHOLD
+from app.suggestions.queries.contacts import HOUSEHOLD, STILL_HELD
+from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.limits import Limits
+
+UUIDS = ARRAY(Uuid())
 
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
-# A fault call within this time before the order was reported is the call about this very fault.
-SAME_FAULT = timedelta(days=1)
 
-
-# Unended services, what the line can do, and every contact in one statement. One visit is one
-# contact, however much was said in it; what was pitched in the visit that asks is known from its
-# answers and left out here. Days are local days in the zone.
-_CUSTOMER = f"""
-    SELECT customer.do_not_disturb OR 'visit' = ANY(customer.channels_refused),
+# Unended services, what the line can do, and every contact in one statement, for as many doors as
+# are asked about. One visit is one contact, however much was said in it; what was pitched in the
+# visit that asks is known from its answers and left out here. Days are local days in the zone.
+_HOME = HOUSEHOLD.format(customer_id="customer.id")
+_CUSTOMERS = f"""
+    SELECT door.work_order_id, customer.do_not_disturb OR 'visit' = ANY(customer.channels_refused),
         NOT customer.personal_offers, customer.arrears_fen,
         customer.blacklisted, customer.monthly_usage_gb,
         (extract(year FROM tenure) * 12 + extract(month FROM tenure))::int,
@@ -36,15 +36,21 @@ _CUSTOMER = f"""
         line.*, address.*, ledger.*, home.*,
         EXISTS (
             SELECT FROM contact_slot
-            WHERE contact_slot.customer_id IN ({HOUSEHOLD})
-            AND visit_id IS DISTINCT FROM %(visit_id)s AND held_until > %(now)s
+            WHERE contact_slot.customer_id IN ({_HOME}) AND {STILL_HELD}
+            AND (
+                contact_slot.visit_id = door.visit_id
+                OR contact_slot.work_order_id = door.work_order_id
+            ) IS NOT TRUE
         ),
         ARRAY(
             SELECT offering_code FROM sales_lead
             WHERE sales_lead.customer_id = customer.id AND state IN ('open', 'taken')
         )
-    FROM customer
-    CROSS JOIN LATERAL age(%(today)s::date, customer.activated_on) AS tenure
+    FROM unnest(%(work_order_ids)s::uuid[], %(customer_ids)s::uuid[], %(visit_ids)s::uuid[],
+        %(began_at)s::timestamptz[], %(zones)s::text[], %(days)s::date[]
+    ) AS door (work_order_id, customer_id, visit_id, began_at, zone, today)
+    JOIN customer ON customer.id = door.customer_id
+    CROSS JOIN LATERAL age(door.today, customer.activated_on) AS tenure
     LEFT JOIN customer_lifecycle AS standing ON standing.customer_id = customer.id
     CROSS JOIN LATERAL (
         SELECT array_agg(DISTINCT offering_code) AS codes,
@@ -55,7 +61,7 @@ _CUSTOMER = f"""
             ) AS contract_ends_on
         FROM subscription
         WHERE customer_id = customer.id
-        AND started_on <= %(today)s AND (ended_on IS NULL OR ended_on > %(today)s)
+        AND started_on <= door.today AND (ended_on IS NULL OR ended_on > door.today)
     ) AS line
     LEFT JOIN LATERAL (
         SELECT max_speed_mbps AS line_max_mbps, port_free
@@ -64,19 +70,15 @@ _CUSTOMER = f"""
     ) AS address ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(bool_or(kind = 'complaint' AND closed_at IS NULL), false),
-            max(timezone(%(zone)s, closed_at)::date) FILTER (WHERE kind = 'complaint'),
-            count(*) FILTER (
-                WHERE kind = 'fault' AND at > %(faults_since)s AND at <= %(faults_until)s
-                AND work_order_id IS DISTINCT FROM %(work_order_id)s
-                AND NOT EXISTS (
-                    SELECT FROM unnest(%(other_repairs_at)s::timestamptz[]) AS reported
-                    WHERE reported BETWEEN at - %(same_fault)s AND at + %(same_fault)s
-                )
-            ),
+            max(timezone(door.zone, closed_at)::date) FILTER (WHERE kind = 'complaint'),
+            coalesce(array_agg(at) FILTER (
+                WHERE kind = 'fault' AND at > %(faults_since)s AND at <= %(now)s
+                AND work_order_id IS DISTINCT FROM door.work_order_id
+            ), '{{}}'),
             coalesce(bool_or(
-                kind = 'service' AND work_order_id IS DISTINCT FROM %(work_order_id)s
+                kind = 'service' AND work_order_id IS DISTINCT FROM door.work_order_id
                 AND at <= %(now)s
-                AND timezone(%(zone)s, at)::date = %(today)s
+                AND timezone(door.zone, at)::date = door.today
             ), false)
         FROM interaction WHERE customer_id = customer.id
     ) AS ledger
@@ -85,15 +87,14 @@ _CUSTOMER = f"""
             count(DISTINCT (coalesce(work_order_id, id), day)),
             max(day)
         FROM (
-            SELECT id, work_order_id, at, timezone(%(zone)s, at)::date AS day
+            SELECT id, work_order_id, at, timezone(door.zone, at)::date AS day
             FROM interaction
-            WHERE customer_id IN ({HOUSEHOLD}) AND kind = 'sales' AND at > %(year_ago)s
+            WHERE customer_id IN ({_HOME}) AND kind = 'sales' AND at > %(year_ago)s
             AND NOT (
-                work_order_id IS NOT DISTINCT FROM %(work_order_id)s AND at >= %(visit_began_at)s
+                work_order_id IS NOT DISTINCT FROM door.work_order_id AND at >= door.began_at
             )
         ) AS selling
     ) AS home
-    WHERE customer.id = %(customer_id)s
 """  # noqa: S608 - text of our own
 
 
@@ -119,7 +120,7 @@ class Known(NamedTuple):
     port_free: bool | None
     complaint_open: bool
     complaint_closed_on: date | None
-    fault_calls: int
+    fault_calls: list[datetime]
     served_today: bool
     contacts_month: int
     contacts_year: int
@@ -129,52 +130,39 @@ class Known(NamedTuple):
 
 
 async def customer_facts(
-    tx: AsyncSession,
-    *,
-    customer_id: UUID,
-    visit_id: UUID,
-    work_order_id: UUID,
-    visit_began_at: datetime,
-    faults_since: datetime,
-    faults_until: datetime,
-    other_repairs_at: Sequence[datetime],
-    now: datetime,
-    zone: ZoneInfo,
-) -> Known:
-    """Read what is known of a customer, under `lock_customer`. Raises NotFound."""
+    tx: AsyncSession, doors: Sequence[Door], *, faults_since: datetime, now: datetime
+) -> Mapping[UUID, Known]:
+    """Read what is known of the customers behind doors, by the doors' orders, under
+    `lock_customers`."""
     rows = await fetched(
         tx,
-        _CUSTOMER,
+        _CUSTOMERS,
         {
-            "customer_id": customer_id,
-            "visit_id": visit_id,
-            "work_order_id": work_order_id,
-            "visit_began_at": visit_began_at,
+            "work_order_ids": [door.work_order_id for door in doors],
+            "customer_ids": [door.customer_id for door in doors],
+            "visit_ids": [door.visit_id for door in doors],
+            "began_at": [door.began_at for door in doors],
+            "zones": [door.zone.key for door in doors],
+            "days": [now.astimezone(door.zone).date() for door in doors],
             "faults_since": faults_since,
-            "faults_until": faults_until,
-            "other_repairs_at": list(other_repairs_at),
-            "same_fault": SAME_FAULT,
             "now": now,
-            "today": now.astimezone(zone).date(),
-            "zone": zone.key,
             "month_ago": now - MONTH,
             "year_ago": now - YEAR,
         },
     )
-    if not rows:
-        raise NotFound()
-    return Known(*rows[0])
+    return {row[0]: Known(*row[1:]) for row in rows}
 
 
 # The newest answer to each suggestion counts. Which days matter is for the rules to say, so
 # everything within the longest of their times is read: few rows, for a customer hears few offers.
 _ANSWERS = """
-    SELECT said.answer, said.pitched, said.later_on, timezone(%(zone)s, said.at)::date,
-        suggestion.offering_code, product_offering.category, suggestion_decision.visit_id
+    SELECT said.customer_id, said.answer, said.pitched, said.later_on, said.at,
+        suggestion.offering_code, product_offering.category, suggestion_decision.visit_id,
+        suggestion_decision.work_order_id
     FROM (
         SELECT DISTINCT ON (suggestion_id) *
         FROM suggestion_answer
-        WHERE customer_id = %(customer_id)s AND at > %(since)s
+        WHERE customer_id = ANY(%(customer_ids)s) AND at > %(since)s
         ORDER BY suggestion_id, created_at DESC, id DESC
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
@@ -185,28 +173,34 @@ _ANSWERS = """
 
 
 class Heard(NamedTuple):
-    """What a customer last said to a suggestion; `day` is local."""
+    """What a customer last said to a suggestion; `visit_id` null was taken ahead of a visit."""
 
     answer: str | None
     pitched: bool
     later_on: date | None
-    day: date
+    at: datetime
     code: str
     category: str
-    visit_id: UUID
+    visit_id: UUID | None
+    work_order_id: UUID
+
+    def in_visit(self, door: Door) -> bool:
+        """Tell whether it was said at this door, in the visit that goes on."""
+        if self.visit_id is None or door.visit_id is None:
+            return self.visit_id is None and self.work_order_id == door.work_order_id
+        return self.visit_id == door.visit_id
 
 
 async def answers_of(
-    tx: AsyncSession, customer_id: UUID, limits: Limits, now: datetime, zone: ZoneInfo
-) -> Sequence[Heard]:
-    """List what a customer last said to each suggestion, oldest first; `day` is local in `zone`."""
+    tx: AsyncSession, customer_ids: Sequence[UUID], limits: Limits, now: datetime
+) -> Mapping[UUID, Sequence[Heard]]:
+    """List what customers last said to each suggestion, each customer's oldest first."""
     longest = max(limits.declined_days, limits.refusal_days, limits.accepted_days, YEAR.days)
-    given = {
-        "customer_id": customer_id,
-        "since": now - timedelta(days=longest),
-        "zone": zone.key,
-    }
-    return [Heard(*row) for row in await fetched(tx, _ANSWERS, given)]
+    given = {"customer_ids": list(customer_ids), "since": now - timedelta(days=longest)}
+    heard: dict[UUID, list[Heard]] = {customer_id: [] for customer_id in customer_ids}
+    for customer_id, *row in await fetched(tx, _ANSWERS, given):
+        heard[customer_id].append(Heard(*row))
+    return heard
 
 
 _NEWEST = (
@@ -215,28 +209,57 @@ _NEWEST = (
     .order_by(SuggestionDecision.id.desc())
     .limit(1)
 )
+_NEWEST_AHEAD = (
+    select(SuggestionDecision)
+    .ext(distinct_on(SuggestionDecision.work_order_id))
+    .where(
+        SuggestionDecision.visit_id.is_(None),
+        SuggestionDecision.work_order_id == func.any(bindparam("work_order_ids", type_=UUIDS)),
+        SuggestionDecision.technician_id == bindparam("technician_id"),
+    )
+    .order_by(SuggestionDecision.work_order_id, SuggestionDecision.id.desc())
+)
 
 
-async def newest_decision(tx: AsyncSession, visit_id: UUID) -> SuggestionDecision | None:
-    """Find the decision in force for a visit."""
-    return (await tx.scalars(_NEWEST, {"visit_id": visit_id})).one_or_none()
+async def newest_decisions(
+    tx: AsyncSession, doors: Sequence[Door]
+) -> Mapping[UUID, SuggestionDecision]:
+    """Find the decisions in force for doors, by the doors' orders.
+
+    The doors are that of one visit, or all of one technician who takes suggestions ahead.
+    """
+    if doors[0].visit_id is not None:
+        newest = await tx.scalars(_NEWEST, {"visit_id": doors[0].visit_id})
+    else:
+        given = {
+            "work_order_ids": [door.work_order_id for door in doors],
+            "technician_id": doors[0].technician_id,
+        }
+        newest = await tx.scalars(_NEWEST_AHEAD, given)
+    return {decision.work_order_id: decision for decision in newest}
 
 
 _CANDIDATES = (
     select(Suggestion)
-    .where(Suggestion.decision_id == bindparam("decision_id"))
+    .where(Suggestion.decision_id == func.any(bindparam("decision_ids", type_=UUIDS)))
     .order_by(Suggestion.rank.nulls_last(), Suggestion.offering_code)
 )
 
 
-async def candidates_of(tx: AsyncSession, decision_id: UUID) -> Sequence[Suggestion]:
-    """List what a decision said of each offering: those shown by rank, then the others by code."""
-    return (await tx.scalars(_CANDIDATES, {"decision_id": decision_id})).all()
+async def candidates_of(
+    tx: AsyncSession, decision_ids: Sequence[UUID]
+) -> Mapping[UUID, Sequence[Suggestion]]:
+    """List what decisions said of each offering: those shown by rank, then the others by code."""
+    found: dict[UUID, list[Suggestion]] = {decision_id: [] for decision_id in decision_ids}
+    if decision_ids:
+        for one in await tx.scalars(_CANDIDATES, {"decision_ids": list(decision_ids)}):
+            found[one.decision_id].append(one)
+    return found
 
 
 _DECISION = (
     "id visit_id work_order_id customer_id technician_id at policy rules_version model_version seed"
-    " group mode as_of facts fingerprint held_back shadow"
+    " group mode as_of valid_until facts fingerprint held_back shadow"
 )
 _SUGGESTION = (
     "id decision_id offering_id offering_code rank score_fen p_accept value_fen context lever"
@@ -246,12 +269,13 @@ _DOCUMENTS = frozenset({"facts", "shadow", "features", "reasons"})
 
 
 async def write(
-    tx: AsyncSession, decision: SuggestionDecision, candidates: Sequence[Suggestion]
+    tx: AsyncSession, made: Sequence[tuple[SuggestionDecision, Sequence[Suggestion]]]
 ) -> None:
-    """Write a decision and what it says of each offering, past the session: it is never changed."""
+    """Write decisions and what they say of each offering, past the session: they never change."""
+    candidates = [one for _, several in made for one in several]
     await put(
         tx,
-        Rows("suggestion_decision", _DECISION, [_row(decision, _DECISION)]),
+        Rows("suggestion_decision", _DECISION, [_row(one, _DECISION) for one, _ in made]),
         Rows("suggestion", _SUGGESTION, [_row(one, _SUGGESTION) for one in candidates]),
     )
 

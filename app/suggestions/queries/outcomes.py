@@ -1,13 +1,10 @@
-"""What came of suggestions: settled by sets, and given to whoever learns from it."""
+"""What came of suggestions, settled by sets."""
 
-from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
-from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import driver_connection, fetched
+from app.core.db import driver_connection
 
 KEPT_AFTER, COMPLAINED_WITHIN = timedelta(days=30), timedelta(days=14)
 
@@ -74,53 +71,3 @@ async def settle(tx: AsyncSession, now: datetime) -> int:
         "looked": LOOKED_AT,
     }
     return (await driver.execute(_SETTLE, given)).rowcount
-
-
-class Outcome(NamedTuple):
-    """One candidate that a gate let through, and what came of it; null is not known, or cannot be.
-
-    `features` are what a model was told of it, `propensity` how likely it was put first, and `rank`
-    where it was shown.
-    """
-
-    decision_id: UUID
-    customer_id: UUID
-    at: datetime
-    policy: str
-    model_version: str | None
-    group: str
-    suggestion_id: UUID
-    offering_code: str
-    rank: int | None
-    features: Mapping[str, float]
-    propensity: float
-    value_fen: int | None
-    pitched: bool
-    accepted: bool
-    kept_30: bool | None
-    complained_14: bool | None
-
-
-_BETWEEN = """
-    SELECT decision.id, decision.customer_id, decision.at, decision.policy, decision.model_version,
-        decision."group", suggestion.id, suggestion.offering_code, suggestion.rank,
-        coalesce(suggestion.features, '{}'), suggestion.propensity, suggestion.value_fen,
-        coalesce(outcome.pitched, false), coalesce(outcome.accepted, false),
-        outcome.kept_30, outcome.complained_14
-    FROM suggestion_decision AS decision
-    JOIN suggestion ON suggestion.decision_id = decision.id
-    LEFT JOIN suggestion_outcome AS outcome ON outcome.suggestion_id = suggestion.id
-    WHERE decision.at >= %(begins)s AND decision.at < %(ends)s
-    AND suggestion.propensity IS NOT NULL
-    ORDER BY decision.at, decision.id, suggestion.offering_code
-"""
-
-
-async def outcomes_between(
-    session: AsyncSession, begins: datetime, ends: datetime
-) -> Sequence[Outcome]:
-    """List what was chosen among in decisions from one moment until before another, and what came
-    of it, the oldest first."""
-    return [
-        Outcome(*row) for row in await fetched(session, _BETWEEN, {"begins": begins, "ends": ends})
-    ]

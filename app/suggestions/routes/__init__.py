@@ -3,8 +3,7 @@
 Suggestions themselves are made through a visit (`/v1/visits/{id}/suggestions`).
 """
 
-from fastapi import APIRouter
-
+from app.core.doorways import Router
 from app.suggestions.routes.answers import router as answers
 from app.suggestions.routes.contacts import router as contacts
 from app.suggestions.routes.supervising import router as supervising
@@ -12,7 +11,7 @@ from app.suggestions.routes.terms import router as terms
 
 __all__ = ["router"]
 
-router = APIRouter()
+router = Router()
 router.include_router(answers)
 router.include_router(terms)
 router.include_router(contacts)

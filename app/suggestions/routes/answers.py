@@ -3,18 +3,19 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import Depends
 
 from app.auth.callers import Caller, caller, technician_of
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.suggestions import service
 from app.suggestions.schemas.answers import AnswerIn, AnswerOut, HandOverIn
 from app.suggestions.schemas.explaining import ExplanationOut
 from app.suggestions.schemas.leads import LeadOut
 
-router = APIRouter(prefix="/v1/suggestions", tags=["suggestions"])
+router = Router(prefix="/v1/suggestions", tags=["suggestions"])
 
 _adviser = caller(Role.TECHNICIAN, scope="suggestions:use")
 

@@ -4,12 +4,13 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field
+from fastapi import Depends, Path, Query
+from pydantic import Field, TypeAdapter, WithJsonSchema
 
 from app.auth.callers import ANYBODY, Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Code, Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.customers.rules import Channel
@@ -23,13 +24,18 @@ from app.suggestions.schemas.contacts import (
     ContactStandingOut,
 )
 
-router = APIRouter(prefix="/v1", tags=["contacts"])
+router = Router(prefix="/v1", tags=["contacts"])
 
 Seer = Annotated[Caller, Depends(caller(*ANYBODY, scope="contacts:read"))]
 OtherChannel = Annotated[Caller, Depends(caller(Role.INTEGRATION, scope="contacts:reserve"))]
 Named = Annotated[
     # What reads as an id is one: a code that looks like it would be found by nobody.
-    Annotated[UUID | Code, Field(union_mode="left_to_right")],
+    # Both are text to a client, and a union of two texts is a class of its own in some languages.
+    Annotated[
+        UUID | Code,
+        Field(union_mode="left_to_right"),
+        WithJsonSchema(TypeAdapter(Code).json_schema()),
+    ],
     Path(description="Our id of the customer, or the CRM's code."),
 ]
 
@@ -83,7 +89,7 @@ async def listed(
 
     Only a slot that is reserved binds: the standing can change at any moment.
     """
-    known = await queries.customer_named(read, seer, customer)
+    known = await queries.customer_shown(read, seer, customer)
     standing = await service.standing_of(read, known, now, channel)
     holder = await queries.slot_holder(read, known.id, now)
     after = key_of(token, datetime, UUID) if token else None

@@ -4,11 +4,12 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.suggestions import queries, service
@@ -21,7 +22,7 @@ from app.suggestions.schemas.leads import (
     LeadPage,
 )
 
-router = APIRouter(prefix="/v1", tags=["suggestions"])
+router = Router(prefix="/v1", tags=["suggestions"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:read"))]
 Writer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:write"))]

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, caller
@@ -13,6 +13,7 @@ from app.auth.models import OrgUnit
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -32,7 +33,7 @@ from app.suggestions.schemas.terms import (
     GateVersionOut,
 )
 
-router = APIRouter(prefix="/v1", tags=["parameters"])
+router = Router(prefix="/v1", tags=["parameters"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="parameters:read"))]
 Setter = Annotated[Caller, Depends(caller(Role.ADMIN, scope="parameters:write"))]

@@ -23,6 +23,7 @@ PITCHED = {
 # What was true when a sale is opened wins over what the customer said before: the names of the
 # facts, in the order in which one of them is told.
 GUARDS: Mapping[str, HeldBack] = {
+    "not_restored": HeldBack.NOT_RESTORED,
     "do_not_disturb": HeldBack.DO_NOT_DISTURB,
     "complaint_open": HeldBack.COMPLAINT_OPEN,
     "arrears": HeldBack.ARREARS,

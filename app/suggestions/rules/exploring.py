@@ -8,13 +8,15 @@ from uuid import UUID
 from app.core.i18n import Words
 from app.core.parameters import Parameter, Parameters
 from app.suggestions.rules import Group
+from app.suggestions.rules.model import Trying
 
 RULES_ONLY = Parameter(
     "suggestions.rules_only",
     default=0,
     unit="1 or 0",
     words=Words(
-        "只用规则排序（1），不用学习的模型", "1: rank by rules alone, whatever model is in force"
+        "用规则排序代替模型（1），当月分组不变",
+        "1: rules rank in the model's place; the groups of the month stay",
     ),
     most=1,
 )
@@ -79,6 +81,30 @@ LATE_FROM = Parameter(
     words=Words("推广期到此决策数为止", "The long run begins with so many decisions"),
 )
 
+# Measured in the simulated field (decisions 0100 and 0120): a floor shared by all alike costs three
+# times as much as one of which three quarters go to whoever could yet be best, and draws that heed
+# more of the doubt cost more than they teach while a tenth of the customers get any allowed offer.
+FLOOR_ALIKE = Parameter(
+    "suggestions.floor_alike",
+    default=0.25,
+    unit="share",
+    words=Words(
+        "最低探索中由全部可推荐销售品平分的比例",
+        "Share of the least trying that all allowed offers get alike",
+    ),
+    least=0.05,
+    most=1,
+)
+SPREAD = Parameter(
+    "suggestions.draw_spread",
+    default=0.25,
+    unit="times",
+    words=Words(
+        "抽样时计入多少倍的不确定性", "How many times the doubt about a chance the draws heed"
+    ),
+    most=2,
+)
+
 
 class Shares(NamedTuple):
     """How customers are divided in a month: offered nothing, anything, what a challenger says."""
@@ -102,6 +128,15 @@ def floor_in_force(parameters: Parameters, at: datetime, org_path: str, decision
     else:
         floor = FLOOR_LATE
     return parameters.number(floor, at, org_path)
+
+
+def trying_in_force(parameters: Parameters, at: datetime, org_path: str, decisions: int) -> Trying:
+    """Say how a decision tries beyond its best guess, after so many logged decisions."""
+    return Trying(
+        floor=floor_in_force(parameters, at, org_path, decisions),
+        alike=parameters.number(FLOOR_ALIKE, at, org_path),
+        spread=parameters.number(SPREAD, at, org_path),
+    )
 
 
 def group_of(customer_id: UUID, day: date, shares: Shares) -> Group:

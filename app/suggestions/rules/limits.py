@@ -35,8 +35,11 @@ class Limits(NamedTuple):
     context_most: float = 2.0
     contact_cost_fen: float = 300
     saved_share: float = 0.5
-    incentive_fen: float = 1000
+    # The catalogue's renewal comes with a router, which costs about 60 yuan.
+    incentive_fen: float = 6000
     margin_share: float = 0.5
+    ahead_hours: float = 14
+    ahead_late_hours: float = 2
 
 
 # Unit, least, most, and what the number means; its default stands in `Limits`.
@@ -197,6 +200,21 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         0,
         1_000_000,
         Words("一次续约优惠的成本", "What the incentive of a renewal costs"),
+    ),
+    "ahead_hours": (
+        "hours",
+        0,
+        24,
+        Words("提前下载的推荐最长有效时间", "How long suggestions taken ahead are valid at most"),
+    ),
+    "ahead_late_hours": (
+        "hours",
+        0,
+        24,
+        Words(
+            "预约结束后提前下载的推荐仍有效的时间",
+            "How long after a visit ought to be over what was taken ahead for it stays valid",
+        ),
     ),
 }
 

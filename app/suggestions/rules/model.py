@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, log, log1p, pi, sqrt
+from operator import add
 from random import Random
 from typing import Any, Self
 
@@ -159,6 +160,14 @@ class Belief(tuple[float, float]):
         mean, deviation = self
         return _rate(mean / _widening(deviation**2))
 
+    def heeding(self, spread: float) -> "Belief":
+        """Heed so many times the doubt there is, around the same chance."""
+        if spread == 1:
+            return self
+        mean, deviation = self
+        there = _widening((deviation * spread) ** 2) / _widening(deviation**2)
+        return Belief((mean * there, deviation * spread))
+
 
 @dataclass(frozen=True)
 class Model:
@@ -245,21 +254,58 @@ class Model:
         }
 
 
-def draw(believed: Sequence[Belief], chance: Random, draws: int = DRAWS) -> list[list[float]]:
-    """Draw the chance of each offer being taken, so many times over, as likely as it is believed.
+@dataclass(frozen=True)
+class Trying:
+    """How far choosing goes beyond the best guess.
+
+    `spread` is how much of what is not known the draws heed, 1 being all of it. `floor` is the
+    share of decisions in which an offer is tried whatever the draws say: of that the share `alike`
+    goes to all offers alike, and the rest to those that would be best if `BOLD` times as much were
+    unknown.
+    """
+
+    floor: float = 0.0
+    alike: float = 1.0
+    spread: float = 1.0
+
+
+BEST_GUESS = Trying()
+# The boldness of the informed part of the floor, in standard deviations as they are believed.
+BOLD = 2.0
+
+
+def luck(offers: int, chance: Random, draws: int = DRAWS) -> list[list[float]]:
+    """Draw standard normal numbers, one for each offer, so many times over."""
+    return [[chance.gauss(0.0, 1.0) for _ in range(offers)] for _ in range(draws)]
+
+
+def drawn(
+    believed: Sequence[Belief], lots: Sequence[Sequence[float]], spread: float = 1.0
+) -> list[list[float]]:
+    """Turn lots into chances of each offer being taken, as likely as it is believed.
 
     Offers are independent and the customer is given, so drawing the logits is drawing the weights.
+    A spread of another number than 1 heeds so much of the doubt; the chance is right on average at
+    any.
     """
+    heeded = [one.heeding(spread) for one in believed]
     return [
-        [_rate(chance.gauss(mean, deviation)) for mean, deviation in believed] for _ in range(draws)
+        [_rate(mean + off * lot) for (mean, off), lot in zip(heeded, vector, strict=True)]
+        for vector in lots
     ]
 
 
-def propensity_of(scores: Sequence[Sequence[float]], floor: float) -> list[float]:
+def propensity_of(
+    scores: Sequence[Sequence[float]],
+    floor: float,
+    bold: Sequence[Sequence[float]] = (),
+    alike: float = 1.0,
+) -> list[float]:
     """Compute how likely each offer is put first, and last in the list that nothing is offered.
 
     `scores` are vectors of drawn scores: who is best in a vector wins it, and where none is above
-    nothing, nothing wins it. The floor is shared by the offers alike, so that each is tried.
+    nothing, nothing wins it. Of the floor, the share `alike` goes to the offers alike, so that each
+    is tried, and the rest to whoever wins the `bold` vectors, where nothing cannot win.
     """
     offers = len(scores[0]) if scores else 0
     if not offers:
@@ -268,8 +314,15 @@ def propensity_of(scores: Sequence[Sequence[float]], floor: float) -> list[float
     for vector in scores:
         best = max(range(offers), key=vector.__getitem__)
         wins[best if vector[best] > 0 else offers] += 1
+    tried = [0] * offers
+    for vector in bold:
+        tried[max(range(offers), key=vector.__getitem__)] += 1
+    if not bold:
+        alike = 1.0
+    informed = (1 - alike) / max(len(bold), 1)
     shares = [(1 - floor) * won / len(scores) for won in wins]
-    return [share + floor / offers for share in shares[:offers]] + shares[offers:]
+    floors = [floor * (alike / offers + informed * won) for won in tried]
+    return [*map(add, shares, floors), shares[offers]]
 
 
 def chosen(propensity: Sequence[float], chance: Random) -> int:

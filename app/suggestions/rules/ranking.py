@@ -10,7 +10,17 @@ from app.suggestions.rules import Coordination, Group, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.gates import NONE_OFF, Off, held_back
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.model import Model, chosen, draw, features, propensity_of
+from app.suggestions.rules.model import (
+    BEST_GUESS,
+    BOLD,
+    Model,
+    Trying,
+    chosen,
+    drawn,
+    features,
+    luck,
+    propensity_of,
+)
 from app.suggestions.rules.score import Part, Score, scored
 
 # Stored with each decision; another way of ranking gets another name.
@@ -57,13 +67,13 @@ class Candidate:
 class Way:
     """How a decision chooses among what the gates let through.
 
-    Without a model the rules alone rank, by the experts' rates. `floor` is the share of decisions
-    in which any offer may come first, and the seed repeats all that is left to chance.
+    Without a model the rules alone rank, by the experts' rates. `trying` says how far a model's
+    choice goes beyond its best guess, and the seed repeats all that is left to chance.
     """
 
     group: Group = Group.POLICY
     model: Model | None = None
-    floor: float = 0.0
+    trying: Trying = BEST_GUESS
     seed: int = 0
 
     @property
@@ -143,12 +153,18 @@ def _propensities(
     if way.group is Group.UNIFORM or way.model is None:
         return [*([1 / len(passed)] * len(passed)), 0.0]
     believed = [way.model.belief(one.offer, one.told or {}) for one in passed]
+    lots = luck(len(passed), chance)
+
+    def scores(spread: float) -> list[list[float]]:
+        return [
+            [one.scoring.at(rate) for one, rate in zip(passed, vector, strict=True)]
+            for vector in drawn(believed, lots, spread)
+        ]
+
+    trying = way.trying
+    informed = trying.floor > 0 and trying.alike < 1 and len(passed) > 1
     return propensity_of(
-        [
-            [one.scoring.at(drawn) for one, drawn in zip(passed, vector, strict=True)]
-            for vector in draw(believed, chance)
-        ],
-        way.floor,
+        scores(trying.spread), trying.floor, scores(BOLD) if informed else (), trying.alike
     )
 
 

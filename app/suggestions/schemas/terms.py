@@ -7,8 +7,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.catalog.rules import ValueLever
-from app.core.http import Answer, Code, Input, Name
+from app.core.http import Answer, Code, Input, Line, Name, Note
 from app.core.i18n import Lang
+from app.core.paging import NextPage
 from app.suggestions.rules import Gate, HeldBack, words
 from app.suggestions.rules.campaigns import LEAST, MOST
 from app.suggestions.rules.gates import ABSOLUTE, Hold, WholeHold
@@ -92,7 +93,7 @@ class GateVersionOut(Answer):
     id: UUID
     code: HeldBack
     version: int
-    org_path: str
+    org_path: Note
     valid_from: date
     in_force: bool
 
@@ -140,21 +141,21 @@ class CampaignOut(Answer):
     """A campaign as it was set."""
 
     id: UUID
-    code: str
-    org_path: str
+    code: Line
+    org_path: Note
     lever: ValueLever | None
-    offering_code: str | None
+    offering_code: Line | None
     factor: float
     valid_from: date
     valid_to: date
-    owner: str
+    owner: Line
 
 
 class CampaignsPage(Answer):
     """Campaigns, the newest first."""
 
     items: Annotated[list[CampaignOut], Field(max_length=200)]
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class WinnersOut(Answer):

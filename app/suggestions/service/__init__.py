@@ -1,10 +1,12 @@
 """What can be done with suggestions, a file for each: decide what to offer, take down answers, hold
 the contact slot, see to leads, set gates and campaigns, keep the log's months."""
 
+from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
+from app.suggestions.service.asking import Line, MayHave, may_have
 from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
-from app.suggestions.service.deciding import Decided, Door, offer_of, suggest
+from app.suggestions.service.deciding import Decided, offer_of, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
@@ -20,6 +22,8 @@ __all__ = [
     "Decided",
     "Door",
     "Explained",
+    "Line",
+    "MayHave",
     "Said",
     "Switch",
     "Wanted",
@@ -28,6 +32,7 @@ __all__ = [
     "end_campaign",
     "explain",
     "hand_over",
+    "may_have",
     "months_kept",
     "move_lead",
     "offer_of",
@@ -37,6 +42,7 @@ __all__ = [
     "reserve",
     "standing_of",
     "suggest",
+    "suggest_ahead",
     "switch_gate",
     "take_down",
 ]

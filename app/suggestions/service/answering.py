@@ -30,7 +30,7 @@ from app.suggestions.rules.answering import (
     was_pitched,
 )
 from app.suggestions.rules.leads import HandingOver, LeadOpen, LeadState
-from app.suggestions.service.contacts import release_slot
+from app.suggestions.service.contacts import release_spoken
 
 
 async def take_down(
@@ -65,7 +65,7 @@ async def take_down(
     await queries.lock_customer(tx, decision.customer_id)
     guard = None
     if said.answer is AnswerKind.ACCEPTED:
-        guard = await queries.guard_now(tx, decision.customer_id)
+        guard = await queries.guard_now(tx, decision.customer_id, [suggestion_id])
     answer, new = await _written(
         tx,
         suggestion,
@@ -105,7 +105,7 @@ async def _written(
             work_order_id=decision.work_order_id,
         )
         # From here on the ledger counts it.
-        await release_slot(tx, decision.visit_id)
+        await release_spoken(tx, decision.visit_id, decision.work_order_id)
     return await tx.get_one(SuggestionAnswer, values["id"]), written is not None
 
 

@@ -16,14 +16,14 @@ from app.suggestions.rules.exploring import (
     LATE_FROM,
     RULES_ONLY,
     challenged,
-    floor_in_force,
     group_of,
     shares_in_force,
+    trying_in_force,
 )
 from app.suggestions.rules.gates import Off
 from app.suggestions.rules.gating import switched_off
 from app.suggestions.rules.limits import Limits, limits_in_force
-from app.suggestions.rules.model import Model, PolicyState
+from app.suggestions.rules.model import Model, PolicyState, Trying
 from app.suggestions.rules.ranking import RULES_ALONE, Way
 
 
@@ -63,20 +63,21 @@ async def terms_for(
 ) -> Terms:
     """Read what holds for a customer's decision now.
 
-    The group is told by the shares of the month's first moment, so that it stays for the month.
+    The group is told by the shares of the month's first moment, so that it stays for the month,
+    also when rules take the model's place. Without a model in force there are no groups.
     """
     numbers = await parameters_in_force(session)
     today = now.astimezone(zone).date()
     way, shadows = RULES_ALONE, []
     models = await queries.models_at_work(session)
     live = _first(models, PolicyState.LIVE)
-    if live is not None and not numbers.number(RULES_ONLY, now, org_path):
+    if live is not None:
         first = datetime.combine(today.replace(day=1), time(), zone)
         way = await _way(session, customer_id, today, now, first, org_path, live, models)
     if models:
-        floor = await _floor(session, now, org_path)
+        trying = await _trying(session, now, org_path)
         shadows = [
-            Way(model=one.model, floor=floor) for one in models if one.state is PolicyState.SHADOW
+            Way(model=one.model, trying=trying) for one in models if one.state is PolicyState.SHADOW
         ]
     return Terms(
         limits=limits_in_force(numbers, now, org_path),
@@ -97,19 +98,24 @@ async def _way(
     live: Model,
     models: Sequence[queries.Standing],
 ) -> Way:
-    shares = shares_in_force(await parameters_in_force(session), month_began, org_path)
+    numbers = await parameters_in_force(session)
+    shares = shares_in_force(numbers, month_began, org_path)
     group = group_of(customer_id, today, shares)
+    if numbers.number(RULES_ONLY, now, org_path):
+        # The groups were promised for the month: the switch takes the place of the model alone, so
+        # that what rules bring is told by the same comparison.
+        return Way(group)
     model = live
     challenger = _first(models, PolicyState.CHALLENGER)
     if challenger is not None and group is Group.POLICY and challenged(customer_id, today, shares):
         model = challenger
-    return Way(group, model, await _floor(session, now, org_path))
+    return Way(group, model, await _trying(session, now, org_path))
 
 
-async def _floor(session: AsyncSession, now: datetime, org_path: str) -> float:
+async def _trying(session: AsyncSession, now: datetime, org_path: str) -> Trying:
     numbers = await parameters_in_force(session)
     decisions = await queries.logged(session, numbers.whole(LATE_FROM, now, org_path))
-    return floor_in_force(numbers, now, org_path, decisions)
+    return trying_in_force(numbers, now, org_path, decisions)
 
 
 def _first(models: Sequence[queries.Standing], state: PolicyState) -> Model | None:

@@ -4,10 +4,11 @@ A visit holds it while offers are on a technician's screen, another channel from
 it has said that the contact took place, or will not.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,6 +20,7 @@ from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
 from app.suggestions import queries
 from app.suggestions.models import ContactReservation, ContactSlot
+from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.contacts import (
     ContactOutcome,
     ContactRefused,
@@ -33,9 +35,22 @@ from app.suggestions.rules.words import HELD_BACK
 # --- of a visit -----------------------------------------------------------------------------------
 
 
-async def hold_slot(tx: AsyncSession, customer_id: UUID, visit_id: UUID, until: datetime) -> None:
-    """Hold a customer's slot for a visit, under their lock; one that ran out is taken over."""
-    await _hold(tx, customer_id, visit_id, None, until)
+async def hold_slots(tx: AsyncSession, held: Sequence[tuple[Door, datetime]]) -> None:
+    """Hold customers' slots for doors until a moment, under their locks; one that ran out, or was
+    the same order's ahead of its visit, is taken over."""
+    await _hold(
+        tx,
+        [
+            {
+                "customer_id": door.customer_id,
+                "visit_id": door.visit_id,
+                "work_order_id": door.work_order_id if door.visit_id is None else None,
+                "technician_id": door.technician_id if door.visit_id is None else None,
+                "held_until": until,
+            }
+            for door, until in held
+        ],
+    )
 
 
 async def release_slot(tx: AsyncSession, visit_id: UUID) -> None:
@@ -43,18 +58,36 @@ async def release_slot(tx: AsyncSession, visit_id: UUID) -> None:
     await tx.execute(delete(ContactSlot).where(ContactSlot.visit_id == visit_id))
 
 
-async def _hold(
-    tx: AsyncSession,
-    customer_id: UUID,
-    visit_id: UUID | None,
-    reservation_id: UUID | None,
-    until: datetime,
-) -> None:
-    row = {"visit_id": visit_id, "reservation_id": reservation_id, "held_until": until}
+async def release_doors(tx: AsyncSession, doors: Sequence[Door]) -> None:
+    """Give back the slots that doors hold, be it in the visit or ahead of it."""
+    orders = [door.work_order_id for door in doors]
+    visits = [door.visit_id for door in doors if door.visit_id is not None]
+    holds = or_(ContactSlot.work_order_id.in_(orders), ContactSlot.visit_id.in_(visits))
+    await tx.execute(delete(ContactSlot).where(holds))
+
+
+async def release_spoken(tx: AsyncSession, visit_id: UUID | None, work_order_id: UUID) -> None:
+    """Give back a slot because something was pitched: from here on the ledger counts it."""
     await tx.execute(
-        insert(ContactSlot)
-        .values(customer_id=customer_id, **row)
-        .on_conflict_do_update(index_elements=[ContactSlot.customer_id], set_=row)
+        delete(ContactSlot).where(
+            or_(ContactSlot.visit_id == visit_id, ContactSlot.work_order_id == work_order_id)
+        )
+    )
+
+
+_HELD_BY = ("visit_id", "reservation_id", "work_order_id", "technician_id", "held_until")
+
+
+async def _hold(tx: AsyncSession, rows: Sequence[Mapping[str, object]]) -> None:
+    if not rows:
+        return
+    whole = [{**dict.fromkeys(_HELD_BY), **row} for row in rows]
+    statement = insert(ContactSlot).values(whole)
+    await tx.execute(
+        statement.on_conflict_do_update(
+            index_elements=[ContactSlot.customer_id],
+            set_={name: statement.excluded[name] for name in _HELD_BY},
+        )
     )
 
 
@@ -122,7 +155,16 @@ async def reserve(
     )
     if made is None:
         raise SameIdOtherContent(id=reservation_id)
-    await _hold(tx, customer.id, None, reservation_id, held_until)
+    await _hold(
+        tx,
+        [
+            {
+                "customer_id": customer.id,
+                "reservation_id": reservation_id,
+                "held_until": held_until,
+            }
+        ],
+    )
     return await tx.get_one(ContactReservation, reservation_id)
 
 

@@ -1,11 +1,11 @@
-"""Deciding what to offer in a visit, and holding the customer's contact slot for it."""
+"""Deciding what to offer in a visit or ahead of it, and holding the contact slot for it."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,38 +15,16 @@ from app.core.db import new_id
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import AnswerKind, Group, HeldBack, Mode
+from app.suggestions.rules.ahead import Door, valid_until
 from app.suggestions.rules.campaigns import push_of
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
+from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import nothing_at_all
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import COORDINATION, Candidate, Way, foreseen, ranked
 from app.suggestions.rules.words import FITS_NOTHING
 from app.suggestions.service.choosing import Terms, terms_for
-from app.suggestions.service.contacts import hold_slot, release_slot
-
-
-@dataclass(frozen=True)
-class Door:
-    """What the room of visits hands in: at which door who stands, and why.
-
-    `other_repairs_at` are the moments at which the customer's other repairs were reported, and
-    `order_pending` says that another install, move or removal of theirs is open, and `outage` that
-    there is one where they live. The zone is the org unit's.
-    """
-
-    visit_id: UUID
-    work_order_id: UUID
-    customer_id: UUID
-    technician_id: UUID
-    began_at: datetime
-    work_type: str
-    reported_at: datetime
-    restored: bool
-    order_pending: bool
-    other_repairs_at: Sequence[datetime]
-    org_path: str
-    zone: ZoneInfo
-    outage: bool = False
+from app.suggestions.service.contacts import hold_slots, release_doors
 
 
 @dataclass(frozen=True)
@@ -62,17 +40,83 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
     """Decide what to offer at a door; with nothing changed, the decision made before is given.
 
     Whatever is shown holds the customer's contact slot, so that of many who ask for one customer
-    at the same moment only one may start selling. Raises NotFound for an unknown customer.
+    at the same moment only one may start selling. What was taken ahead of the visit is no longer
+    asked for then. Raises NotFound for an unknown customer.
     """
-    terms = await terms_for(tx, door.customer_id, org_path=door.org_path, zone=door.zone, now=now)
-    await queries.lock_customer(tx, door.customer_id)
-    facts = await _facts(tx, door, terms.limits, now)
-    catalogue = await in_force(tx, facts.today)
+    return (await _decided(tx, [door], now))[0]
+
+
+async def suggest_ahead(
+    tx: AsyncSession, doors: Sequence[Door], now: datetime
+) -> Sequence[Decided]:
+    """Decide what to offer at all the doors one technician is still to come to, in their order.
+
+    It is decided as if what is to be repaired were restored by then. Whatever may be shown holds
+    the customer's slot until the visit ought to be over; of two doors of one home the first has
+    it. Asked again with nothing changed, what is still valid is given again. It costs as many
+    statements for a day full of visits as for one. Raises NotFound for an unknown customer.
+    """
+    return await _decided(tx, doors, now) if doors else []
+
+
+async def _decided(tx: AsyncSession, doors: Sequence[Door], now: datetime) -> Sequence[Decided]:
+    """Decide for one visit, or ahead for doors of one technician.
+
+    What is written down stands in as many statements for many doors as for one.
+    """
+    customer_ids = [door.customer_id for door in doors]
+    terms_of = [
+        await terms_for(tx, door.customer_id, org_path=door.org_path, zone=door.zone, now=now)
+        for door in doors
+    ]
+    await queries.lock_customers(tx, customer_ids)
+    homes = await queries.homes_of(tx, customer_ids) if len(doors) > 1 else {}
+    facts_of = await facts_at(tx, doors, terms_of[0].limits, now)
+    before_of = await queries.newest_decisions(tx, doors)
+    days = {facts.today for facts in facts_of.values()}
+    catalogues = {day: await in_force(tx, day) for day in days}
+    spoken_for: set[UUID] = set()
+    found: list[_Found] = []
+    for door, terms in zip(doors, terms_of, strict=True):
+        facts = facts_of[door.work_order_id]
+        if spoken_for & homes.get(door.customer_id, set()):
+            facts = replace(facts, slot_taken=True)
+        catalogue = catalogues[facts.today]
+        before = before_of.get(door.work_order_id)
+        one = _decide(door, terms, facts, catalogue, before, now)
+        found.append(one)
+        if one.decision.held_back is None:
+            spoken_for |= homes.get(door.customer_id, set())
+    await _keep(tx, found)
+    kept = await queries.candidates_of(tx, [one.decision.id for one in found if one.new is None])
+    return [
+        Decided(one.decision, kept[one.decision.id] if one.new is None else one.new, one.catalogue)
+        for one in found
+    ]
+
+
+class _Found(NamedTuple):
+    """A decision for a door: made before, or new with its candidates."""
+
+    door: Door
+    decision: SuggestionDecision
+    catalogue: Mapping[str, Offering]
+    new: Sequence[Suggestion] | None
+
+
+def _decide(
+    door: Door,
+    terms: Terms,
+    facts: Facts,
+    catalogue: Mapping[str, Offering],
+    before: SuggestionDecision | None,
+    now: datetime,
+) -> _Found:
+    """Take the decision made before, if nothing it rests on has changed, or make one."""
     rules_version = _hash(terms.rests_on())
     print_of = _fingerprint(facts, rules_version, terms.way, catalogue)
-    before = await queries.newest_decision(tx, door.visit_id)
-    if before is not None and before.fingerprint == print_of:
-        return Decided(before, await queries.candidates_of(tx, before.id), catalogue)
+    if before is not None and before.fingerprint == print_of and _still_valid(before, now):
+        return _Found(door, before, catalogue, None)
     offers = [_pushed(offer_of(row), terms) for row in catalogue.values()]
     decision_id = new_id()
     # The last bits of an id are random, and one decision needs but one piece of chance.
@@ -97,6 +141,7 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
         group=way.group,
         mode=Mode.GENERIC if facts.generic else Mode.PERSONAL,
         as_of=now,
+        valid_until=valid_until(door, terms.limits, now),
         facts=facts.as_json(),
         fingerprint=print_of,
         held_back=None if shown else _why_nothing(facts, terms, way, candidates),
@@ -108,13 +153,29 @@ async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
         or None,
     )
     stored = [_stored(decision.id, catalogue, candidate) for candidate in candidates]
-    await queries.write(tx, decision, stored)
-    await release_slot(tx, door.visit_id)
-    if shown:
-        until = now + timedelta(hours=terms.limits.slot_hours)
-        await hold_slot(tx, door.customer_id, door.visit_id, until)
+    return _Found(door, decision, catalogue, stored)
+
+
+def _still_valid(before: SuggestionDecision, now: datetime) -> bool:
+    return before.valid_until is None or now < before.valid_until
+
+
+async def _keep(tx: AsyncSession, found: Sequence[_Found]) -> None:
+    """Write down what is new, and hold the slots of whom something may be shown."""
+    new = [one for one in found if one.new is not None]
+    if not new:
+        return
+    await queries.write(tx, [(one.decision, one.new or ()) for one in new])
+    await release_doors(tx, [one.door for one in new])
+    await hold_slots(
+        tx,
+        [
+            (one.door, one.decision.valid_until)
+            for one in new
+            if one.decision.held_back is None and one.decision.valid_until is not None
+        ],
+    )
     await tx.flush()
-    return Decided(decision, stored, catalogue)
 
 
 # The bits of an id that seed a decision: as many as a whole number of the database holds.
@@ -200,32 +261,43 @@ def _hash(rests_on: Mapping[str, object]) -> str:
     return hashlib.sha256(orjson.dumps(rests_on, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) -> Facts:
+async def facts_at(
+    tx: AsyncSession, doors: Sequence[Door], limits: Limits, now: datetime
+) -> Mapping[UUID, Facts]:
+    """Read what decisions see, by the doors' orders. Raises NotFound."""
     faults_since = now - timedelta(days=limits.repeat_fault_days)
-    known = await queries.customer_facts(
-        tx,
-        customer_id=door.customer_id,
-        visit_id=door.visit_id,
-        work_order_id=door.work_order_id,
-        visit_began_at=door.began_at,
-        faults_since=faults_since,
-        faults_until=door.reported_at - queries.SAME_FAULT if door.work_type == REPAIR else now,
-        other_repairs_at=door.other_repairs_at,
-        now=now,
-        zone=door.zone,
-    )
-    answers = await queries.answers_of(tx, door.customer_id, limits, now, door.zone)
-    # A fault is known as a call, as an order, or as both: calls about an order are left out.
-    earlier = known.fault_calls + sum(at > faults_since for at in door.other_repairs_at)
+    known_of = await queries.customer_facts(tx, doors, faults_since=faults_since, now=now)
+    heard = await queries.answers_of(tx, [door.customer_id for door in doors], limits, now)
+    return {
+        door.work_order_id: _facts_of(
+            door, known_of[door.work_order_id], heard[door.customer_id], limits, now
+        )
+        for door in doors
+    }
+
+
+def _facts_of(
+    door: Door,
+    known: queries.Known,
+    answers: Sequence[queries.Heard],
+    limits: Limits,
+    now: datetime,
+) -> Facts:
+    faults_since = now - timedelta(days=limits.repeat_fault_days)
+    reports = [*known.fault_calls, *(at for at in door.other_repairs_at if at > faults_since)]
+    if door.work_type == REPAIR:
+        # What is being repaired counts however long it has waited.
+        reports.append(door.reported_at)
     today = now.astimezone(door.zone).date()
-    declined = [row for row in answers if row.answer == AnswerKind.DECLINED]
+    said = [(row, row.at.astimezone(door.zone).date()) for row in answers]
+    declined = [(row, day) for row, day in said if row.answer == AnswerKind.DECLINED]
     return Facts(
         today=today,
         work_type=door.work_type,
         restored=door.restored,
-        pitched_in_this_visit=sum(row.visit_id == door.visit_id and row.pitched for row in answers),
+        pitched_in_this_visit=sum(row.in_visit(door) and row.pitched for row in answers),
         order_pending=door.order_pending,
-        faults=earlier + (door.work_type == REPAIR),
+        faults=len(faults_of(reports)),
         do_not_disturb=known.do_not_disturb,
         arrears_fen=known.arrears_fen,
         complaint_open=known.complaint_open,
@@ -240,11 +312,11 @@ async def _facts(tx: AsyncSession, door: Door, limits: Limits, now: datetime) ->
         contacts_year=known.contacts_year,
         last_contact_on=known.last_contact_on,
         slot_taken=known.slot_taken,
-        refusals=sum(today - row.day < timedelta(days=limits.refusal_days) for row in declined),
+        refusals=sum(today - day < timedelta(days=limits.refusal_days) for _, day in declined),
         # Oldest first, so that of several the newest stays.
-        declined_on={row.code: row.day for row in declined},
-        declined_group_on={row.category: row.day for row in declined},
-        accepted_on={row.code: row.day for row in answers if row.answer == AnswerKind.ACCEPTED},
+        declined_on={row.code: day for row, day in declined},
+        declined_group_on={row.category: day for row, day in declined},
+        accepted_on={row.code: day for row, day in said if row.answer == AnswerKind.ACCEPTED},
         tenure_months=known.tenure_months,
         stage=known.stage,
         tier=known.tier,

@@ -33,7 +33,7 @@ class Explained:
 async def explain(session: AsyncSession, suggestion_id: UUID, caller: Caller) -> Explained:
     """Explain a suggestion from what its decision stored. Raises NotFound for anybody else's."""
     suggestion, decision = await queries.seen_suggestion(session, suggestion_id, caller)
-    candidates = await queries.candidates_of(session, decision.id)
+    candidates = (await queries.candidates_of(session, [decision.id]))[decision.id]
     weighed = {one.id: weighed_of(one) for one in candidates}
     return Explained(
         suggestion,

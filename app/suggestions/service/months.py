@@ -2,9 +2,11 @@
 
 from datetime import UTC, date, datetime
 
+from prometheus_client import Gauge
 from psycopg.sql import SQL, Identifier, Literal
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import wall
 from app.core.db import driver_connection, fetched, first_id_at
 
 # A decision and its candidates; where an id belongs to no month there is, it lies in `…_other`.
@@ -35,6 +37,25 @@ _KEPT = """
     WHERE inhparent = 'suggestion_decision'::regclass AND relname ~ '_[0-9]{4}_[0-9]{2}$'
     ORDER BY relname
 """
+
+
+_WITHOUT_MONTH = " UNION ALL ".join(f"SELECT FROM {table}_other" for table in LOG)
+_MONTHS_AHEAD = Gauge(
+    "yingwei_suggestion_log_months_ahead",
+    f"Months to come that the log of suggestions has a place for; {AHEAD} when all is well.",
+)
+_STRAY = Gauge(
+    "yingwei_suggestion_log_stray",
+    "1: decisions are written that belong to no month there is; nothing is lost, but slow.",
+)
+
+
+async def refresh_figures(session: AsyncSession) -> None:
+    """Set the metrics to how far ahead the log's months are made, by the real clock."""
+    this = wall().astimezone(UTC).date().replace(day=1)
+    _MONTHS_AHEAD.set(sum(month > this for month in await months_kept(session)))
+    ((stray,),) = await fetched(session, f"SELECT EXISTS ({_WITHOUT_MONTH})", {})
+    _STRAY.set(stray)
 
 
 async def prepare_months(tx: AsyncSession, today: date) -> int:

@@ -5,10 +5,11 @@ from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query, status
+from fastapi import Query, status
 
 from app.auth.queries import org_unit_within
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -19,7 +20,7 @@ from app.terminals.rules.counting import Scanned
 from app.terminals.schemas.counting import CountIn, CountOut, CountsOut, LossesOut, SettleIn
 from app.terminals.service import counting
 
-router = APIRouter(prefix="/v1", tags=["terminals"])
+router = Router(prefix="/v1", tags=["terminals"])
 
 # A report over more days than these would be read for minutes.
 _MOST_DAYS = 92

@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import Path
 
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.terminals import queries
@@ -14,7 +15,7 @@ from app.terminals.schemas.stock import SerialNumber
 from app.terminals.service import depot
 from app.terminals.service.depot import Batch
 
-router = APIRouter(prefix="/v1", tags=["terminals"])
+router = Router(prefix="/v1", tags=["terminals"])
 
 _LAST = 2**53
 

@@ -2,11 +2,12 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import technician_of
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.terminals import queries
 from app.terminals.routes.callers import Technician
@@ -14,7 +15,7 @@ from app.terminals.rules import HandoverState
 from app.terminals.schemas.handing import AnswerIn, GiveIn, HandoverOut, HandoversOut
 from app.terminals.service import handing
 
-router = APIRouter(prefix="/v1", tags=["terminals"])
+router = Router(prefix="/v1", tags=["terminals"])
 
 
 async def _written(session: AsyncSession, handover_id: UUID) -> HandoverOut:

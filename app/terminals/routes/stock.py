@@ -4,9 +4,10 @@ from collections import Counter
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -15,7 +16,7 @@ from app.terminals.routes.callers import Reader, Technician
 from app.terminals.rules import LEAST_IN_VAN, Pool, TerminalKind
 from app.terminals.schemas.stock import SerialNumber, StockOut, TerminalOut, TerminalPage, VanOut
 
-router = APIRouter(prefix="/v1", tags=["terminals"])
+router = Router(prefix="/v1", tags=["terminals"])
 
 
 @router.get("/terminals", operation_id="terminals_list")

@@ -1,7 +1,6 @@
 """Doorways of the territory, a file for each topic."""
 
-from fastapi import APIRouter
-
+from app.core.doorways import Router
 from app.territory.routes.contracts import router as contracts
 from app.territory.routes.cover import router as cover
 from app.territory.routes.growth import router as growth
@@ -11,6 +10,6 @@ from app.territory.routes.memberships import router as memberships
 from app.territory.routes.redraw import router as redraw
 from app.territory.routes.roadmap import router as roadmap
 
-router = APIRouter(prefix="/v1", tags=["territory"])
+router = Router(prefix="/v1", tags=["territory"])
 for topic in (contracts, cover, growth, handover, listing, memberships, redraw, roadmap):
     router.include_router(topic)

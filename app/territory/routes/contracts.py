@@ -4,11 +4,12 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query, status
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Name, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.grids import directory
@@ -28,7 +29,7 @@ from app.territory.schemas.contracts import (
 )
 from app.territory.service import contracts as service
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 GridSupervisor = Annotated[

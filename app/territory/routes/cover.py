@@ -5,12 +5,13 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
@@ -19,7 +20,7 @@ from app.territory.rules.vacancies import EXPIRY_WARNING, USUAL, WarningKind
 from app.territory.schemas.cover import CoverDayOut, CoverOut, WarningOut, WarningPage
 from app.territory.service import cover as service
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 

@@ -6,10 +6,11 @@ from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.auth.queries import org_unit_coded
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.http import Code, Now
 from app.core.parameter_values import parameters_in_force
 from app.territory.queries import growth as queries
@@ -36,7 +37,7 @@ from app.territory.schemas.growth import (
     UnitGrowthOut,
 )
 
-router = APIRouter()
+router = Router()
 
 
 @router.get("/territory/growth", operation_id="territory_growth")

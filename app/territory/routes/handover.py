@@ -4,12 +4,13 @@ from datetime import date
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -25,7 +26,7 @@ from app.territory.schemas.handover import (
 )
 from app.territory.service import handover as service
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 On = Annotated[

@@ -3,11 +3,12 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.customers.rules import masked_address
@@ -25,7 +26,7 @@ from app.territory.schemas.listing import (
 )
 from app.territory.service import listing as service
 
-router = APIRouter()
+router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 GridSupervisor = Annotated[

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Query, status
+from fastapi import Body, Depends, Query, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.clock import wall
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.geo import CoordSys
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -32,7 +33,7 @@ from app.territory.schemas.redraw import (
 )
 from app.territory.service import redraw as service
 
-router = APIRouter(prefix="/grid-changes")
+router = Router(prefix="/grid-changes")
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
 GridSupervisor = Annotated[

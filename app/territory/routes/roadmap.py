@@ -6,12 +6,13 @@ from datetime import datetime
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.auth.queries import org_unit_coded
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Code, Now
 from app.core.parameter_values import parameters_in_force
 from app.territory.queries import growth as queries
@@ -22,7 +23,7 @@ from app.territory.rules.roadmap import Reached, Target, compare, measure, quart
 from app.territory.schemas.roadmap import RoadMapIn, RoadMapOut, TargetOut, TrendOut
 from app.territory.service.roadmap import set_road_map
 
-router = APIRouter()
+router = Router()
 
 Wanted = Annotated[
     Code | None, Query(description="Of the caller's subtree; their own when left out.")

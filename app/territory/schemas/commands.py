@@ -229,5 +229,6 @@ class RetireIn(_CommandIn):
 
 
 CommandIn = Annotated[
-    ReshapeIn | SplitIn | MergeIn | MoveBorderIn | RetireIn, Field(discriminator="kind")
+    ReshapeIn | SplitIn | MergeIn | MoveBorderIn | RetireIn,
+    Field(discriminator="kind", title="RedrawIn"),
 ]

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Name, Note
+from app.core.http import Answer, Input, Line, Name, Note
+from app.core.paging import NextPage, Rows
 from app.grids.rules import GridStage
 
 Customers = Annotated[int, Field(ge=0, le=10_000_000)]
@@ -94,31 +95,31 @@ class ContractOut(Answer):
     valid_from: date
     valid_to: date | None
     technician_id: UUID | None
-    contractor: str | None
+    contractor: Line | None
     target_customers: int | None
     target_monthly_sales: int | None
     target_on: date | None
-    note: str
-    end_reason: str | None
+    note: Note
+    end_reason: Note | None
 
 
 class ContractsOut(Answer):
     """What many grids have begun, in the order they were sent."""
 
-    contracts: list[ContractOut]
+    contracts: Annotated[list[ContractOut], Field(max_length=10_000)]
 
 
 class NamedContractOut(ContractOut):
     """The same with what grid and holder are called."""
 
-    grid_code: str
-    grid_name: str
-    technician_code: str | None
-    technician_name: str | None
+    grid_code: Line
+    grid_name: Line
+    technician_code: Line | None
+    technician_name: Line | None
 
 
 class ContractPage(Answer):
     """A page of stages, the latest begun first."""
 
-    contracts: list[NamedContractOut]
-    next_page_token: str | None
+    contracts: Rows[NamedContractOut]
+    next_page_token: NextPage

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from app.core.http import Answer
 from app.core.i18n import Words
+from app.core.paging import NextPage
 from app.grids.rules import MembershipKind
 from app.grids.rules.asking import Kind
 from app.technicians.rules import AWAY_WORDS, Away
@@ -126,7 +127,7 @@ class WarningPage(Answer):
 
     warnings: list[WarningOut] = Field(max_length=200)
     counts: dict[WarningKind, int] = Field(description="Of the whole list, by kind.")
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 def _words(words: Words) -> WordsOut:

@@ -1,11 +1,12 @@
 """Wire shapes of the growth report."""
 
 from datetime import date
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer
+from app.core.http import Answer, Line, Note
 from app.grids.rules import GridStage
 from app.territory.rules.blocks import RankBy
 from app.territory.rules.growth import CoveredBy, Exclusion
@@ -16,8 +17,8 @@ class ExclusionOut(Answer):
 
     what: Exclusion
     count: int | None
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class FigureOut(Answer):
@@ -26,15 +27,15 @@ class FigureOut(Answer):
     numerator: int
     denominator: int
     value: float | None
-    exclusions: list[ExclusionOut]
+    exclusions: Annotated[list[ExclusionOut], Field(max_length=len(Exclusion))]
 
 
 class UnitGrowthOut(Answer):
     """An org unit with all under it."""
 
-    code: str
-    name_zh: str
-    name_en: str
+    code: Line
+    name_zh: Line
+    name_en: Line
     grids: int
     stages: dict[GridStage, int] = Field(description="Grids by stage.")
     grid_coverage: FigureOut = Field(
@@ -52,8 +53,8 @@ class GridRefOut(Answer):
     """A grid by its names."""
 
     id: UUID
-    code: str
-    name: str
+    code: Line
+    name: Line
 
 
 class BlockOut(Answer):
@@ -61,19 +62,21 @@ class BlockOut(Answer):
 
     number: int
     customers: int
-    grids: list[GridRefOut]
+    grids: Annotated[list[GridRefOut], Field(max_length=100_000)]
 
 
 class NextGridOut(Answer):
     """A grid that is not covered, beside at least one block, and what covering it would make."""
 
     id: UUID
-    code: str
-    name: str
+    code: Line
+    name: Line
     stage: GridStage
     has_primary: bool
     customers: int = Field(description="Its own, which are added.")
-    joins: list[int] = Field(description="The numbers of the blocks it borders: two are joined.")
+    joins: Annotated[list[int], Field(max_length=100_000)] = Field(
+        description="The numbers of the blocks it borders: two are joined."
+    )
     grids_after: int = Field(description="Grids of the block it would be in.")
     customers_after: int = Field(description="Customers of that block.")
 
@@ -89,8 +92,12 @@ class GrowthOut(Answer):
     covered_by: CoveredBy
     rank_by: RankBy
     shared_border_m: float
-    units: list[UnitGrowthOut] = Field(
+    units: Annotated[list[UnitGrowthOut], Field(max_length=100_000)] = Field(
         description="The org unit asked for, then those right under it."
     )
-    blocks: list[BlockOut] = Field(description="The largest blocks, by customers.")
-    next: list[NextGridOut] = Field(description="The best grids to cover next.")
+    blocks: Annotated[list[BlockOut], Field(max_length=200)] = Field(
+        description="The largest blocks, by customers."
+    )
+    next: Annotated[list[NextGridOut], Field(max_length=200)] = Field(
+        description="The best grids to cover next."
+    )

@@ -8,6 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.http import Answer
+from app.core.paging import NextPage
 from app.grids.rules import MembershipKind
 from app.grids.rules.bulk import Person
 from app.grids.rules.terms import Term
@@ -100,7 +101,7 @@ class HandoverPage(Answer):
     day: date
     totals: HandoverTotals
     handovers: list[HandoverOut] = Field(max_length=200)
-    next_page_token: str | None
+    next_page_token: NextPage
 
 
 class HandedOrderOut(Answer):

@@ -8,7 +8,8 @@ from uuid import UUID
 import orjson
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from app.core.http import Answer, Input, Note
+from app.core.http import Answer, Input, Line, Note
+from app.core.paging import NextPage, Rows
 from app.grids.models import GridChange
 from app.grids.rules import ListKind, unspaced
 from app.territory.rules.listing import ListWanted, lines
@@ -110,8 +111,8 @@ class LineOut(Answer):
     """A line of a list, as it is kept: without blanks."""
 
     kind: ListKind
-    name: str
-    building: str | None
+    name: Line
+    building: Line | None
     valid_from: datetime
     valid_to: datetime | None
 
@@ -120,16 +121,16 @@ class ListPage(Answer):
     """A page of a grid's list, by kind and name, and the grid's version to change it by."""
 
     version: int
-    lines: list[LineOut]
-    next_page_token: str | None
+    lines: Rows[LineOut]
+    next_page_token: NextPage
 
 
 class DisagreeingGridOut(Answer):
     """A grid whose list has addresses that lie elsewhere by their points."""
 
     grid_id: UUID
-    grid_code: str
-    grid_name: str
+    grid_code: Line
+    grid_name: Line
     addresses: int
     undrawn: int = Field(description="Of these, how many lie in no grid's boundary.")
 
@@ -137,21 +138,21 @@ class DisagreeingGridOut(Answer):
 class DisagreeingGrids(Answer):
     """A page of grids by code."""
 
-    grids: list[DisagreeingGridOut]
-    next_page_token: str | None
+    grids: Rows[DisagreeingGridOut]
+    next_page_token: NextPage
 
 
 class DisagreeingBuildingOut(Answer):
     """Addresses of a building that a grid lists while their points lie elsewhere."""
 
-    place: str = Field(description="Compound and building; nobody's unit or room.")
+    place: Note = Field(description="Compound and building; nobody's unit or room.")
     drawn_grid_id: UUID | None = Field(description="Null where no grid of yours is drawn there.")
-    drawn_grid_code: str | None
+    drawn_grid_code: Line | None
     addresses: int
 
 
 class DisagreeingBuildings(Answer):
     """A page of buildings by name."""
 
-    buildings: list[DisagreeingBuildingOut]
-    next_page_token: str | None
+    buildings: Rows[DisagreeingBuildingOut]
+    next_page_token: NextPage

@@ -103,7 +103,9 @@ class BulkIn(Input):
     )
 
     rows: Annotated[
-        list[Annotated[AssignRow | HandOverRow | EndRow, Field(discriminator="do")]],
+        list[
+            Annotated[AssignRow | HandOverRow | EndRow, Field(discriminator="do", title="BulkRow")]
+        ],
         Field(min_length=1, max_length=MOST_ROWS),
     ]
 

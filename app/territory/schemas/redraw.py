@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from app.core.geo import CoordSys
-from app.core.http import Answer
+from app.core.http import MOST_IN_A_LAYER, Answer, Line, Note, Polygons
+from app.core.paging import NextPage, Rows
 from app.grids.rules import ChangeKind, MembershipKind
 from app.territory.rules.following import Becomes
 
@@ -17,7 +18,7 @@ class GroundOut(Answer):
     """What a grid has and gets, in m2 on the ellipsoid."""
 
     grid_id: UUID
-    code: str
+    code: Line
     becomes: Literal["changed", "same", "new", "retired"]
     area_before_m2: float
     area_after_m2: float
@@ -47,8 +48,8 @@ class MemberChangeOut(Answer):
     """What becomes of somebody's belonging to a grid; local days, `valid_to` excluded."""
 
     technician_id: UUID
-    technician_code: str
-    grid_code: str
+    technician_code: Line
+    grid_code: Line
     kind: MembershipKind
     rank: int
     becomes: Becomes
@@ -60,14 +61,14 @@ class MembersOut(Answer):
     """Those who look after the grids concerned, and what becomes of it; who stays is counted."""
 
     affected: int
-    changes: list[MemberChangeOut]
+    changes: Annotated[list[MemberChangeOut], Field(max_length=1_000_000)]
 
 
 class NewOverlapOut(Answer):
     """Ground that a grid gains and that a neighbour has already."""
 
-    code: str
-    neighbour_code: str
+    code: Line
+    neighbour_code: Line
     area_m2: float
 
 
@@ -82,55 +83,60 @@ class NewGapOut(Answer):
     """Ground that no grid has any more, and the grids around it."""
 
     area_m2: float
-    beside: list[str]
+    beside: Annotated[list[Line], Field(max_length=MOST_IN_A_LAYER)]
     beside_elsewhere: int
 
 
 class WarningOut(Answer):
     """Something to look at before it is done, in both languages."""
 
-    code: str
+    code: Line
     facts: dict[str, Any]
-    zh: str
-    en: str
+    # Where much is drawn over, many grids are named.
+    zh: Annotated[str, Field(max_length=MOST_IN_A_LAYER)]
+    en: Annotated[str, Field(max_length=MOST_IN_A_LAYER)]
 
 
 class NoteOut(Answer):
     """What was repaired in a drawn shape, and where in the request it stands."""
 
-    code: str
-    path: str
+    code: Line
+    path: Line
     facts: dict[str, Any]
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class ForecastOut(Answer):
     """What a command does, or did."""
 
-    grids: list[GroundOut]
+    grids: Annotated[list[GroundOut], Field(max_length=MOST_IN_A_LAYER)]
     addresses: AddressCounts
     orders: OrderCounts
     members: MembersOut
-    overlaps: list[NewOverlapOut] = Field(description="What it adds, the largest first.")
+    overlaps: Annotated[list[NewOverlapOut], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="What it adds, the largest first."
+    )
     overlaps_elsewhere: ElsewhereOut
-    gaps: list[NewGapOut] = Field(description="What it adds, the largest first.")
-    warnings: list[WarningOut]
-    notes: list[NoteOut]
+    gaps: Annotated[list[NewGapOut], Field(max_length=MOST_IN_A_LAYER)] = Field(
+        description="What it adds, the largest first."
+    )
+    warnings: Annotated[list[WarningOut], Field(max_length=MOST_IN_A_LAYER)]
+    notes: Annotated[list[NoteOut], Field(max_length=MOST_IN_A_LAYER)]
 
 
 class AreaOut(Answer):
     """A GeoJSON MultiPolygon in the coordinate system the answer declares."""
 
     type: Literal["MultiPolygon"]
-    coordinates: list[list[list[list[float]]]]
+    coordinates: Polygons
 
 
 class RedrawnOut(Answer):
     """The shape a grid would have."""
 
     grid_id: UUID
-    code: str
+    code: Line
     boundary: AreaOut
 
 
@@ -140,7 +146,7 @@ class PreviewOut(ForecastOut):
     kind: ChangeKind
     needs_accept_overlap: bool = Field(description="It is refused unless accept_overlap is said.")
     coordsys: CoordSys
-    shapes: list[RedrawnOut]
+    shapes: Annotated[list[RedrawnOut], Field(max_length=MOST_IN_A_LAYER)]
 
 
 class RelocationOut(Answer):
@@ -178,22 +184,26 @@ class ChangeOut(Answer):
     at: datetime
     account_id: UUID | None
     org_unit_id: UUID = Field(description="The closest unit above all grids it concerns.")
-    reason: str
-    grid_ids: list[UUID]
+    reason: Note
+    grid_ids: Annotated[list[UUID], Field(max_length=MOST_IN_A_LAYER)]
     relocation: RelocationOut
 
 
 class ChangeDetailOut(ChangeOut):
     """The same with what was told of it: as in the preview, or the report of an import."""
 
-    told: ForecastOut | dict[str, Any]
+    # Of a union with any object, generators make types that do not compile.
+    told: Annotated[
+        ForecastOut | dict[str, Any],
+        WithJsonSchema({"type": "object", "additionalProperties": True}),
+    ]
 
 
 class ChangePage(Answer):
     """A page of changes, the latest first."""
 
-    changes: list[ChangeOut]
-    next_page_token: str | None
+    changes: Rows[ChangeOut]
+    next_page_token: NextPage
 
 
 def fields_of(change: Any) -> Mapping[str, Any]:

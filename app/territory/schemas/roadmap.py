@@ -5,8 +5,9 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Input, Line
 from app.grids.rules import ExpansionFigure
+from app.territory.rules.growth import Exclusion
 from app.territory.schemas.growth import ExclusionOut
 
 
@@ -63,7 +64,7 @@ class TrendOut(Answer):
 class RoadMapOut(Answer):
     """The road map of an org unit, and the way so far: past quarters' ends and today."""
 
-    org_unit_code: str
-    figures: list[TargetOut]
-    trend: list[TrendOut]
-    exclusions: list[ExclusionOut]
+    org_unit_code: Line
+    figures: Annotated[list[TargetOut], Field(max_length=1_000)]
+    trend: Annotated[list[TrendOut], Field(max_length=1_000)]
+    exclusions: Annotated[list[ExclusionOut], Field(max_length=len(Exclusion))]

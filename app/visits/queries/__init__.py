@@ -20,6 +20,7 @@ from app.visits.queries.door import (
     TerminalOfCustomer,
     behind_the_door,
 )
+from app.visits.queries.doors import DoorRow, door_of, doors_to_come
 from app.visits.queries.earlier import Earlier, visits_for
 from app.visits.queries.steps import open_visit, own, steps_taken, worked_so_far
 
@@ -28,6 +29,7 @@ __all__ = [
     "Assistant",
     "BehindTheDoor",
     "DayRow",
+    "DoorRow",
     "Earlier",
     "Gone",
     "LineOfCustomer",
@@ -42,6 +44,8 @@ __all__ = [
     "code_accepted",
     "codes_sent",
     "day_of",
+    "door_of",
+    "doors_to_come",
     "last_position",
     "marked_check_ins",
     "no_longer_assisted",

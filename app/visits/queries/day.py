@@ -64,7 +64,7 @@ class DayRow(NamedTuple):
 # The hottest read of all, since every phone asks again and again: it goes straight to the driver,
 # which halves its processor time (see api_docs/decisions). The states stand in it as words because
 # a parameter would hide from the planner that the partial index of what is held will do.
-_COLUMNS = """
+COLUMNS = """
     o.id, o.external_id, o.work_type, o.state, o.priority, o.customer_id, o.service_number,
     o.contact_name, o.contact_phone, o.address, o.locality, o.summary,
     ST_X(o.point), ST_Y(o.point), grid.code, grid.name, o.near_border, o.estimated_minutes,
@@ -72,13 +72,13 @@ _COLUMNS = """
     o.version, visit.id, visit.resume_at, visit.restored_at, o.repeats, o.nudges, o.absences,
     o.outage_id
 """
-_BESIDE = """
+BESIDE = """
     LEFT JOIN grid ON grid.id = o.grid_id
     LEFT JOIN visit ON visit.work_order_id = o.id AND visit.ended_at IS NULL
 """
 # What somebody only helps with comes by an index of its own, which mostly finds nothing.
 DAY = f"""
-    SELECT {_COLUMNS},
+    SELECT {COLUMNS},
         array_position(
             (SELECT route FROM technician_day AS d
              WHERE d.technician_id = %(technician_id)s AND d.day = %(day)s),
@@ -86,7 +86,7 @@ DAY = f"""
         ),
         NULL::uuid, NULL::timestamptz
     FROM work_order AS o
-    {_BESIDE}
+    {BESIDE}
     WHERE o.holder_id = %(technician_id)s
     AND o.state <> 'cancelled'
     AND (
@@ -97,10 +97,10 @@ DAY = f"""
         )
     )
     UNION ALL
-    SELECT {_COLUMNS}, NULL, a.id, a.joined_at
+    SELECT {COLUMNS}, NULL, a.id, a.joined_at
     FROM work_assist AS a
     JOIN work_order AS o ON o.id = a.work_order_id
-    {_BESIDE}
+    {BESIDE}
     WHERE a.technician_id = %(technician_id)s AND a.ended_at IS NULL AND a.day <= %(day)s
     AND o.state IN ('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')
 """  # noqa: S608 - text of our own

@@ -195,7 +195,8 @@ _BEHIND_THE_DOOR = text(
                     extract(epoch FROM created_at + interval '1 day') * 1000)::bigint), 12, '0')
                     || repeat('0', 20))::uuid AS soon
                 FROM suggestion_decision
-                WHERE customer_id = customer.id AND id > :month_ago ORDER BY id DESC LIMIT 1
+                WHERE customer_id = customer.id AND id > :month_ago AND visit_id IS NOT NULL
+                ORDER BY id DESC LIMIT 1
             ) AS d
         ) AS recommended,
         (

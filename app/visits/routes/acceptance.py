@@ -3,16 +3,17 @@
 from datetime import datetime
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
+from fastapi import Request, status
 
 from app.auth.callers import Caller
 from app.core.db import Database, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.visits.routes.callers import Keys, Technician
 from app.visits.schemas.acceptance import AcceptedOut, CodeAskedIn, CodeSentOut, CodeToldIn
 from app.visits.service import acceptance
 
-router = APIRouter(prefix="/v1/visits", tags=["visits"])
+router = Router(prefix="/v1/visits", tags=["visits"])
 
 
 @router.post(

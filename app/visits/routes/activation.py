@@ -3,12 +3,13 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request, status
+from fastapi import Depends, Request, status
 
 from app.activation.client import ActivationClient
 from app.activation.models import Activation, ActivationOverride
 from app.activation.rules import LineTestUnavailable, Stated, Wanted
 from app.core.db import Database, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.visits.routes.callers import Technician
 from app.visits.schemas.activation import (
@@ -21,7 +22,7 @@ from app.visits.schemas.activation import (
 )
 from app.visits.service import activating
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 async def _platform(request: Request) -> ActivationClient:

@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.visits.routes.callers import Attendant, Technician
 from app.visits.schemas.assists import AssistantsOut, AssistIn, AssistOut
 from app.visits.service import assists
 
-router = APIRouter(prefix="/v1/work-orders/{work_order_id}/assistants", tags=["visits"])
+router = Router(prefix="/v1/work-orders/{work_order_id}/assistants", tags=["visits"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED, operation_id="visits_ask_assistant")

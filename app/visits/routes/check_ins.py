@@ -4,9 +4,10 @@ from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.geo import CoordSys
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -15,7 +16,7 @@ from app.visits.rules import Mark
 from app.visits.schemas.check_ins import MarkedOut, MarkedPage
 from app.visits.service.check_in import marked
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.get("/check-ins/marked", operation_id="check_ins_marked")

@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Now
 from app.visits.routes.callers import Wisher
 from app.visits.schemas.choices import (
@@ -15,7 +14,7 @@ from app.visits.schemas.choices import (
 )
 from app.visits.service import choices
 
-router = APIRouter(prefix="/v1/customers", tags=["customers"])
+router = Router(prefix="/v1/customers", tags=["customers"])
 
 
 @router.put("/{customer_id}/personal-offers", operation_id="customers_personal_offers")

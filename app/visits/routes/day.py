@@ -1,27 +1,26 @@
 """Doorways of a technician's day."""
 
-import hashlib
 from datetime import date
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response, status
+from fastapi import Header, Query, Response, status
 
 from app.core.db import Read
+from app.core.doorways import Router
 from app.core.geo import CoordSys
-from app.core.http import Now, RawJson
+from app.core.http import ETAG, Now, RawJson
+from app.core.unchanged import known, tag_of
 from app.visits.routes.callers import Technician
 from app.visits.schemas.day import DayOut, day_bytes
 from app.visits.service import day
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 _DAY_ANSWERS: dict[int | str, dict[str, Any]] = {
     200: {
         "model": DayOut,
-        "headers": {
-            "ETag": {"description": "Of exactly these bytes.", "schema": {"type": "string"}}
-        },
+        "headers": {"ETag": ETAG},
     },
     304: {"description": "Nothing has changed since the answer with this ETag."},
 }
@@ -51,8 +50,8 @@ async def my_day(
     body = day_bytes(
         orders.day, orders.orders, now=orders.now, grace=orders.grace, coordsys=coordsys
     )
-    etag = f'"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    etag = tag_of(body)
     headers = {"etag": etag, "cache-control": "private, no-cache"}
-    if if_none_match is not None and etag in if_none_match:
+    if known(if_none_match, etag):
         return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     return RawJson(body, headers=headers)

@@ -3,20 +3,21 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import Query
 
 from app.core.db import Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.customers.rules import FROM_HERE
 from app.visits.routes.callers import Adviser, Reader
 from app.visits.rules.standing import FIT_WORDS
 from app.visits.schemas.blocks import coded
 from app.visits.schemas.context import ContextOut
-from app.visits.schemas.offers import SuggestionsOut
+from app.visits.schemas.offers import DayAheadOut, SuggestionsOut, VisitAheadOut
 from app.visits.schemas.standing import OutageOut, OutagesOut, StandingBlocks
 from app.visits.service import context, offers
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.post("/visits/{visit_id}/suggestions", operation_id="visits_suggestions")
@@ -29,7 +30,29 @@ async def suggestions(
     the answer is the one that was stored. Nothing to offer is an honest answer.
     """
     found = await offers.suggestions_for(tx, visit_id, adviser, now)
-    return SuggestionsOut.of(found.decided, found.work_type, found.installs, lang)
+    return SuggestionsOut.of(found.decided, found.installs, lang)
+
+
+@router.post("/my/day/suggestions", operation_id="visits_suggestions_ahead")
+async def suggestions_ahead(adviser: Adviser, tx: Tx, now: Now, lang: Language) -> DayAheadOut:
+    """Take today's suggestions ahead, for a phone that may be without network at the door.
+
+    For every visit of today that is assigned or acknowledged. Each says until when it may be shown,
+    and for a repair that it is to wait for that to be restored. Asked again with nothing changed,
+    what is still valid is the answer. Opening a visit's own suggestions takes their place.
+    """
+    ahead = await offers.suggestions_ahead(tx, adviser, now)
+    return DayAheadOut(
+        day=ahead.day,
+        taken_at=now,
+        visits=[
+            VisitAheadOut(
+                work_order_id=one.decided.decision.work_order_id,
+                suggestions=SuggestionsOut.of(one.decided, one.installs, lang),
+            )
+            for one in ahead.doors
+        ],
+    )
 
 
 @router.get("/customers/{customer_id}/context", operation_id="visits_customer_context")

@@ -2,14 +2,13 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from app.core.db import Read
+from app.core.doorways import Router
 from app.visits.routes.callers import Reader
 from app.visits.schemas.earlier import EarlierVisitsOut
 from app.visits.service.earlier import visits_of
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.get("/work-orders/{work_order_id}/visits", operation_id="visits_of_order")

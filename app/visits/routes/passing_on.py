@@ -2,16 +2,15 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.visits.routes.callers import Technician
 from app.visits.schemas.passing_on import ColleaguesOut, TransferIn
 from app.visits.schemas.steps import StepOut
 from app.visits.service import passing_on
 
-router = APIRouter(prefix="/v1/work-orders", tags=["visits"])
+router = Router(prefix="/v1/work-orders", tags=["visits"])
 
 
 @router.post("/{work_order_id}/transfer", operation_id="visits_transfer")

@@ -2,9 +2,8 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter
-
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.i18n import Lang
 from app.visits.routes.callers import Technician, Viewer
@@ -13,7 +12,7 @@ from app.visits.schemas.template import OrderTemplateOut
 from app.visits.service import progress
 from app.visits.service.progress import Progress
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.get("/work-orders/{work_order_id}/template", operation_id="visits_template")

@@ -2,9 +2,10 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, Request, status
+from fastapi import Request, status
 
 from app.core.db import Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.visits.routes.acceptance import proved
 from app.visits.routes.callers import Keys, Technician
@@ -21,7 +22,7 @@ from app.visits.schemas.steps import (
 from app.visits.service import check_in as check_in_service
 from app.visits.service import completing, steps
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.post("/work-orders/{work_order_id}/acknowledge", operation_id="visits_acknowledge")

@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from fastapi import APIRouter, status
+from fastapi import status
 
 from app.core.db import Read, Tx
+from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.visits.routes.callers import Technician
 from app.visits.schemas.terminals import ScanIn, ScanOut, ScansOut, UndoIn
 from app.visits.service import terminals
 
-router = APIRouter(prefix="/v1", tags=["visits"])
+router = Router(prefix="/v1", tags=["visits"])
 
 
 @router.post(

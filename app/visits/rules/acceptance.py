@@ -179,6 +179,15 @@ class Judged(NamedTuple):
     counts: bool = False
 
 
+class Refusals(NamedTuple):
+    """How each fault of a code that was told is refused, where codes are for something else."""
+
+    none_sent: type[Problem] = NoCodeSent
+    wrong: type[Problem] = CodeWrong
+    spent: type[Problem] = CodeSpent
+    expired: type[Problem] = CodeExpired
+
+
 def judged(
     code: SentCode | None,
     told: bytes,
@@ -187,6 +196,7 @@ def judged(
     now: datetime,
     tries: int,
     late_hours: float,
+    refusals: Refusals = Refusals(),  # noqa: B008 - it cannot change
 ) -> Judged:
     """Judge a code by its keyed hash, compared in constant time.
 
@@ -196,19 +206,20 @@ def judged(
     is no new try, since a phone repeats what it got no answer to.
     """
     if code is None:
-        return Judged(NoCodeSent())
+        return Judged(refusals.none_sent())
     right = hmac.compare_digest(code.digest, told)
     left = max(tries - len(code.wrong), 0)
     if code.accepted:
-        return Judged(None if right else CodeWrong(tries_left=left))
+        return Judged(None if right else refusals.wrong(tries_left=left))
     if left == 0:
-        return Judged(CodeSpent())
+        return Judged(refusals.spent())
     typed_in_time = device_at <= code.expires_at
     arrived_in_time = now <= code.sent_at + timedelta(hours=late_hours)
     if now > code.expires_at and not (typed_in_time and arrived_in_time):
-        return Judged(CodeExpired(expired_at=code.expires_at))
+        return Judged(refusals.expired(expired_at=code.expires_at))
     if right:
         return Judged(None)
     if told in code.wrong:
-        return Judged(CodeWrong(tries_left=left))
-    return Judged(CodeWrong(tries_left=left - 1) if left > 1 else CodeSpent(), counts=True)
+        return Judged(refusals.wrong(tries_left=left))
+    last = refusals.wrong(tries_left=left - 1) if left > 1 else refusals.spent()
+    return Judged(last, counts=True)

@@ -1,7 +1,7 @@
 """What may be offered in a visit, in the caller's language; money in fen."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion
 from app.suggestions.rules import Coordination, HeldBack, talk, words
+from app.suggestions.rules.ahead import ShowWhen, show_when
 from app.suggestions.service import Decided
 from app.visits.rules.installing import NOT_NOW, InstallNow, NotNow
 
@@ -82,17 +83,23 @@ class SuggestionsOut(Answer):
 
     decision_id: UUID
     at: datetime = Field(description="When it was decided.")
+    valid_until: datetime | None = Field(
+        description="Show nothing of it from then on: ask again, or offer nothing. Null in"
+        " decisions made before there was any such time."
+    )
+    show_when: ShowWhen = Field(
+        description="`restored`: show the offers once the repair is marked restored, not before."
+    )
     policy: Text
     offers: Annotated[list[OfferOut], Field(max_length=10)]
     nothing_because: ReasonOut | None = Field(description="Set when there are no offers.")
     held_back: Annotated[list[HeldBackOut], Field(max_length=500)]
 
     @classmethod
-    def of(
-        cls, decided: Decided, work_type: str, installs: Mapping[str, InstallNow], lang: Lang
-    ) -> Self:
+    def of(cls, decided: Decided, installs: Mapping[str, InstallNow], lang: Lang) -> Self:
         """Write a decision in one language."""
         decision = decided.decision
+        work_type = decision.facts["work_type"]
         nothing = None
         if decision.held_back is not None:
             said = words.nothing_because(decision.held_back)
@@ -100,6 +107,8 @@ class SuggestionsOut(Answer):
         return cls(
             decision_id=decision.id,
             at=decision.at,
+            valid_until=decision.valid_until,
+            show_when=show_when(decision.visit_id, work_type),
             policy=decision.policy,
             offers=[
                 _offer(
@@ -120,6 +129,23 @@ class SuggestionsOut(Answer):
                 if one.held_back is not None
             ],
         )
+
+
+class VisitAheadOut(Answer):
+    """What to offer at one door that is still to be come to."""
+
+    work_order_id: UUID
+    suggestions: SuggestionsOut
+
+
+class DayAheadOut(Answer):
+    """What to offer at the doors of a local day, in the order they are to be come to."""
+
+    day: date
+    taken_at: datetime
+    visits: Annotated[list[VisitAheadOut], Field(max_length=500)] = Field(
+        description="Without those whose order names no customer."
+    )
 
 
 def _name(offering: Offering, lang: Lang) -> str:

@@ -12,7 +12,7 @@ from app.core.i18n import Lang
 from app.terminals.rules import TerminalKind
 from app.visits.models import Visit
 from app.visits.schemas.steps import FindingOut, MeasurementsIn, StepIn
-from app.worktypes.rules import ClosingCode, Done, Line, Measure, Missing, Verdict
+from app.worktypes.rules import ClosingCode, Done, Measure, Missing, Verdict
 
 
 class ProgressIn(StepIn):
@@ -52,7 +52,7 @@ class MeasuredOut(Answer):
 class CountedOut(Answer):
     """Evidence that is there."""
 
-    code: str = Field(description="The requirement's code in the template.")
+    code: Code = Field(description="The requirement's code in the template.")
     stored: int = Field(description="How many are there with their bytes.")
     announced: int = Field(description="How many are announced and still to come.")
 
@@ -60,8 +60,8 @@ class CountedOut(Answer):
 class ClosingOut(Answer):
     """What one closing code still lacks; with nothing missing the order can be completed by it."""
 
-    code: str
-    words: str
+    code: Code
+    words: Note
     missing: Annotated[list[FindingOut], Field(max_length=200)]
     warnings: Annotated[list[FindingOut], Field(max_length=50)] = Field(
         description="Not as it should be, though it does not keep the order back."
@@ -75,17 +75,17 @@ class ProgressOut(Answer):
     work_order_id: UUID
     template_id: UUID | None = Field(description="Null where nothing was set for the work type.")
     saved_at: datetime | None = Field(description="When this visit's phone last sent it.")
-    note: str | None
-    checked: Annotated[list[str], Field(max_length=500)]
+    note: Note | None
+    checked: Annotated[list[Code], Field(max_length=500)]
     measurements: Annotated[list[MeasuredOut], Field(max_length=20)]
     evidence: Annotated[list[CountedOut], Field(max_length=100)]
     fitted: Annotated[list[TerminalKind], Field(max_length=20)] = Field(
         description="Kinds of terminal that were fitted."
     )
-    left_behind: Annotated[list[str], Field(max_length=100)] = Field(
+    left_behind: Annotated[list[Code], Field(max_length=100)] = Field(
         description="Serial numbers that have to be taken away and were not yet."
     )
-    line: Line = Field(description="How far the activation of the line is.")
+    line: Code = Field(description="How far the activation of the line is.")
     code_accepted: bool
     signed: bool
     closings: Annotated[list[ClosingOut], Field(max_length=30)]

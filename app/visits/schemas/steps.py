@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.geo import PointIn
-from app.core.http import Answer, Code, Input, Moment, Note
+from app.core.http import Answer, Code, Input, Line, Moment, Note
 from app.core.i18n import Lang
 from app.terminals.rules import TerminalKind
 from app.visits.rules import (
@@ -176,13 +176,13 @@ class FindingOut(Answer):
     """One thing that is missing, or is not as it should be."""
 
     wanting: Wanting
-    code: str = Field(
+    code: Line = Field(
         description=(
             "Of a check or evidence its code, else the measure, the kind or serial number of a"
             " terminal, how far the activation is, or how the customer is to accept."
         )
     )
-    words: str = Field(description="For whoever has to do it, in the caller's language.")
+    words: Note = Field(description="For whoever has to do it, in the caller's language.")
 
 
 class StepOut(Answer):
@@ -194,7 +194,7 @@ class StepOut(Answer):
     state: State = Field(description="Where the order stood after this step.")
     at: datetime = Field(description="When the server took it.")
     device_at: datetime | None
-    reason: str | None = Field(description="The coded cause, reason or outcome that was sent.")
+    reason: Note | None = Field(description="The coded cause, reason or outcome that was sent.")
     distance_m: float | None = Field(
         description="Of a check-in: how far from the address; null when that has no point."
     )

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer
+from app.core.http import Answer, Line, Note
 from app.terminals.rules import TerminalKind
 from app.worktypes.rules import (
     Acceptance,
@@ -21,21 +21,21 @@ from app.worktypes.rules import (
 class SaidOut(Answer):
     """A text in both languages."""
 
-    zh: str
-    en: str
+    zh: Note
+    en: Note
 
 
 class ToCheckOut(Answer):
     """A line of the checklist that has to be ticked."""
 
-    code: str
+    code: Line
     words: SaidOut
 
 
 class ToShowOut(Answer):
     """Evidence that is asked for: at least so many of a kind."""
 
-    code: str
+    code: Line
     kind: EvidenceKind
     words: SaidOut
     least: int
@@ -55,10 +55,10 @@ class ToMeasureOut(Answer):
 class ToCloseOut(Answer):
     """What the order can be completed with, and what need not be there then."""
 
-    code: str
+    code: Line
     words: SaidOut
     works_again: bool = Field(description="Of a repair: with it, the service works again.")
-    waives: Annotated[list[str], Field(max_length=50)]
+    waives: Annotated[list[Line], Field(max_length=50)]
 
 
 class OrderTemplateOut(Answer):

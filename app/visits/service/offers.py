@@ -1,39 +1,44 @@
-"""What may be offered in a visit: the room of suggestions decides, this room says at which door."""
+"""What may be offered in a visit or ahead of it: the room of suggestions decides, this room says at
+which doors."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
+from app.catalog.queries import Offering
 from app.catalog.rules import ON_SITE
 from app.dispatch.service.own_day import own_day
 from app.outages.queries.open import Open, open_now
 from app.outages.rules import Place, PlaceKind
-from app.suggestions.service import Decided, Door, suggest
+from app.suggestions.service import Decided, Door, suggest, suggest_ahead
 from app.visits import queries, rules
+from app.visits.models import Visit
+from app.visits.queries.doors import DoorRow
 from app.visits.rules.installing import Hands, InstallNow, ToInstall, install_now
-from app.workorders.models import WorkOrder
-from app.workorders.rules import CLOSED, HELD
-from app.worktypes.rules import WorkType
+from app.workorders.rules import HELD, State
 
 # Older orders of the customer say nothing about today.
 LOOKING_BACK = timedelta(days=365)
 
-# While one of these is open for the customer, what they hold is about to change.
-CHANGES_SERVICES = frozenset({WorkType.INSTALL, WorkType.RELOCATE, WorkType.REMOVE})
-
 
 @dataclass(frozen=True)
 class AtTheDoor:
-    """What was decided, the kind of work one has come for, and what can be installed in this visit,
-    by the offering's code."""
+    """What was decided, and what can be installed in this visit, by the offering's code."""
 
     decided: Decided
-    work_type: WorkType
     installs: Mapping[str, InstallNow]
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """What was decided for the doors of a local day, in the order they are to be come to."""
+
+    day: date
+    doors: Sequence[AtTheDoor]
 
 
 async def suggestions_for(
@@ -43,56 +48,121 @@ async def suggestions_for(
 
     Raises NotFound, VisitEnded, and CustomerNotKnown when the order names no customer.
     """
-    technician_id = technician_of(caller)
-    visit = await queries.own(tx, visit_id, technician_id)
-    order = await tx.get_one(WorkOrder, visit.work_order_id)
-    if visit.ended_at is not None or order.state not in HELD:
-        raise rules.VisitEnded(
-            ended_at=visit.ended_at or order.completed_at, outcome=visit.outcome or order.state
-        )
-    if order.customer_id is None:
-        raise rules.CustomerNotKnown()
-    known = await queries.behind_the_door(tx, order.customer_id, now - LOOKING_BACK, now)
-    others = [other for other in known.orders if other.id != order.id]
-    door = Door(
-        visit_id=visit.id,
-        work_order_id=order.id,
-        customer_id=order.customer_id,
-        technician_id=technician_id,
-        began_at=visit.travel_started_at,
-        work_type=order.work_type.value,
-        reported_at=order.reported_at,
-        restored=visit.restored_at is not None,
-        order_pending=any(
-            other.state not in CLOSED and other.work_type in CHANGES_SERVICES for other in others
-        ),
-        other_repairs_at=[
-            other.reported_at for other in others if other.work_type is WorkType.REPAIR
-        ],
-        org_path=caller.org_path,
-        zone=await queries.zone_of_unit(tx, order.org_unit_id),
-        outage=any(_reaches(one, order) for one in await open_now(tx)),
-    )
-    decided = await suggest(tx, door, now)
-    return AtTheDoor(decided, order.work_type, await _installs(tx, decided, caller, now))
+    visit = await queries.own(tx, visit_id, technician_of(caller))
+    decided = await suggest(tx, await door_of(tx, visit, caller, now), now)
+    return (await _at_doors(tx, [decided], caller, now))[0]
 
 
-async def _installs(
-    tx: AsyncSession, decided: Decided, caller: Caller, now: datetime
-) -> dict[str, InstallNow]:
-    """Say of each offer that is shown whether it can be had with this visit.
+async def door_of(session: AsyncSession, visit: Visit, caller: Caller, now: datetime) -> Door:
+    """Say at which door a technician stands in their own visit, from setting out until it ends.
 
-    A line that runs has its port; only a new one needs another.
+    Raises VisitEnded, and CustomerNotKnown when the order names no customer.
     """
-    shown = [
-        decided.catalogue[one.offering_code] for one in decided.candidates if one.rank is not None
+    row = await queries.door_of(session, visit.work_order_id, now - LOOKING_BACK)
+    if visit.ended_at is not None or row.state not in HELD:
+        raise rules.VisitEnded(
+            ended_at=visit.ended_at or row.completed_at, outcome=visit.outcome or State(row.state)
+        )
+    if row.customer_id is None:
+        raise rules.CustomerNotKnown()
+    return await _door(
+        session,
+        row,
+        row.customer_id,
+        caller,
+        await open_now(session),
+        visit_id=visit.id,
+        began_at=visit.travel_started_at,
+        restored=visit.restored_at is not None,
+    )
+
+
+async def suggestions_ahead(tx: AsyncSession, caller: Caller, now: datetime) -> Ahead:
+    """Decide what to offer at the doors a technician has still to come to today, so that a phone
+    without network can show it there.
+
+    Doors whose order names no customer are left out. Raises Forbidden for an account that is
+    nobody's.
+    """
+    technician_id = technician_of(caller)
+    today = now.astimezone(await queries.zone_of_unit(tx, caller.org_unit_id)).date()
+    rows = await queries.doors_to_come(tx, technician_id, today, now - LOOKING_BACK)
+    outages = await open_now(tx)
+    doors = [
+        await _door(
+            tx, row, row.customer_id, caller, outages, visit_id=None, began_at=now, restored=True
+        )
+        for row in sorted(rows, key=_place)
+        if row.customer_id is not None
     ]
-    facts = decided.decision.facts
+    decided = await suggest_ahead(tx, doors, now)
+    return Ahead(today, await _at_doors(tx, decided, caller, now))
+
+
+def _place(row: DoorRow) -> tuple[float | str, ...]:
+    return rules.place_in_day(
+        row.state,
+        place=row.place,
+        appointment_from=row.appointment_from,
+        appointment_until=row.appointment_until,
+        priority=row.priority,
+        due_at=row.due_at,
+        completed_at=None,
+        order_id=row.order_id,
+    )
+
+
+async def _door(
+    tx: AsyncSession,
+    row: DoorRow,
+    customer_id: UUID,
+    caller: Caller,
+    outages: Sequence[Open],
+    *,
+    visit_id: UUID | None,
+    began_at: datetime,
+    restored: bool,
+) -> Door:
+    """Say at which door offers are made; an org unit's zone is remembered by the process."""
+    until = row.appointment_until
+    return Door(
+        visit_id=visit_id,
+        work_order_id=row.order_id,
+        customer_id=customer_id,
+        technician_id=technician_of(caller),
+        began_at=began_at,
+        work_type=row.work_type,
+        reported_at=row.reported_at,
+        restored=restored,
+        order_pending=row.others_pending,
+        other_repairs_at=row.other_repairs_at,
+        org_path=caller.org_path,
+        zone=await queries.zone_of_unit(tx, row.org_unit_id),
+        outage=any(_reaches(one, row) for one in outages),
+        over_at=until and until + timedelta(minutes=row.estimated_minutes),
+    )
+
+
+async def _at_doors(
+    tx: AsyncSession, several: Sequence[Decided], caller: Caller, now: datetime
+) -> list[AtTheDoor]:
+    """Say of each offer that is shown whether it can be had with its visit.
+
+    What the technician has left of the day is read once, if anything shown has to be installed.
+    """
     hands = None
-    if any(offering.install_minutes is not None for offering in shown):
+    if any(
+        offering.install_minutes is not None for decided in several for offering in _shown(decided)
+    ):
         day = await own_day(tx, technician_of(caller), caller, now=now)
         hands = Hands(day.skills, day.free_minutes, day.in_van)
-    return {
+    return [_at_door(decided, hands) for decided in several]
+
+
+def _at_door(decided: Decided, hands: Hands | None) -> AtTheDoor:
+    """A line that runs has its port; only a new one needs another."""
+    facts = decided.decision.facts
+    installs = {
         offering.code: install_now(
             ToInstall(
                 ON_SITE[offering.business_type],
@@ -104,13 +174,19 @@ async def _installs(
             hands,
             port_free=facts.get("port_free"),
         )
-        for offering in shown
+        for offering in _shown(decided)
     }
+    return AtTheDoor(decided, installs)
 
 
-def _reaches(outage: Open, order: WorkOrder) -> bool:
+def _shown(decided: Decided) -> list[Offering]:
+    return [
+        decided.catalogue[one.offering_code] for one in decided.candidates if one.rank is not None
+    ]
+
+
+def _reaches(outage: Open, row: DoorRow) -> bool:
     """Tell whether an outage that is open reaches the customer of an order, as far as is known."""
-    return outage.id == order.outage_id or (
-        order.customer_id in outage.behind
-        or outage.place == Place(PlaceKind.GRID, str(order.grid_id))
+    return outage.id == row.outage_id or (
+        row.customer_id in outage.behind or outage.place == Place(PlaceKind.GRID, str(row.grid_id))
     )

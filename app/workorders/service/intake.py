@@ -221,6 +221,7 @@ async def settle(tx: AsyncSession, orders: Collection[Incoming]) -> None:
             reported_on,
             value_tier=order.value_tier,
             grid_kind=order.grid_kind,
+            same_visit=draft.same_visit,
         )
         if promise is not None:
             order.promise_rule_id = promise.id

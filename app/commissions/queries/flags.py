@@ -1,0 +1,85 @@
+"""Reads of flags, and the numbers they rest on."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import subtree
+from app.auth.rules import Caller
+from app.commissions.models import CommissionFlag
+from app.commissions.rules import FlagKind, FlagState
+from app.core.db import fetched
+from app.core.errors import NotFound
+
+
+class Counted(NamedTuple):
+    """How many sales a technician was credited for in a unit, and how many were taken back."""
+
+    technician_id: UUID
+    org_unit_id: UUID
+    sold: int
+    returned: int
+
+
+async def returns_by_technician(tx: AsyncSession, since: date) -> list[Counted]:
+    """Count credited sales and those taken back since the first day of a month."""
+    return [Counted(*row) for row in await fetched(tx, _RETURNS, {"since": since})]
+
+
+_RETURNS = """
+SELECT e.technician_id, t.org_unit_id, count(*), count(c.id)
+  FROM commission_entry e JOIN technician t ON t.id = e.technician_id
+  LEFT JOIN commission_entry c ON c.counters_id = e.id AND c.sale_item_id IS NULL
+ WHERE e.month >= %(since)s AND e.kind = 'earned'
+   AND e.org_unit_id IN (SELECT id FROM org_unit)
+ GROUP BY e.technician_id, t.org_unit_id
+"""
+
+
+async def flags_page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+    state: FlagState,
+    kind: FlagKind | None,
+    technician_id: UUID | None,
+) -> Sequence[CommissionFlag]:
+    """Read up to `size + 1` flags of the caller's subtree, the latest first."""
+    wanted: list[Any] = [
+        subtree(CommissionFlag.org_unit_id, caller),
+        CommissionFlag.state == state,
+    ]
+    if kind is not None:
+        wanted.append(CommissionFlag.kind == kind)
+    if technician_id is not None:
+        wanted.append(CommissionFlag.technician_id == technician_id)
+    if after is not None:
+        wanted.append(tuple_(CommissionFlag.at, CommissionFlag.id) < tuple_(*after))
+    statement = (
+        select(CommissionFlag)
+        .where(*wanted)
+        .order_by(CommissionFlag.at.desc(), CommissionFlag.id.desc())
+        .limit(size + 1)
+    )
+    return (await session.scalars(statement)).all()
+
+
+async def flag_for_change(tx: AsyncSession, flag_id: UUID, caller: Caller) -> CommissionFlag:
+    """Lock a flag of the caller's subtree. Raises NotFound."""
+    flag = (
+        await tx.scalars(
+            select(CommissionFlag)
+            .where(CommissionFlag.id == flag_id, subtree(CommissionFlag.org_unit_id, caller))
+            .with_for_update()
+            .execution_options(populate_existing=True)
+        )
+    ).one_or_none()
+    if flag is None:
+        raise NotFound(flag_id=flag_id)
+    return flag

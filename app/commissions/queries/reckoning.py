@@ -1,0 +1,204 @@
+"""What a sweep reads: the steps of sales that are new, what they are worth, what is due."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.commissions.rules import EntryKind
+from app.core.db import fetched
+
+
+class New(NamedTuple):
+    """A step of a sale that no sweep has read yet; `entered_at` and `id` are its place, and
+    `item_id` the item it is about, of a step that is about one."""
+
+    entered_at: datetime
+    id: UUID
+    sale_id: UUID
+    org_unit_id: UUID
+    step: str
+    at: datetime
+    item_id: UUID | None
+
+
+class Owed(NamedTuple):
+    """What a sale is worth to whom, or what of it is due; in fen."""
+
+    sale_id: UUID
+    technician_id: UUID
+    org_unit_id: UUID
+    fen: int
+
+
+class Share(NamedTuple):
+    """What an item was of what was left of its sale when it was taken back: `after` of `before` fen
+    of commission stood when it was gone."""
+
+    sale_id: UUID
+    item_id: UUID
+    before: int
+    after: int
+
+
+class Credited(NamedTuple):
+    """An entry, and what of it was not taken back yet."""
+
+    id: UUID
+    sale_id: UUID
+    technician_id: UUID
+    org_unit_id: UUID
+    fen: int
+    kind: EntryKind
+
+
+_CLOCK = "SELECT clock_timestamp()"
+# Whoever gathers statistics of a large table for minutes enters no step.
+_OLDEST = """
+SELECT min(xact_start) FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+   AND backend_type <> 'autovacuum worker'
+"""
+_NEW = """
+SELECT e.created_at, e.id, e.sale_id, s.org_unit_id, e.step, e.at, (e.facts ->> 'item_id')::uuid
+  FROM sale_event e JOIN sale s ON s.id = e.sale_id, commission_progress p
+ WHERE e.step IN ('acknowledged', 'reversed', 'item_reversed')
+   AND (e.created_at, e.id) > (p.read_at, p.read_id) AND e.created_at < %(cut)s
+ ORDER BY e.created_at, e.id LIMIT %(limit)s
+"""
+
+
+async def new_events(tx: AsyncSession, limit: int) -> list[New]:
+    """Read the steps that come after those already read, and behind which none can still appear.
+
+    A step is dated when it is entered and seen when its transaction ends. So the clock is read
+    first; whatever was entered before it is seen by now, or its transaction still goes on and began
+    at or after the oldest of those that do.
+    """
+    ((clock,),) = await fetched(tx, _CLOCK, {})
+    ((oldest,),) = await fetched(tx, _OLDEST, {})
+    cut = clock if oldest is None else min(clock, oldest)
+    return [New(*row) for row in await fetched(tx, _NEW, {"cut": cut, "limit": limit})]
+
+
+async def read_up_to(tx: AsyncSession, last: New) -> None:
+    """Note how far the ledger of sales was read."""
+    await fetched(
+        tx,
+        "UPDATE commission_progress SET read_at = %(at)s, read_id = %(id)s RETURNING id",
+        {"at": last.entered_at, "id": last.id},
+    )
+
+
+async def worth_of(tx: AsyncSession, sale_ids: Sequence[UUID]) -> list[Owed]:
+    """Read the commission of sales that have none yet, by the catalogue they were sold from; a sale
+    that earns nothing is left out."""
+    return [Owed(*row) for row in await fetched(tx, _WORTH, {"sales": list(sale_ids)})]
+
+
+_WORTH = """
+SELECT s.id, s.technician_id, s.org_unit_id, sum(i.commission_fen * i.quantity)::bigint
+  FROM sale s JOIN sale_item i ON i.sale_id = s.id
+ WHERE s.id = ANY(%(sales)s)
+   AND NOT EXISTS (SELECT FROM commission_entry c WHERE c.sale_id = s.id AND c.kind = 'earned')
+ GROUP BY s.id HAVING sum(i.commission_fen * i.quantity) > 0
+"""
+
+
+async def take_due(tx: AsyncSession, now: datetime, limit: int) -> list[Owed]:
+    """Take what is due by now of sales that were kept; whoever takes it has to credit it.
+
+    A sale that is being cancelled waits for what comes of that.
+    """
+    return [Owed(*row) for row in await fetched(tx, _DUE, {"now": now, "limit": limit})]
+
+
+_DUE = """
+DELETE FROM commission_due WHERE sale_id IN (
+    SELECT d.sale_id FROM commission_due d JOIN sale s ON s.id = d.sale_id
+     WHERE d.due_at <= %(now)s AND s.reversed_at IS NULL
+       AND s.state IN ('acknowledged', 'completed')
+     ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED)
+RETURNING sale_id, technician_id, org_unit_id, fen
+"""
+
+
+async def forget_due(tx: AsyncSession, sale_ids: Sequence[UUID]) -> None:
+    """Forget what would have been due of sales that were taken back."""
+    given = {"sales": list(sale_ids)}
+    await fetched(
+        tx, "DELETE FROM commission_due WHERE sale_id = ANY(%(sales)s) RETURNING sale_id", given
+    )
+
+
+async def shares(tx: AsyncSession, item_ids: Sequence[UUID]) -> list[Share]:
+    """Read what items that were taken back alone were of what then stood of their sales, in the
+    order in which they were taken back; what earned nothing is left out."""
+    return [Share(*row) for row in await fetched(tx, _SHARES, {"items": list(item_ids)})]
+
+
+_SHARES = """
+SELECT i.sale_id, i.id, (i.commission_fen * i.quantity + rest.fen)::bigint, rest.fen
+  FROM sale_item i CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.commission_fen * o.quantity), 0)::bigint AS fen FROM sale_item o
+     WHERE o.sale_id = i.sale_id
+       AND (o.reversed_at IS NULL OR (o.reversed_at, o.id) > (i.reversed_at, i.id))) AS rest
+ WHERE i.id = ANY(%(items)s) AND i.commission_fen > 0
+ ORDER BY i.reversed_at, i.id
+"""
+
+
+async def lessen_due(tx: AsyncSession, shares: Sequence[Share]) -> None:
+    """Lessen what is to come of sales, each by the share of one item that was taken back, rounded
+    as `reckoning.left_of_second` does."""
+    given = {
+        "sales": [one.sale_id for one in shares],
+        "before": [one.before for one in shares],
+        "after": [one.after for one in shares],
+    }
+    await fetched(tx, _LESSEN, given)
+
+
+_LESSEN = """
+UPDATE commission_due AS d SET fen = (d.fen * o.after + o.before - 1) / o.before
+  FROM unnest(%(sales)s::uuid[], %(before)s::bigint[], %(after)s::bigint[])
+    AS o (sale_id, before, after)
+ WHERE d.sale_id = o.sale_id RETURNING d.sale_id
+"""
+
+
+async def not_countered(tx: AsyncSession, sale_ids: Sequence[UUID]) -> list[Credited]:
+    """Read what was credited for sales and not wholly taken back; a part of nothing is left out."""
+    rows = await fetched(tx, _NOT_COUNTERED, {"sales": list(sale_ids)})
+    return [Credited._make((*row[:-1], EntryKind(row[-1]))) for row in rows]
+
+
+_NOT_COUNTERED = """
+SELECT e.id, e.sale_id, e.technician_id, e.org_unit_id,
+       (e.fen + coalesce(sum(c.fen), 0))::bigint, e.kind
+  FROM commission_entry e LEFT JOIN commission_entry c ON c.counters_id = e.id
+ WHERE e.sale_id = ANY(%(sales)s) AND e.counters_id IS NULL AND e.fen > 0
+ GROUP BY e.id HAVING e.fen + coalesce(sum(c.fen), 0) > 0
+ ORDER BY e.id
+"""
+
+
+async def standing(
+    tx: AsyncSession, whose: Collection[tuple[UUID, date]]
+) -> dict[tuple[UUID, date], int]:
+    """Add up what the months of technicians come to by now, in fen."""
+    given = {
+        "technicians": [technician for technician, _ in whose],
+        "months": [month for _, month in whose],
+    }
+    return {(row[0], row[1]): row[2] for row in await fetched(tx, _STANDING, given)}
+
+
+_STANDING = """
+SELECT e.technician_id, e.month, sum(e.fen)::bigint
+  FROM unnest(%(technicians)s::uuid[], %(months)s::date[]) AS asked (technician_id, month)
+  JOIN commission_entry e USING (technician_id, month)
+ GROUP BY e.technician_id, e.month
+"""

@@ -1,0 +1,216 @@
+"""Crediting commissions, and taking them back, by what is new in the ledger of sales.
+
+One sweep at a time works, under a lock that ends with its transaction; the unique indexes of the
+ledger hold even without it.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.commissions import queries
+from app.commissions.queries import Credited, New, Share
+from app.commissions.rules import EntryKind, reckoning
+from app.commissions.rules.reckoning import Credit, Part
+from app.commissions.service.flagging import flag_sales
+from app.core.db import Rows, new_id, put
+from app.core.nights import alone
+from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameters
+from app.sales import service as sales
+from app.sales.rules import SaleStep
+from app.sales.service import Entry
+from app.workorders.queries import Units, org_units
+
+AT_A_TIME = 500
+_WORK = "commissions.sweep"
+
+
+@dataclass(frozen=True)
+class _Here:
+    """What one round of a sweep goes by."""
+
+    units: Units
+    parameters: Parameters
+    now: datetime
+
+    def zone(self, unit_id: UUID) -> ZoneInfo:
+        return self.units.by_id[unit_id].zone
+
+    def path(self, unit_id: UUID) -> str:
+        return self.units.by_id[unit_id].path
+
+    def month(self, unit_id: UUID) -> date:
+        return reckoning.month_of(self.now, self.zone(unit_id))
+
+
+class _Entered(NamedTuple):
+    """An entry to be written: what is credited, which entry it counters, and for which item."""
+
+    id: UUID
+    credit: Credit
+    counters_id: UUID | None = None
+    item_id: UUID | None = None
+
+
+async def sweep(tx: AsyncSession, *, now: datetime) -> bool:
+    """Do one round; returns whether there may be more. `now` is business time.
+
+    Another sweep that is at it has nothing left to do here.
+    """
+    if not await alone(tx, _WORK):
+        return False
+    events = await queries.new_events(tx, AT_A_TIME)
+    units = await org_units(tx, ids={one.org_unit_id for one in events})
+    here = _Here(units, await parameters_in_force(tx), now)
+    acknowledged = [one for one in events if one.step == SaleStep.ACKNOWLEDGED]
+    await _earn(tx, here, acknowledged)
+    # What was taken back of a sale comes before the rest of it.
+    await _take_back_items(tx, here, [one.item_id for one in events if one.item_id is not None])
+    await _take_back(tx, here, [one.sale_id for one in events if one.step == SaleStep.REVERSED])
+    await flag_sales(tx, [one.sale_id for one in acknowledged], now=now)
+    if events:
+        await queries.read_up_to(tx, events[-1])
+    if len(events) == AT_A_TIME:
+        return True
+    # Only once every reversal is known is it sure what was kept.
+    return await _keep(tx, here) == AT_A_TIME
+
+
+async def _earn(tx: AsyncSession, here: _Here, events: Sequence[New]) -> None:
+    worth = {one.sale_id: one for one in await queries.worth_of(tx, [e.sale_id for e in events])}
+    parts, due = [], []
+    for event in events:
+        # A second time the sale is not among them: each is credited once.
+        sale = worth.pop(event.sale_id, None)
+        if sale is None:
+            continue
+        path = here.path(sale.org_unit_id)
+        percent = here.parameters.whole(reckoning.FIRST_PERCENT, event.at, path)
+        days = here.parameters.number(reckoning.KEPT_DAYS, event.at, path)
+        first = reckoning.first_part(sale.fen, percent)
+        whose = (sale.sale_id, sale.technician_id, sale.org_unit_id)
+        parts.append(Part(*whose, here.month(sale.org_unit_id), first))
+        due.append((*whose, sale.fen - first, event.at + timedelta(days=days)))
+    await put(tx, Rows("commission_due", "sale_id technician_id org_unit_id fen due_at", due))
+    await _credit(tx, here, parts, EntryKind.EARNED, SaleStep.COMMISSION_EARNED)
+
+
+async def _keep(tx: AsyncSession, here: _Here) -> int:
+    due = await queries.take_due(tx, here.now, AT_A_TIME)
+    here = replace(here, units=await org_units(tx, ids={one.org_unit_id for one in due}))
+    parts = [
+        Part(one.sale_id, one.technician_id, one.org_unit_id, here.month(one.org_unit_id), one.fen)
+        for one in due
+    ]
+    await _credit(tx, here, parts, EntryKind.KEPT, SaleStep.COMMISSION_KEPT)
+    return len(due)
+
+
+async def _credit(
+    tx: AsyncSession, here: _Here, parts: Sequence[Part], kind: EntryKind, step: SaleStep
+) -> None:
+    if not parts:
+        return
+    so_far = await queries.standing(tx, {(one.technician_id, one.month) for one in parts})
+    caps: dict[tuple[UUID, date], int] = {}
+    for part in parts:
+        begins = datetime.combine(part.month, datetime.min.time(), here.zone(part.org_unit_id))
+        cap = here.parameters.whole(reckoning.MONTH_CAP, begins, here.path(part.org_unit_id))
+        caps.setdefault((part.technician_id, part.month), cap)
+    credits = reckoning.credited(parts, so_far, caps)
+    await _enter(tx, here, [_Entered(new_id(), one) for one in credits], kind, step)
+
+
+async def _take_back(tx: AsyncSession, here: _Here, sale_ids: Sequence[UUID]) -> None:
+    if not sale_ids:
+        return
+    await queries.forget_due(tx, sale_ids)
+    standing = await queries.not_countered(tx, sale_ids)
+    counters = [_counter(here, entry, entry.fen) for entry in standing]
+    await _enter(tx, here, counters, EntryKind.TAKEN_BACK, SaleStep.COMMISSION_REVERSED)
+
+
+async def _take_back_items(tx: AsyncSession, here: _Here, item_ids: Sequence[UUID]) -> None:
+    """Take back what was credited for single items, and lessen what is to come of their sales."""
+    shares = await queries.shares(tx, item_ids) if item_ids else []
+    if not shares:
+        return
+    standing: dict[UUID, list[Credited]] = {}
+    for entry in await queries.not_countered(tx, [one.sale_id for one in shares]):
+        standing.setdefault(entry.sale_id, []).append(entry)
+    counters = []
+    # One item of each sale a round, since each is a share of what the one before has left.
+    rounds: dict[int, list[Share]] = {}
+    counts: Counter[UUID] = Counter()
+    for one in shares:
+        rounds.setdefault(counts[one.sale_id], []).append(one)
+        counts[one.sale_id] += 1
+    for together in rounds.values():
+        await queries.lessen_due(tx, together)
+        for one in together:
+            left = []
+            for entry in standing.get(one.sale_id, ()):
+                stays = _LEFT_OF[entry.kind](entry.fen, one.before, one.after)
+                if stays < entry.fen:
+                    counters.append(_counter(here, entry, entry.fen - stays, one.item_id))
+                left.append(entry._replace(fen=stays))
+            standing[one.sale_id] = left
+    await _enter(tx, here, counters, EntryKind.TAKEN_BACK, SaleStep.COMMISSION_REVERSED)
+
+
+_LEFT_OF = {
+    EntryKind.EARNED: reckoning.left_of_first,
+    EntryKind.KEPT: reckoning.left_of_second,
+}
+
+
+def _counter(here: _Here, entry: Credited, fen: int, item_id: UUID | None = None) -> _Entered:
+    month = here.month(entry.org_unit_id)
+    part = Part(entry.sale_id, entry.technician_id, entry.org_unit_id, month, -fen)
+    return _Entered(new_id(), Credit(part, -fen, 0), entry.id, item_id)
+
+
+async def _enter(
+    tx: AsyncSession,
+    here: _Here,
+    entries: Sequence[_Entered],
+    kind: EntryKind,
+    step: SaleStep,
+) -> None:
+    """Write entries into the ledger of commissions, and that they are there into the sales'."""
+    columns = (
+        "id sale_id technician_id org_unit_id kind at month fen cut_fen counters_id sale_item_id"
+    )
+    rows = [
+        (
+            one.id,
+            one.credit.part.sale_id,
+            one.credit.part.technician_id,
+            one.credit.part.org_unit_id,
+            kind.value,
+            here.now,
+            one.credit.part.month,
+            one.credit.fen,
+            one.credit.cut_fen,
+            one.counters_id,
+            one.item_id,
+        )
+        for one in entries
+    ]
+    await put(tx, Rows("commission_entry", columns, rows))
+    await sales.enter(
+        tx,
+        [Entry(one.credit.part.sale_id, step, here.now, facts=_facts(one)) for one in entries],
+    )
+
+
+def _facts(one: _Entered) -> dict[str, Any]:
+    facts = {"entry_id": one.id, "fen": one.credit.fen}
+    return facts if one.item_id is None else {**facts, "item_id": one.item_id}

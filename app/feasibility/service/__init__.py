@@ -1,0 +1,22 @@
+"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it."""
+
+from app.feasibility.service.asking import answers
+from app.feasibility.service.installing import (
+    NotNow,
+    Sold,
+    install_now,
+    keep_for_later,
+    let_go_of,
+)
+from app.feasibility.service.reserving import release, reserve
+
+__all__ = [
+    "NotNow",
+    "Sold",
+    "answers",
+    "install_now",
+    "keep_for_later",
+    "let_go_of",
+    "release",
+    "reserve",
+]

@@ -1,0 +1,73 @@
+"""Alerts to the supervisors of a unit: deliveries take too long, or too many wait for them."""
+
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+from prometheus_client import Gauge
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.alerts import service as alerts
+from app.alerts.rules import AlertKind, Found
+from app.core.clock import Clock
+from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameters
+from app.ordering import delivery, troubles
+from app.ordering.delivery import SyncState
+from app.ordering.rules import Cause
+from app.ordering.troubles import Lag
+from app.workorders.queries import Units, org_units
+
+
+async def look(tx: AsyncSession, now: datetime) -> int:
+    """Alert the units whose deliveries take too long or wait for a person, and end the alerts of
+    those that have recovered; `now` is business time. Returns how many were told."""
+    parameters = await parameters_in_force(tx)
+    window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
+    lags = await troubles.lags(tx, now, window)
+    units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
+    found = list(_found(lags, units, parameters, now))
+    return await alerts.stand(tx, (AlertKind.ORDER_LAG, AlertKind.ORDERS_FAILED), found, now=now)
+
+
+def _found(
+    lags: Sequence[Lag], units: Units, numbers: Parameters, now: datetime
+) -> Iterator[Found]:
+    """Name what passes its limit; the lag in whole seconds, since it is read by people."""
+    for lag in lags:
+        path = units.by_id[lag.org_unit_id].path
+        most = numbers.number(delivery.ALERT_LAG, now, path)
+        if lag.p95_seconds is not None and lag.p95_seconds > most:
+            yield Found(AlertKind.ORDER_LAG, lag.org_unit_id, round(lag.p95_seconds), most)
+        most = numbers.number(delivery.ALERT_FAILED, now, path)
+        if lag.failed >= most:
+            yield Found(AlertKind.ORDERS_FAILED, lag.org_unit_id, lag.failed, most)
+
+
+# --- metrics --------------------------------------------------------------------------------------
+
+_LAG = Gauge(
+    "yingwei_order_sync_lag_p95",
+    "Seconds from confirmation to arrival, the 95th of a hundred, of the unit where it is worst.",
+)
+_FAILED = Gauge(
+    "yingwei_order_sync_failed", "Deliveries that wait for a person, by cause.", ["cause"]
+)
+
+
+def figures_of(clock: Clock) -> Callable[[AsyncSession], Awaitable[None]]:
+    """Make what sets the metrics to how deliveries stand, by the business time of a clock."""
+
+    async def refresh(session: AsyncSession) -> None:
+        now = clock.now()
+        parameters = await parameters_in_force(session)
+        window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
+        lags = [lag.p95_seconds or 0.0 for lag in await troubles.lags(session, now, window)]
+        _LAG.set(max(lags, default=0.0))
+        counts = dict.fromkeys(Cause, 0)
+        for trouble in await troubles.summary(session, ""):
+            if trouble.state is SyncState.PARKED:
+                counts[trouble.cause] += trouble.count
+        for cause, count in counts.items():
+            _FAILED.labels(cause.value).set(count)
+
+    return refresh

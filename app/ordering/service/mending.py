@@ -1,0 +1,243 @@
+"""Mending: what a person does about a delivery that failed. Nothing is sent from here."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.callers import Caller
+from app.core.db import fetched, shared_now
+from app.core.errors import Conflict, Invalid, NotFound, SameIdOtherContent
+from app.core.i18n import Words
+from app.core.parameter_values import parameters_in_force
+from app.ordering import correcting, delivery, queries
+from app.ordering.correcting import Correction
+from app.ordering.delivery import ChangeKind, ChangeState, GiveUpReason, SyncState
+from app.ordering.models import OrderCorrection, OrderSync
+from app.ordering.rules import Cause
+from app.ordering.service.ending import end
+from app.sales import queries as sales_queries
+from app.sales import service as sales
+from app.sales.rules import SaleState, reached
+
+
+class NotParked(Conflict):
+    slug = "order-sync-not-parked"
+    title = Words(zh="该订单同步无需人工处理", en="This delivery does not wait for a person")
+    advice = Words(
+        zh="当前状态为 {state}，系统会自动处理。", en="It is {state}; it goes on by itself."
+    )
+
+
+class TooLateToCorrect(Conflict):
+    slug = "order-sync-too-late-to-correct"
+    title = Words(zh="该订单已不能更正", en="It is too late to correct this order")
+    advice = Words(
+        zh="当前状态为 {state}。已送达的订单请用订单变更修改；发送中的请稍候。",
+        en="It is {state}. Ask for an order that has arrived to be amended; wait while it is sent.",
+    )
+
+
+class GivenUpOtherwise(Conflict):
+    slug = "order-sync-given-up-otherwise"
+    title = Words(zh="该订单已因其他原因放弃", en="This delivery was given up for another reason")
+    advice = Words(zh="已登记的原因是 {reason}。", en="The reason written down is {reason}.")
+
+
+class CorrectionEmpty(Invalid):
+    slug = "order-correction-empty"
+    title = Words(zh="没有要更正的内容", en="Nothing is to be corrected")
+    advice = Words(zh="请至少填写一项：{fields}。", en="Give one of these at least: {fields}.")
+
+
+async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
+    """Take a parked delivery up again at once; it is looked for before anything is sent.
+
+    Raises NotFound and NotParked.
+    """
+    sync = await queries.for_change_by_caller(tx, sync_id, caller)
+    if sync.state is not SyncState.PARKED:
+        raise NotParked(state=sync.state)
+    await _take_up(tx, sync)
+    return sync
+
+
+async def _take_up(tx: AsyncSession, sync: OrderSync) -> None:
+    now = await shared_now(tx)
+    numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
+    sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
+    sync.tries_not_sent = sync.tries_unknown = 0
+    # A request of unknown outcome may still be at work over there; looking too soon finds nothing.
+    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else now
+    sync.next_try_at = max(now, settled)
+
+
+async def retry_many(
+    tx: AsyncSession, caller: Caller, *, cause: Cause, org_unit_id: UUID | None, most: int
+) -> tuple[int, int]:
+    """Take up again the parked deliveries of one cause in the caller's part of the organisation,
+    those that have waited longest first; returns how many were, and how many are left.
+
+    They come due one after the other, fifty a second, so that what failed together does not
+    return together.
+    """
+    numbers = delivery.retry_numbers(await parameters_in_force(tx), await shared_now(tx))
+    given = {
+        "cause": cause.value,
+        "path": caller.org_path,
+        "unit": org_unit_id,
+        "most": most,
+        "settle": numbers.settle.total_seconds(),
+    }
+    taken = await fetched(tx, _RETRY_MANY, given)
+    ((left,),) = await fetched(tx, _LEFT, given)
+    if taken:
+        audit.note(tx, table="order_sync", operation="retried", ids=[id_ for (id_,) in taken])
+    return len(taken), left
+
+
+_PARKED = """
+      FROM order_sync o JOIN org_unit u ON u.id = o.org_unit_id
+     WHERE o.state = 'parked' AND o.last_cause = %(cause)s AND starts_with(u.path, %(path)s)
+       AND o.org_unit_id = coalesce(%(unit)s::uuid, o.org_unit_id)
+"""
+# Nobody waits for a row that somebody else holds: it is being taken up already.
+_RETRY_MANY = f"""
+WITH held AS (
+    SELECT o.id, o.created_at {_PARKED}
+     ORDER BY o.created_at, o.id LIMIT %(most)s FOR UPDATE OF o SKIP LOCKED
+), turn AS (
+    SELECT id, row_number() OVER (ORDER BY created_at, id) AS nth FROM held
+)
+UPDATE order_sync o
+   SET state = CASE WHEN o.remote_id IS NULL THEN 'waiting' ELSE 'delivered' END,
+       tries_not_sent = 0, tries_unknown = 0, version = o.version + 1,
+       next_try_at = greatest(clock_timestamp(),
+           coalesce(o.last_tried_at, clock_timestamp()) + make_interval(secs => %(settle)s))
+           + make_interval(secs => turn.nth / 50.0)
+  FROM turn WHERE o.id = turn.id
+RETURNING o.id
+"""  # noqa: S608 - made of the constants above
+_LEFT = f"SELECT count(*) {_PARKED}"
+
+
+async def correct(
+    tx: AsyncSession,
+    sync_id: UUID,
+    caller: Caller,
+    *,
+    correction_id: UUID,
+    values: Correction,
+    reason: str,
+    now: datetime,
+) -> OrderSync:
+    """Put values in place of what the sale says, and take the delivery up again; `now` is business
+    time. The sale stays as the customer agreed to it, and what was sent before is kept.
+
+    Sent again with the same id, it is answered like the first time. Raises NotFound,
+    CorrectionEmpty, Invalid, TooLateToCorrect and SameIdOtherContent.
+    """
+    sync = await queries.for_change_by_caller(tx, sync_id, caller)
+    put = correcting.written(values)
+    known = await tx.get(OrderCorrection, correction_id)
+    if known is not None:
+        wanted = {name: change["to"] for name, change in known.changes.items()}
+        if (known.order_sync_id, wanted, known.reason) != (sync_id, put, reason):
+            raise SameIdOtherContent(id=correction_id)
+        return sync
+    if not put:
+        raise CorrectionEmpty(fields=list(Correction.__slots__))
+    if sync.state not in (SyncState.PARKED, SyncState.WAITING):
+        raise TooLateToCorrect(state=sync.state)
+    sale = await sales_queries.one(tx, sync.sale_id, caller)
+    assert sale.confirmed_at is not None
+    correcting.check_start(values.requested_start, sale.confirmed_at)
+    before: Mapping[str, str] = sync.corrections or {}
+    tx.add(
+        OrderCorrection(
+            id=correction_id,
+            order_sync_id=sync.id,
+            at=now,
+            account_id=caller.account_id,
+            reason=reason,
+            changes={name: {"from": before.get(name), "to": value} for name, value in put.items()},
+            body_before=sync.body,
+        )
+    )
+    sync.corrections = {**before, **put}
+    if sync.state is SyncState.PARKED:
+        await _take_up(tx, sync)
+    await tx.flush()
+    return sync
+
+
+async def give_up(
+    tx: AsyncSession,
+    sync_id: UUID,
+    caller: Caller,
+    *,
+    reason: GiveUpReason,
+    note: str | None,
+    now: datetime,
+) -> OrderSync:
+    """Decide that a parked delivery is not delivered, and cancel its sale; `now` is business time.
+
+    The same decision again is answered like the first time. Raises NotFound, NotParked and
+    GivenUpOtherwise.
+    """
+    sync = await queries.for_change_by_caller(tx, sync_id, caller)
+    if sync.state is SyncState.GIVEN_UP:
+        if sync.given_up_reason is not reason:
+            raise GivenUpOtherwise(reason=sync.given_up_reason)
+        return sync
+    if sync.state is not SyncState.PARKED:
+        raise NotParked(state=sync.state)
+    await _given_up(tx, sync, reason=reason, note=note, by=caller.account_id, now=now)
+    return sync
+
+
+async def abandon(
+    tx: AsyncSession,
+    sale_id: UUID,
+    *,
+    reason: GiveUpReason,
+    note: str | None,
+    by: UUID,
+    now: datetime,
+) -> None:
+    """Give up the delivery of a sale that only we have, and cancel the sale; `now` is business
+    time.
+
+    Raises NotParked while it is on its way, and NotFound.
+    """
+    sync = await queries.for_change(tx, sale_id)
+    if sync is None:
+        raise NotFound(sale_id=sale_id)
+    if sync.state in (SyncState.WAITING, SyncState.SENDING):
+        raise NotParked(state=sync.state)
+    if sync.state is not SyncState.GIVEN_UP:
+        await _given_up(tx, sync, reason=reason, note=note, by=by, now=now)
+
+
+async def _given_up(
+    tx: AsyncSession,
+    sync: OrderSync,
+    *,
+    reason: GiveUpReason,
+    note: str | None,
+    by: UUID,
+    now: datetime,
+) -> None:
+    sync.state, sync.next_try_at = SyncState.GIVEN_UP, None
+    sync.given_up_reason, sync.given_up_note = reason, note
+    sync.given_up_by, sync.given_up_at = by, now
+    change = await queries.open_change(tx, sync.sale_id)
+    if change is not None:
+        cancelled = change.kind is ChangeKind.CANCEL
+        end(change, ChangeState.DONE if cancelled else ChangeState.REFUSED, now, reason.value)
+    sale = await sales_queries.for_change(tx, sync.sale_id)
+    if reached(sale.state, SaleState.CANCELLED):
+        await sales.ask_to_cancel(tx, sale, known_there=False, reason=reason.value, at=now, by=by)
+    await tx.flush()

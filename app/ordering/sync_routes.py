@@ -1,0 +1,136 @@
+"""Doorways of deliveries for supervisors: what failed and why, and what is done about it."""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends, Query
+
+from app.auth import audit
+from app.auth.callers import Caller, caller
+from app.auth.rules import Role
+from app.core.db import Read, Tx
+from app.core.doorways import Router
+from app.core.http import Language, Now
+from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.ordering import queries, service, troubles
+from app.ordering.delivery import SyncState
+from app.ordering.rules import Cause
+from app.ordering.schemas import (
+    CorrectionIn,
+    GiveUpIn,
+    OrderBodyOut,
+    OrderSyncOut,
+    OrderSyncPage,
+    OrderSyncStory,
+    OrderSyncSummary,
+    RetryManyIn,
+    RetryManyOut,
+    TroubleOut,
+)
+
+router = Router(prefix="/v1", tags=["ordering"])
+
+Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sync:read"))]
+Resolver = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sync:resolve"))]
+
+
+@router.get("/order-syncs", operation_id="order_syncs_list")
+async def listed(
+    reader: Reader,
+    read: Read,
+    lang: Language,
+    state: SyncState | None = None,
+    failed: Annotated[
+        bool, Query(description="Only those that failed and have not arrived.")
+    ] = False,
+    cause: Cause | None = None,
+    org_unit_id: UUID | None = None,
+    size: PageSize = 50,
+    token: PageToken = None,
+) -> OrderSyncPage:
+    """List deliveries, newest first; `state=parked` are those that wait for a person."""
+    found = await queries.page(
+        read,
+        reader,
+        size=size,
+        after=key_of(token, datetime, UUID) if token else None,
+        state=state,
+        failed=failed,
+        cause=cause,
+        org_unit_id=org_unit_id,
+    )
+    rows, last = cut(found, size)
+    return OrderSyncPage(
+        order_syncs=[OrderSyncOut.of(row, lang) for row in rows],
+        next_page_token=token_of(last.created_at, last.id) if last else None,
+    )
+
+
+@router.get("/order-syncs/summary", operation_id="order_syncs_summary")
+async def summary(reader: Reader, read: Read, lang: Language) -> OrderSyncSummary:
+    """Count what failed and has not arrived, by state and cause, the most frequent first."""
+    found = await troubles.summary(read, reader.org_path)
+    return OrderSyncSummary(troubles=[TroubleOut.of(each, lang) for each in found])
+
+
+@router.post("/order-syncs/retry", operation_id="order_syncs_retry_many")
+async def retry_many(body: RetryManyIn, resolver: Resolver, tx: Tx) -> RetryManyOut:
+    """Take the parked deliveries of one cause up again; each is looked for before it is sent."""
+    taken_up, left = await service.retry_many(
+        tx, resolver, cause=body.cause, org_unit_id=body.org_unit_id, most=body.most
+    )
+    return RetryManyOut(taken_up=taken_up, left=left)
+
+
+@router.get("/order-syncs/{sync_id}", operation_id="order_syncs_one")
+async def one(sync_id: UUID, reader: Reader, read: Read, lang: Language) -> OrderSyncStory:
+    """Read one delivery: what was sent, each attempt that failed, corrections and callbacks."""
+    return OrderSyncStory.whole(await troubles.story(read, sync_id, reader), lang)
+
+
+@router.get("/order-syncs/{sync_id}/body", operation_id="order_syncs_body")
+async def body(sync_id: UUID, resolver: Resolver, tx: Tx) -> OrderBodyOut:
+    """Read what was sent word for word, with the customer's name and address; it is audited."""
+    sync, customer_id = await troubles.with_customer(tx, sync_id, resolver)
+    audit.unmasked(
+        tx,
+        resolver,
+        subject_kind="customer",
+        subject_id=customer_id,
+        purpose=f"order_sync:{sync.id}",
+        fields=("name", "standard_address", "note"),
+    )
+    return OrderBodyOut(body=sync.body)
+
+
+@router.post("/order-syncs/{sync_id}/retry", operation_id="order_syncs_retry")
+async def retry(sync_id: UUID, resolver: Resolver, tx: Tx, lang: Language) -> OrderSyncOut:
+    """Take a parked delivery up again; the order is looked for before anything is sent."""
+    return OrderSyncOut.of(await service.retry(tx, sync_id, resolver), lang)
+
+
+@router.post("/order-syncs/{sync_id}/correct", operation_id="order_syncs_correct")
+async def correct(
+    sync_id: UUID, body: CorrectionIn, resolver: Resolver, tx: Tx, now: Now, lang: Language
+) -> OrderSyncOut:
+    """Correct what is sent and take the delivery up again; the sale stays as it was agreed."""
+    sync = await service.correct(
+        tx,
+        sync_id,
+        resolver,
+        correction_id=body.id,
+        values=body.values(),
+        reason=body.reason,
+        now=now,
+    )
+    return OrderSyncOut.of(sync, lang)
+
+
+@router.post("/order-syncs/{sync_id}/give-up", operation_id="order_syncs_give_up")
+async def give_up(
+    sync_id: UUID, body: GiveUpIn, resolver: Resolver, tx: Tx, now: Now, lang: Language
+) -> OrderSyncOut:
+    """Decide that a parked delivery is not delivered: its sale is cancelled for that reason."""
+    sync = await service.give_up(tx, sync_id, resolver, reason=body.reason, note=body.note, now=now)
+    return OrderSyncOut.of(sync, lang)

@@ -1,0 +1,161 @@
+"""Reads of what went wrong with deliveries: figures, and the whole story of one."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, subtree
+from app.core.db import fetched
+from app.core.errors import NotFound
+from app.customers.rules import masked_name
+from app.ordering.delivery import SyncState
+from app.ordering.models import OrderAttempt, OrderCallback, OrderCorrection, OrderSync
+from app.ordering.rules import Cause
+from app.sales.models import Sale
+from app.workorders.rules import masked_address
+
+# Of one delivery so many of each are shown, the latest first.
+_MOST_SHOWN = 100
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """So many deliveries stand like this because of that; `since` is when the first was made."""
+
+    state: SyncState
+    cause: Cause
+    count: int
+    since: datetime
+
+
+async def summary(session: AsyncSession, org_path: str) -> Sequence[Trouble]:
+    """Count the deliveries of a subtree that failed and have not arrived, by state and cause."""
+    rows = await fetched(session, _SUMMARY, {"path": org_path})
+    return [Trouble(SyncState(state), Cause(cause), n, since) for state, cause, n, since in rows]
+
+
+_SUMMARY = """
+SELECT o.state, o.last_cause, count(*), min(o.created_at)
+  FROM order_sync o JOIN org_unit u ON u.id = o.org_unit_id
+ WHERE o.last_cause IS NOT NULL AND o.state IN ('waiting', 'sending', 'parked')
+   AND starts_with(u.path, %(path)s)
+ GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
+"""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How long deliveries of one unit took, in seconds, and how many wait for a person."""
+
+    org_unit_id: UUID
+    p95_seconds: float | None
+    sales: int
+    failed: int
+
+
+async def lags(session: AsyncSession, now: datetime, window: timedelta) -> Sequence[Lag]:
+    """Measure, unit by unit, how long the sales confirmed in the time before `now` (business time)
+    took to arrive; one that has not arrived counts with its age.
+
+    What is older and still on its way counts too, so that a standstill is seen; what waits for a
+    person is counted apart.
+    """
+    rows = await fetched(session, _LAGS, {"now": now, "since": now - window})
+    return [Lag(*row) for row in rows]
+
+
+_LAGS = """
+WITH lately AS (
+    SELECT id, org_unit_id, confirmed_at, sent_at FROM sale
+     WHERE confirmed_at >= %(since)s AND confirmed_at <= %(now)s AND state <> 'draft'
+    UNION ALL
+    SELECT id, org_unit_id, confirmed_at, sent_at FROM sale
+     WHERE state = 'confirmed' AND confirmed_at < %(since)s
+), moving AS (
+    SELECT org_unit_id, extract(epoch FROM coalesce(sent_at, %(now)s) - confirmed_at)::float8 AS lag
+      FROM lately
+     WHERE sent_at IS NOT NULL OR NOT EXISTS (
+           SELECT FROM order_sync o
+            WHERE o.sale_id = lately.id AND o.state IN ('parked', 'given_up', 'finished'))
+), lag AS (
+    SELECT org_unit_id, percentile_cont(0.95) WITHIN GROUP (ORDER BY lag) AS p95, count(*) AS sales
+      FROM moving GROUP BY 1
+), parked AS (
+    SELECT org_unit_id, count(*) AS failed FROM order_sync WHERE state = 'parked'
+       AND last_cause IS NOT NULL GROUP BY 1
+)
+SELECT coalesce(lag.org_unit_id, parked.org_unit_id), p95, coalesce(sales, 0), coalesce(failed, 0)
+  FROM lag FULL JOIN parked ON parked.org_unit_id = lag.org_unit_id
+"""
+
+
+@dataclass(frozen=True)
+class Story:
+    """One delivery with everything that is known of how it went."""
+
+    sync: OrderSync
+    attempts: Sequence[OrderAttempt]
+    corrections: Sequence[OrderCorrection]
+    callbacks: Sequence[OrderCallback]
+
+
+async def story(session: AsyncSession, sync_id: UUID, caller: Caller) -> Story:
+    """Read a delivery in the caller's part of the organisation. Raises NotFound."""
+    sync = await _one(session, sync_id, caller)
+
+    async def of(table: Any, moment: Any) -> Sequence[Any]:
+        found = select(table).where(table.order_sync_id == sync_id)
+        return (await session.scalars(found.order_by(moment.desc()).limit(_MOST_SHOWN))).all()
+
+    return Story(
+        sync,
+        await of(OrderAttempt, OrderAttempt.at),
+        await of(OrderCorrection, OrderCorrection.at),
+        await of(OrderCallback, OrderCallback.received_at),
+    )
+
+
+async def with_customer(
+    session: AsyncSession, sync_id: UUID, caller: Caller
+) -> tuple[OrderSync, UUID]:
+    """Read a delivery in the caller's part of the organisation, and the id of its customer.
+
+    Raises NotFound.
+    """
+    sync = await _one(session, sync_id, caller)
+    customer_id = await session.scalar(select(Sale.customer_id).where(Sale.id == sync.sale_id))
+    assert customer_id is not None
+    return sync, customer_id
+
+
+async def _one(session: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
+    found = select(OrderSync).where(OrderSync.id == sync_id, subtree(OrderSync.org_unit_id, caller))
+    sync = (await session.scalars(found)).one_or_none()
+    if sync is None:
+        raise NotFound(order_sync_id=sync_id)
+    return sync
+
+
+# --- what was sent, as it may be shown ------------------------------------------------------------
+
+_MASKS = {"Customer": masked_name, "GeographicAddress": masked_address}
+
+
+def masked_body(body: Any) -> Any:
+    """Mask the customer's name and address, and what was noted, in a body as it was sent."""
+    if isinstance(body, list):
+        return [masked_body(each) for each in body]
+    if not isinstance(body, dict):
+        return body
+    shown = {name: masked_body(value) for name, value in body.items() if name != "note"}
+    mask = _MASKS.get(str(body.get("@referredType")))
+    if mask is not None and isinstance(body.get("name"), str):
+        shown["name"] = mask(body["name"])
+    if "note" in body:
+        shown["note"] = "***"
+    return shown

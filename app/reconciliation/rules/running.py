@@ -1,0 +1,33 @@
+"""Where a comparison stands, and when none can be made."""
+
+from enum import StrEnum
+
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+
+
+class RunState(StrEnum):
+    """Where a comparison stands: asked for, under way, done, or given up with its reason."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+
+
+class NoOrderingSystem(Conflict):
+    slug = "no-ordering-system"
+    title = Words(zh="未设置订单系统", en="No ordering system is set")
+    advice = Words(
+        zh="请管理员设置订单系统地址后再对账。",
+        en="Have an administrator set its address (YINGWEI_ORDERING_URL), then compare.",
+    )
+
+
+class NotOver(Invalid):
+    slug = "day-not-begun"
+    title = Words(zh="该日期尚未开始", en="This day has not begun")
+    advice = Words(
+        zh="今天是 {today}，请选择今天或更早的日期。",
+        en="Today is {today}; choose it or an earlier day.",
+    )

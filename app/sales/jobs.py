@@ -1,0 +1,54 @@
+"""What the worker does for sales: what is live, what customers reply, and what never
+comes."""
+
+from datetime import datetime
+from uuid import UUID
+
+from app.auth import audit
+from app.core.jobs import Worker, for_each
+from app.core.log import log
+from app.sales import queries, service
+from app.sales.service import funnel
+
+AT_ONCE = 4
+A_SWEEP = 200
+
+
+async def install_activated(worker: Worker, *, sale_id: str, work_order_id: str, at: str) -> None:
+    """Enter into a sale's ledger that what was installed is live."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sales.install_activated")
+        # Under the sale's lock, so that of two who are told one enters it.
+        await queries.for_change(tx, UUID(sale_id))
+        await service.activated(tx, UUID(work_order_id), at=datetime.fromisoformat(at))
+
+
+async def replied(worker: Worker, *, reply_id: str) -> None:
+    """Let what a customer wrote back answer what they were asked, if they were."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sales.replied")
+        await service.take_reply(tx, UUID(reply_id), now=worker.clock.now())
+
+
+async def look_after_consent(worker: Worker) -> None:
+    """Cancel sales that nobody confirmed a second time, and flag signatures without a picture."""
+    now = worker.clock.now()
+    async with worker.database.read() as session:
+        over = await queries.seconds_over(session, now, A_SWEEP)
+
+    async def lapse(sale_id: UUID) -> None:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "sales.look_after_consent")
+            await service.lapse(tx, sale_id, now=now)
+
+    await for_each(over, lapse, at_once=AT_ONCE)
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sales.look_after_consent")
+        flagged = await queries.settle_signatures(tx, now)
+    for sale_id in flagged:
+        log.warning("a signature's picture has not come", sale=str(sale_id))
+
+
+async def add_up(worker: Worker) -> None:
+    """Add up once a night what became of the visits of the days before."""
+    await funnel.add_up(worker.database, now=worker.clock.now())

@@ -1,0 +1,175 @@
+"""Reads and locks of sales."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, subtree
+from app.auth.rules import Role
+from app.core.db import fetched
+from app.core.errors import NotFound
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import SaleState
+from app.suggestions.models import Suggestion, SuggestionDecision
+from app.visits.models import Visit
+from app.workorders.models import WorkOrder
+
+
+@dataclass(frozen=True)
+class SellingVisit:
+    """What a sale needs to know of the visit it is made in."""
+
+    visit_id: UUID
+    work_order_id: UUID
+    customer_id: UUID
+    org_unit_id: UUID
+    checked_in_at: datetime | None
+    ended_at: datetime | None
+
+
+async def selling_visit(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -> SellingVisit:
+    """Find a technician's own visit. Raises NotFound for anybody else's or one without customer."""
+    row = (
+        await tx.execute(
+            select(
+                Visit.work_order_id,
+                WorkOrder.customer_id,
+                WorkOrder.org_unit_id,
+                Visit.checked_in_at,
+                Visit.ended_at,
+            )
+            .join(WorkOrder, WorkOrder.id == Visit.work_order_id)
+            .where(Visit.id == visit_id, Visit.technician_id == technician_id)
+        )
+    ).one_or_none()
+    if row is None or row.customer_id is None:
+        raise NotFound(visit_id=visit_id)
+    return SellingVisit(**{**row._mapping, "visit_id": visit_id})
+
+
+async def strange_suggestions(
+    tx: AsyncSession, visit_id: UUID, suggestion_ids: Sequence[UUID]
+) -> set[UUID]:
+    """List those suggestions that were made neither in this visit nor ahead of it."""
+    if not suggestion_ids:
+        return set()
+    known = await tx.scalars(
+        select(Suggestion.id)
+        .join(SuggestionDecision, SuggestionDecision.id == Suggestion.decision_id)
+        .where(
+            Suggestion.id.in_(suggestion_ids),
+            or_(
+                SuggestionDecision.visit_id == visit_id,
+                and_(
+                    SuggestionDecision.visit_id.is_(None),
+                    SuggestionDecision.work_order_id
+                    == select(Visit.work_order_id).where(Visit.id == visit_id).scalar_subquery(),
+                ),
+            ),
+        )
+    )
+    return set(suggestion_ids) - set(known)
+
+
+def within_reach(caller: Caller) -> ColumnElement[bool]:
+    """Make the condition for sales a caller may see: a technician's own, else the subtree's."""
+    if caller.role is Role.TECHNICIAN:
+        return Sale.technician_id == caller.technician_id
+    return subtree(Sale.org_unit_id, caller)
+
+
+async def for_change(tx: AsyncSession, sale_id: UUID, caller: Caller | None = None) -> Sale:
+    """Lock a sale until the transaction ends. Raises NotFound, also for other people's sales."""
+    statement = (
+        select(Sale)
+        .where(Sale.id == sale_id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if caller is not None:
+        statement = statement.where(within_reach(caller))
+    sale = (await tx.scalars(statement)).one_or_none()
+    if sale is None:
+        raise NotFound(sale_id=sale_id)
+    return sale
+
+
+async def items_of(session: AsyncSession, sale_ids: Sequence[UUID]) -> dict[UUID, list[SaleItem]]:
+    """Load the items of some sales, in the order they were sold."""
+    found: dict[UUID, list[SaleItem]] = {sale_id: [] for sale_id in sale_ids}
+    rows = await session.scalars(
+        select(SaleItem)
+        .where(SaleItem.sale_id.in_(sale_ids))
+        .order_by(SaleItem.sale_id, SaleItem.position)
+    )
+    for item in rows:
+        found[item.sale_id].append(item)
+    return found
+
+
+class Install(NamedTuple):
+    """Whether a sale is installed in its visit: the order of that, or the codes of why not."""
+
+    order_id: UUID | None = None
+    not_now: Sequence[str] = ()
+
+
+async def installs_of(session: AsyncSession, sale_ids: Sequence[UUID]) -> dict[UUID, Install]:
+    """Read of some sales whether they are installed in their visits; sales of which nothing has to
+    be installed have neither order nor codes."""
+    found = dict.fromkeys(sale_ids, Install())
+    for sale_id, order_id, codes in await fetched(session, _INSTALLS, {"ids": list(sale_ids)}):
+        found[sale_id] = Install(order_id, codes)
+    return found
+
+
+_INSTALLS = """
+SELECT sale_id, work_order_id, '[]'::jsonb FROM same_visit_install WHERE sale_id = ANY(%(ids)s)
+UNION ALL
+SELECT sale_id, NULL, facts -> 'codes' FROM sale_event
+ WHERE sale_id = ANY(%(ids)s) AND step = 'install_not_now'
+"""
+
+
+async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:
+    """Read one sale. Raises NotFound, also for other people's sales."""
+    sale = (
+        await session.scalars(select(Sale).where(Sale.id == sale_id, within_reach(caller)))
+    ).one_or_none()
+    if sale is None:
+        raise NotFound(sale_id=sale_id)
+    return sale
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+    state: SaleState | None = None,
+    technician_id: UUID | None = None,
+    made_from: datetime | None = None,
+    made_until: datetime | None = None,
+) -> Sequence[Sale]:
+    """Read one page of sales, newest first, and one row more if there is a next page."""
+    wanted: list[Any] = [within_reach(caller)]
+    if state is not None:
+        wanted.append(Sale.state == state)
+    if technician_id is not None:
+        wanted.append(Sale.technician_id == technician_id)
+    if made_from is not None:
+        wanted.append(Sale.made_at >= made_from)
+    if made_until is not None:
+        wanted.append(Sale.made_at < made_until)
+    if after is not None:
+        wanted.append(tuple_(Sale.created_at, Sale.id) < tuple_(*after))
+    statement = (
+        select(Sale).where(*wanted).order_by(Sale.created_at.desc(), Sale.id.desc()).limit(size + 1)
+    )
+    return (await session.scalars(statement)).all()

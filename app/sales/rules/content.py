@@ -1,0 +1,25 @@
+"""What a phone asked for and a customer agreed to, in a form that can be compared."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import astuple
+from typing import Any
+from uuid import UUID
+
+from app.sales.rules.prices import Line
+
+
+def content_hash(content: Any) -> str:
+    """Hash what was agreed, in a canonical JSON form (SHA-256, hexadecimal)."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def sale_content(
+    visit_id: UUID, lines: Sequence[Line], note: str | None, reservation_id: UUID | None = None
+) -> dict[str, Any]:
+    """Write what a phone asked to sell in the form that `content_hash` compares."""
+    content = {"visit": visit_id, "lines": [astuple(line) for line in lines], "note": note}
+    # Hashes of sales that reserve nothing stay what they were before there were reservations.
+    return content if reservation_id is None else {**content, "reservation": reservation_id}

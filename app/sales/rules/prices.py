@@ -1,0 +1,81 @@
+"""What is sold, and whether it still costs what the customer saw."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+from uuid import UUID
+
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+
+
+class NotSoldAtTheDoor(Conflict):
+    slug = "not-sold-at-the-door"
+    title = Words(zh="该业务不能上门办理", en="This is not sold at the door")
+    advice = Words(
+        zh="{offering} 只能登记商机（{on_site}），请转客户经理。",
+        en="For {offering} only a lead may be noted ({on_site}); pass it to the account manager.",
+    )
+
+
+class NotInTheCatalogue(Invalid):
+    slug = "not-in-the-catalogue"
+    title = Words(zh="销售品不在当前目录中", en="Not in the catalogue today")
+    advice = Words(
+        zh="{offerings} 今天没有在售版本，请刷新目录。",
+        en="{offerings} cannot be sold today; refresh the catalogue.",
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """A price in fen that is not what the customer saw."""
+
+    offering: str
+    price: Literal["monthly", "one_off"]
+    seen_fen: int
+    now_fen: int
+
+
+class PriceChanged(Conflict):
+    slug = "price-changed"
+    title = Words(zh="价格已变动", en="The price has changed")
+    advice = Words(
+        zh="请把新价格告知客户并重新确认：{named}。",
+        en="Tell the customer the new price and ask again: {named}.",
+    )
+
+    def __init__(self, prices: Sequence[Change]) -> None:
+        super().__init__(
+            prices=[asdict(change) for change in prices],
+            named=[
+                f"{change.offering} ¥{change.seen_fen / 100:.2f} → ¥{change.now_fen / 100:.2f}"
+                for change in prices
+            ],
+        )
+
+
+@dataclass(frozen=True)
+class Line:
+    """One thing to be sold, as the phone asked for it; prices in fen as the customer saw them."""
+
+    offering_code: str
+    quantity: int
+    seen_monthly_price_fen: int | None = None
+    seen_one_off_price_fen: int | None = None
+    suggestion_id: UUID | None = None
+
+
+def changed(line: Line, *, monthly_fen: int, one_off_fen: int) -> list[Change]:
+    """List the prices in force that are not what the customer saw, as far as it is known."""
+    code, seen_monthly, seen_one_off = (
+        line.offering_code,
+        line.seen_monthly_price_fen,
+        line.seen_one_off_price_fen,
+    )
+    changes = []
+    if seen_monthly is not None and seen_monthly != monthly_fen:
+        changes.append(Change(code, "monthly", seen_monthly, monthly_fen))
+    if seen_one_off is not None and seen_one_off != one_off_fen:
+        changes.append(Change(code, "one_off", seen_one_off, one_off_fen))
+    return changes

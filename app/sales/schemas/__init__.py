@@ -1,0 +1,1 @@
+"""Wire shapes of sales; money is in fen, one hundredth of a yuan."""

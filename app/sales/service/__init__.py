@@ -1,0 +1,72 @@
+"""What can be done with a sale: put together, ask for consent, confirm with it, cancel, follow what
+the ordering system says of it, take back; and the ledger that tells of all this."""
+
+from app.sales.service.activating import (
+    activated,
+)
+from app.sales.service.asking import (
+    AskedFor,
+    ask,
+    check_code,
+)
+from app.sales.service.cancelling import (
+    ask_to_cancel,
+    cancel,
+    go_on,
+)
+from app.sales.service.confirming import (
+    confirm,
+)
+from app.sales.service.following import (
+    News,
+    follow,
+    follow_many,
+)
+from app.sales.service.ledger import (
+    Entry,
+    enter,
+    entered,
+)
+from app.sales.service.protecting import (
+    lapse,
+    write_down,
+)
+from app.sales.service.putting_together import (
+    put_together,
+)
+from app.sales.service.replying import (
+    take_reply,
+)
+from app.sales.service.reversing import (
+    item_removed,
+    reverse,
+    reverse_item,
+)
+from app.sales.service.setting_right import (
+    set_right,
+)
+
+__all__ = [
+    "AskedFor",
+    "Entry",
+    "News",
+    "activated",
+    "ask",
+    "ask_to_cancel",
+    "cancel",
+    "check_code",
+    "confirm",
+    "enter",
+    "entered",
+    "follow",
+    "follow_many",
+    "go_on",
+    "item_removed",
+    "lapse",
+    "put_together",
+    "reverse",
+    "reverse_item",
+    "set_right",
+    "take_reply",
+    "write_down",
+]

@@ -1,0 +1,132 @@
+"""Following what the ordering system says of sales."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.core.db import fetched, new_id
+from app.sales import queries, rules
+from app.sales.models import Sale
+from app.sales.rules import SaleState
+from app.sales.service.ledger import enter_news
+
+
+async def follow(
+    tx: AsyncSession, *, sale_id: UUID, state: SaleState, at: datetime, reason: str | None = None
+) -> Sale:
+    """Set what the ordering system says of a sale; news that is older than what is known is
+    left aside, so it can be told twice and out of order. Raises NotFound."""
+    sale = await queries.for_change(tx, sale_id)
+    if not rules.reached(sale.state, state):
+        return sale
+    known, acknowledged = sale.state, sale.acknowledged_at is not None
+    sale.state = state
+    # Whatever is told of it, it was sent: the news of that may be lost, or overtaken.
+    sale.sent_at = sale.sent_at or at
+    if state is SaleState.ACKNOWLEDGED:
+        sale.acknowledged_at = at
+    elif state is SaleState.COMPLETED:
+        sale.acknowledged_at = sale.acknowledged_at or at
+        sale.completed_at = at
+    elif state in (SaleState.REJECTED, SaleState.CANCELLED):
+        sale.rejected_reason = reason
+        sale.reversed_at = at if acknowledged else None
+    await enter_news(tx, [(sale_id, known, state, acknowledged)], at=at)
+    return sale
+
+
+@dataclass(frozen=True)
+class News:
+    """What the ordering system says of a sale, with its words where it turned the order down."""
+
+    state: SaleState
+    reason: str | None = None
+
+
+async def follow_many(tx: AsyncSession, news: Mapping[UUID, News], *, at: datetime) -> None:
+    """Set what the ordering system says of many sales and enter it into their ledgers, in one
+    statement; what is older than what is known is left aside."""
+    if not news:
+        return
+    ids = sorted(news)
+    given = {
+        "ids": ids,
+        "states": [news[id_].state.value for id_ in ids],
+        "reasons": [news[id_].reason for id_ in ids],
+        "at": at,
+        "event_ids": [new_id() for _ in range(_MOST_STEPS * len(ids))],
+        **_STEPS,
+    }
+    moved = await fetched(tx, _FOLLOW_MANY, given)
+    audit.note(tx, table="sale", operation="update", ids=[id_ for (id_,) in moved])
+
+
+# What news can be about.
+_HEARD_OF = (
+    SaleState.SENT,
+    SaleState.ACKNOWLEDGED,
+    SaleState.CANCELLING,
+    SaleState.REJECTED,
+    SaleState.COMPLETED,
+    SaleState.CANCELLED,
+)
+# What a ledger has to say of every move that news may make.
+_TOLD = [
+    (known, told, acknowledged, nth, step, facts)
+    for known in SaleState
+    for told in _HEARD_OF
+    if rules.reached(known, told)
+    for acknowledged in (False, True)
+    for nth, (step, facts) in enumerate(rules.steps_told(known, told, acknowledged=acknowledged))
+]
+_MOST_STEPS = 1 + max(nth for *_, nth, _, _ in _TOLD)
+_STEPS = {
+    "known": [known.value for known, *_ in _TOLD],
+    "told": [told.value for _, told, *_ in _TOLD],
+    "acknowledged": [acknowledged for _, _, acknowledged, *_ in _TOLD],
+    "nth": [nth for *_, nth, _, _ in _TOLD],
+    "steps": [step.value for *_, step, _ in _TOLD],
+    "facts": [json.dumps(facts) for *_, facts in _TOLD],
+}
+# Whatever is told of a sale, it was sent: the news of that may be lost, or overtaken.
+_FOLLOW_MANY = """
+WITH step AS MATERIALIZED (
+    SELECT * FROM unnest(%(known)s::text[], %(told)s::text[], %(acknowledged)s::bool[],
+                         %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
+        AS s (known, told, acknowledged, nth, step, facts)
+), moved AS (
+    UPDATE sale
+       SET state = news.state, sent_at = coalesce(sale.sent_at, %(at)s),
+           acknowledged_at = CASE WHEN news.state = 'acknowledged' THEN %(at)s
+                                  WHEN news.state = 'completed'
+                                  THEN coalesce(sale.acknowledged_at, %(at)s)
+                                  ELSE sale.acknowledged_at END,
+           completed_at = CASE news.state WHEN 'completed' THEN %(at)s ELSE sale.completed_at END,
+           rejected_reason = CASE WHEN news.state IN ('rejected', 'cancelled') THEN news.reason
+                                  ELSE sale.rejected_reason END,
+           reversed_at = CASE WHEN news.state IN ('rejected', 'cancelled')
+                               AND was.acknowledged_at IS NOT NULL THEN %(at)s
+                              ELSE sale.reversed_at END,
+           version = sale.version + 1
+      FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[])
+           AS news (id, state, reason)
+      JOIN sale AS was USING (id)
+     WHERE sale.id = news.id AND sale.state = was.state
+       AND (was.state, news.state) IN (SELECT known, told FROM step)
+    RETURNING sale.id, was.state AS known, news.state AS told,
+              was.acknowledged_at IS NOT NULL AS acknowledged
+), entry AS (
+    SELECT moved.id AS sale_id, step, facts, row_number() OVER (ORDER BY moved.id, nth) AS place
+      FROM moved JOIN step USING (known, told, acknowledged)
+), entered AS (
+    INSERT INTO sale_event (id, sale_id, step, at, facts)
+    SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts
+      FROM entry JOIN unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS e (id, place) USING (place)
+)
+SELECT id FROM moved
+"""

@@ -1,0 +1,87 @@
+"""Writing down what happened to sales, in the transaction in which it happens."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched, new_id
+from app.sales import rules
+from app.sales.rules import SaleState, SaleStep
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A step to be entered: `at` is the server's business time and `device_at` the phone's, `by` is
+    an account. `facts` holds ids, codes and amounts, never what a person said or is called."""
+
+    sale_id: UUID
+    step: SaleStep
+    at: datetime
+    device_at: datetime | None = None
+    by: UUID | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+async def entered(
+    tx: AsyncSession,
+    sale_id: UUID,
+    step: SaleStep,
+    *,
+    at: datetime,
+    device_at: datetime | None = None,
+    by: UUID | None = None,
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Enter one step into a sale's ledger; see `Entry`.
+
+    Whoever calls sees to it that a step which is only repeated is entered once.
+    """
+    await enter(tx, [Entry(sale_id, step, at, device_at, by, facts or {})])
+
+
+async def enter(tx: AsyncSession, entries: Sequence[Entry]) -> None:
+    """Enter steps of any number of sales in one statement.
+
+    Raises psycopg's ForeignKeyViolation for a sale that is not there yet: flush first.
+    """
+    if not entries:
+        return
+    given = {
+        "ids": [new_id() for _ in entries],
+        "sales": [one.sale_id for one in entries],
+        "steps": [one.step.value for one in entries],
+        "at": [one.at for one in entries],
+        "device_at": [one.device_at for one in entries],
+        "by": [one.by for one in entries],
+        "facts": [json.dumps(one.facts, default=str) for one in entries],
+    }
+    await fetched(tx, _ENTER, given)
+
+
+async def enter_news(
+    tx: AsyncSession,
+    changed: Sequence[tuple[UUID, SaleState, SaleState, bool]],
+    *,
+    at: datetime,
+) -> None:
+    """Enter what the ordering system's news made of sales: which, from what state, to what state,
+    and whether it had been acknowledged before."""
+    entries = [
+        Entry(sale_id, step, at, facts=facts)
+        for sale_id, known, told, acknowledged in changed
+        for step, facts in rules.steps_told(known, told, acknowledged=acknowledged)
+    ]
+    await enter(tx, entries)
+
+
+_ENTER = """
+INSERT INTO sale_event (id, sale_id, step, at, device_at, account_id, facts)
+SELECT * FROM unnest(%(ids)s::uuid[], %(sales)s::uuid[], %(steps)s::text[], %(at)s::timestamptz[],
+    %(device_at)s::timestamptz[], %(by)s::uuid[], %(facts)s::jsonb[])
+RETURNING id
+"""

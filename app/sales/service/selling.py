@@ -1,0 +1,88 @@
+"""What putting together and confirming both ask: whether one may still sell in a visit, and at
+which prices."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.catalog.queries import Offering, in_force, today_of
+from app.catalog.rules import ON_SITE, OnSite
+from app.core.db import new_id
+from app.core.parameter_values import parameters_in_force
+from app.sales import queries, rules
+from app.sales.rules import Line
+
+
+async def visit_to_sell_in(
+    tx: AsyncSession, visit_id: UUID, technician_id: UUID, org_path: str, now: datetime
+) -> queries.SellingVisit:
+    """Find the technician's own visit, if a sale may still be made in it."""
+    visit = await queries.selling_visit(tx, visit_id, technician_id)
+    late_hours = (await parameters_in_force(tx)).number(rules.LATE_HOURS, now, org_path)
+    rules.within_visit(
+        checked_in_at=visit.checked_in_at,
+        ended_at=visit.ended_at,
+        now=now,
+        late_hours=late_hours,
+    )
+    return visit
+
+
+async def catalogue_for(
+    tx: AsyncSession, org_unit_id: UUID, now: datetime
+) -> Mapping[str, Offering]:
+    """Read the catalogue of an org unit's local day."""
+    return await in_force(tx, await today_of(tx, org_unit_id, now))
+
+
+async def priced(
+    tx: AsyncSession, sale_id: UUID, org_unit_id: UUID, lines: Sequence[Line], now: datetime
+) -> list[dict[str, Any]]:
+    """Price the lines from the catalogue of the org unit's local day."""
+    return priced_in(await catalogue_for(tx, org_unit_id, now), sale_id, lines)
+
+
+def priced_in(
+    catalogue: Mapping[str, Offering], sale_id: UUID, lines: Sequence[Line]
+) -> list[dict[str, Any]]:
+    """Price the lines of a sale from a catalogue.
+
+    Raises NotInTheCatalogue, NotSoldAtTheDoor and PriceChanged.
+    """
+    missing = [line.offering_code for line in lines if line.offering_code not in catalogue]
+    if missing:
+        raise rules.NotInTheCatalogue(offerings=missing)
+    changed: list[rules.Change] = []
+    items = []
+    for position, line in enumerate(lines, start=1):
+        offering = catalogue[line.offering_code]
+        if ON_SITE[offering.business_type] is OnSite.LEAD_ONLY:
+            raise rules.NotSoldAtTheDoor(
+                offering=offering.code, on_site=ON_SITE[offering.business_type]
+            )
+        changed += rules.changed(
+            line,
+            monthly_fen=offering.monthly_price_fen,
+            one_off_fen=offering.one_off_price_fen,
+        )
+        items.append(
+            {
+                "id": new_id(),
+                "sale_id": sale_id,
+                "position": position,
+                "offering_id": offering.id,
+                "offering_code": offering.code,
+                "quantity": line.quantity,
+                "monthly_price_fen": offering.monthly_price_fen,
+                "one_off_price_fen": offering.one_off_price_fen,
+                "commission_fen": offering.commission_fen,
+                "contract_months": offering.contract_months,
+                "suggestion_id": line.suggestion_id,
+            }
+        )
+    if changed:
+        raise rules.PriceChanged(changed)
+    return items

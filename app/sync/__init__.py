@@ -1,0 +1,1 @@
+"""Phones: what has changed for a technician since a cursor, and what they did while offline."""

@@ -1,0 +1,43 @@
+"""What phones are told of beside their pulls, and, from time to time: what has left phones as time
+passed is written down, and old lines go."""
+
+from uuid import UUID
+
+from app.auth import audit
+from app.core.jobs import Worker
+from app.devices.queries import mark_news, technician_of_device
+from app.sync.queries import feed
+from app.sync.rules.tables import Kind
+from app.sync.service import turning
+
+
+async def wipe_asked(worker: Worker, *, device_id: str) -> None:
+    """Let the phones of whoever's phone is to be emptied look: it is told when it pulls."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sync.wipe_asked")
+        technician_id = await technician_of_device(tx, UUID(device_id))
+        if technician_id is not None:
+            await feed.touch(tx, [(technician_id, Kind.DEVICE, UUID(device_id))])
+
+
+async def wake_phones(worker: Worker) -> None:
+    """Have the phones woken of those whom an order came to, or went from, and who do not listen."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sync.wake_phones")
+        await mark_news(tx, await feed.came_or_went(tx))
+
+
+async def turn(worker: Worker) -> None:
+    """Write down what has left phones by the passing of time."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sync.turn")
+        await turning.turn(tx, worker.clock.now())
+
+
+async def forget(worker: Worker) -> None:
+    """Forget changes that are older than any cursor that is understood, a round at a time."""
+    done = turning.ROUND
+    while done == turning.ROUND:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "sync.forget")
+            done = await turning.forget(tx, worker.clock.now())

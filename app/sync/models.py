@@ -1,0 +1,114 @@
+"""What has changed for whom, and what phones did while they were offline."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db import Base, Row, text_enum
+from app.sync.rules import ActionVerdict, Judgement, Kind
+
+
+class SyncRow(Base):
+    """That something may have changed for a technician, and which transaction wrote it last.
+
+    It says where to look and nothing else: whether a row is still the technician's, and what they
+    may see of it, is asked of the row when they pull. Triggers on the tables keep it, so there is
+    one line for a thing however often it changes. `technician_id` of zeros stands for everybody.
+    It has no foreign keys: what is gone is told of, too.
+    """
+
+    __tablename__ = "sync_row"
+    __table_args__ = (
+        Index("ix_sync_row_news", "technician_id", "xid"),
+        # Whose phones have a customer, of all that have something.
+        Index("ix_sync_row_customer", "row_id", postgresql_where=text("kind = 'customer'")),
+        Index("ix_sync_row_old", "xid"),
+    )
+
+    technician_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[Kind] = mapped_column(text_enum(Kind), primary_key=True)
+    row_id: Mapped[UUID] = mapped_column(primary_key=True)
+    xid: Mapped[int]
+
+
+class SyncMoment(Base):
+    """Which transaction was about to be written at a moment: a clock for cursors.
+
+    The first one that is kept bounds which cursors are still understood; the last one says up to
+    when it is written down what has left phones by the mere passing of time.
+    """
+
+    __tablename__ = "sync_moment"
+
+    xid: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+
+
+class SyncEpoch(Base):
+    """In which life of the database cursors were made: one row.
+
+    Numbers of transactions begin anew where a dump is restored. That is known by the cluster's and
+    the database's own numbers, which no dump carries; both stay the same when a standby takes over.
+    """
+
+    __tablename__ = "sync_epoch"
+    __table_args__ = (CheckConstraint("one", name="one_row"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    epoch: Mapped[int]
+    cluster: Mapped[int]
+    database: Mapped[int]
+    began_at: Mapped[datetime]
+
+
+class PushMark(Base):
+    """Up to which transaction phones were looked for that should be woken: one row."""
+
+    __tablename__ = "push_mark"
+    __table_args__ = (CheckConstraint("one", name="one_row"),)
+
+    one: Mapped[bool] = mapped_column(primary_key=True, server_default=text("true"))
+    xid: Mapped[int]
+
+
+class SyncAction(Row, Base):
+    """Something that was done on a phone, perhaps hours ago, and what became of it; append-only.
+
+    The phone makes the id. `payload` is what the doorway of its `type` would have been sent. Of a
+    verdict that is not `applied`, `code` and `facts` are those of the refusal. `work_order_id` is
+    the order it was about, as far as that is known; `judgement` what a completion is worth that
+    came too late, and `moved_to` whose order it was by then.
+    """
+
+    __tablename__ = "sync_action"
+    __table_args__ = (
+        Index("ix_sync_action_technician", "technician_id", "received_at"),
+        Index(
+            "ix_sync_action_conflict",
+            "work_order_id",
+            postgresql_where=text("verdict = 'conflict' AND work_order_id IS NOT NULL"),
+        ),
+        Index("ix_sync_action_received", "received_at"),
+    )
+
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    account_id: Mapped[UUID]
+    device: Mapped[str | None]
+    type: Mapped[str]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB())
+    base_version: Mapped[int | None]
+    device_at: Mapped[datetime]
+    received_at: Mapped[datetime]
+    content_hash: Mapped[str]
+    verdict: Mapped[ActionVerdict] = mapped_column(text_enum(ActionVerdict))
+    code: Mapped[str | None]
+    words_zh: Mapped[str | None]
+    words_en: Mapped[str | None]
+    facts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    work_order_id: Mapped[UUID | None]
+    judgement: Mapped[Judgement | None] = mapped_column(text_enum(Judgement))
+    moved_to: Mapped[UUID | None]

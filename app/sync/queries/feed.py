@@ -1,0 +1,329 @@
+"""The feed: what may have changed for a technician since a cursor, read in one snapshot."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched
+from app.sync.rules import Kind
+from app.sync.rules.tables import EVERYBODY
+
+
+class News(NamedTuple):
+    """A line of the feed."""
+
+    kind: Kind
+    row_id: UUID
+    xid: int
+
+
+class Feed(NamedTuple):
+    """What may have changed since a cursor.
+
+    Whatever a transaction before `horizon` wrote is seen in this snapshot, and nothing before
+    `oldest` is remembered. `active` tells whether the account is still open. `more` says that
+    further lines follow.
+    """
+
+    horizon: int
+    oldest: int
+    active: bool
+    news: Sequence[News]
+    more: bool
+
+
+# So many lines a page; a phone that was away for long asks several times.
+PAGE = 500
+
+# The last transaction whose lines can be seen, the own one too. Lines beyond it were written in an
+# earlier life of the database, whose numbers were larger.
+_LAST = """
+    greatest(pg_snapshot_xmax(pg_current_snapshot())::text::bigint - 1,
+        coalesce(pg_current_xact_id_if_assigned()::text::bigint, 0))
+"""
+
+# One statement, so that the lines and the horizon are of one snapshot whatever the transaction is.
+# The first line that is left out tells that there are more, and where the next page begins.
+_FEED = f"""
+    SELECT state.horizon, state.oldest, state.active, news.kind, news.row_id, news.xid
+    FROM (
+        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
+            coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest,
+            coalesce((SELECT active FROM account WHERE id = %(account_id)s), false) AS active
+    ) AS state
+    LEFT JOIN LATERAL (
+        (SELECT kind, row_id, xid FROM sync_row
+         WHERE technician_id = %(technician_id)s AND xid BETWEEN %(since)s AND state.last
+         ORDER BY xid LIMIT %(most)s)
+        UNION ALL
+        (SELECT kind, row_id, xid FROM sync_row
+         WHERE technician_id = %(everybody)s AND xid BETWEEN %(since)s AND state.last
+         ORDER BY xid LIMIT %(most)s)
+    ) AS news ON true
+    ORDER BY news.xid, news.kind, news.row_id
+"""  # noqa: S608 - text of our own
+
+
+def _given(technician_id: UUID, account_id: UUID, since: int) -> dict[str, Any]:
+    return {
+        "technician_id": technician_id,
+        "account_id": account_id,
+        "everybody": EVERYBODY,
+        "since": since,
+        "most": PAGE + 1,
+    }
+
+
+def _read(rows: Sequence[tuple[Any, ...]]) -> Feed:
+    horizon, oldest, active = rows[0][:3]
+    news = [News(Kind(kind), row_id, xid) for *_, kind, row_id, xid in rows if kind is not None]
+    return Feed(horizon, oldest, active, _page(news), len(news) > PAGE)
+
+
+def _page(news: list[News]) -> list[News]:
+    """Cut a page; what one transaction wrote stays together, or a page could end where it began.
+
+    Of a transaction that wrote more than a page the lines that were read may not be all.
+    """
+    if len(news) <= PAGE:
+        return news
+    first, next_page = news[0].xid, news[PAGE].xid
+    return [one for one in news if one.xid < next_page or one.xid == first]
+
+
+async def glance(
+    driver: psycopg.AsyncConnection[Any], technician_id: UUID, account_id: UUID, since: int
+) -> Feed:
+    """Read the feed by a driver's connection of its own, in autocommit."""
+    cursor = driver.cursor(binary=True)
+    await cursor.execute(_FEED, _given(technician_id, account_id, since))
+    return _read(await cursor.fetchall())
+
+
+async def feed_of(tx: AsyncSession, technician_id: UUID, account_id: UUID, since: int) -> Feed:
+    """Read the feed in the session's transaction."""
+    given = _given(technician_id, account_id, since)
+    found = _read(await fetched(tx, _FEED, given))
+    if found.more and found.news[0].xid == found.news[-1].xid:
+        # One transaction has written more than a page, such as a new catalogue: it comes whole.
+        lines = await fetched(tx, _OF_ONE, {**given, "xid": found.news[0].xid})
+        found = found._replace(news=[News(Kind(kind), *line) for kind, *line in lines])
+    return found
+
+
+_OF_ONE = """
+    SELECT kind, row_id, xid FROM sync_row
+    WHERE technician_id IN (%(technician_id)s, %(everybody)s) AND xid = %(xid)s
+    ORDER BY kind, row_id
+"""
+
+
+class Heard(NamedTuple):
+    """For whom something was committed between two looks at the feed, in no order.
+
+    `snapshot` is what this look saw, as PostgreSQL writes it, and `life` in which life of the
+    database: of other lives nothing can be said.
+    """
+
+    snapshot: str
+    life: tuple[Any, ...]
+    technicians: Sequence[UUID]
+
+
+async def heard(driver: psycopg.AsyncConnection[Any], before: str | None) -> Heard:
+    """Look who has news since a snapshot; None sees only where the feed stands.
+
+    What was written before it and committed since is news, too, and what it has seen is not told
+    again, however long another transaction goes on. By a driver's connection, in autocommit.
+    """
+    cursor = driver.cursor(binary=True)
+    since = int(before.partition(":")[0]) if before is not None else 2**62
+    await cursor.execute(_HEARD, {"since": since, "before": before or "1:1:"})
+    row = await cursor.fetchone()
+    assert row is not None
+    snapshot, technicians, *life = row
+    return Heard(snapshot, tuple(life), technicians)
+
+
+async def touch(tx: AsyncSession, rows: Iterable[tuple[UUID, Kind, UUID]]) -> None:
+    """Let phones look at things again: (technician, kind, id) each."""
+    lines = sorted(set(rows), key=lambda one: (one[0], one[1].value, one[2]))
+    if not lines:
+        return
+    await fetched(
+        tx,
+        _TOUCH,
+        {
+            "technicians": [one[0] for one in lines],
+            "kinds": [one[1].value for one in lines],
+            "ids": [one[2] for one in lines],
+        },
+    )
+
+
+_TOUCH = """
+    INSERT INTO sync_row (technician_id, kind, row_id, xid)
+    SELECT technician_id, kind, row_id, pg_current_xact_id()::text::bigint
+    FROM unnest(%(technicians)s::uuid[], %(kinds)s::text[], %(ids)s::uuid[])
+        AS one (technician_id, kind, row_id)
+    ON CONFLICT (technician_id, kind, row_id) DO UPDATE SET xid = excluded.xid
+    WHERE sync_row.xid <> excluded.xid
+    RETURNING 1
+"""
+
+
+class Epoch(NamedTuple):
+    """In which life of the database cursors are made, and whether this is still that life."""
+
+    number: int
+    same: bool
+
+
+async def epoch_of(session: AsyncSession) -> Epoch | None:
+    """Read the epoch; None before the first one."""
+    rows = await fetched(session, _EPOCH, {})
+    return Epoch(*rows[0]) if rows else None
+
+
+# The numbers that tell one database from another: a cluster's is made with it, a database's is
+# given when it is created, and a dump carries neither.
+_IDENTITY = """
+    (SELECT system_identifier FROM pg_control_system()) AS cluster,
+    (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
+"""
+_EPOCH = f"""
+    SELECT e.epoch, e.cluster = here.cluster AND e.database = here.database
+    FROM sync_epoch AS e, (SELECT {_IDENTITY}) AS here
+"""  # noqa: S608 - text of our own
+
+
+_HEARD = f"""
+    SELECT pg_current_snapshot()::text,
+        ARRAY(
+            SELECT DISTINCT technician_id FROM sync_row
+            WHERE xid BETWEEN %(since)s AND {_LAST}
+                AND NOT pg_visible_in_snapshot(xid::text::xid8, %(before)s::text::pg_snapshot)
+        ),
+        (SELECT epoch FROM sync_epoch), pg_postmaster_start_time(), here.cluster, here.database
+    FROM (SELECT {_IDENTITY}) AS here
+"""  # noqa: S608 - text of our own
+
+
+async def alone(tx: AsyncSession) -> None:
+    """Let nobody else begin an epoch, or turn the clock over, until the transaction ends."""
+    await fetched(tx, "SELECT pg_advisory_xact_lock(%(key)s)::text", {"key": _ALONE})
+
+
+_ALONE = 823_048
+
+
+async def begin_epoch(tx: AsyncSession, number: int, now: datetime) -> None:
+    """Begin a new epoch: cursors of the one before are not understood any more, and what was known
+    of changes was known by numbers that have begun anew.
+
+    The lines stay: they also tell who shows which customer, so that changes of theirs find the
+    phones, and whose an order once was. There may be millions of them, and whoever begins an epoch
+    is a phone that waits: those beyond this life's numbers are passed over wherever lines are read,
+    and `settle` gives them a number before every cursor, a round at a time.
+    """
+    await fetched(tx, _BEGIN, {"epoch": number, "now": now})
+    await fetched(tx, "DELETE FROM sync_moment RETURNING 1", {})
+
+
+_BEGIN = f"""
+    INSERT INTO sync_epoch (one, epoch, cluster, database, began_at)
+    SELECT true, %(epoch)s, here.cluster, here.database, %(now)s
+    FROM (SELECT {_IDENTITY}) AS here
+    ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, cluster = excluded.cluster,
+        database = excluded.database, began_at = excluded.began_at
+    RETURNING 1
+"""  # noqa: S608 - text of our own
+
+
+async def settle(tx: AsyncSession, most: int) -> int:
+    """Put up to so many lines of an earlier life before every cursor; returns how many. A line that
+    somebody writes at this moment is left: it is of this life then."""
+    return len(await fetched(tx, _SETTLE, {"most": most}))
+
+
+_SETTLE = f"""
+    UPDATE sync_row SET xid = 0 WHERE ctid = ANY(ARRAY(
+        SELECT ctid FROM sync_row WHERE xid > {_LAST}
+        ORDER BY xid DESC LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    )) RETURNING 1
+"""  # noqa: S608 - text of our own
+
+
+async def came_or_went(tx: AsyncSession) -> list[UUID]:
+    """Name whom orders came to or went from since this was last asked, each change once; nobody
+    while another worker asks."""
+    rows = await fetched(tx, _MARK, {})
+    if not rows:
+        return []
+    since, until = rows[0]
+    found = await fetched(tx, _CAME_OR_WENT, {"since": since, "until": until})
+    return [row[0] for row in found]
+
+
+# What is beyond the horizon may still be written, and is looked at the next time.
+_MARK = """
+    WITH before AS (SELECT xid FROM push_mark FOR UPDATE SKIP LOCKED)
+    UPDATE push_mark SET xid = pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+    FROM before RETURNING before.xid, push_mark.xid
+"""
+_CAME_OR_WENT = """
+    SELECT DISTINCT technician_id FROM sync_row
+    WHERE xid >= %(since)s AND xid < %(until)s AND kind = 'holding'
+"""
+
+
+class Looked(NamedTuple):
+    """What may have changed for each of several technicians, in one snapshot: up to `LINES` lines
+    each, and one more where there are more. Lines of everybody are under `EVERYBODY`."""
+
+    horizon: int
+    oldest: int
+    lines: dict[UUID, list[News]]
+
+
+# So many lines are read of each of several technicians.
+LINES = 50
+
+
+async def look(driver: psycopg.AsyncConnection[Any], since: Mapping[UUID, int]) -> Looked:
+    """Look what may have changed for technicians, each since a transaction, in one statement."""
+    cursor = driver.cursor(binary=True)
+    given = {
+        "technicians": [EVERYBODY, *since],
+        "since": [min(since.values()), *since.values()],
+        "most": LINES + 1,
+    }
+    await cursor.execute(_LOOK, given)
+    rows = await cursor.fetchall()
+    found: dict[UUID, list[News]] = {}
+    for *_, technician_id, kind, row_id, xid in rows:
+        if kind is not None:
+            found.setdefault(technician_id, []).append(News(Kind(kind), row_id, xid))
+    return Looked(rows[0][0], rows[0][1], found)
+
+
+_LOOK = f"""
+    SELECT state.horizon, state.oldest, news.technician_id, news.kind, news.row_id, news.xid
+    FROM (
+        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
+            coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest
+    ) AS state
+    LEFT JOIN LATERAL (
+        SELECT who.technician_id, line.kind, line.row_id, line.xid
+        FROM unnest(%(technicians)s::uuid[], %(since)s::bigint[]) AS who (technician_id, since)
+        CROSS JOIN LATERAL (
+            SELECT kind, row_id, xid FROM sync_row
+            WHERE technician_id = who.technician_id AND xid BETWEEN who.since AND state.last
+            ORDER BY xid LIMIT %(most)s
+        ) AS line
+    ) AS news ON true
+"""  # noqa: S608 - text of our own

@@ -1,0 +1,211 @@
+"""Reads and writes of pushes: what is known already, whose order something is about, verdicts."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import Rows, fetched, new_id, put
+from app.sync.rules import ActionVerdict, Judgement
+
+
+async def one_at_a_time(tx: AsyncSession, technician_id: UUID) -> None:
+    """Let the phones of one technician push one after the other, until the transaction ends."""
+    await fetched(
+        tx,
+        "SELECT pg_advisory_xact_lock(hashtextextended('sync' || %(id)s::text, 0))::text",
+        {"id": technician_id},
+    )
+
+
+async def is_open(tx: AsyncSession, account_id: UUID) -> bool:
+    """Tell whether an account is open."""
+    rows = await fetched(tx, "SELECT active FROM account WHERE id = %(id)s", {"id": account_id})
+    return bool(rows and rows[0][0])
+
+
+class Known(NamedTuple):
+    """An action that has its verdict already."""
+
+    id: UUID
+    technician_id: UUID
+    content_hash: str
+    verdict: ActionVerdict
+    code: str | None
+    words_zh: str | None
+    words_en: str | None
+    judgement: Judgement | None
+
+
+async def known(tx: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Known]:
+    """Find the actions that were pushed before, by whomever."""
+    rows = await fetched(tx, _KNOWN, {"ids": list(ids)})
+    return {row[0]: Known._make(row) for row in rows}
+
+
+_KNOWN = """
+    SELECT id, technician_id, content_hash, verdict, code, words_zh, words_en, judgement
+    FROM sync_action WHERE id = ANY(%(ids)s)
+"""
+
+
+async def orders_behind(
+    tx: AsyncSession, technician_id: UUID, ids: Collection[UUID]
+) -> dict[UUID, UUID]:
+    """Tell which order a technician's own visits and sales are about, by their ids; also visits
+    that a phone has begun and that were refused, since what followed them is pushed as well."""
+    rows = await fetched(
+        tx, _BEHIND, {"technician_id": technician_id, "ids": [str(one) for one in ids]}
+    )
+    return dict(rows)
+
+
+_BEHIND = """
+    SELECT (payload ->> 'id')::uuid, work_order_id FROM sync_action
+    WHERE technician_id = %(technician_id)s AND type = 'visits_set_out'
+        AND work_order_id IS NOT NULL AND payload ->> 'id' = ANY(%(ids)s::text[])
+    UNION ALL
+    SELECT id, work_order_id FROM visit
+    WHERE id = ANY(%(ids)s::text[]::uuid[]) AND technician_id = %(technician_id)s
+    UNION ALL
+    SELECT id, work_order_id FROM sale
+    WHERE id = ANY(%(ids)s::text[]::uuid[]) AND technician_id = %(technician_id)s
+"""
+
+
+async def suggested_for(tx: AsyncSession, suggestion_ids: Collection[UUID]) -> Sequence[UUID]:
+    """List the orders for which some things were suggested: by these phones are told of them."""
+    rows = await fetched(
+        tx,
+        """
+        SELECT DISTINCT d.work_order_id FROM suggestion AS s
+        JOIN suggestion_decision AS d ON d.id = s.decision_id WHERE s.id = ANY(%(ids)s)
+        """,
+        {"ids": list(suggestion_ids)},
+    )
+    return [row[0] for row in rows]
+
+
+async def lock_orders(tx: AsyncSession, technician_id: UUID, ids: Collection[UUID]) -> None:
+    """Lock the technician's orders among some, by their ids: two pushes, or a push and a bulk move,
+    that want the same wait for each other and do not dead-lock."""
+    await fetched(
+        tx,
+        """
+        SELECT id FROM work_order WHERE id = ANY(%(ids)s) AND holder_id = %(technician_id)s
+        ORDER BY id FOR NO KEY UPDATE
+        """,
+        {"ids": sorted(ids), "technician_id": technician_id},
+    )
+
+
+class Moved(NamedTuple):
+    """An order that was a technician's and is no more: whose it is, and since when it is not."""
+
+    holder_id: UUID | None
+    state: str
+    moved_at: datetime | None
+
+
+async def moved_away(tx: AsyncSession, order_id: UUID, technician_id: UUID) -> Moved | None:
+    """Find out where an order has gone; None when it never was the technician's, or still is and
+    goes on.
+
+    It left them with the first move after their own last step with it, or with the last one where
+    they took none.
+    """
+    rows = await fetched(tx, _MOVED, {"order_id": order_id, "technician_id": technician_id})
+    return Moved._make(rows[0]) if rows else None
+
+
+_LEFT = "('assign', 'transfer', 'unplace', 'hand_back', 'decline', 'cancel', 'resolve')"
+_MOVED = f"""
+    SELECT o.holder_id, o.state, coalesce(
+        (SELECT min(e.at) FROM work_order_event AS e
+         WHERE e.work_order_id = o.id AND e.step IN {_LEFT} AND e.id > (
+            SELECT own.id FROM work_order_event AS own
+            WHERE own.work_order_id = o.id AND own.technician_id = %(technician_id)s
+                AND own.step IS NOT NULL
+            ORDER BY own.id DESC LIMIT 1)),
+        (SELECT max(e.at) FROM work_order_event AS e
+         WHERE e.work_order_id = o.id AND e.step IN {_LEFT})
+    )
+    FROM work_order AS o
+    WHERE o.id = %(order_id)s
+        AND (o.holder_id IS DISTINCT FROM %(technician_id)s OR o.state = 'cancelled')
+        AND EXISTS (
+            SELECT FROM sync_row WHERE technician_id = %(technician_id)s AND row_id = o.id
+                AND kind IN ('holding', 'work_order')
+        )
+"""  # noqa: S608 - text of our own
+
+
+async def set_since(tx: AsyncSession, column: str, customer_id: UUID) -> datetime | None:
+    """Tell when something was last set for a customer; `column` is a rule's word for it."""
+    rows = await fetched(
+        tx,
+        f"SELECT {column} FROM customer WHERE id = %(id)s",  # noqa: S608 - text of our own
+        {"id": customer_id},
+    )
+    return rows[0][0] if rows else None
+
+
+_COLUMNS = (
+    "id technician_id account_id device type payload base_version device_at received_at"
+    " content_hash verdict code words_zh words_en facts work_order_id judgement moved_to"
+)
+
+
+async def write_down(tx: AsyncSession, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write actions with their verdicts down."""
+    names = _COLUMNS.split()
+    written = [
+        [
+            orjson.dumps(value).decode()
+            if name in ("payload", "facts") and value is not None
+            else value
+            for name, value in ((name, row[name]) for name in names)
+        ]
+        for row in rows
+    ]
+    await put(tx, Rows("sync_action", _COLUMNS, written))
+
+
+async def tell_history(
+    tx: AsyncSession,
+    order_id: UUID,
+    *,
+    technician_id: UUID,
+    account_id: UUID,
+    device_at: datetime,
+    at: datetime,
+    facts: Mapping[str, Any],
+) -> None:
+    """Write into an order's history that somebody says to have completed it when it was no longer
+    theirs: it moves nowhere by that, and whoever reads the history sees it."""
+    await fetched(
+        tx,
+        _HISTORY,
+        {
+            "id": new_id(),
+            "order_id": order_id,
+            "technician_id": technician_id,
+            "account_id": account_id,
+            "device_at": device_at,
+            "at": at,
+            "facts": orjson.dumps(dict(facts)).decode(),
+        },
+    )
+
+
+_HISTORY = """
+    INSERT INTO work_order_event (id, work_order_id, at, device_at, account_id, technician_id,
+        from_state, to_state, reason, facts)
+    SELECT %(id)s, o.id, %(at)s, %(device_at)s, %(account_id)s, %(technician_id)s,
+        o.state, o.state, 'completed_too_late', %(facts)s::jsonb
+    FROM work_order AS o WHERE o.id = %(order_id)s
+    RETURNING 1
+"""

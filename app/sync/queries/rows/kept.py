@@ -1,0 +1,98 @@
+"""What else is on a phone: the van, the grids, the days, and what phones did."""
+
+# ruff: noqa: S608 - every statement is text of our own
+from collections.abc import Collection
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched
+from app.sync.queries.rows.whose import Whose, dicts, mine, of
+
+
+async def terminals(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read the terminals in the technician's van, and those recovered and not handed in."""
+    return await dicts(
+        tx,
+        "t.id; t.serial_number; t.kind; t.model; t.pool; t.placed_at",
+        f"FROM terminal AS t WHERE t.technician_id = %(technician_id)s"
+        f" AND t.pool IN ('van', 'recovered') {of('t.id', ids)}",
+        whose,
+        ids,
+    )
+
+
+async def grids(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read the grids that the technician looks after now or will; `boundary` is GeoJSON in text, in
+    WGS-84, with every bend under five metres left out."""
+    return await dicts(
+        tx,
+        "g.id; g.code; g.name; g.kind; m.membership; m.valid_from; m.valid_to;"
+        "ST_AsGeoJSON(ST_Multi(ST_SimplifyPreserveTopology(b.boundary, 0.00005)), 6) AS boundary",
+        f"""
+        FROM (
+            SELECT DISTINCT ON (grid_id) grid_id, kind AS membership, valid_from, valid_to
+            FROM grid_membership
+            WHERE technician_id = %(technician_id)s
+                AND (valid_to IS NULL OR valid_to > greatest(%(today)s, valid_from))
+                {of("grid_id", ids)}
+            ORDER BY grid_id, valid_from <= %(today)s DESC, kind = 'primary' DESC, valid_from, id
+        ) AS m
+        JOIN grid AS g ON g.id = m.grid_id AND g.retired_at IS NULL
+        LEFT JOIN grid_boundary AS b ON b.grid_id = g.id AND b.valid_to IS NULL
+        """,
+        whose,
+        ids,
+    )
+
+
+async def days(
+    tx: AsyncSession, whose: Whose, wanted: Collection[date] | None = None
+) -> list[dict[str, Any]]:
+    """Read the routes of the technician's days from today on: their orders' ids, in order."""
+    only = "AND d.day = ANY(%(days)s)" if wanted is not None else ""
+    rows = await fetched(
+        tx,
+        f"""
+        SELECT d.day, array_to_json(d.route)::text FROM technician_day AS d
+        WHERE d.technician_id = %(technician_id)s AND d.day >= %(today)s
+            AND d.route <> '{{}}' {only}
+        """,
+        {**whose.given(None), "days": list(wanted) if wanted is not None else None},
+    )
+    return [{"id": day, "day": day, "route": route} for day, route in rows]
+
+
+async def actions(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read what the technician's phones did lately and what became of it; and what others did too
+    late for orders that are the technician's by now."""
+    return await dicts(
+        tx,
+        "a.id; a.type; a.work_order_id; a.technician_id; a.own; t.name AS technician_name;"
+        "a.device_at; a.received_at; a.verdict; a.code; a.words_zh; a.words_en;"
+        "a.facts::text AS facts; a.judgement; a.moved_to;"
+        "CASE WHEN a.own THEN NULL ELSE a.payload::text END AS payload",
+        f"""
+        FROM (
+            SELECT a.*, true AS own FROM sync_action AS a
+            WHERE a.technician_id = %(technician_id)s AND a.received_at > %(actions_since)s
+                {of("a.id", ids)}
+            UNION ALL
+            SELECT a.*, false FROM sync_action AS a
+            WHERE a.verdict = 'conflict' AND a.judgement IS NOT NULL
+                AND a.technician_id <> %(technician_id)s AND a.received_at > %(actions_since)s
+                AND a.work_order_id IN (SELECT mine.id FROM ({mine()}) AS mine)
+                {of("a.id", ids)}
+        ) AS a JOIN technician AS t ON t.id = a.technician_id
+        """,
+        whose,
+        ids,
+    )

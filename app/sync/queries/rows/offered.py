@@ -1,0 +1,110 @@
+"""What is offered and sold: suggestions, offerings, sales."""
+
+# ruff: noqa: S608 - every statement is text of our own
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched
+from app.sync.queries.rows.whose import Whose, dicts, mine, of
+
+
+def _decisions(orders: str) -> str:
+    """The technician's decisions for some orders: made in visits, and ahead of them."""
+    return f"""
+        SELECT d.id, d.work_order_id, d.visit_id, d.at, d.customer_id FROM suggestion_decision AS d
+        WHERE d.technician_id = %(technician_id)s AND d.visit_id IN (
+            SELECT v.id FROM visit AS v
+            WHERE v.technician_id = %(technician_id)s AND v.work_order_id IN ({orders})
+        )
+        UNION ALL
+        SELECT d.id, d.work_order_id, NULL, d.at, d.customer_id FROM suggestion_decision AS d
+        WHERE d.technician_id = %(technician_id)s AND d.visit_id IS NULL
+            AND d.work_order_id IN ({orders})
+    """
+
+
+async def suggestions(
+    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read what is to be offered in the visits of the orders on the phone, with the last answer."""
+    return await dicts(
+        tx,
+        "s.id; d.id AS decision_id; d.work_order_id; d.visit_id; d.customer_id; s.offering_code;"
+        "s.rank; s.coordination; d.at; a.answer; a.pitched; a.id AS answer_id",
+        f"""
+        FROM (
+            -- The newest decision of an order counts, and of it what is to be shown.
+            WITH mine AS ({mine("o.id", order_ids)})
+            SELECT DISTINCT ON (made.work_order_id) made.*
+            FROM ({_decisions("SELECT mine.id FROM mine")}) AS made
+            ORDER BY made.work_order_id, made.id DESC
+        ) AS d
+        JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
+        LEFT JOIN LATERAL (
+            SELECT id, answer, pitched FROM suggestion_answer
+            WHERE suggestion_id = s.id ORDER BY at DESC, id DESC LIMIT 1
+        ) AS a ON true
+        """,
+        whose,
+        order_ids,
+    )
+
+
+async def suggested_before(
+    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID]
+) -> set[UUID]:
+    """List all that was ever to be offered by this technician for some orders."""
+    rows = await fetched(
+        tx,
+        f"""
+        SELECT s.id FROM ({_decisions("SELECT unnest(%(ids)s::uuid[])")}) AS d
+        JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
+        """,
+        whose.given(order_ids),
+    )
+    return {row[0] for row in rows}
+
+
+async def offerings(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read the versions of offerings that are sold now or will be; money in fen."""
+    return await dicts(
+        tx,
+        "p.id; p.code; p.valid_from; p.valid_to; p.name_zh; p.name_en; p.category;"
+        "p.business_type; p.monthly_price_fen; p.one_off_price_fen; p.contract_months;"
+        "p.speed_mbps; array_to_json(p.requires)::text AS requires;"
+        "array_to_json(p.excludes)::text AS excludes; p.terminal_kind; p.skill;"
+        "p.install_minutes; p.commission_fen; p.talk_track_zh; p.talk_track_en",
+        f"FROM product_offering AS p"
+        f" WHERE (p.valid_to IS NULL OR p.valid_to > %(today)s) {of('p.id', ids)}",
+        whose,
+        ids,
+    )
+
+
+async def sales(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read the technician's own sales of the last weeks, each with its items."""
+    return await dicts(
+        tx,
+        "s.id; s.visit_id; s.work_order_id; s.state; s.made_at; s.consent_kind; s.confirmed_at;"
+        "s.sent_at; s.acknowledged_at; s.completed_at; s.rejected_reason; s.note; i.items",
+        f"""
+        FROM sale AS s CROSS JOIN LATERAL (
+            SELECT coalesce(json_agg(json_build_object(
+                'offering_code', offering_code, 'quantity', quantity,
+                'monthly_price_fen', monthly_price_fen, 'one_off_price_fen', one_off_price_fen,
+                'commission_fen', commission_fen, 'suggestion_id', suggestion_id
+            ) ORDER BY position, id), '[]')::text AS items
+            FROM sale_item WHERE sale_id = s.id
+        ) AS i
+        WHERE s.technician_id = %(technician_id)s AND s.made_at > %(sales_since)s {of("s.id", ids)}
+        """,
+        whose,
+        ids,
+    )

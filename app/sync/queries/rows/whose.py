@@ -1,0 +1,71 @@
+"""Whose rows are read: what the statements of all tables share."""
+
+# ruff: noqa: S608 - every statement is text of our own
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched
+
+HELD = "('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
+SHOWN = "('acknowledged', 'en_route', 'on_site', 'suspended')"
+
+
+@dataclass(frozen=True)
+class Whose:
+    """Whose rows are read, and how far back: moments are aware, days are the org unit's.
+
+    `shown_since` is until when a customer of a completed order was met at least to be shown,
+    `closed_since` the same for the order itself, which was planned on `closed_day` or later.
+    """
+
+    technician_id: UUID
+    today: date
+    shown_since: datetime
+    closed_since: datetime
+    closed_day: date
+    sales_since: datetime
+    actions_since: datetime
+
+    def given(self, ids: Collection[UUID] | None) -> dict[str, Any]:
+        """Give what the statements below ask for."""
+        return {**vars(self), "ids": list(ids) if ids is not None else None}
+
+
+def of(column: str, ids: object) -> str:
+    """Write the condition that a column is among some ids, if there are any to be among."""
+    return f"AND {column} = ANY(%(ids)s)" if ids is not None else ""
+
+
+def mine(column: str = "", ids: object = None) -> str:
+    """The orders on a technician's phone: what they hold, what they have closed lately, and what
+    they help with. A part each, so that each has its index."""
+    only = of(column, ids) if column else ""
+    return f"""
+        SELECT o.id, NULL::uuid AS assist_id, NULL::timestamptz AS assists_since
+        FROM work_order AS o
+        WHERE o.holder_id = %(technician_id)s AND o.state IN {HELD} {only}
+        UNION ALL
+        SELECT o.id, NULL, NULL FROM work_order AS o
+        WHERE o.holder_id = %(technician_id)s AND o.planned_day >= %(closed_day)s
+            AND o.state IN ('completed', 'archived') AND o.completed_at > %(closed_since)s {only}
+        UNION ALL
+        SELECT o.id, a.id, a.joined_at
+        FROM work_assist AS a JOIN work_order AS o ON o.id = a.work_order_id
+        WHERE a.technician_id = %(technician_id)s AND a.ended_at IS NULL
+            AND o.state IN {HELD} AND o.holder_id <> %(technician_id)s {only}
+    """
+
+
+async def dicts(
+    tx: AsyncSession, columns: str, source: str, whose: Whose, ids: Collection[UUID] | None
+) -> list[dict[str, Any]]:
+    """Read rows by their columns' names; `columns` are parted by semicolons."""
+    names = [one.split(" AS ")[-1].split(".")[-1].strip() for one in columns.split(";")]
+    statement = f"SELECT {columns.replace(';', ',')} {source}"
+    found = await fetched(tx, statement, whose.given(ids))
+    return [dict(zip(names, row, strict=True)) for row in found]

@@ -1,0 +1,167 @@
+"""What leaves phones by the passing of time, found by the hour in which it does."""
+
+# ruff: noqa: S608 - every statement is text of our own
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db import fetched
+from app.sync.rules.tables import EVERYBODY
+
+
+class Unit(NamedTuple):
+    """An org unit and its time zone."""
+
+    id: UUID
+    path: str
+    zone: str
+
+
+async def units(tx: AsyncSession) -> Sequence[Unit]:
+    """List the org units."""
+    rows = await fetched(tx, "SELECT id, path, time_zone FROM org_unit ORDER BY path", {})
+    return [Unit._make(row) for row in rows]
+
+
+async def last_moment(tx: AsyncSession) -> datetime | None:
+    """Tell up to when it is written down what has left phones."""
+    rows = await fetched(tx, "SELECT at FROM sync_moment ORDER BY xid DESC LIMIT 1", {})
+    return rows[0][0] if rows else None
+
+
+async def note_moment(tx: AsyncSession, now: datetime, *, first: bool) -> None:
+    """Note that this transaction is of this moment; before the `first` one nothing was forgotten,
+    so cursors from then are understood for as long as that moment is."""
+    if first:
+        await fetched(tx, _FIRST, {"now": now})
+    await fetched(
+        tx,
+        """
+        INSERT INTO sync_moment (xid, at) VALUES (pg_current_xact_id()::text::bigint, %(now)s)
+        ON CONFLICT (xid) DO UPDATE SET at = excluded.at
+        RETURNING 1
+        """,
+        {"now": now},
+    )
+
+
+_FIRST = "INSERT INTO sync_moment (xid, at) VALUES (0, %(now)s) RETURNING 1"
+
+_INTO = "INSERT INTO sync_row (technician_id, kind, row_id, xid)"
+_KEPT = """
+    ON CONFLICT (technician_id, kind, row_id) DO UPDATE SET xid = excluded.xid
+    WHERE sync_row.xid <> excluded.xid
+    RETURNING 1
+"""
+_XID = "pg_current_xact_id()::text::bigint"
+
+# An order is found by when it was completed, which each unit has an index for.
+_UNIT = f"""
+    {_INTO}
+    WITH over AS (
+        SELECT o.id, o.holder_id, o.customer_id, 'work_order' AS kind FROM work_order AS o
+        WHERE o.org_unit_id = %(unit)s AND o.completed_at IS NOT NULL AND o.holder_id IS NOT NULL
+            AND o.completed_at > %(since)s - %(grace)s AND o.completed_at <= %(now)s - %(grace)s
+        UNION ALL
+        SELECT o.id, o.holder_id, NULL, 'holding' FROM work_order AS o
+        WHERE o.org_unit_id = %(unit)s AND o.completed_at IS NOT NULL AND o.holder_id IS NOT NULL
+            AND o.completed_at > %(since)s - %(closed)s AND o.completed_at <= %(now)s - %(closed)s
+    )
+    SELECT holder_id, kind, id, {_XID} FROM over
+    UNION SELECT holder_id, 'customer', customer_id, {_XID} FROM over WHERE customer_id IS NOT NULL
+    UNION
+    SELECT s.technician_id, 'sale', s.id, {_XID} FROM sale AS s
+    WHERE s.org_unit_id = %(unit)s AND s.created_at > %(since)s - %(sales)s - interval '2 days'
+        AND s.made_at > %(since)s - %(sales)s AND s.made_at <= %(now)s - %(sales)s
+    UNION
+    SELECT m.technician_id, 'grid', m.grid_id, {_XID}
+    FROM grid_membership AS m JOIN technician AS t ON t.id = m.technician_id
+    CROSS JOIN LATERAL (
+        VALUES ((%(since)s AT TIME ZONE %(zone)s)::date, (%(now)s AT TIME ZONE %(zone)s)::date)
+    ) AS day (before, today)
+    WHERE t.org_unit_id = %(unit)s AND day.before < day.today AND (
+        (m.valid_from > day.before AND m.valid_from <= day.today)
+        OR (m.valid_to > day.before AND m.valid_to <= day.today)
+    )
+    UNION
+    SELECT d.technician_id, 'day',
+        ('00000000-0000-0000-0000-0000' || to_char(d.day, 'YYYYMMDD'))::uuid, {_XID}
+    FROM technician AS t JOIN technician_day AS d ON d.technician_id = t.id
+    WHERE t.org_unit_id = %(unit)s AND d.route <> '{{}}'
+        AND d.day >= (%(since)s AT TIME ZONE %(zone)s)::date
+        AND d.day < (%(now)s AT TIME ZONE %(zone)s)::date
+    {_KEPT}
+"""
+
+
+async def touch_unit(tx: AsyncSession, given: Mapping[str, Any]) -> int:
+    """Let a unit's phones look again at what has left them in (`since`, `now`]."""
+    return len(await fetched(tx, _UNIT, given))
+
+
+async def touch_of_days(tx: AsyncSession, before: date, today: date) -> int:
+    """Let phones look again at what began or ended with a day after `before` and up to `today`:
+    all phones at offerings that ceased to be sold, and those that have a customer at what a
+    customer holds."""
+    given = {"everybody": EVERYBODY, "before": before, "today": today}
+    return len(await fetched(tx, _OFFERINGS, given)) + len(await fetched(tx, _SERVICES, given))
+
+
+_OFFERINGS = f"""
+    {_INTO} SELECT %(everybody)s, 'offering', id, {_XID} FROM product_offering
+    WHERE valid_to > %(before)s AND valid_to <= %(today)s
+    {_KEPT}
+"""
+_SERVICES = f"""
+    {_INTO} SELECT DISTINCT line.technician_id, 'customer', line.row_id, {_XID}
+    FROM subscription AS s JOIN sync_row AS line ON line.row_id = s.customer_id
+    WHERE line.kind = 'customer' AND (
+        (s.started_on > %(before)s AND s.started_on <= %(today)s)
+        OR (s.ended_on > %(before)s AND s.ended_on <= %(today)s)
+    )
+    {_KEPT}
+"""
+
+
+async def touch_actions(tx: AsyncSession, since: datetime, until: datetime) -> int:
+    """Let phones look again at actions that were received in (`since`, `until`]."""
+    return len(
+        await fetched(
+            tx,
+            f"""
+            {_INTO} SELECT DISTINCT whose.id, 'action', a.id, {_XID}
+            FROM sync_action AS a CROSS JOIN LATERAL (
+                VALUES (a.technician_id), (a.moved_to)
+            ) AS whose (id)
+            WHERE a.received_at > %(since)s AND a.received_at <= %(until)s AND whose.id IS NOT NULL
+            {_KEPT}
+            """,
+            {"since": since, "until": until},
+        )
+    )
+
+
+async def forget(tx: AsyncSession, before: datetime, most: int) -> int:
+    """Forget moments before one, and then up to `most` lines that no cursor asks for any more."""
+    await fetched(
+        tx,
+        """
+        DELETE FROM sync_moment WHERE at < %(before)s
+            AND xid < (SELECT max(xid) FROM sync_moment) RETURNING 1
+        """,
+        {"before": before},
+    )
+    gone = await fetched(
+        tx,
+        """
+        DELETE FROM sync_row WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM sync_row WHERE xid < (SELECT min(xid) FROM sync_moment)
+            ORDER BY xid LIMIT %(most)s
+        )) RETURNING 1
+        """,
+        {"most": most},
+    )
+    return len(gone)

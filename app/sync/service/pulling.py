@@ -1,0 +1,134 @@
+"""Pulling: what has changed for a technician's phone since its cursor, in one snapshot."""
+
+import hashlib
+from collections.abc import Iterable
+from datetime import datetime
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth.callers import Caller, technician_of
+from app.core.db import Database
+from app.devices.service import obey
+from app.sync import rules
+from app.sync.queries import feed
+from app.sync.queries.feed import Feed, News
+from app.sync.rules import Cursor
+from app.sync.service import epochs
+from app.sync.service.reading import Asked, Changes, begun
+
+
+def _too_old(asked: Asked) -> bool:
+    return asked.schema_version < rules.OLDEST_SCHEMA
+
+
+def tag_of(epoch_number: int, xid: int, news: Iterable[News]) -> str:
+    """Name what a phone knows that has been told everything before `xid`, and these lines.
+
+    A transaction that took longer than others can keep the cursor back for a while, and what was
+    written since then is told again and again; the tag says that the phone has it already. It is
+    a weak tag, since it says nothing of the bytes, packed or not.
+    """
+    known = orjson.dumps([[one.kind, one.row_id, one.xid] for one in news if one.xid >= xid])
+    digest = hashlib.blake2b(b"%d:%d:" % (epoch_number, xid) + known, digest_size=12)
+    return f'W/"{digest.hexdigest()}"'
+
+
+async def unchanged(
+    database: Database, caller: Caller, asked: Asked, tag: str, now: datetime
+) -> bool:
+    """Tell whether there is nothing new for a phone that sends the tag it was given.
+
+    One statement, outside of any transaction. Raises what `pull` raises.
+    """
+    if asked.cursor == rules.NO_CURSOR or asked.migration.afresh or _too_old(asked):
+        return False
+    number = await epochs.current(database, now)
+    cursor = rules.cursor_of(asked.cursor)
+    async with database.hot(fresh=True) as driver:
+        found = await feed.glance(driver, technician_of(caller), caller.account_id, cursor.xid)
+    _is_open(found)
+    _understood(cursor, number, found)
+    return not found.more and tag_of(number, cursor.xid, found.news) in tag
+
+
+def _is_open(found: Feed) -> None:
+    if not found.active:
+        raise rules.AccessRevoked(needs="an open account")
+
+
+def _understood(cursor: Cursor, epoch_number: int, found: Feed) -> None:
+    if cursor == rules.cursor_of(rules.NO_CURSOR):
+        return
+    if cursor.epoch != epoch_number:
+        raise rules.ResyncNeeded(reason="the database was restored")
+    if cursor.xid < found.oldest:
+        raise rules.ResyncNeeded(reason="away for too long")
+    if cursor.xid > found.horizon:
+        raise rules.ResyncNeeded(reason="the cursor is ahead of the database")
+
+
+async def pull(
+    tx: AsyncSession, caller: Caller, asked: Asked, *, epoch_number: int, now: datetime
+) -> Changes:
+    """Read what has changed since a phone's cursor; everything without one.
+
+    The transaction has to see one snapshot (`Database.snapshot`). Each customer that is sent in
+    full leaves an entry in the audit trail. Raises PhoneTooOld, AccessRevoked, ResyncNeeded and
+    WipeAsked.
+    """
+    cursor = rules.cursor_of(asked.cursor)
+    fresh = asked.cursor == rules.NO_CURSOR
+    found = await feed.feed_of(
+        # A phone that begins anew needs no lines, only to know where it stands.
+        tx,
+        technician_of(caller),
+        caller.account_id,
+        2**62 if fresh else cursor.xid,
+    )
+    # What is to be removed is told first, also to a phone that is told nothing else any more.
+    _is_open(found)
+    await obey(tx, caller, asked.device)
+    if _too_old(asked):
+        raise rules.PhoneTooOld(schema_version=asked.schema_version, oldest=rules.OLDEST_SCHEMA)
+    _understood(cursor, epoch_number, found)
+    reading = await begun(tx, caller, asked, now)
+    changes = await (reading.everything() if fresh else reading.changed(found.news))
+    for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
+        changes.tables[name] = await reading.whole(name)
+        changes.deleted.pop(name, None)
+    reading.audit(changes.tables.get("customers", []))
+    upto = found.horizon
+    if found.more:
+        upto = min(upto, found.news[-1].xid + 1)
+    # A phone that began anew may be told once more what was written while it was read.
+    changes.more = found.more and upto > cursor.xid
+    changes.cursor = Cursor(epoch_number, upto).number
+    changes.tag = tag_of(epoch_number, upto, found.news)
+    for name, unknown in reading.tables.items():
+        for row in changes.tables.get(name, ()) if unknown else ():
+            for column in unknown:
+                row.pop(column, None)
+    return changes
+
+
+def written(changes: Changes) -> bytes:
+    """Write an answer in the shape of WatermelonDB's protocol. Everything that is there comes as
+    updated: as created it would revive on the phone what its user has deleted there meanwhile."""
+    names = changes.tables.keys() | changes.deleted.keys()
+    return orjson.dumps(
+        {
+            "changes": {
+                name: {
+                    "created": [],
+                    "updated": changes.tables.get(name, []),
+                    "deleted": sorted(map(str, changes.deleted.get(name, ()))),
+                }
+                for name in sorted(names)
+            },
+            "timestamp": changes.cursor,
+            "has_more": changes.more,
+            "schema_version": rules.SCHEMA_VERSION,
+            "offline_hours": changes.offline_hours,
+        }
+    )

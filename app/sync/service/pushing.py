@@ -1,0 +1,325 @@
+"""Pushing: what was done offline is carried out in its order, and each action gets a verdict."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import psycopg
+from fastapi import Request
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
+
+from app.auth.callers import Caller, technician_of
+from app.core.db import Database, Part
+from app.core.errors import Invalid, Problem, SameIdOtherContent, Unauthorized, Unavailable
+from app.core.log import log
+from app.devices.queries import wipe_of
+from app.devices.rules import UNNAMED, Wipe, WipeAsked
+from app.sync import rules
+from app.sync.queries import feed, pushing
+from app.sync.rules import STEPS, ActionVerdict, Kind
+from app.sync.rules.actions import Action, Judged, Pushed
+from app.sync.service.doorways import Doorway, Way
+
+# So often a push is tried that collides with others; then the phone is asked to come again.
+TRIES = 5
+# Words of a database that say: the same again may go well. Of these a deadlock and a failed
+# serialization are tried here, the others by the phone.
+_COLLIDED = ("40P01", "40001", "23505")
+
+
+class Answered(NamedTuple):
+    """What became of a push, and the wipe that its phone has to obey, if there is one."""
+
+    verdicts: list[Judged]
+    wipe: Wipe | None
+
+
+async def push(
+    request: Request,
+    caller: Caller,
+    pushed: Pushed,
+    doorways: Mapping[str, Doorway],
+    *,
+    now: datetime,
+) -> Answered:
+    """Carry a push out in one transaction, each action in a part of its own.
+
+    A phone that is to be emptied pushes what it has once more: what was done before that was asked
+    for is carried out, the rest refused. A collision with others is tried again here. Raises
+    Unavailable when it does not end, and for whatever else the same push may go well with later,
+    and Unauthorized for a phone that has been emptied; then nothing is written.
+    """
+    database: Database = request.app.state.database
+    for attempt in range(TRIES):
+        try:
+            async with database.begin(request) as tx:
+                return await _Push(tx, request, caller, pushed, doorways, now).carry_out()
+        except (DBAPIError, psycopg.Error, StaleDataError, Unavailable) as error:
+            if not _collided(error):
+                raise
+            await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+    raise Unavailable(retry_after=2, reason="too many collisions")
+
+
+def _collided(error: BaseException) -> bool:
+    if isinstance(error, StaleDataError):
+        return True
+    while isinstance(error, Unavailable) and error.__cause__ is not None:
+        error = error.__cause__
+    return _state_of(error) in _COLLIDED
+
+
+def _state_of(error: BaseException) -> str:
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
+@dataclass
+class _Push:
+    """One push being carried out."""
+
+    tx: AsyncSession
+    request: Request
+    caller: Caller
+    pushed: Pushed
+    doorways: Mapping[str, Doorway]
+    now: datetime
+
+    async def carry_out(self) -> Answered:
+        tx, mine = self.tx, technician_of(self.caller)
+        actions = self.pushed.actions
+        await pushing.one_at_a_time(tx, mine)
+        wipe = await wipe_of(tx, self.caller, self.pushed.device or UNNAMED)
+        if wipe is not None and wipe.confirmed_at is not None:
+            raise Unauthorized()
+        revoked = not await pushing.is_open(tx, self.caller.account_id)
+        before = await pushing.known(tx, [one.id for one in actions])
+        about = await self._about([one for one in actions if one.id not in before])
+        if not revoked:
+            await pushing.lock_orders(tx, mine, set(about.values()))
+        answered: dict[UUID, tuple[str, Judged]] = {
+            one.id: (
+                one.content_hash if one.technician_id == mine else "",
+                Judged(*(getattr(one, name) for name in Judged.__dataclass_fields__)),
+            )
+            for one in before.values()
+        }
+        written: list[dict[str, Any]] = []
+        verdicts = []
+        for place, action in enumerate(actions):
+            if action.id in answered:
+                verdicts.append(_again(action, *answered[action.id]))
+                continue
+            # Two steps of one push are never at the same moment, or their order would be lost.
+            at = self.now + timedelta(microseconds=place)
+            stands = _stands_against(action, wipe, revoked=revoked)
+            row = await self._judge(action, about.get(action.id), at, stands)
+            written.append(row)
+            judged = Judged(action.id, *(row[name] for name in _TOLD))
+            answered[action.id] = action.content_hash, judged
+            verdicts.append(judged)
+        await pushing.write_down(tx, written)
+        await feed.touch(tx, [one async for one in self._news(written)])
+        return Answered(verdicts, wipe)
+
+    async def _judge(
+        self, action: Action, order_id: UUID | None, at: datetime, stands: Problem | None
+    ) -> dict[str, Any]:
+        row: dict[str, Any] = {
+            "id": action.id,
+            "technician_id": technician_of(self.caller),
+            "account_id": self.caller.account_id,
+            "device": self.pushed.device,
+            "type": action.type,
+            "payload": action.payload,
+            "base_version": action.base_version,
+            "device_at": action.device_at,
+            "received_at": self.now,
+            "content_hash": action.content_hash,
+            "verdict": ActionVerdict.APPLIED,
+            "work_order_id": order_id,
+            **dict.fromkeys(("code", "words_zh", "words_en", "facts", "judgement", "moved_to")),
+        }
+        problem = stands or await self._problem_with(action, at)
+        if problem is None:
+            return row
+        row.update(
+            verdict=rules.verdict_on(problem),
+            code=problem.slug,
+            words_zh=f"{problem.title.zh}：{problem.detail('zh')}",
+            words_en=f"{problem.title.en}: {problem.detail('en')}",
+            facts=problem.facts_in("zh"),
+        )
+        if stands is None and order_id is not None and row["verdict"] is ActionVerdict.CONFLICT:
+            await self._look_where_it_went(row, action, order_id)
+        return row
+
+    async def _problem_with(self, action: Action, at: datetime) -> Problem | None:
+        """Carry an action out; give what stood against it.
+
+        Nothing that a single action brings about keeps back those behind it: what nobody foresaw is
+        logged, kept and told like a refusal. Raises what may go well another time.
+        """
+        try:
+            async with Part(self.tx) as part:
+                doorway = self.doorways.get(action.type)
+                if doorway is None:
+                    raise rules.UnknownAction(type=action.type)
+                if action.told:
+                    raise Invalid(errors=[{"field": "payload", "message": "missing"}])
+                read = doorway.read(action.payload, action.device_at.isoformat())
+                await self._set_since(action, read)
+                await doorway.go_through(read, Way(self.request, part, clock=_At(at)))
+        except Problem as problem:
+            if problem.status >= 500:
+                raise
+            return problem
+        except (DBAPIError, psycopg.Error, StaleDataError) as error:
+            if _collided(error) or _state_of(error)[:2] in ("08", "40", "53", "57", ""):
+                raise
+            log.exception("an action could not be carried out", action=str(action.id))
+            return rules.NotCarriedOut(id=action.id)
+        except Exception:  # noqa: BLE001 - logged and kept; the phone's queue must go on
+            log.exception("an action could not be carried out", action=str(action.id))
+            return rules.NotCarriedOut(id=action.id)
+        return None
+
+    async def _set_since(self, action: Action, read: Mapping[str, Any]) -> None:
+        column = STEPS[action.type].since
+        if column is None:
+            return
+        since = await pushing.set_since(self.tx, column, read["customer_id"])
+        if since is not None and since > action.device_at:
+            raise rules.SetSince(since=since)
+
+    async def _look_where_it_went(
+        self, row: dict[str, Any], action: Action, order_id: UUID
+    ) -> None:
+        moved = await pushing.moved_away(self.tx, order_id, row["technician_id"])
+        if moved is None:
+            return
+        other = moved.holder_id if moved.holder_id != row["technician_id"] else None
+        row["moved_to"] = other
+        step = STEPS.get(action.type)
+        if step is None or not step.completes:
+            return
+        row["judgement"] = rules.judged(action.device_at, moved.moved_at)
+        await pushing.tell_history(
+            self.tx,
+            order_id,
+            technician_id=row["technician_id"],
+            account_id=row["account_id"],
+            device_at=action.device_at,
+            at=self.now,
+            facts={
+                "action_id": action.id,
+                "judgement": row["judgement"],
+                "outcome_code": action.payload.get("outcome_code"),
+            },
+        )
+
+    async def _about(self, actions: Iterable[Action]) -> dict[UUID, UUID]:
+        """Tell which order each action is about, as far as it says so itself, or by a visit or sale
+        that is known or comes with the same push."""
+        named: dict[UUID, UUID] = {}
+        waiting: list[tuple[UUID, list[UUID]]] = []
+        made: dict[UUID, UUID] = {}
+        for action in actions:
+            said = {
+                name: found
+                for name in ("work_order_id", "visit_id", "sale_id", "id")
+                if (found := _id_of(action.payload.get(name))) is not None
+            }
+            if "work_order_id" in said:
+                named[action.id] = said["work_order_id"]
+                if "id" in said:
+                    made[said["id"]] = said["work_order_id"]
+                continue
+            through = [said[name] for name in ("visit_id", "sale_id") if name in said]
+            if through:
+                waiting.append((action.id, through))
+                if "visit_id" in said and "id" in said and said["visit_id"] in made:
+                    made[said["id"]] = made[said["visit_id"]]
+        wanted = {one for _, through in waiting for one in through} - made.keys()
+        if wanted:
+            behind = await pushing.orders_behind(self.tx, technician_of(self.caller), wanted)
+            made = {**behind, **made}
+        for action_id, through in waiting:
+            for one in through:
+                if one in made:
+                    named[action_id] = made[one]
+        return named
+
+    async def _news(
+        self, written: Iterable[Mapping[str, Any]]
+    ) -> AsyncIterator[tuple[UUID, Kind, UUID]]:
+        mine = technician_of(self.caller)
+        for row in written:
+            yield mine, Kind.ACTION, row["id"]
+            if row["judgement"] is not None and row["moved_to"] is not None:
+                yield row["moved_to"], Kind.ACTION, row["id"]
+        # What a phone changed in other tables is not taken from there; it is told how they stand.
+        for kind, ids in self.pushed.touched.items():
+            if kind is Kind.SUGGESTION and ids:
+                ids = await pushing.suggested_for(self.tx, ids)
+            elif kind is Kind.ACTION and ids:
+                # An app may clear its list of what was done long ago, and most of that is known.
+                ids = await pushing.known(self.tx, ids)
+            for row_id in ids:
+                yield mine, kind, row_id
+
+
+_TOLD = ("verdict", "code", "words_zh", "words_en", "judgement")
+
+
+def _stands_against(action: Action, wipe: Wipe | None, *, revoked: bool) -> Problem | None:
+    """Say why nothing of a phone is carried out any more; it is kept as evidence all the same."""
+    if revoked:
+        return rules.AccessRevoked(needs="an open account")
+    if wipe is not None and action.device_at > wipe.asked_at:
+        return WipeAsked(asked_at=wipe.asked_at, wipe_id=wipe.id)
+    return None
+
+
+def _again(action: Action, content_hash: str, judged: Judged) -> Judged:
+    """Answer an action that has its verdict: nothing is done a second time."""
+    if content_hash != action.content_hash and not (action.told and content_hash):
+        problem = SameIdOtherContent(id=action.id)
+        return Judged(
+            action.id,
+            ActionVerdict.REFUSED,
+            problem.slug,
+            f"{problem.title.zh}：{problem.detail('zh')}",
+            f"{problem.title.en}: {problem.detail('en')}",
+        )
+    return Judged(
+        judged.id,
+        ActionVerdict.DUPLICATE,
+        judged.code,
+        judged.words_zh,
+        judged.words_en,
+        judged.judgement,
+    )
+
+
+def _id_of(value: Any) -> UUID | None:
+    try:
+        return UUID(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True)
+class _At:
+    """A clock that stands at the moment of one action."""
+
+    at: datetime
+
+    def now(self) -> datetime:
+        """Return the moment."""
+        return self.at

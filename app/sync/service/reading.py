@@ -1,0 +1,237 @@
+"""Reading a phone's tables: all of them, or what may have changed, as of one moment."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.auth import audit
+from app.auth.callers import Caller, technician_of
+from app.core.geo import CoordSys, from_wgs84
+from app.core.parameter_values import parameters_in_force
+from app.devices.rules import UNNAMED
+from app.sync import rules
+from app.sync.queries import rows
+from app.sync.queries.feed import News
+from app.sync.queries.rows import Whose
+from app.sync.rules import Kind, Migration
+from app.sync.rules.tables import NO_MIGRATION, TABLE_OF
+from app.visits.queries import DayRow, zone_of_unit
+from app.visits.queries.shown import order_facts
+from app.visits.rules import GRACE_HOURS
+
+# What is written into the audit trail of each customer that is sent in full.
+SHOWN_ON_THE_PHONE = (
+    "name",
+    "phone",
+    "service_numbers",
+    "standard_address",
+    "services",
+    "payment",
+    "usage",
+    "terminals",
+)
+# Orders that were planned longer ago than this, and completed lately, do not come to phones.
+PLANNED_WITHIN = timedelta(days=30)
+# For so long a phone finds its actions and what became of them.
+ACTIONS_SHOWN = timedelta(days=30)
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a phone asks for: since which cursor, for which version of its tables, and by which name
+    it calls itself."""
+
+    cursor: int = rules.NO_CURSOR
+    schema_version: int = rules.SCHEMA_VERSION
+    migration: Migration = NO_MIGRATION
+    coordsys: CoordSys = CoordSys.GCJ02
+    device: str = UNNAMED
+
+
+@dataclass
+class Changes:
+    """What has changed, table by table, and the cursor to come back with.
+
+    `tag` names what a phone with that cursor knows; the same tag means no news.
+    """
+
+    tables: dict[str, Rows] = field(default_factory=dict)
+    deleted: dict[str, set[Any]] = field(default_factory=dict)
+    cursor: int = 0
+    more: bool = False
+    tag: str = ""
+    offline_hours: float = 72.0
+
+
+async def begun(tx: AsyncSession, caller: Caller, asked: Asked, now: datetime) -> "Reading":
+    """Begin a pull of a caller's: as of when, how far back, and for which tables it reads."""
+    numbers = await parameters_in_force(tx)
+
+    def number(parameter: Any) -> float:
+        return numbers.number(parameter, now, caller.org_path)
+
+    grace = timedelta(hours=number(GRACE_HOURS))
+    today = now.astimezone(await zone_of_unit(tx, caller.org_unit_id)).date()
+    whose = Whose(
+        technician_id=technician_of(caller),
+        today=today,
+        shown_since=now - grace,
+        closed_since=now - timedelta(days=number(rules.CLOSED_DAYS)),
+        closed_day=today - PLANNED_WITHIN,
+        sales_since=now - timedelta(days=number(rules.SALES_DAYS)),
+        actions_since=now - ACTIONS_SHOWN,
+    )
+    offline_hours = number(rules.OFFLINE_HOURS)
+    tables = rules.tables_for(asked.schema_version)
+    return Reading(tx, caller, whose, now, grace, asked.coordsys, tables, offline_hours)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One pull: whose rows are read, as of when, and for which tables."""
+
+    tx: AsyncSession
+    caller: Caller
+    whose: Whose
+    now: datetime
+    grace: timedelta
+    coordsys: CoordSys
+    tables: Mapping[str, Collection[str]]
+    offline_hours: float
+
+    async def everything(self) -> Changes:
+        """Read all that belongs on the phone."""
+        changes = Changes(offline_hours=self.offline_hours)
+        for name in self.tables:
+            changes.tables[name] = await self.whole(name)
+        return changes
+
+    async def whole(self, name: str) -> Rows:
+        """Read one table in full."""
+        tx, whose = self.tx, self.whose
+        match name:
+            case "work_orders":
+                return self._orders(await rows.orders(tx, whose))
+            case "customers":
+                return self._customers(await rows.customers(tx, whose))
+            case "grids":
+                return [self._grid(one) for one in await rows.grids(tx, whose)]
+            case _:
+                read: Rows = await getattr(rows, name)(tx, whose)
+                return read
+
+    async def changed(self, news: Sequence[News]) -> Changes:
+        """Read what may have changed: what is still the technician's comes, all else goes."""
+        changes = Changes(offline_hours=self.offline_hours)
+        ids: dict[Kind, set[UUID]] = {}
+        for one in news:
+            ids.setdefault(one.kind, set()).add(one.row_id)
+        came = ids.pop(Kind.HOLDING, set())
+        if came:
+            ids.setdefault(Kind.WORK_ORDER, set()).update(came)
+            ids.setdefault(Kind.SUGGESTION, set()).update(came)
+            hanging = await rows.hanging_on(self.tx, self.whose.technician_id, came)
+            for kind, found in hanging.items():
+                ids.setdefault(kind, set()).update(found)
+        for kind, wanted in ids.items():
+            name = TABLE_OF.get(kind)
+            if wanted and name is not None and name in self.tables:
+                await self._some(changes, kind, name, wanted)
+        return changes
+
+    async def _some(self, changes: Changes, kind: Kind, name: str, wanted: set[UUID]) -> None:
+        tx, whose = self.tx, self.whose
+        gone: set[Any] = set(wanted)
+        match kind:
+            case Kind.WORK_ORDER:
+                read = self._orders(await rows.orders(tx, whose, wanted))
+            case Kind.CUSTOMER:
+                read = self._customers(await rows.customers(tx, whose, wanted))
+            case Kind.GRID:
+                read = [self._grid(one) for one in await rows.grids(tx, whose, wanted)]
+            case Kind.SUGGESTION:
+                read = await rows.suggestions(tx, whose, wanted)
+                gone = await rows.suggested_before(tx, whose, wanted)
+            case Kind.DAY:
+                named = {day_of(one) for one in wanted}
+                read = await rows.days(tx, whose, named)
+                gone = set(named)
+            case _:
+                read = await getattr(rows, name)(tx, whose, wanted)
+        gone -= {row["id"] for row in read}
+        if read:
+            changes.tables[name] = read
+        if gone:
+            changes.deleted[name] = gone
+
+    def _orders(self, found: Sequence[tuple[Any, ...]]) -> Rows:
+        written = []
+        for row in found:
+            *day, template_id, skills, terminals = row
+            facts = order_facts(DayRow._make(day), self.now, self.grace, self.coordsys)
+            point = facts.pop("point") or {"lon": None, "lat": None}
+            # It changes by the mere passing of time, and the phone has a clock of its own.
+            del facts["resume_overdue"]
+            facts["allowed"] = orjson.dumps(facts["allowed"]).decode()
+            written.append(
+                {
+                    **facts,
+                    "lon": point["lon"],
+                    "lat": point["lat"],
+                    "coordsys": self.coordsys.value,
+                    "template_id": template_id,
+                    "skills": skills,
+                    "terminals": terminals,
+                }
+            )
+        return written
+
+    def _customers(self, found: Rows) -> Rows:
+        for row in found:
+            completed_at = row.pop("completed_at")
+            row["visible_until"] = completed_at and completed_at + self.grace
+        return found
+
+    def _grid(self, row: dict[str, Any]) -> dict[str, Any]:
+        shape = orjson.loads(row["boundary"]) if row["boundary"] else None
+        if shape is not None and self.coordsys is not CoordSys.WGS84:
+            shape["coordinates"] = _shifted(shape["coordinates"], self.coordsys)
+        row["boundary"] = shape and orjson.dumps(shape).decode()
+        row["coordsys"] = self.coordsys.value
+        return row
+
+    def audit(self, customers: Rows) -> None:
+        """Write down whom the phone is told of in full, and for which order."""
+        for row in customers:
+            audit.unmasked(
+                self.tx,
+                self.caller,
+                subject_kind="customer",
+                subject_id=row["id"],
+                purpose=f"work_order:{row['work_order_id']}",
+                fields=SHOWN_ON_THE_PHONE,
+            )
+
+
+def day_of(row_id: UUID) -> date:
+    """Read the day that an id of the feed stands for."""
+    return date.fromisoformat(row_id.hex[-8:])
+
+
+def _shifted(polygons: list[Any], coordsys: CoordSys) -> list[Any]:
+    return [
+        [
+            [
+                [round(lon, 6), round(lat, 6)]
+                for lon, lat in (from_wgs84(lon, lat, coordsys) for lon, lat in ring)
+            ]
+            for ring in polygon
+        ]
+        for polygon in polygons
+    ]

@@ -1,0 +1,68 @@
+"""The clock of sync: what leaves phones as time passes, and what is not remembered any longer."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.parameter_values import parameters_in_force
+from app.sync import rules
+from app.sync.queries import feed, turning
+from app.sync.service.reading import ACTIONS_SHOWN
+from app.visits.rules import GRACE_HOURS
+
+# It need not be told more often what has left by time: phones know until when they may show it.
+AT_LEAST = timedelta(seconds=30)
+# How far back is looked at the first time, and after the worker was away for longer.
+AT_MOST = timedelta(days=16)
+# So many old lines go in a round.
+ROUND = 50_000
+
+
+async def turn(tx: AsyncSession, now: datetime) -> int:
+    """Write down what has left phones since this was last done, and note the moment.
+
+    A customer leaves when the grace of their order is over, orders, sales and actions after some
+    days; memberships, services and versions of offerings begin and end with a day. Returns how many
+    lines were written. Two workers take turns, and the second finds nothing to do.
+    """
+    await feed.alone(tx)
+    last = await turning.last_moment(tx)
+    if last is not None and now - last < AT_LEAST:
+        return 0
+    since = max(last, now - AT_MOST) if last is not None else now - AT_MOST
+    numbers = await parameters_in_force(tx)
+    written = 0
+    units = await turning.units(tx)
+    for unit in units:
+        spans: dict[str, timedelta] = {
+            "grace": timedelta(hours=numbers.number(GRACE_HOURS, now, unit.path)),
+            "closed": timedelta(days=numbers.number(rules.CLOSED_DAYS, now, unit.path)),
+            "sales": timedelta(days=numbers.number(rules.SALES_DAYS, now, unit.path)),
+        }
+        given: dict[str, Any] = {"unit": unit.id, "zone": unit.zone, "since": since, "now": now}
+        written += await turning.touch_unit(tx, {**given, **spans})
+    for before, today in sorted({_days(since, now, unit.zone) for unit in units}):
+        if before < today:
+            written += await turning.touch_of_days(tx, before, today)
+    written += await turning.touch_actions(tx, since - ACTIONS_SHOWN, now - ACTIONS_SHOWN)
+    await turning.note_moment(tx, now, first=last is None)
+    return written
+
+
+def _days(since: datetime, now: datetime, zone: str) -> tuple[date, date]:
+    """Give the days on which two moments are in a zone."""
+    there = ZoneInfo(zone)
+    return since.astimezone(there).date(), now.astimezone(there).date()
+
+
+async def forget(tx: AsyncSession, now: datetime) -> int:
+    """Forget what changed longer ago than cursors are understood, and settle what an earlier life
+    of the database has left.
+
+    Returns how many lines of either were done, `ROUND` where there may be more.
+    """
+    days = (await parameters_in_force(tx)).number(rules.KEPT_DAYS, now, "")
+    gone = await turning.forget(tx, now - timedelta(days=days), ROUND)
+    return max(gone, await feed.settle(tx, ROUND))

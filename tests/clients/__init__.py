@@ -1,0 +1,1 @@
+"""Clients that others would generate: made from the description, compiled, and let live a day."""

@@ -1,0 +1,77 @@
+"""What is flagged for a person, with its numbers; and that no money moves by it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from app.auth.rules import Role
+from app.commissions.models import CommissionEntry, CommissionFlag
+from app.commissions.rules.flags import LEAST_PEER_SALES, LEAST_SALES
+from app.commissions.service import flagging
+from app.core.parameter_values import ParameterValue
+from tests.commissions.test_statements import give_back, swept
+from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.sales import make_door
+
+
+@pytest.fixture
+def boss(app, door):
+    """A supervisor of the technician's branch."""
+    return {**bearer(app, caller_for(Role.SUPERVISOR, door.branch)), "accept-language": "en"}
+
+
+async def test_what_is_sold_anew_after_it_came_back_is_flagged_and_paid_all_the_same(
+    app, http, tx, door, sell, clock, boss
+):
+    first = await sell()
+    await swept(tx, clock.now())
+    await give_back(tx, first, door, clock.now())
+    clock.tick(timedelta(minutes=30))
+    second = await sell()
+    for _ in range(2):
+        await swept(tx, clock.now())
+    (flag,) = (await http.get("/v1/commission-flags", headers=boss)).json()["flags"]
+    assert (flag["kind"], flag["sale_id"]) == ("resold", str(second.id))
+    assert flag["facts"]["earlier_sale_id"] == str(first.id)
+    assert flag["words"] == "Sold again to a customer who had cancelled it"
+    path = f"/v1/commission-flags/{flag['id']}/review"
+    verdict = {"verdict": "cleared", "reason": "The router was broken and was replaced."}
+    for _ in range(2):
+        answer = await http.post(path, json=verdict, headers=boss)
+        assert (answer.status_code, answer.json()["state"]) == (200, "cleared")
+    other = await http.post(path, json={**verdict, "verdict": "upheld"}, headers=boss)
+    assert other.json()["type"].endswith("flag-reviewed-otherwise")
+    stranger = bearer(app, caller_for(Role.SUPERVISOR, await make_org_unit(tx)))
+    assert (await http.post(path, json=verdict, headers=stranger)).status_code == 404
+    assert await tx.scalar(select(func.count()).select_from(CommissionEntry)) == 3
+
+
+async def test_a_sale_with_hardly_any_time_at_the_door_is_flagged(tx, door, sell, clock):
+    hasty = await make_door(
+        tx, now=clock.now(), branch=door.branch, checked_in=timedelta(seconds=-30)
+    )
+    await sell()
+    sale = await sell(at=hasty)
+    await swept(tx, clock.now())
+    flag = (await tx.scalars(select(CommissionFlag))).one()
+    assert (flag.kind.value, flag.sale_id) == ("no_time_on_site", sale.id)
+    assert flag.facts == {"seconds": 30, "least_seconds": 120}
+
+
+async def test_returns_above_the_peers_are_flagged_once_a_month(tx, door, sell, clock):
+    for name, value in ((LEAST_SALES.name, 3), (LEAST_PEER_SALES.name, 3)):
+        tx.add(ParameterValue(name=name, valid_from=clock.now() - timedelta(days=1), value=value))
+    peer = await make_door(tx, now=clock.now(), branch=door.branch)
+    for _ in range(3):
+        await give_back(tx, await sell(), door, clock.now())
+        await sell(at=peer)
+    await swept(tx, clock.now())
+    for day in range(2):
+        await flagging.flag_returns(tx, now=clock.now() + timedelta(days=day))
+        await tx.flush()
+    flags = await tx.scalars(select(CommissionFlag).where(CommissionFlag.sale_id.is_(None)))
+    flag = flags.one()
+    assert flag.technician_id == door.technician.id
+    numbers = {"sold": 3, "returned": 3, "peers_sold": 3, "peers_returned": 0}
+    assert flag.facts == {**numbers, "since": "2026-01-01"}

@@ -1,0 +1,132 @@
+"""Who goes first: what was confirmed just now and what has waited share the courier by a rule."""
+
+import asyncio
+import contextlib
+from typing import cast
+
+import pytest
+
+from app.core.clock import SystemClock
+from app.core.db import new_id
+from app.core.jobs import Worker, taken_along, tell
+from app.core.settings import Settings
+from app.ordering import service
+from app.ordering.client import OrderingClient
+from app.ordering.courier import Courier, Taken, delivering
+from tests.make.sales import jobs_of
+from tests.ordering.delivering import make_desk
+
+
+class NoDatabase:
+    """Stands where claims are only looked at."""
+
+    @contextlib.asynccontextmanager
+    async def begin(self):
+        yield None
+
+
+@pytest.fixture
+async def claims(monkeypatch):
+    """The claims of a courier, each a list of sales, in their order; jobs wait as they are put."""
+    made: list[list[object]] = []
+    jobs: list[object] = []
+
+    async def claim_many(tx, sale_ids, **how):
+        made.append(list(sale_ids))
+        await asyncio.sleep(0)
+        return {}
+
+    async def along(tx, event, most):
+        found, jobs[:] = jobs[:most], jobs[most:]
+        return [{"sale_id": str(each)} for each in found]
+
+    async def deliver(*args, **how):
+        return None
+
+    monkeypatch.setattr(service, "claim_many", claim_many)
+    monkeypatch.setattr(service, "deliver", deliver)
+    monkeypatch.setattr(delivering, "taken_along", along)
+    worker = cast(Worker, _Bench(Settings(), SystemClock(), NoDatabase()))
+    courier = Courier(worker, cast(OrderingClient, _NoClient()))
+
+    async def all_pass(endpoint):
+        return True
+
+    monkeypatch.setattr(courier.breakers, "lets_pass", all_pass)
+    async with courier:
+        yield courier, made, jobs
+
+
+class _Bench:
+    def __init__(self, settings, clock, database):
+        self.settings, self.clock, self.database = settings, clock, database
+
+
+class _NoClient:
+    codec = None
+
+    async def aclose(self):
+        return None
+
+
+async def test_a_new_sale_is_in_the_next_claim_however_many_wait(claims):
+    courier, made, _ = claims
+    fresh = new_id()
+    async with asyncio.TaskGroup() as group:
+        backlog = group.create_task(courier.take_waiting([new_id() for _ in range(5_000)]))
+        while len(made) < 3:  # noqa: ASYNC110 - claims tell nobody
+            await asyncio.sleep(0)
+        claimed = group.create_task(courier.take(fresh))
+        await asyncio.sleep(0)
+        before = len(made)
+    assert claimed.result() is Taken.NOT_PLAIN
+    assert next(number for number, ids in enumerate(made) if fresh in ids) <= before
+    assert len(backlog.result()) == 5_000
+
+
+async def test_what_has_waited_gets_one_place_of_four_while_new_sales_keep_coming(claims):
+    courier, made, jobs = claims
+    jobs += [new_id() for _ in range(200)]
+    waiting = [new_id() for _ in range(100)]
+    first = new_id()
+    await asyncio.gather(courier.take_waiting(waiting), courier.take(first))
+    await courier.rest()
+    full = [ids for ids in made if len(ids) == 32][1:6]
+    assert len(full) == 5
+    # The oldest job brings as many others along as there is room for.
+    assert [sum(each in set(waiting) for each in ids) for ids in full] == [8] * 5
+    assert jobs == []
+    assert sum(map(len, made)) == 301
+
+
+async def test_jobs_that_are_taken_along_are_gone_only_if_it_commits(database, clock, settings):
+    desk = await make_desk(database, clock, settings)
+    sale_ids = [str(await desk.sell()) for _ in range(3)]
+    async with desk.database.begin() as tx:
+        await tell(tx, "message.asked", message_id="7")
+        await tell(tx, "sale.confirmed", lock="x", sale_id="locked")
+
+    class Changed(Exception):
+        pass
+
+    with contextlib.suppress(Changed):
+        async with desk.database.begin() as tx:
+            assert len(await taken_along(tx, "sale.confirmed", 10)) == 3
+            raise Changed
+    async with desk.database.begin() as tx:
+        assert await jobs_of(tx) == [*sale_ids, "locked"]
+        assert await taken_along(tx, "sale.confirmed", 0) == []
+        first = await taken_along(tx, "sale.confirmed", 2)
+        assert [facts["sale_id"] for facts in first] == sale_ids[:2]
+    async with desk.database.begin() as tx:
+        assert await jobs_of(tx) == [sale_ids[2], "locked"]
+        assert await jobs_of(tx, "message.asked") == [None]
+
+
+async def test_a_sale_that_came_along_goes_all_the_way(desk, stored):
+    """One job is done, and the others are gone with it."""
+    sale_ids = [await desk.sell() for _ in range(5)]
+    await desk.send(sale_ids[0])
+    assert set(stored()) == set(map(str, sale_ids))
+    async with desk.database.read() as read:
+        assert await jobs_of(read) == []

@@ -1,0 +1,69 @@
+// The phone's tables, as the API's own description has them: a new column is there at once.
+'use strict'
+
+const fs = require('fs')
+const { appSchema, tableSchema } = require('@nozbe/watermelondb')
+const { schemaMigrations } = require('@nozbe/watermelondb/Schema/migrations')
+const Model = require('@nozbe/watermelondb/Model').default
+
+const SCHEMA_VERSION = 1
+
+// What a phone keeps of an action for itself: its place in the queue, and what it has seen.
+const OWN_COLUMNS = {
+  actions: [
+    { name: 'base_version', type: 'number', isOptional: true },
+    { name: 'place', type: 'number', isOptional: true },
+  ],
+}
+
+const typeOf = (said) =>
+  said.type === 'boolean'
+    ? 'boolean'
+    : said.type === 'integer' || said.type === 'number'
+      ? 'number'
+      : 'string'
+
+const columnOf = ([name, said]) => {
+  const kinds = said.anyOf || [said]
+  return {
+    name,
+    type: typeOf(kinds.find((kind) => kind.type !== 'null')),
+    isOptional: kinds.some((kind) => kind.type === 'null'),
+  }
+}
+
+// Reads the tables from `openapi.json`: { name of table: columns }.
+function readTables(file) {
+  const { schemas } = JSON.parse(fs.readFileSync(file, 'utf8')).components
+  const named = (said) => schemas[said.$ref.split('/').pop()]
+  const tables = {}
+  for (const [name, said] of Object.entries(schemas.PhoneChangesOut.properties)) {
+    const changes = named((said.anyOf || [said]).find((kind) => kind.$ref))
+    const row = named(changes.properties.updated.items)
+    tables[name] = Object.entries(row.properties)
+      .filter(([column]) => column !== 'id')
+      .map(columnOf)
+  }
+  return tables
+}
+
+function schemaOf(tables) {
+  return appSchema({
+    version: SCHEMA_VERSION,
+    tables: Object.entries(tables).map(([name, columns]) =>
+      tableSchema({ name, columns: [...columns, ...(OWN_COLUMNS[name] || [])] }),
+    ),
+  })
+}
+
+const modelsOf = (tables) =>
+  Object.keys(tables).map(
+    (name) =>
+      class extends Model {
+        static table = name
+      },
+  )
+
+const migrations = schemaMigrations({ migrations: [] })
+
+module.exports = { SCHEMA_VERSION, readTables, schemaOf, modelsOf, migrations }

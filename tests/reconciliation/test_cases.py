@@ -1,0 +1,250 @@
+"""Differences that were found, what is done about them, and the nights."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.auth.rules import Role
+from app.core.db import new_id
+from app.core.nights import Night
+from app.ordering.client.listing import Listed, Page
+from app.ordering.delivery import SyncState
+from app.ordering.order import Line
+from app.ordering.rules import Cause, NotSent, Refused, RemoteState
+from app.reconciliation import jobs, queries
+from app.reconciliation.models import ReconciliationCase, ReconciliationRun
+from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
+from app.sales.models import SaleEvent
+from app.sales.rules import SaleStep
+from tests.make.auth import bearer, caller_for, make_account
+from tests.ordering.delivering import make_desk, remote
+
+MONDAY = date(2026, 3, 2)
+LINE = Line("SPEED-1000", 1, 12900, 5000)
+
+
+class Courier:
+    """Stands in for the worker's courier and for the other side: orders by their ids."""
+
+    def __init__(self):
+        self.client = self
+        self.pace = self
+        self.orders = {}
+        self.cancelled = []
+        self.fails = None
+
+    async def ready(self):
+        """Let everything pass at once."""
+
+    async def run(self, endpoint, errands):
+        for errand in errands:
+            await errand()
+
+    async def aclose(self):
+        """Hold nothing."""
+
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        """Hold nothing."""
+
+    def has(self, order, external_id=None, lines=(LINE,)):
+        order = remote(order.id, order.state, str(external_id) if external_id else None)
+        listed = Listed(order, lines, frozenset({"field-visit"}), "C-1", None)
+        self.orders[order.id] = listed
+
+    async def page(self, since, before, at):
+        if self.fails:
+            raise self.fails
+        return Page(tuple(self.orders.values()), len(self.orders), None)
+
+    async def found(self, external_id):
+        return tuple(o for o in self.orders.values() if o.order.external_id == external_id)
+
+    async def listed_one(self, order_id):
+        return self.orders.get(order_id)
+
+    async def get(self, order_id):
+        if self.fails:
+            raise self.fails
+        found = self.orders.get(order_id)
+        return found and found.order
+
+    async def cancel(self, order_id, reason, at):
+        self.cancelled.append(order_id)
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"ordering_url": "http://ordering.test"})
+
+
+@pytest.fixture
+async def desk(database, clock, settings):
+    return await make_desk(database, clock, settings)
+
+
+@pytest.fixture
+async def there(desk):
+    return await desk.worker.keep("ordering", Courier)
+
+
+@pytest.fixture
+async def ask(app, http, desk, tx):
+    account = await make_account(tx, desk.door.branch, role=Role.SUPERVISOR)
+    by = caller_for(Role.SUPERVISOR, desk.door.branch, account_id=account.id)
+
+    async def send(method, path, json=None, **query):
+        headers = bearer(app, by)
+        return await http.request(method, f"/v1{path}", json=json, params=query, headers=headers)
+
+    return send
+
+
+async def completed(desk):
+    sale_id = await desk.sell()
+    order = remote(f"o-{sale_id}", RemoteState.COMPLETED)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    return sale_id, order
+
+
+async def night(desk):
+    """Let the night after Monday be compared."""
+    desk.clock.set(desk.clock.now() + timedelta(days=1))
+    await jobs.nightly(desk.worker)
+
+
+async def cases(tx):
+    rows = await tx.scalars(select(ReconciliationCase).execution_options(populate_existing=True))
+    return {case.kind: case for case in rows}
+
+
+async def resolved(ask, desk, case, **choice):
+    """Choose, and let the job do it; returns how the case stands."""
+    answer = await ask("POST", f"/reconciliation-cases/{case.id}/resolve", choice)
+    assert answer.status_code == 200, answer.text
+    await jobs.chosen(desk.worker, case_id=str(case.id))
+    async with desk.database.read() as read:
+        found = await read.get_one(ReconciliationCase, case.id, populate_existing=True)
+        return found.state
+
+
+async def test_a_state_is_taken_over_where_no_sale_moves_by_itself(desk, there, ask, tx):
+    sale_id, order = await completed(desk)
+    there.has(remote(order.id, RemoteState.CANCELLED), sale_id)
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.STATE_DIFFERS]
+    await jobs.alert(desk.worker)
+    assert [one["kind"] for one in (await ask("GET", "/alerts")).json()["alerts"]] == [
+        "differences_open"
+    ]
+    assert (
+        await resolved(ask, desk, case, resolution="take_over_theirs") is DifferenceState.RESOLVED
+    )
+    await jobs.alert(desk.worker)
+    assert (await ask("GET", "/alerts")).json()["alerts"] == []
+    assert (await desk.sale(sale_id)).state == "cancelled"
+    assert (await desk.sync(sale_id)).remote_state == "cancelled"
+    steps = (await tx.scalars(select(SaleEvent.step).where(SaleEvent.sale_id == sale_id))).all()
+    # What was earned by it goes back, as with any other end.
+    assert {SaleStep.RECONCILED, SaleStep.CANCELLED, SaleStep.REVERSED} <= set(steps)
+
+
+async def test_an_order_of_nobody_is_linked_to_the_sale_it_belongs_to(desk, there, ask, tx):
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), Refused(Cause.REFUSED, said="no"))
+    there.has(remote("by-hand", RemoteState.COMPLETED))
+    await night(desk)
+    found = await cases(tx)
+    assert set(found) == {DifferenceKind.NOT_THERE, DifferenceKind.NOBODYS}
+    nobodys = found[DifferenceKind.NOBODYS]
+    path = f"/reconciliation-cases/{nobodys.id}/resolve"
+    missing = await ask("POST", path, {"resolution": "link", "sale_id": str(new_id())})
+    assert missing.status_code == 404
+    choice = {"resolution": "link", "sale_id": str(sale_id)}
+    assert await resolved(ask, desk, nobodys, **choice) is DifferenceState.RESOLVED
+    assert (await desk.sale(sale_id)).state == "completed"
+    # It carries no number of ours, and is known as the sale's all the same.
+    run = {"id": str(new_id()), "day": "2026-03-02"}
+    await ask("POST", "/reconciliations", run)
+    await jobs.asked(desk.worker, run_id=run["id"])
+    day = (await ask("GET", "/reconciliations/2026-03-02")).json()
+    assert (day["sales"], day["equal"], day["orders"], day["unaccounted"]) == (1, 1, 0, 0)
+    assert {case.state for case in (await cases(tx)).values()} == {DifferenceState.GONE}
+
+
+async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id, lines=(Line("SPEED-1000", 1, 99, 0),))
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    there.fails = NotSent(Cause.UNREACHABLE)
+    choice = {"resolution": "cancel_theirs"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.RESOLVING
+    for _ in range(5):
+        await jobs.chosen(desk.worker, case_id=str(case.id))
+    failed = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    assert (failed.state, failed.attempts) == (DifferenceState.OPEN, 6)
+    assert failed.last_error is not None and failed.last_error.startswith("unreachable")
+    there.fails = None
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.RESOLVED
+    assert there.cancelled == [order.id]
+    # The next night shows that it did not help: it is open again.
+    await night(desk)
+    assert (await cases(tx))[DifferenceKind.PRICE_DIFFERS].state is DifferenceState.OPEN
+
+
+async def test_a_night_is_done_once_and_not_while_the_other_side_is_away(desk, there, tx):
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id)
+    there.fails = Refused(Cause.REFUSED, said="away")
+    await night(desk)
+    count = select(func.count()).select_from(Night).where(Night.work == "reconciliation")
+    assert await tx.scalar(count) == 0
+    there.fails = None
+    for _ in range(2):
+        await jobs.nightly(desk.worker)
+    assert await tx.scalar(count) == 1
+    (run,) = (
+        await tx.scalars(select(ReconciliationRun).execution_options(populate_existing=True))
+    ).all()
+    assert (run.state, run.sales, run.day) == (RunState.DONE, 1, MONDAY)
+    (summed,) = await queries.sums(tx, MONDAY, "")
+    assert (summed.sales, summed.equal) == (1, 1)
+
+
+async def test_a_day_is_not_compared_while_the_other_side_cannot_be_read(desk, there, ask):
+    there.fails = Refused(Cause.REFUSED, said="away")
+    body = {"id": str(new_id()), "day": "2026-03-02"}
+    await ask("POST", "/reconciliations", body)
+    await jobs.asked(desk.worker, run_id=body["id"])
+    run = (await ask("GET", f"/reconciliation-runs/{body['id']}")).json()
+    assert (run["state"], run["last_error"]) == ("failed", "refused: away")
+    assert (await ask("GET", "/reconciliations/2026-03-02")).json()["units"] == []
+    late = await ask("POST", "/reconciliations", {"id": str(new_id()), "day": "2026-03-04"})
+    assert late.json()["type"].endswith("day-not-begun")
+    other = await ask("POST", "/reconciliations", {**body, "day": "2026-03-01"})
+    assert other.json()["type"].endswith("same-id-other-content")
+    nowhere = {"id": str(new_id()), "day": "2026-03-02", "org_unit_id": str(new_id())}
+    assert (await ask("POST", "/reconciliations", nowhere)).status_code == 404
+    assert (await ask("GET", f"/reconciliation-runs/{new_id()}")).status_code == 404
+
+
+async def test_a_sale_that_lags_behind_its_own_delivery_catches_up(desk, there, tx):
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id)
+    await tx.execute(text("UPDATE sale SET state = 'acknowledged', completed_at = NULL"))
+    await night(desk)
+    assert (await desk.sale(sale_id)).state == "completed"
+    (summed,) = await queries.sums(tx, MONDAY, "")
+    assert (summed.sales, summed.healed) == (1, 1)
+
+
+async def test_a_sale_that_nobody_sent_is_woken(desk, there, tx):
+    sale_id = await desk.sell()
+    await night(desk)
+    assert (await desk.sync(sale_id)).state is SyncState.WAITING
+    (summed,) = await queries.sums(tx, MONDAY, "")
+    assert (summed.sales, summed.healed) == (1, 1)

@@ -1,0 +1,429 @@
+"""Customers agree by a code or a reply; those who are protected need somebody else's yes."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import func, select, text
+
+from app.auth.rules import Role
+from app.catalog.rules import BusinessType
+from app.core.clock import wall
+from app.core.db import new_id
+from app.core.jobs import Worker
+from app.messaging.models import Message, MessageReply
+from app.messaging.rules import MessageKind
+from app.real_name.models import RealNameCheck
+from app.real_name.rules import AgeGroup, DocumentKind, RealNameState
+from app.sales import jobs, queries
+from app.sales.models import ConsentRequest, Sale, SaleEvent, SecondConfirmation
+from app.sales.rules import Line, SaleState
+from tests.make.acceptance import another, texts_about
+from tests.make.auth import bearer, caller_for, make_account, make_org_unit
+from tests.make.catalog import make_offering
+from tests.make.consent import OTP, code_told, reference_told, request_body, write_back
+from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, shown
+from tests.sales.conftest import fill_catalogue, slug
+
+CONTACT = {"phone": "13900001111", "relation": "child"}
+
+
+async def steps(tx, sale_id):
+    rows = await tx.scalars(
+        select(SaleEvent.step).where(SaleEvent.sale_id == sale_id).order_by(SaleEvent.id)
+    )
+    return [step.value for step in rows if step.value != "put_together"]
+
+
+async def standing(tx, sale_id):
+    return await tx.scalar(select(Sale.state).where(Sale.id == sale_id))
+
+
+def otp(asked, code, clock, **fields):
+    consent = {"kind": "otp", "given_at": clock.now().isoformat()}
+    return {"consent": {**consent, "request_id": asked["id"], "code": code}, **fields}
+
+
+def by_reply(asked, clock):
+    given_at = clock.now().isoformat()
+    return {"consent": {"kind": "sms_reply", "given_at": given_at, "request_id": asked["id"]}}
+
+
+async def signed(tx, clock, sale_id, **fields):
+    return consent_body(clock.now(), await shown(tx, sale_id)) | fields
+
+
+# --- by a code ------------------------------------------------------------------------------------
+
+
+async def test_a_code_that_the_customer_tells_confirms_once(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body()
+    first = await post(f"/{draft.id}/consent-requests", asked)
+    assert first.status_code == 201, first.text
+    assert (first.json()["state"], first.json()["left"]) == ("asked", 4)
+    assert (await post(f"/{draft.id}/consent-requests", asked)).json() == first.json()
+    (said,) = await texts_about(tx, OTP, draft.id)
+    assert "¥129.00" in said and "¥50.00" in said and "×1" in said
+    code = await code_told(tx, draft.id)
+    row = await tx.get_one(ConsentRequest, asked["id"])
+    assert code not in str(row.digest) and row.recipient == door.customer.phone
+
+    wrong = await post(f"/{draft.id}/confirm", otp(asked, another(code), clock))
+    assert (wrong.status_code, slug(wrong)) == (409, "consent-code-wrong")
+    assert wrong.json()["facts"]["tries_left"] == 4
+    assert await jobs_of(tx) == []
+    right = otp(asked, code, clock)
+    confirmed = await post(f"/{draft.id}/confirm", right)
+    assert (confirmed.status_code, confirmed.json()["state"]) == (200, "confirmed")
+    assert (await post(f"/{draft.id}/confirm", right)).json() == confirmed.json()
+    assert await jobs_of(tx) == [str(draft.id)]
+    assert await steps(tx, draft.id) == ["consent_asked", "consented", "confirmed"]
+    sale = await tx.get_one(Sale, draft.id, populate_existing=True)
+    assert code not in str(sale.consent_evidence)
+
+
+async def test_a_code_is_tried_so_often_and_a_new_one_takes_its_place(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body()
+    await post(f"/{draft.id}/consent-requests", asked)
+    code = await code_told(tx, draft.id)
+    said = [
+        slug(await post(f"/{draft.id}/confirm", otp(asked, another(code, by), clock)))
+        for by in range(1, 6)
+    ]
+    assert said == ["consent-code-wrong"] * 4 + ["consent-code-spent"]
+    assert slug(await post(f"/{draft.id}/confirm", otp(asked, code, clock))) == "consent-code-spent"
+    second = request_body(language="en")
+    await post(f"/{draft.id}/consent-requests", second)
+    assert slug(await post(f"/{draft.id}/confirm", otp(asked, code, clock))) == "consent-void"
+    clock.tick(timedelta(minutes=31))
+    late = otp(second, await code_told(tx, draft.id), clock)
+    assert slug(await post(f"/{draft.id}/confirm", late)) == "consent-expired"
+    for _ in range(3):
+        assert (await post(f"/{draft.id}/consent-requests", request_body())).status_code == 201
+    enough = await post(f"/{draft.id}/consent-requests", request_body())
+    assert (enough.status_code, slug(enough)) == (429, "consent-asked-enough")
+    assert 0 < enough.json()["facts"]["retry_after"] <= 3600
+    assert await jobs_of(tx) == []
+
+
+async def test_a_code_is_good_for_its_own_sale_alone(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    other = await make_draft(tx, door, now=clock.now(), lines=[Line("TV-4K", 1)])
+    asked = request_body()
+    await post(f"/{draft.id}/consent-requests", asked)
+    code = await code_told(tx, draft.id)
+    assert (await post(f"/{other.id}/confirm", otp(asked, code, clock))).status_code == 404
+    again = await post(f"/{other.id}/consent-requests", asked)
+    assert slug(again) == "same-id-other-content"
+    stranger = (await make_door(tx, now=clock.now(), branch=door.branch)).seller
+    answer = await post(f"/{draft.id}/consent-requests", request_body(), by=stranger)
+    assert answer.status_code == 404
+    assert await tx.scalar(select(func.count()).select_from(ConsentRequest)) == 1
+    assert await jobs_of(tx) == []
+
+
+async def test_a_price_that_changed_makes_what_was_asked_void(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body()
+    await post(f"/{draft.id}/consent-requests", asked)
+    await tx.execute(
+        text("UPDATE product_offering SET monthly_price_fen = 9900 WHERE code = 'SPEED-1000'")
+    )
+    await tx.execute(text("UPDATE catalogue_mark SET mark = gen_random_uuid()"))
+    body = otp(asked, await code_told(tx, draft.id), clock)
+    answer = await post(f"/{draft.id}/confirm", body)
+    assert slug(answer) == "price-changed"
+    again = await post(f"/{draft.id}/consent-requests", request_body())
+    (change,) = again.json()["facts"]["prices"]
+    assert (change["seen_fen"], change["now_fen"]) == (12900, 9900)
+    assert await jobs_of(tx) == []
+
+
+async def test_who_has_no_number_of_their_own_signs(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    door.technician.phone = "15412340000"
+    for number in ("07318881234", door.technician.phone):
+        door.customer.phone = number
+        await tx.flush()
+        answer = await post(f"/{draft.id}/consent-requests", request_body())
+        assert slug(answer) == "no-number-for-consent"
+    assert await tx.scalar(select(func.count()).select_from(Message)) == 0
+
+
+async def test_two_phones_with_one_code_have_one_effect(real_database, real_app, real_http, clock):
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        draft = await make_draft(tx, door, now=clock.now())
+    headers = bearer(real_app, door.seller)
+    url = f"/v1/sales/{draft.id}"
+    asked = request_body()
+    await real_http.post(f"{url}/consent-requests", json=asked, headers=headers)
+    async with real_database.read() as read:
+        body = otp(asked, await code_told(read, draft.id), clock)
+    answers = await asyncio.gather(
+        *(real_http.post(f"{url}/confirm", json=body, headers=headers) for _ in range(4))
+    )
+    assert [answer.status_code for answer in answers] == [200] * 4
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [str(draft.id)]
+        assert (await steps(read, draft.id)).count("consented") == 1
+
+
+# --- by a reply -----------------------------------------------------------------------------------
+
+
+async def test_a_reply_that_really_came_confirms(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body("sms_reply")
+    await post(f"/{draft.id}/consent-requests", asked)
+    early = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert (early.status_code, slug(early)) == (409, "consent-not-given")
+    reference = await reference_told(tx, draft.id)
+    number = door.customer.phone
+    for strange in ("hm?", f"Y{another(reference)[-4:]}"):
+        assert await write_back(tx, number, strange, now=clock.now()) is None
+    assert await write_back(tx, "13700000000", f"Y{reference}", now=clock.now()) is None
+    too_late = wall() + timedelta(minutes=31)
+    assert await write_back(tx, number, "Y", now=clock.now(), said_at=too_late) is None
+    taken = await write_back(tx, f"+86{number}", f"y {reference}.", now=clock.now(), reply_id="R1")
+    assert str(taken) == asked["id"]
+    assert await write_back(tx, number, "N", now=clock.now(), reply_id="R1") is None
+    confirmed = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert confirmed.json()["state"] == "confirmed"
+    assert await jobs_of(tx) == [str(draft.id)]
+    assert await tx.scalar(select(func.count()).where(MessageReply.provider_id == "R1")) == 1
+
+
+async def test_who_says_no_is_not_sold_to(app, http, post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body("sms_reply")
+    await post(f"/{draft.id}/consent-requests", asked)
+    await write_back(tx, door.customer.phone, "不同意。", now=clock.now())
+    answer = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert slug(answer) == "consent-declined"
+    url = f"/v1/sales/{draft.id}/consent-requests"
+    (told,) = (await http.get(url, headers=bearer(app, door.seller))).json()["requests"]
+    assert (told["state"], told["answered_at"] is not None) == ("declined", True)
+    assert await jobs_of(tx) == []
+
+
+async def test_the_provider_alone_tells_of_replies(app, http, settings, tx):
+    body = {
+        "replies": [{"id": "R7", "from": "13812341234", "text": "Y", "said_at": wall().isoformat()}]
+    }
+    assert (await http.post("/v1/messages/replies", json=body)).status_code == 401
+    agreed = settings.model_copy(update={"messaging_callback_token": SecretStr("agreed")})
+    app.state.settings = agreed
+    forged = {"authorization": "Bearer other"}
+    assert (await http.post("/v1/messages/replies", json=body, headers=forged)).status_code == 401
+    assert await tx.scalar(select(func.count()).select_from(MessageReply)) == 0
+    known = {"authorization": "Bearer agreed"}
+    for _ in range(2):
+        answer = await http.post("/v1/messages/replies", json=body, headers=known)
+        assert answer.status_code == 204
+    assert await tx.scalar(select(func.count()).select_from(MessageReply)) == 1
+    count = "SELECT count(*) FROM procrastinate_jobs WHERE task_name = 'message.replied'"
+    assert await tx.scalar(text(count)) == 1
+
+
+# --- face to face ---------------------------------------------------------------------------------
+
+
+def checked(door, clock, **fields):
+    return RealNameCheck(
+        **{
+            "org_unit_id": door.branch.id,
+            "customer_id": door.customer.id,
+            "visit_id": door.visit.id,
+            "technician_id": door.technician.id,
+            "document": DocumentKind.RESIDENT_ID,
+            "state": RealNameState.PASSED,
+            "asked_at": clock.now(),
+            "device_at": clock.now(),
+            "checked_at": clock.now(),
+            "valid_until": clock.now() + timedelta(days=180),
+            **fields,
+        }
+    )
+
+
+async def test_what_is_sensitive_is_sold_to_whom_was_identified_in_this_visit(
+    post, door, tx, clock
+):
+    await make_offering(tx, code="MOVE-NUMBER", business_type=BusinessType.SENSITIVE)
+    draft = await make_draft(tx, door, now=clock.now(), lines=[Line("MOVE-NUMBER", 1)])
+    asked = await post(f"/{draft.id}/consent-requests", request_body())
+    assert (asked.status_code, slug(asked)) == (409, "real-name-needed")
+    assert str(door.visit.id) in asked.json()["detail"]
+    elsewhere = await make_door(tx, now=clock.now(), branch=door.branch)
+    tx.add(checked(door, clock, visit_id=elsewhere.visit.id))
+    await tx.flush()
+    body = await signed(tx, clock, draft.id)
+    assert slug(await post(f"/{draft.id}/confirm", body)) == "real-name-needed"
+    clock.tick(timedelta(minutes=1))
+    tx.add(checked(door, clock))
+    await tx.flush()
+    assert (await post(f"/{draft.id}/confirm", body)).json()["state"] == "confirmed"
+
+
+# --- a second time --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def protected(door, tx):
+    door.customer.elderly = True
+    await tx.flush()
+    return door
+
+
+@pytest.fixture
+def supervise(app, http, door, tx):
+    async def send(method, path, body=None, *, unit=None):
+        account = await make_account(tx, unit or door.branch, role=Role.SUPERVISOR)
+        by = caller_for(Role.SUPERVISOR, unit or door.branch, account_id=account.id)
+        return await http.request(method, f"/v1{path}", json=body, headers=bearer(app, by))
+
+    return send
+
+
+async def test_a_second_contact_agrees_before_a_sale_to_the_elderly_counts(
+    post, protected, tx, clock, supervise
+):
+    draft = await make_draft(tx, protected, now=clock.now())
+    body = await signed(tx, clock, draft.id, second_contact=CONTACT)
+    waits = await post(f"/{draft.id}/confirm", body)
+    assert waits.json()["state"] == "second_confirmation"
+    second = waits.json()["second_confirmation"]
+    assert (second["reason"], second["channel"], second["state"]) == ("elderly", "message", "due")
+    assert (await post(f"/{draft.id}/confirm", body)).json() == waits.json()
+    again = await post(f"/{draft.id}/consent-requests", request_body())
+    assert slug(again) == "sale-step-refused"
+    assert await jobs_of(tx) == []
+    reference = await reference_told(tx, draft.id, MessageKind.SECOND_CONFIRMATION)
+    assert await write_back(tx, protected.customer.phone, "Y", now=clock.now()) is None
+    clock.tick(timedelta(days=2))
+    await write_back(tx, CONTACT["phone"], f"Y{reference}", now=clock.now())
+    await tx.flush()
+    assert await standing(tx, draft.id) is SaleState.CONFIRMED
+    assert await jobs_of(tx) == [str(draft.id)]
+    assert await steps(tx, draft.id) == [
+        "consented",
+        "second_confirmation_due",
+        "second_confirmed",
+        "confirmed",
+    ]
+    since, until = (clock.now() + timedelta(days=days) for days in (-9, 1))
+    query = f"asked_from={since:%Y-%m-%dT%H:%M:%SZ}&asked_until={until:%Y-%m-%dT%H:%M:%SZ}"
+    told = (await supervise("GET", f"/second-confirmations/report?{query}")).json()
+    assert told == {
+        "asked": 1,
+        "given": 1,
+        "counts": [{"reason": "elderly", "state": "given", "number": 1, "hours": 48.0}],
+    }
+
+
+@pytest.mark.parametrize("how", ["refused", "lapsed", "withdrawn"])
+async def test_without_a_second_yes_the_sale_is_cancelled_with_words(
+    post, protected, tx, clock, how, settings, database
+):
+    draft = await make_draft(tx, protected, now=clock.now())
+    await post(f"/{draft.id}/confirm", await signed(tx, clock, draft.id, second_contact=CONTACT))
+    if how == "refused":
+        await write_back(tx, CONTACT["phone"], "不同意", now=clock.now())
+    elif how == "withdrawn":
+        assert (await post(f"/{draft.id}/cancel")).json()["state"] == "cancelled"
+    else:
+        worker = Worker(settings, clock, database)
+        for days in (6, 2, 1):
+            clock.tick(timedelta(days=days))
+            await jobs.look_after_consent(worker)
+            waits = await standing(tx, draft.id) is SaleState.SECOND_CONFIRMATION
+            assert waits is (days == 6)
+    await tx.flush()
+    sale = await tx.get_one(Sale, draft.id, populate_existing=True)
+    assert sale.state is SaleState.CANCELLED and "已" in (sale.rejected_reason or "")
+    assert len(await texts_about(tx, MessageKind.SALE_CANCELLED, draft.id)) == 1
+    assert (await steps(tx, draft.id))[-1] == "cancelled"
+    assert await jobs_of(tx) == []
+
+
+async def test_without_a_contact_the_office_calls_back_and_writes_it_down(
+    post, protected, tx, clock, supervise
+):
+    draft = await make_draft(tx, protected, now=clock.now())
+    await post(f"/{draft.id}/confirm", await signed(tx, clock, draft.id))
+    (due,) = (await supervise("GET", "/second-confirmations?state=due")).json()[
+        "second_confirmations"
+    ]
+    assert (due["sale_id"], due["channel"]) == (str(draft.id), "call")
+    url = f"/sales/{draft.id}/second-confirmation"
+    body = {"agreed": True, "note": "电话回访其女儿，同意办理"}
+    elsewhere = await make_org_unit(tx)
+    assert (await supervise("POST", url, body, unit=elsewhere)).status_code == 404
+    assert (await post(f"/{draft.id}/second-confirmation", body)).status_code == 403
+    assert (await supervise("POST", url, body)).json()["state"] == "confirmed"
+    again = await supervise("POST", url, {**body, "agreed": False})
+    assert (again.status_code, slug(again)) == (409, "no-second-confirmation")
+    assert await jobs_of(tx) == [str(draft.id)]
+
+
+@pytest.mark.parametrize(
+    ("age_group", "contact", "fits"),
+    [
+        (AgeGroup.ADULT, None, "confirmed"),
+        (AgeGroup.MINOR, {**CONTACT, "relation": "parent"}, "second_confirmation"),
+        (AgeGroup.MINOR, {**CONTACT, "relation": "spouse"}, None),
+        (AgeGroup.ELDERLY, {**CONTACT, "phone": "13812341234"}, None),
+        (AgeGroup.ELDERLY, {**CONTACT, "phone": "07318881234"}, None),
+    ],
+)
+async def test_who_may_be_the_second_contact(post, door, tx, clock, age_group, contact, fits):
+    """The age was read off a document that was checked; the customer's number will not do."""
+    door.customer.phone = "13812341234"
+    tx.add(checked(door, clock, age_group=age_group))
+    draft = await make_draft(tx, door, now=clock.now())
+    body = await signed(tx, clock, draft.id, second_contact=contact)
+    answer = await post(f"/{draft.id}/confirm", body)
+    if fits is not None:
+        assert answer.json()["state"] == fits
+    else:
+        assert (answer.status_code, slug(answer)) == (422, "second-contact-not-fit")
+        assert await tx.scalar(select(func.count()).select_from(SecondConfirmation)) == 0
+
+
+# --- signatures -----------------------------------------------------------------------------------
+
+
+async def test_a_signature_whose_picture_never_comes_is_somebodys_task(
+    post, door, tx, clock, supervise
+):
+    draft = await make_draft(tx, door, now=clock.now())
+    await agree(tx, door, draft.id, now=clock.now())
+    assert await queries.settle_signatures(tx, clock.now() + timedelta(hours=71)) == []
+    clock.tick(timedelta(hours=73))
+    assert await queries.settle_signatures(tx, clock.now()) == [draft.id]
+    (missing,) = (await supervise("GET", "/sales/signatures/missing")).json()["signatures"]
+    assert (missing["sale_id"], missing["stroke_count"]) == (str(draft.id), 14)
+    await tx.execute(
+        text(
+            "INSERT INTO evidence (id, work_order_id, org_unit_id, technician_id, requirement,"
+            " kind, sha256, bytes, upload_metadata, state, announced_at, expires_at, stored_at)"
+            " VALUES (:id, :order, :unit, :who, 'other', 'signature', :sha, 9, '', 'stored',"
+            " now(), now(), now())"
+        ),
+        {
+            "id": new_id(),
+            "order": door.order.id,
+            "unit": door.branch.id,
+            "who": door.technician.id,
+            "sha": missing["image_sha256"],
+        },
+    )
+    (signature,) = (await queries.signatures_of(tx, [draft.id])).values()
+    assert signature.arrived
+    assert await queries.settle_signatures(tx, clock.now()) == []
+    assert (await supervise("GET", "/sales/signatures/missing")).json()["signatures"] == []

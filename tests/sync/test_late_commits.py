@@ -1,0 +1,125 @@
+"""The cursor on real connections: nothing that commits late is missed, and no news costs little."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from app.core.db import new_id
+from app.core.jobs import Worker
+from app.sync.jobs import forget
+from app.sync.queries import feed
+from app.sync.rules import cursor_of
+from app.sync.rules.tables import EVERYBODY, Kind
+from app.sync.service import turning
+from tests.make.counting import counted
+from tests.make.horizon import others_are_done
+from tests.make.visits import TODAY, make_assigned_order, make_phone
+from tests.sync.stores import Store
+
+
+@pytest.fixture
+async def phone(real_database, real_app, real_http, clock):
+    async with real_database.begin() as tx:
+        return await make_phone(tx, real_app, real_http, clock)
+
+
+async def assigned(tx, phone, clock, days=0):
+    day = TODAY + timedelta(days)
+    return await make_assigned_order(tx, phone.technician, now=clock.now(), planned_day=day)
+
+
+async def told_until_known(store, database) -> int:
+    """Pull until there is no news, and return how many statements it took to say so.
+
+    A cursor moves with the oldest transaction of all databases of the cluster, other tests' too,
+    and what lies beyond it is told once more when it does.
+    """
+    for _ in range(100):
+        with counted(database) as sent:
+            if (await store.ask()).status_code == 304:
+                return len(sent)
+        await store.pull()
+        await asyncio.sleep(0.05)
+    pytest.fail("what is known already is told without an end")
+
+
+async def test_nothing_that_commits_late_is_missed(
+    real_database, real_app, phone, clock, monkeypatch
+):
+    store = Store(phone, tags=True)
+    await store.pull()
+    written, go_on = asyncio.Event(), asyncio.Event()
+    xids: list[int] = []
+
+    async def slowly():
+        async with real_database.begin() as tx:
+            await tx.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+            order = await assigned(tx, phone, clock, days=1)
+            xids.append(int(await tx.scalar(text("SELECT pg_current_xact_id()::text")) or 0))
+            written.set()
+            await go_on.wait()
+        return str(order.id)
+
+    slow = asyncio.create_task(slowly())
+    await written.wait()
+    async with real_database.begin() as tx:
+        quick = str((await assigned(tx, phone, clock)).id)
+    # While the slow one goes on the cursor stays before it, and the tag says that this is known.
+    assert await told_until_known(store, real_database) == 1
+    assert list(store["work_orders"]) == [quick]
+    assert cursor_of(store.cursor or 0).xid <= xids[0]
+    go_on.set()
+    late = await slow
+    assert (await store.ask()).status_code == 200
+    await told_until_known(store, real_database)
+    assert list(store["work_orders"]) == [quick, late]
+
+    # Long lists come in pages, and a phone that was away gets all of them.
+    monkeypatch.setattr(feed, "PAGE", 4)
+    for _ in range(3):
+        async with real_database.begin() as tx:
+            for _ in range(3):
+                await assigned(tx, phone, clock)
+    await others_are_done(real_database)
+    answer = await store.ask()
+    assert answer.json()["has_more"]
+    await store.pull()
+    assert len(store["work_orders"]) == 11
+    # What one transaction wrote for everybody comes whole, also where something follows it.
+    many = {str(new_id()) for _ in range(7)}
+    async with real_database.begin() as tx:
+        await feed.touch(tx, [(EVERYBODY, Kind.OFFERING, UUID(one)) for one in many])
+    async with real_database.begin() as tx:
+        await feed.touch(tx, [(phone.technician.id, Kind.TERMINAL, new_id())])
+    await others_are_done(real_database)
+    gone = set()
+    while (answer := await store.ask()).status_code == 200:
+        gone.update(store.keep(answer).get("offerings", {"deleted": []})["deleted"])
+    assert gone == many
+
+    # A dump that was restored is another database, whatever its numbers are.
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE sync_epoch SET cluster = cluster - 1"))
+        # It had written much more.
+        await tx.execute(text("UPDATE sync_row SET xid = xid + (2 ^ 37)::bigint"))
+    real_database.cache.clear()
+    store.tags = False
+    assert (await store.ask()).status_code == 410
+    store = Store(phone, tags=True)
+    await store.pull()
+    assert len(store["work_orders"]) == 11
+    # What was written in the other life is no news in this one, and is settled by and by.
+    await told_until_known(store, real_database)
+    async with real_database.begin() as tx:
+        before = await tx.scalar(text("SELECT count(*) FROM sync_row"))
+        order = await assigned(tx, phone, clock)
+    changes = store.keep(await store.ask())
+    assert [one["id"] for one in changes["work_orders"]["updated"]] == [str(order.id)]
+    monkeypatch.setattr(turning, "ROUND", 5)
+    await forget(Worker(real_app.state.settings, clock, real_database))
+    async with real_database.read() as read:
+        settled = await read.scalar(text("SELECT count(*) FROM sync_row WHERE xid = 0"))
+    assert settled == before

@@ -1,0 +1,260 @@
+"""A day that was worked offline arrives in its order, and what collides is told and kept."""
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.auth.models import OrgUnit
+from app.core.db import new_id
+from app.sales.models import Sale
+from app.sync.models import SyncAction
+from app.visits.models import Visit
+from app.workorders.models import WorkOrder, WorkOrderEvent
+from app.workorders.rules import State, Step
+from app.workorders.service import take_step
+from tests.make.catalog import make_offering
+from tests.make.customers import make_customer
+from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone
+from tests.sync.stores import Store
+
+
+@pytest.fixture
+async def phone(tx, app, http, clock):
+    return await make_phone(tx, app, http, clock)
+
+
+class Offline:
+    """What a technician does offline; the phone's clock goes on with each."""
+
+    def __init__(self, phone: Any, after: timedelta = timedelta()) -> None:
+        self.phone = phone
+        self.at = phone.clock.now() + after
+        self.actions: list[dict[str, Any]] = []
+
+    def do(self, kind: str, **payload: Any) -> dict[str, Any]:
+        """Note that something was done."""
+        self.at += timedelta(minutes=1)
+        action = {
+            "id": str(new_id()),
+            "type": kind,
+            "payload": payload,
+            "device_at": self.at.isoformat(),
+        }
+        self.actions.append(action)
+        return action
+
+    def repair(self, order: WorkOrder) -> str:
+        """Take an order on, repair, and complete it; return the visit's id."""
+        visit_id = str(new_id())
+        self.do("visits_acknowledge", work_order_id=str(order.id))
+        self.do("visits_set_out", id=visit_id, work_order_id=str(order.id))
+        self.do("visits_check_in", visit_id=visit_id, point=at(LON, LAT))
+        self.do("visits_keep_progress", visit_id=visit_id, checked=[], note="换了光猫")
+        self.do("visits_restored", visit_id=visit_id)
+        self.do("visits_complete", visit_id=visit_id, outcome_code="fixed")
+        return visit_id
+
+    async def push(self, **more: Any) -> Any:
+        """Send all of it, in the shape of WatermelonDB."""
+        changes = {"actions": {"created": self.actions, "updated": [], "deleted": []}, **more}
+        body = {"changes": changes, "last_pulled_at": None}
+        http = self.phone.http
+        return await http.post("/v1/sync", json=body, headers=self.phone.headers)
+
+    async def verdicts(self, **more: Any) -> list[tuple[str, str | None]]:
+        """The same; give verdicts with their codes."""
+        answer = await self.push(**more)
+        assert answer.status_code == 200, answer.text
+        return [(one["verdict"], one["code"]) for one in answer.json()["verdicts"]]
+
+
+async def count(tx, kind, *where):
+    return await tx.scalar(select(func.count()).select_from(kind).where(*where))
+
+
+async def test_a_day_worked_offline_arrives_in_its_order_and_once(tx, phone, clock):
+    customer, offering = await make_customer(tx), await make_offering(tx)
+    first, second = [
+        await make_assigned_order(tx, phone.technician, customer, now=clock.now()) for _ in "12"
+    ]
+    await tx.commit()
+    offline = Offline(phone)
+    visit_id = offline.repair(first)
+    finished = offline.actions.pop()
+    photo = {"work_order_id": first.id, "requirement": "other", "kind": "photo", "sha256": "0" * 64}
+    told = [
+        f"{name} {base64.b64encode(str(value).encode()).decode()}" for name, value in photo.items()
+    ]
+    offline.do("evidence_upload_create", length=1234, metadata=",".join(told))
+    sale_id = str(new_id())
+    item = {"offering_code": offering.code, "quantity": 1}
+    offline.do("sales_put_together", id=sale_id, visit_id=visit_id, items=[item])
+    offline.do("sales_cancel", sale_id=sale_id)
+    # The payload may come as JSON in text, and with what a phone's database keeps beside it.
+    offline.actions.append({**finished, "_status": "created", "payload": text_of(finished)})
+    offline.repair(second)
+    verdicts = await offline.verdicts()
+    assert set(verdicts) == {("applied", None)} and len(verdicts) == 15
+    again = await offline.verdicts()
+    assert set(again) == {("duplicate", None)}
+    orders = (await tx.scalars(select(WorkOrder.state))).all()
+    assert set(orders) == {State.COMPLETED}
+    assert await count(tx, WorkOrderEvent, WorkOrderEvent.step == Step.COMPLETE) == 2
+    assert await count(tx, Sale) == 1 and await count(tx, SyncAction) == 15
+
+    store = Store(phone)
+    await store.pull()
+    assert store["visits"][visit_id]["note"] == "换了光猫"
+    assert [one["state"] for one in store["sales"].values()] == ["cancelled"]
+    assert [one["state"] for one in store["photos"].values()] == ["announced"]
+    assert {one["verdict"] for one in store["actions"].values()} == {"applied"}
+
+    # Under a used id something else is not taken for the same.
+    offline.actions = [{**finished, "payload": {"visit_id": visit_id, "outcome_code": "other"}}]
+    assert await offline.verdicts() == [("refused", "same-id-other-content")]
+
+
+def text_of(action):
+    return json.dumps(action["payload"])
+
+
+async def test_what_cannot_be_done_keeps_back_nothing_behind_it(tx, phone, clock):
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    offline.do("visits_fly", work_order_id=str(order.id))
+    offline.do("visits_complete", visit_id=str(new_id()), outcome_code="fixed")
+    offline.do("visits_decline", work_order_id=str(order.id), cause="tired")
+    offline.do("visits_acknowledge")
+    offline.do("visits_acknowledge", work_order_id=str(order.id))
+    store = Store(phone)
+    await store.pull()
+    rows = {"updated": [{"id": str(order.id), "state": "completed"}, {"id": 7}], "deleted": ["?"]}
+    assert await offline.verdicts(work_orders=rows) == [
+        ("refused", "unknown-action"),
+        ("conflict", "not-found"),
+        ("refused", "invalid"),
+        ("refused", "invalid"),
+        ("applied", None),
+    ]
+    # What the phone changed in other tables is told as it stands.
+    store["work_orders"][str(order.id)]["state"] = "completed"
+    await store.pull()
+    assert store["work_orders"][str(order.id)]["state"] == "acknowledged"
+    told = store["actions"][offline.actions[0]["id"]]
+    assert told["words_zh"].startswith("未知的操作类型：")
+    seen = await tx.scalar(text("SELECT count(*) FROM audit_entry WHERE subject_id IS NOT NULL"))
+    assert seen == 1
+
+
+async def test_requests_that_cannot_be_read_write_nothing(tx, phone):
+    offline = Offline(phone)
+    for _ in range(201):
+        offline.do("visits_acknowledge", work_order_id=str(new_id()))
+    assert (await offline.push()).status_code == 422
+    offline.actions = [offline.do("visits_acknowledge", x="y" * 530_000)]
+    assert (await offline.push()).status_code == 413
+    offline.actions = []
+    offline.do("visits_acknowledge")
+    rows = {"updated": [{"id": str(new_id())} for _ in range(200)]}
+    assert (await offline.push(visits=rows)).status_code == 413
+    for wrong in ({"id": "1"}, {"payload": "["}, {"payload": {"a": "\0"}}, {"device_at": "now"}):
+        offline.actions = [{**offline.do("visits_acknowledge"), **wrong}]
+        assert (await offline.push()).status_code == 422, wrong
+    assert await count(tx, SyncAction) == 0
+
+
+async def test_who_completes_an_order_that_has_gone_is_heard_and_both_can_read_it(
+    tx, app, http, phone, clock
+):
+    other = await make_phone(tx, app, http, clock)
+    moved, cancelled = [
+        await make_assigned_order(tx, phone.technician, now=clock.now()) for _ in "12"
+    ]
+    await tx.commit()
+    early, late = Offline(phone), Offline(phone, timedelta(hours=3))
+    visit_id = early.repair(moved)
+    late.do("visits_complete", visit_id=visit_id, outcome_code="fixed_elsewhere")
+    late.repair(cancelled)
+    clock.tick(timedelta(hours=1))
+    theirs_now = other.technician.id
+    order = await tx.get_one(WorkOrder, moved.id, populate_existing=True)
+    await take_step(
+        tx, order, Step.ASSIGN, now=clock.now(), holder_id=theirs_now, planned_day=TODAY
+    )
+    order = await tx.get_one(WorkOrder, cancelled.id, populate_existing=True)
+    await take_step(tx, order, Step.CANCEL, now=clock.now())
+    await tx.commit()
+    assert {one for one, _ in await early.verdicts()} == {"conflict"}
+    assert {one for one, _ in await late.verdicts()} == {"conflict"}
+    mine, theirs = Store(phone), Store(other)
+    for store in (mine, theirs):
+        await store.pull()
+    done = early.actions[-1]["id"]
+    told = mine["actions"][done]
+    assert (told["judgement"], told["moved_to"]) == ("before", str(other.technician.id))
+    assert mine["actions"][late.actions[0]["id"]]["judgement"] == "after"
+    assert mine["actions"][late.actions[-1]["id"]]["judgement"] == "after"
+    seen = theirs["actions"][done]
+    assert not seen["own"] and '"outcome_code": "fixed"' in seen["payload"]
+    assert seen["technician_name"] == phone.technician.name
+    written = await tx.scalars(
+        select(WorkOrderEvent).where(
+            WorkOrderEvent.work_order_id == moved.id,
+            WorkOrderEvent.reason == "completed_too_late",
+        )
+    )
+    assert [one.technician_id for one in written] == [phone.technician.id] * 2
+    assert await count(tx, Visit) == 0
+
+
+async def test_what_was_set_anew_meanwhile_is_not_undone(tx, phone, clock):
+    unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
+    customer = await make_customer(tx, org_unit=unit)
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await tx.commit()
+    await phone.acknowledge(order)
+    offline = Offline(phone)
+    offline.do("customers_personal_offers", customer_id=str(customer.id), on=True)
+    clock.tick(timedelta(hours=1))
+    url = f"/v1/customers/{customer.id}/personal-offers"
+    answer = await phone.http.put(url, json={"on": False}, headers=phone.headers)
+    assert answer.status_code == 200
+    assert await offline.verdicts() == [("conflict", "set-since")]
+
+
+async def test_a_closed_account_is_heard_once_more_and_carries_nothing_out(tx, phone, clock):
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.execute(text("UPDATE account SET active = false"))
+    await tx.commit()
+    offline = Offline(phone)
+    offline.repair(order)
+    assert set(await offline.verdicts()) == {("refused", "access-revoked")}
+    assert await count(tx, SyncAction) == 6 and await count(tx, Visit) == 0
+    # Where it is opened again, the phone begins anew, and what was refused stays so.
+    await tx.execute(text("UPDATE account SET active = true"))
+    await tx.commit()
+    anew = Store(phone)
+    await anew.pull()
+    assert anew["work_orders"][str(order.id)]["state"] == "assigned"
+    assert {one["code"] for one in anew["actions"].values()} == {"access-revoked"}
+    assert set(await offline.verdicts()) == {("duplicate", "access-revoked")}
+
+
+async def test_a_phone_that_was_installed_anew_pushes_what_it_had_kept(tx, phone, clock):
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    before, offline = Store(phone), Offline(phone)
+    await before.pull()
+    offline.repair(order)
+    # It has forgotten its tables and its cursor, and has kept the queue.
+    anew = Store(phone)
+    assert set(await offline.verdicts()) == {("applied", None)}
+    await anew.pull()
+    assert anew["work_orders"][str(order.id)]["state"] == "completed"
+    await before.pull()
+    assert before.tables == anew.tables

@@ -1,0 +1,150 @@
+"""What a phone shows ahead of the server, or has forgotten itself, is told to it as it stands."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.auth.models import OrgUnit
+from app.core.db import new_id
+from app.sync.queries import feed
+from app.sync.service import turning
+from tests.make.catalog import make_offering
+from tests.make.customers import make_address, make_customer, make_subscription
+from tests.make.terminals import make_terminal
+from tests.make.visits import make_assigned_order, make_phone
+from tests.sync.stores import Store
+
+
+@pytest.fixture
+async def phone(tx, app, http, clock):
+    return await make_phone(tx, app, http, clock)
+
+
+@pytest.fixture
+async def order(tx, phone, clock):
+    customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+    await make_address(tx, customer)
+    await make_subscription(tx, customer)
+    made = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await tx.commit()
+    return made
+
+
+async def forget_news(tx):
+    """Let nothing be new: within one transaction, as here, everything is told again and again."""
+    await tx.execute(text("UPDATE sync_row SET xid = 0"))
+    await tx.commit()
+
+
+async def push(phone, **changes):
+    answer = await phone.http.post("/v1/sync", json={"changes": changes}, headers=phone.headers)
+    assert answer.status_code == 200, answer.text
+    return [(one["verdict"], one["code"]) for one in answer.json()["verdicts"]]
+
+
+def rows(*updated, deleted=()):
+    return {"created": [], "updated": list(updated), "deleted": list(deleted)}
+
+
+async def test_an_action_that_was_told_comes_again_without_what_it_said(tx, phone, order, clock):
+    action = {
+        "id": str(new_id()),
+        "type": "visits_acknowledge",
+        "payload": {"work_order_id": str(order.id)},
+        "device_at": clock.now().isoformat(),
+    }
+    assert await push(phone, actions=rows(action)) == [("applied", None)]
+    store = Store(phone)
+    await store.pull()
+    told = store["actions"][action["id"]]
+    # The answer to the push was lost: the phone holds the row to be unsent, and it is as it was
+    # told, which is without the payload.
+    again = {name: told[name] for name in ("id", "type", "payload", "device_at")}
+    assert again["payload"] is None
+    assert await push(phone, actions=rows(again)) == [("duplicate", None)]
+    # Of what never came nobody knows what it was, and what comes behind it goes on.
+    unknown = {**again, "id": str(new_id())}
+    assert await push(phone, actions=rows(unknown, again)) == [
+        ("refused", "invalid"),
+        ("duplicate", None),
+    ]
+
+
+async def test_what_was_taken_back_too_late_is_told_as_done(tx, phone, order, clock):
+    action = {
+        "id": str(new_id()),
+        "type": "visits_acknowledge",
+        "payload": {"work_order_id": str(order.id)},
+        "device_at": clock.now().isoformat(),
+    }
+    await push(phone, actions=rows(action))
+    store = Store(phone)
+    await store.pull()
+    await forget_news(tx)
+    assert "actions" not in await store.pull()
+    del store["actions"][action["id"]]
+    assert await push(phone, actions=rows(deleted=[action["id"], "?"])) == []
+    await store.pull()
+    assert store["actions"][action["id"]]["verdict"] == "applied"
+
+
+async def test_an_answer_that_only_the_phone_has_is_told_as_it_stands(tx, phone, order, clock):
+    await make_offering(tx, code="FTTH-1000", speed_mbps=1000, margin_12m_fen=60_000)
+    await phone.post("/my/day/suggestions")
+    store = Store(phone)
+    await store.pull()
+    [offered] = store["suggestions"].values()
+    await forget_news(tx)
+    assert "suggestions" not in await store.pull()
+    store["suggestions"][offered["id"]]["answer"] = "accepted"
+    await push(phone, suggestions=rows({"id": offered["id"], "answer": "accepted"}))
+    await store.pull()
+    assert store["suggestions"][offered["id"]]["answer"] is None
+
+
+async def test_what_is_fitted_at_a_customers_is_told_with_the_customer(tx, phone, order):
+    van = await make_terminal(
+        tx, await tx.get_one(OrgUnit, order.org_unit_id), technician_id=phone.technician.id
+    )
+    await tx.commit()
+    visit_id = await phone.arrive(order)
+    store = Store(phone)
+    await store.pull()
+    assert store["customers"][str(order.customer_id)]["terminals"] == "[]"
+    # A restored database knows as well who shows which customer.
+    await feed.begin_epoch(tx, 7, await tx.scalar(text("SELECT now()")))
+    await forget_news(tx)
+    store = Store(phone)
+    await store.pull()
+    assert "customers" not in await store.pull()
+    fitted = {"id": str(new_id()), "action": "fitted", "serial_number": van.serial_number}
+    answer = await phone.post(f"/visits/{visit_id}/terminals", **fitted)
+    assert answer.status_code == 201, answer.text
+    await store.pull()
+    assert van.serial_number in store["customers"][str(order.customer_id)]["terminals"]
+    assert store["terminals"] == {}
+
+
+async def test_what_ends_with_a_day_is_told_when_that_day_is_over(tx, phone, order, clock):
+    tomorrow = clock.now().date() + timedelta(days=1)
+    offering = await make_offering(tx)
+    await tx.commit()
+    await phone.arrive(order)
+    await tx.execute(text("UPDATE subscription SET ended_on = :day"), {"day": tomorrow})
+    await tx.execute(text("UPDATE product_offering SET valid_to = :day"), {"day": tomorrow})
+    await turning.turn(tx, clock.now())
+    store = Store(phone)
+    await store.pull()
+    assert store["customers"][str(order.customer_id)]["services"] != "[]"
+    assert str(offering.id) in store["offerings"]
+    await forget_news(tx)
+    clock.tick(timedelta(hours=12))
+    await turning.turn(tx, clock.now())
+    assert await store.pull() == {}
+    # It is the next day in China for half an hour.
+    clock.tick(timedelta(hours=3, minutes=30))
+    await turning.turn(tx, clock.now())
+    await store.pull()
+    assert store["customers"][str(order.customer_id)]["services"] == "[]"
+    assert store["offerings"] == {}
