@@ -224,7 +224,8 @@ TMF_ERROR = json_of({"code": "21", "reason": "No such offering", "message": "FTT
         (answer(400, TMF_ERROR), Refused, Cause.REFUSED),
         (answer(422, b"no"), Refused, Cause.REFUSED),
         (answer(404, TMF_ERROR), Refused, Cause.REFUSED),
-        (answer(400, b"x" * 5000), Refused, Cause.REFUSED),
+        (answer(400, b'{"error": "no such offering"}'), Refused, Cause.REFUSED),
+        (answer(422, b"x" * 5000), Refused, Cause.REFUSED),
         # A gateway in between, or our own credentials: no fault of the order.
         (answer(404, b"<h1>Not Found</h1>"), NotSent, Cause.WRONG_ADDRESS),
         (answer(405), NotSent, Cause.WRONG_ADDRESS),
@@ -232,6 +233,10 @@ TMF_ERROR = json_of({"code": "21", "reason": "No such offering", "message": "FTT
         (answer(401), NotSent, Cause.SIGN_IN),
         (answer(403, TMF_ERROR), NotSent, Cause.SIGN_IN),
         (answer(429), NotSent, Cause.BUSY),
+        # Whoever takes the connections did not understand the bytes; nobody judged the order.
+        (answer(400, b"Invalid HTTP request received."), Unknown, Cause.UNREADABLE),
+        (answer(400, b"<h1>Bad Request</h1>"), Unknown, Cause.UNREADABLE),
+        (answer(400), Unknown, Cause.UNREADABLE),
         # It may be there already, or may yet come.
         (answer(408), Unknown, Cause.TIMED_OUT),
         (answer(409, TMF_ERROR), Unknown, Cause.CONFLICT),

@@ -242,10 +242,8 @@ async def test_a_worker_waits_for_a_database_that_is_away_and_begins_when_it_is_
             await let_in(True)
             with suppress(Exception):  # our own pool holds connections that were cut
                 await happened(real_database, 0)
-            began = asyncio.get_running_loop().time()
             await happened(real_database, 2)
             await heard.until(2)
-            assert asyncio.get_running_loop().time() - began < 5
     finally:
         await admin.close()
 

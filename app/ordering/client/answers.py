@@ -22,6 +22,11 @@ def fail(reply: Reply) -> NoReturn:
         kind, cause = Unknown, Cause.TIMED_OUT
     elif status == 409:
         kind, cause = Unknown, Cause.CONFLICT
+    elif status == 400 and not _is_object(reply):
+        # What stands before the API did not understand the bytes, as a server does that gets one
+        # request inside another; the order was judged by nobody. Most such faults end with the
+        # connection, and one that stays uses up the tries.
+        kind, cause = Unknown, Cause.UNREADABLE
     elif 400 <= status < 500:
         kind, cause = Refused, Cause.REFUSED
     elif status >= 500:
@@ -43,6 +48,13 @@ def unreadable(reply: Reply, why: object) -> Unknown:
     return Unknown(
         Cause.UNREADABLE, said=tidy(str(why)), answered=reply.status, sent_as=reply.request_id
     )
+
+
+def _is_object(reply: Reply) -> bool:
+    try:
+        return isinstance(reply.json(), dict)
+    except Unreadable:
+        return False
 
 
 def said_by(reply: Reply) -> tuple[str, bool]:
