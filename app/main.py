@@ -46,6 +46,7 @@ from app.messaging.routes import router as messaging_router
 from app.ordering.alerting import figures_of
 from app.ordering.callbacks.ear import Ear
 from app.ordering.callbacks.routes import router as callbacks_router
+from app.ordering.callbacks.strangers import Strangers
 from app.ordering.courier.breaker import refresh_figures as refresh_breakers
 from app.ordering.routes import router as ordering_router
 from app.ordering.sync_routes import router as order_syncs_router
@@ -156,6 +157,7 @@ def create_app(
         app.state.news = News(app.state.database)
         app.state.polls = Polls(app.state.news, app.state.keys, settings)
         app.state.ear = Ear(app.state.database)
+        app.state.strangers = Strangers(app.state.database)
         app.state.seen = Seen()
         app.state.live = Live(
             app.state.database, app.state.news, app.state.seen, most=settings.streams
@@ -174,6 +176,7 @@ def create_app(
         for client in (app.state.activation, app.state.real_name, app.state.serviceability):
             if client is not None:
                 await client.aclose()
+        await app.state.strangers.close()
         await app.state.live.close()
         await app.state.news.close()
         await app.state.changes.close()

@@ -18,6 +18,7 @@ class AlertKind(StrEnum):
 
     ORDER_LAG = "order_lag"
     ORDERS_FAILED = "orders_failed"
+    CALLBACKS_TURNED_AWAY = "callbacks_turned_away"
     DIFFERENCES_OPEN = "differences_open"
     PROMISES_MISSED = "promises_missed"
     MODEL_DRIFTED = "model_drifted"
@@ -34,6 +35,12 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
     AlertKind.ORDERS_FAILED: Words(
         zh="有 {figure} 条订单同步失败待人工处理（达到 {most} 条即告警）",
         en="{figure} deliveries to the ordering system wait for a person ({most} are too many)",
+    ),
+    AlertKind.CALLBACKS_TURNED_AWAY: Words(
+        zh="有 {figure} 次回调未通过身份验证（达到 {most} 次即告警）："
+        "可能是伪造，或约定的令牌已不一致",
+        en="{figure} callbacks could not show that the ordering system sent them ({most} are too "
+        "many): they are forged, or its token is not the agreed one",
     ),
     AlertKind.DIFFERENCES_OPEN: Words(
         zh="对账有 {figure} 条差异待处理（达到 {most} 条即告警）",

@@ -36,6 +36,7 @@ LOGS = frozenset(
         "suggestion",
         "suggestion_answer",
         "order_callback",
+        "callback_turned_away",
         "sale_event",
         "order_attempt",
         "technician_day",

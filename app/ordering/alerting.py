@@ -1,4 +1,4 @@
-"""Alerts to the supervisors of a unit: deliveries take too long, or too many wait for them."""
+"""Alerts to supervisors: deliveries take too long, or too many wait for them, or strangers call."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -7,6 +7,7 @@ from prometheus_client import Gauge
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.alerts import service as alerts
+from app.alerts.queries import top_units
 from app.alerts.rules import AlertKind, Found
 from app.core.clock import Clock
 from app.core.parameter_values import parameters_in_force
@@ -19,14 +20,26 @@ from app.workorders.queries import Units, org_units
 
 
 async def look(tx: AsyncSession, now: datetime) -> int:
-    """Alert the units whose deliveries take too long or wait for a person, and end the alerts of
-    those that have recovered; `now` is business time. Returns how many were told."""
+    """Alert the units whose deliveries take too long or wait for a person, those at the top if too
+    many callbacks were turned away, and end what is over; `now` is business time. Returns how many
+    were told."""
     parameters = await parameters_in_force(tx)
     window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
     lags = await troubles.lags(tx, now, window)
     units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
     found = list(_found(lags, units, parameters, now))
-    return await alerts.stand(tx, (AlertKind.ORDER_LAG, AlertKind.ORDERS_FAILED), found, now=now)
+    # Whoever forges callbacks is no unit's own trouble, but that of those who answer for all.
+    turned_away = await troubles.turned_away(tx, now, window)
+    most = parameters.number(delivery.ALERT_TURNED_AWAY, now)
+    if turned_away >= most:
+        found += [
+            Found(AlertKind.CALLBACKS_TURNED_AWAY, unit, turned_away, most)
+            for unit in await top_units(tx)
+        ]
+    return await alerts.stand(tx, _KINDS, found, now=now)
+
+
+_KINDS = (AlertKind.ORDER_LAG, AlertKind.ORDERS_FAILED, AlertKind.CALLBACKS_TURNED_AWAY)
 
 
 def _found(

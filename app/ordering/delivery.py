@@ -208,6 +208,17 @@ ALERT_WINDOW = Parameter(
     least=1,
     most=1440,
 )
+ALERT_TURNED_AWAY = Parameter(
+    "ordering.alert_turned_away",
+    default=5,
+    unit="",
+    words=Words(
+        zh="时间窗内有多少次回调未通过身份验证即告警",
+        en="How many callbacks of that time may fail to show who sends them before supervisors are"
+        " alerted",
+    ),
+    least=1,
+)
 
 
 def retry_numbers(parameters: Parameters, now: datetime) -> RetryNumbers:

@@ -186,6 +186,16 @@ class OrderChange(Row, Base):
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
 
 
+class CallbackTurnedAway(Base):
+    """How many callers in a minute (business time) could not show that they were the ordering
+    system."""
+
+    __tablename__ = "callback_turned_away"
+
+    minute: Mapped[datetime] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+
 class OrderingEndpoint(Base):
     """The breaker of one endpoint of the other side; a row only where it was ever open.
 

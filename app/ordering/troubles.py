@@ -48,6 +48,20 @@ SELECT o.state, o.last_cause, count(*), min(o.created_at)
 """
 
 
+async def turned_away(tx: AsyncSession, now: datetime, window: timedelta) -> int:
+    """Count the callers that were turned away in the time before `now` (business time), to the
+    minute; those before that are forgotten."""
+    rows = await fetched(tx, _TURNED_AWAY, {"now": now, "since": now - window})
+    return int(rows[0][0])
+
+
+_TURNED_AWAY = """
+WITH old AS (DELETE FROM callback_turned_away WHERE minute <= %(since)s)
+SELECT coalesce(sum(number), 0) FROM callback_turned_away
+ WHERE minute > %(since)s AND minute <= %(now)s
+"""
+
+
 @dataclass(frozen=True)
 class Lag:
     """How long deliveries of one unit took, in seconds, and how many wait for a person."""

@@ -267,6 +267,34 @@ async def test_supervisors_are_alerted_to_lag_and_failures_until_they_are_over(
     ]
 
 
+async def test_forged_callbacks_are_counted_and_alerted_to_until_they_end(
+    ask, desk, http, app, tx, clock
+):
+    await set_numbers(tx, {"ordering.alert_turned_away": 3})
+    desk.database.cache.clear()
+
+    async def knock(times):
+        for _ in range(times):
+            headers = {"authorization": "Bearer forged"}
+            answer = await http.post("/v1/ordering/callbacks", json={}, headers=headers)
+            assert answer.status_code == 401
+        await app.state.strangers.write_down()
+
+    async def look():
+        async with desk.database.begin() as session:
+            await alerting.look(session, clock.now())
+        alerts = (await ask("GET", "/alerts")).json()["alerts"]
+        return [(each["kind"], each["figure"]) for each in alerts]
+
+    await knock(2)
+    assert await look() == []
+    clock.tick(timedelta(minutes=5))
+    await knock(2)
+    assert await look() == [("callbacks_turned_away", 4)]
+    clock.tick(timedelta(minutes=29))
+    assert await look() == []
+
+
 async def test_metrics_tell_of_lag_and_failures(ask, desk, http, clock):
     await refused(desk)
     told = (await http.get("/metrics")).text
