@@ -9,7 +9,7 @@ import sys
 import time
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -37,10 +37,17 @@ class DidNotStart(Problem):
 
 def free_port() -> int:
     """Find a loopback port that nobody uses at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return free_ports(1)[0]
+
+
+def free_ports(count: int) -> list[int]:
+    """Find so many loopback ports that nobody uses at this moment, each another one: they are all
+    held until the last is found."""
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [probe.getsockname()[1] for probe in probes]
 
 
 def is_free(port: int) -> bool:
@@ -148,7 +155,7 @@ class House:
             if not process.alive():
                 break
             with suppress(httpx.HTTPError):
-                if httpx.get(url, timeout=2.0).status_code < 500:
+                if httpx.get(url, timeout=2.0).is_success:
                     return
             time.sleep(0.1)
         if url is not None or not process.alive():
@@ -181,15 +188,14 @@ def house(
 
     `folder` holds logs, keys, photos and the simulators' stores. Raises DidNotStart.
     """
-    port = port or free_port()
-    ordering_port, activation_port, messaging_port = free_port(), free_port(), free_port()
+    found, ordering_port, activation_port, messaging_port, *others = free_ports(6)
+    port = port or found
+    real_name_port, serviceability_port = others
     api_url = f"http://127.0.0.1:{port}"
     ordering = f"http://127.0.0.1:{ordering_port}"
     activation = f"http://127.0.0.1:{activation_port}"
     messaging = f"http://127.0.0.1:{messaging_port}"
-    real_name_port = free_port()
     real_name = f"http://127.0.0.1:{real_name_port}"
-    serviceability_port = free_port()
     serviceability = f"http://127.0.0.1:{serviceability_port}"
     callback_token, ordering_token, activation_token, messaging_token, *more = _tokens(folder)
     real_name_token, hash_secret, serviceability_token = more
