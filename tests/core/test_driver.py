@@ -61,12 +61,16 @@ async def test_a_transaction_that_does_nothing_is_ended_and_holds_nothing_back(r
     after = "idle_in_transaction_session_timeout"
     async with real_database.begin() as tx:
         assert await tx.scalar(text(f"SHOW {after}")) == "10s"
-    with pytest.raises(Unavailable):
+
+    async def idles():
         async with real_database.begin() as tx:
             await tx.execute(text(f"SET LOCAL {after} = '20ms'"))
             await fetched(tx, _FLAG, {"lon": 1})
             await asyncio.sleep(0.2)
             await tx.execute(text("SELECT 1"))
+
+    with pytest.raises(Unavailable):
+        await idles()
     # Its connection is lent to nobody.
     async with real_database.begin() as tx:
         await fetched(tx, _FLAG, {"lon": 2})

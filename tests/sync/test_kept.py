@@ -113,7 +113,8 @@ async def test_the_shift_that_goes_on_is_known_to_every_phone_and_ended_by_any(t
     assert store["shifts"][shift_id]["shares_position"]
     anew = Store(phone)
     await anew.pull()
-    assert await push(phone, "my_shifts_end", shift_id=[*anew["shifts"]][0]) == "applied"
+    [known] = anew["shifts"]
+    assert await push(phone, "my_shifts_end", shift_id=known) == "applied"
     await told(store)
     assert store["shifts"] == {}
 
