@@ -109,7 +109,7 @@ async def test_a_lost_phone_pushes_what_was_done_and_is_emptied(tx, app, phone, 
     assert refused.json()["type"].endswith("wipe-asked")
     assert refused.json()["facts"]["wipe_id"] == wipe["id"]
     # One that is too old for everything else is told of it, too.
-    with patch("app.sync.rules.OLDEST_SCHEMA", 2):
+    with patch("app.sync.rules.OLDEST_SCHEMA", 3):
         assert (await phone.get("/sync")).status_code == 403
         assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 426
     # Another phone of theirs is none of it.

@@ -25,7 +25,8 @@ async def test_one_of_many_who_take_one_pickup_at_once_has_it(real_database, set
     async with real_database.begin() as tx:
         land = await make_territory(tx, grids=3)
         # As many beside its holder as the pool has connections.
-        people = [await land.add_technician(land.grids[number % 3]) for number in range(21)]
+        people = [await land.add_technician(land.grids[0])]
+        people += [await land.add_technician(None, home=land.grids[1]) for _ in range(20)]
         customer = await make_customer(tx, org_unit=land.org_unit)
         point = land.point_in(land.grids[0])
         await make_address(tx, customer, lon=point["lon"], lat=point["lat"])

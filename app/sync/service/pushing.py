@@ -34,7 +34,7 @@ TRIES = 5
 # again by the phone.
 _TWICE = "23505"
 _COLLIDED = ("40P01", "40001", _TWICE)
-_LATER = ("08", "40", "53", "55P03", "57")
+_LATER = ("08", "25P03", "40", "53", "55P03", "57")
 
 
 class Answered(NamedTuple):
