@@ -17,6 +17,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 import uuid_utils.compat
 from fastapi import Depends
+from psycopg.errors import IdleInTransactionSessionTimeout
 from psycopg.sql import SQL, Composed, Identifier, Placeholder
 from sqlalchemy import TIMESTAMP, BigInteger, Date, MetaData, Text, Time, Uuid, func, select
 from sqlalchemy import Enum as SqlEnum
@@ -131,13 +132,19 @@ class Database:
     async def begin(self, request: HTTPConnection | None = None) -> AsyncIterator[AsyncSession]:
         """Open one transaction; it commits when the block ends well and rolls back otherwise.
 
-        Raises Unavailable when no connection is free in time or the database is not there.
+        Raises Unavailable when no connection is free in time or the database is not there, and when
+        it has ended a transaction that did nothing for too long.
         """
         try:
             async with self._writer() as session, session.begin():
                 yield session
                 await self.before_commit(session, request)
         except (PoolTimeout, OperationalError, psycopg.OperationalError) as error:
+            raise unavailable(error) from error
+        except (DBAPIError, psycopg.Error) as error:
+            # The driver does not count this among what happens to a connection.
+            if not isinstance(getattr(error, "orig", error), IdleInTransactionSessionTimeout):
+                raise
             raise unavailable(error) from error
 
     @asynccontextmanager
@@ -195,7 +202,7 @@ class Database:
 def unavailable(error: BaseException) -> Problem:
     """Name why the database could not serve: what a phone can do is the same, try again soon."""
     original = getattr(error, "orig", None)
-    state = getattr(original, "sqlstate", None)
+    state = getattr(original or error, "sqlstate", None)
     return Unavailable(retry_after=2, reason=state or type(error).__name__)
 
 

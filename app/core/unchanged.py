@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from app.core.db import Database, fetched
+from app.core.db import ONCE, Database, fetched
 from app.core.errors import Problem
 from app.core.i18n import Words
 
@@ -132,6 +132,8 @@ async def asked_of(app: Any, request: Request) -> Response:
         **request.scope,
         "method": "GET",
         "headers": [one for one in request.scope["headers"] if one[0] not in aside],
+        # A reader that needs a transaction has a plain one, or it would ask itself again.
+        ONCE: None,
     }
     body, status = bytearray(), 500
 

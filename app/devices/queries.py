@@ -320,9 +320,15 @@ _STREAMS = """
 # --- pushes -------------------------------------------------------------------------------------
 
 
+# A phone that somebody has taken to wake it (`push_tries` is above 0) may have been woken before
+# what is new now: it is marked anew, and `settle` lets that stand. One that nobody has taken yet
+# keeps its place among those that wait.
+_UNTOLD = "(d.news_at IS NULL OR d.push_tries > 0)"
+
+
 async def mark_news(tx: AsyncSession, technicians: Collection[UUID]) -> int:
     """Note that phones of technicians should be woken, where they can be and no stream is open;
-    returns how many."""
+    returns how many are to be woken that were not before, or are being woken already."""
     rows = await fetched(tx, _NEWS, {"technicians": list(technicians)})
     return len(rows)
 
@@ -331,7 +337,7 @@ _NEWS = f"""
     UPDATE device AS d SET news_at = clock_timestamp(), push_tries = 0
     FROM account AS a
     WHERE a.id = d.account_id AND a.active AND a.technician_id = ANY(%(technicians)s)
-        AND d.push_token IS NOT NULL AND d.news_at IS NULL AND NOT {_STREAMING}
+        AND d.push_token IS NOT NULL AND {_UNTOLD} AND NOT {_STREAMING}
     RETURNING 1
 """  # noqa: S608 - text of our own
 
@@ -354,25 +360,26 @@ async def mark_alert(tx: AsyncSession, org_path: str, levels: int) -> None:
 
 
 # Every unit's path ends with a dot, so that dots count levels.
-_MARK_ALERT = """
-    UPDATE device AS d
-    SET news_at = coalesce(d.news_at, clock_timestamp()), push_tries = 0
+_MARK_ALERT = f"""
+    UPDATE device AS d SET news_at = clock_timestamp(), push_tries = 0
     FROM account AS a JOIN org_unit AS u ON u.id = a.org_unit_id
     WHERE a.id = d.account_id AND a.active AND a.role = 'supervisor' AND d.push_token IS NOT NULL
+        AND {_UNTOLD}
         AND starts_with(%(path)s::text, u.path)
         AND regexp_count(%(path)s::text, '[.]') - regexp_count(u.path, '[.]') <= %(levels)s
     RETURNING 1
-"""
+"""  # noqa: S608 - text of our own
 
 
 class Due(NamedTuple):
-    """A phone that is to be woken now: how often that was tried, and what for."""
+    """A phone that is to be woken now: how often that was tried, what for, and since when."""
 
     id: UUID
     provider: PushProvider
     token: str
     tries: int
     why: PushWhy
+    news_at: datetime
 
 
 async def due(tx: AsyncSession, *, most: int, again: float) -> list[Due]:
@@ -381,7 +388,7 @@ async def due(tx: AsyncSession, *, most: int, again: float) -> list[Due]:
     Whoever takes one has `again` seconds for it, and it is not woken anew before that.
     """
     return [
-        Due(row[0], PushProvider(row[1]), row[2], row[3], PushWhy(row[4]))
+        Due(row[0], PushProvider(row[1]), row[2], row[3], PushWhy(row[4]), row[5])
         for row in await fetched(tx, _DUE, {"most": most, "again": again})
     ]
 
@@ -402,7 +409,7 @@ _DUE = """
                 AND w.confirmed_at IS NULL AND w.withdrawn_at IS NULL) THEN 'wipe'
         WHEN EXISTS (
             SELECT FROM account AS a WHERE a.id = d.account_id AND a.role = 'supervisor')
-        THEN 'alert' ELSE 'news' END
+        THEN 'alert' ELSE 'news' END, d.news_at
 """
 
 
@@ -410,24 +417,33 @@ async def settle(
     tx: AsyncSession, one: Due, *, done: bool, forget_token: bool, again: float
 ) -> None:
     """Write down how waking a phone went; when it is done it rests for `again` seconds, and when it
-    is not it is tried again after them. A token that opens nothing any more is forgotten."""
+    is not it is tried again after them. A token that opens nothing any more is forgotten.
+
+    What is new since the phone was taken is left, and wakes it after the rest; a wipe at once.
+    """
     await fetched(
         tx,
         _SETTLE,
         {
             "id": one.id,
             "token": one.token,
-            "done": done or forget_token,
+            "news_at": one.news_at,
+            "done": done,
             "forget": forget_token,
             "again": again,
         },
     )
 
 
-# The phone may have registered another token meanwhile, which is not to be forgotten.
-_SETTLE = """
-    UPDATE device SET news_at = CASE WHEN %(done)s THEN NULL ELSE news_at END,
-        push_at = clock_timestamp() + make_interval(secs => %(again)s),
-        push_token = CASE WHEN %(forget)s AND push_token = %(token)s THEN NULL ELSE push_token END
+# The phone may have registered another token meanwhile, which is not to be forgotten and was not
+# woken; and a wipe that was asked for meanwhile has taken the moment away before which it rests.
+_FORGET = "(%(forget)s AND push_token = %(token)s)"
+_SETTLE = f"""
+    UPDATE device SET
+        news_at = CASE
+            WHEN NOT ({_FORGET} OR (%(done)s AND news_at = %(news_at)s)) THEN news_at END,
+        push_at = CASE
+            WHEN push_at IS NOT NULL THEN clock_timestamp() + make_interval(secs => %(again)s) END,
+        push_token = CASE WHEN NOT {_FORGET} THEN push_token END
     WHERE id = %(id)s RETURNING 1
-"""
+"""  # noqa: S608 - text of our own

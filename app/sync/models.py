@@ -48,6 +48,24 @@ class SyncMoment(Base):
     at: Mapped[datetime]
 
 
+class SyncUnit(Base):
+    """By which numbers the phones of an org unit were last told what to keep, and how long.
+
+    A number is changed from a date on, perhaps one that has passed, and by a new version of the
+    product as well. Comparing it with what phones were told by finds every change once. `stale`
+    says that other numbers were found to be in force, and that phones are about to be told.
+    """
+
+    __tablename__ = "sync_unit"
+
+    org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), primary_key=True)
+    grace_hours: Mapped[float]
+    closed_days: Mapped[float]
+    sales_days: Mapped[float]
+    offline_hours: Mapped[float]
+    stale: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
 class SyncEpoch(Base):
     """In which life of the database cursors were made: one row.
 

@@ -1,8 +1,12 @@
 """Statements that go to the driver itself belong to the session's transaction all the same."""
 
+import asyncio
+
+import pytest
 from sqlalchemy import text
 
 from app.core.db import fetched
+from app.core.errors import Unavailable
 
 _FLAG = """
     INSERT INTO shared_point (lon_e6, lat_e6, flagged_at)
@@ -50,3 +54,24 @@ async def test_a_snapshot_is_one_for_all_its_statements_and_for_nothing_after_it
         assert await tx.scalar(level) == "repeatable read"
     async with real_database.begin() as tx:
         assert await tx.scalar(level) == "read committed"
+
+
+async def test_a_transaction_that_does_nothing_is_ended_and_holds_nothing_back(real_database):
+    """While it is open nothing that was written since is known to phones."""
+    after = "idle_in_transaction_session_timeout"
+    async with real_database.begin() as tx:
+        assert await tx.scalar(text(f"SHOW {after}")) == "10s"
+
+    async def idles():
+        async with real_database.begin() as tx:
+            await tx.execute(text(f"SET LOCAL {after} = '20ms'"))
+            await fetched(tx, _FLAG, {"lon": 1})
+            await asyncio.sleep(0.2)
+            await tx.execute(text("SELECT 1"))
+
+    with pytest.raises(Unavailable):
+        await idles()
+    # Its connection is lent to nobody.
+    async with real_database.begin() as tx:
+        await fetched(tx, _FLAG, {"lon": 2})
+    assert await flagged(real_database) == [2]

@@ -1,5 +1,6 @@
 """Phones: when they were heard of, how they are woken, and how they are emptied from afar."""
 
+import asyncio
 from datetime import timedelta
 from unittest.mock import patch
 from uuid import UUID
@@ -20,6 +21,7 @@ from app.devices.rules import PushProvider, PushWhy
 from app.sync import jobs as sync
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
 from tests.make.horizon import others_are_done
+from tests.make.races import until_waiting
 from tests.make.technicians import make_technician
 from tests.make.visits import make_assigned_order, make_phone, taken
 
@@ -107,7 +109,7 @@ async def test_a_lost_phone_pushes_what_was_done_and_is_emptied(tx, app, phone, 
     assert refused.json()["type"].endswith("wipe-asked")
     assert refused.json()["facts"]["wipe_id"] == wipe["id"]
     # One that is too old for everything else is told of it, too.
-    with patch("app.sync.rules.OLDEST_SCHEMA", 2):
+    with patch("app.sync.rules.OLDEST_SCHEMA", 3):
         assert (await phone.get("/sync")).status_code == 403
         assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 426
     # Another phone of theirs is none of it.
@@ -261,6 +263,111 @@ async def test_a_phone_is_woken_once_for_much_news_and_then_rests(tx, phone, dat
     await queries.mark_wipe(tx, UUID(device["id"]))
     await tx.commit()
     assert await wake(database, pushes) == 1
+
+
+class Meanwhile(Recorder):
+    """Lets something happen between telling a gateway and hearing that it has told the phone."""
+
+    def __init__(self, happens, failure=None):
+        super().__init__()
+        self.happens, self.failure = happens, failure
+
+    async def push(self, push_id, **told):
+        if not self.woken:
+            await self.happens()
+        await super().push(push_id, **told)
+
+
+async def test_a_wipe_that_is_asked_for_while_a_push_is_under_way_wakes_at_once(
+    tx, phone, database
+):
+    device = await register(phone)
+    await queries.mark_news(tx, [phone.technician.id])
+    await tx.commit()
+
+    async def asked():
+        await queries.mark_wipe(tx, UUID(device["id"]))
+        await tx.commit()
+
+    pushes = Meanwhile(asked)
+    assert [await wake(database, pushes) for _ in "123"] == [1, 1, 0]
+
+
+async def test_a_token_that_came_while_the_old_one_was_tried_is_woken_by(tx, phone, database):
+    device = await register(phone)
+    await queries.mark_news(tx, [phone.technician.id])
+    await tx.commit()
+
+    async def registered():
+        await register(phone, push={"provider": "huawei", "token": "the next one"})
+
+    pushes = Meanwhile(registered, Failed(Failure.REFUSED, "HTTP 410"))
+    assert await wake(database, pushes) == 1
+    pushes.failure = None
+    await rested(tx)
+    assert await wake(database, pushes) == 1
+    assert [token for _, token, _ in pushes.woken] == ["token-of-the-phone", "the next one"]
+    known = await tx.get_one(Device, UUID(device["id"]), populate_existing=True)
+    assert (known.push_token, known.news_at) == ("the next one", None)
+
+
+async def test_an_alert_that_comes_while_a_push_is_under_way_wakes_again(tx, app, http, database):
+    unit = await make_org_unit(tx)
+    account = await make_account(tx, unit, role=Role.SUPERVISOR)
+    caller = caller_for(Role.SUPERVISOR, unit, account_id=account.id)
+    await tx.execute(
+        text(
+            "INSERT INTO device (id, account_id, name, last_seen_at, push_provider, push_token)"
+            " VALUES (gen_random_uuid(), :account, 'phone-1', now(), 'huawei', 'token')"
+        ),
+        {"account": caller.account_id},
+    )
+
+    async def alerted():
+        await queries.mark_alert(tx, unit.path, 0)
+        await tx.commit()
+
+    await alerted()
+    pushes = Meanwhile(alerted)
+    assert await wake(database, pushes) == 1
+    await rested(tx)
+    assert [await wake(database, pushes) for _ in "12"] == [1, 0]
+    assert [why for *_, why in pushes.woken] == [PushWhy.ALERT] * 2
+
+
+async def test_news_that_comes_as_a_push_is_settled_is_not_settled_with_it(
+    real_app, real_http, clock
+):
+    """Whichever of the two comes first, the other waits for it."""
+    database = real_app.state.database
+    async with database.begin() as tx:
+        phone = await make_phone(tx, real_app, real_http, clock)
+    await register(phone)
+
+    async def mark(tx):
+        await queries.mark_news(tx, [phone.technician.id])
+
+    async def settle(tx):
+        await queries.settle(tx, taken, done=True, forget_token=False, again=0.0)
+
+    async def alone(change):
+        async with database.begin() as tx:
+            await change(tx)
+
+    await alone(mark)
+    for first, second in ((mark, settle), (settle, mark)):
+        async with database.begin() as tx:
+            [taken] = await queries.due(tx, most=10, again=0.0)
+        async with database.begin() as tx:
+            await first(tx)
+            waiting = asyncio.create_task(alone(second))
+            await until_waiting(database)
+        await waiting
+    async with database.begin() as tx:
+        [taken] = await queries.due(tx, most=10, again=0.0)
+    await alone(settle)
+    async with database.begin() as tx:
+        assert await queries.due(tx, most=10, again=0.0) == []
 
 
 async def test_a_push_that_fails_is_tried_again_and_a_token_that_opens_nothing_goes(

@@ -1,4 +1,4 @@
-"""Two technicians want one pick-up on the way: one has it, the other is told."""
+"""Many technicians want one pick-up on the way: one has it, the others are told."""
 
 import asyncio
 from datetime import date, timedelta
@@ -20,11 +20,13 @@ from tests.make.dispatch import make_territory
 from tests.make.terminals import make_terminal
 
 
-async def test_two_technicians_take_one_pickup_at_once(real_database, settings, clock):
+async def test_one_of_many_who_take_one_pickup_at_once_has_it(real_database, settings, clock):
     now = clock.now()
     async with real_database.begin() as tx:
         land = await make_territory(tx, grids=3)
-        people = [await land.add_technician(grid) for grid in land.grids]
+        # As many beside its holder as the pool has connections.
+        people = [await land.add_technician(land.grids[0])]
+        people += [await land.add_technician(None, home=land.grids[1]) for _ in range(20)]
         customer = await make_customer(tx, org_unit=land.org_unit)
         point = land.point_in(land.grids[0])
         await make_address(tx, customer, lon=point["lon"], lat=point["lat"])
@@ -68,7 +70,7 @@ async def test_two_technicians_take_one_pickup_at_once(real_database, settings, 
 
     ended = await asyncio.gather(*(want(caller) for caller in callers), return_exceptions=True)
     lost = [one for one in ended if isinstance(one, RecoveryTaken)]
-    assert (len(ended), len(lost)) == (2, 1), ended
+    assert (len(ended), len(lost)) == (20, 19), ended
     async with real_database.read() as read:
         row = (await read.scalars(select(WorkOrder))).one()
         taken = (await read.scalars(select(Recovery))).one()

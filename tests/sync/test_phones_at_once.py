@@ -3,6 +3,7 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select, text
@@ -128,13 +129,13 @@ async def test_collisions_without_end_are_put_off_and_nothing_is_recorded(
         tried.append(1)
         await tx.execute(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"))
 
-    monkeypatch.setattr(pushing, "TRIES", 3)
+    monkeypatch.setattr(pushing, "random", SimpleNamespace(uniform=lambda *_: 0.0))
     monkeypatch.setattr("app.sync.queries.pushing.lock_orders", collides)
     phone = phone_in(tmp_path, mine)
     phone.do("visits_acknowledge", {"work_order_id": orders[0]})
     with pytest.raises(NoSignal) as put_off:
         await phone.sync()
-    assert (str(put_off.value), put_off.value.retry_after, len(tried)) == ("503", 2.0, 3)
+    assert (str(put_off.value), put_off.value.retry_after, len(tried)) == ("503", 2.0, 5)
     async with real_database.read() as read:
         assert await read.scalar(select(func.count()).select_from(SyncAction)) == 0
     monkeypatch.undo()

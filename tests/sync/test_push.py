@@ -2,16 +2,22 @@
 
 import base64
 import json
+from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
 from app.sales.models import Sale
 from app.sync.models import SyncAction
+from app.sync.service import pushing
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, Step
@@ -149,6 +155,80 @@ async def test_what_cannot_be_done_keeps_back_nothing_behind_it(tx, phone, clock
     assert told["words_zh"].startswith("未知的操作类型：")
     seen = await tx.scalar(text("SELECT count(*) FROM audit_entry WHERE subject_id IS NOT NULL"))
     assert seen == 1
+
+
+class Failing:
+    """A doorway that carries out what it is asked, and fails at the end of it each time."""
+
+    def __init__(self, doorway: Any, fail: Any) -> None:
+        self.doorway, self.fail, self.tried = doorway, fail, Counter[str]()
+
+    def read(self, payload: Any, device_at: str) -> Any:
+        return self.doorway.read(payload, device_at)
+
+    async def go_through(self, read: Any, way: Any) -> None:
+        self.tried[str(read["work_order_id"])] += 1
+        await self.doorway.go_through(read, way)
+        await self.fail(way._tx)
+
+
+def raised(state):
+    async def fail(tx):
+        await tx.execute(
+            text(f"DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '{state}'; END $$")
+        )
+
+    return fail
+
+
+async def stale(tx):
+    raise StaleDataError
+
+
+async def unsendable(tx):
+    # The driver refuses this itself, and names no state.
+    await tx.execute(text("SELECT CAST(:text AS text)"), {"text": "\0"})
+
+
+async def lost(tx):
+    raise OperationalError("SELECT", {}, psycopg.OperationalError("the connection is lost"))
+
+
+@pytest.mark.parametrize(
+    "fail, tries", [(raised("23505"), 5), (stale, 5), (raised("23503"), 1), (unsendable, 1)]
+)
+async def test_an_action_that_fails_each_time_is_told_so_and_keeps_nothing_back(
+    tx, app, phone, clock, monkeypatch, fail, tries
+):
+    assert pushing.TRIES == 5
+    monkeypatch.setattr(pushing, "random", SimpleNamespace(uniform=lambda *_: 0.0))
+    poison = Failing(app.state.doorways["visits_acknowledge"], fail)
+    monkeypatch.setitem(app.state.doorways, "visits_acknowledge", poison)
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    offline.do("visits_acknowledge", work_order_id=str(order.id))
+    offline.do("visits_decline", work_order_id=str(order.id), cause="no_time")
+    told = [("conflict", "not-carried-out"), ("applied", None)]
+    assert await offline.verdicts() == told
+    assert poison.tried == {str(order.id): tries}
+    # What it had done by then is undone.
+    steps = await tx.scalars(select(WorkOrderEvent.step).order_by(WorkOrderEvent.id))
+    assert steps.all() == [Step.ASSIGN, Step.DECLINE]
+    assert {verdict for verdict, _ in await offline.verdicts()} == {"duplicate"}
+
+
+@pytest.mark.parametrize("fail", [raised("57P01"), raised("55P03"), lost])
+async def test_what_is_in_the_way_of_everybody_is_put_off(tx, app, phone, clock, monkeypatch, fail):
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    offline.do("visits_acknowledge", work_order_id=str(order.id))
+    with monkeypatch.context() as patch:
+        wrong = Failing(app.state.doorways["visits_acknowledge"], fail)
+        patch.setitem(app.state.doorways, "visits_acknowledge", wrong)
+        assert (await offline.push()).status_code == 503
+    assert await offline.verdicts() == [("applied", None)]
 
 
 async def test_requests_that_cannot_be_read_write_nothing(tx, phone):

@@ -1,7 +1,7 @@
 """What leaves phones by the passing of time, found by the hour in which it does."""
 
 # ruff: noqa: S608 - every statement is text of our own
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -12,18 +12,61 @@ from app.core.db import fetched
 from app.sync.rules.tables import EVERYBODY
 
 
+class Numbers(NamedTuple):
+    """How long a unit's phones keep what, and how long they show it without the server."""
+
+    grace_hours: float
+    closed_days: float
+    sales_days: float
+    offline_hours: float
+
+
 class Unit(NamedTuple):
-    """An org unit and its time zone."""
+    """An org unit, its time zone, and the numbers that its phones were told by, None before they
+    were told by any. `stale` says that the last look found others in force."""
 
     id: UUID
     path: str
     zone: str
+    stale: bool
+    told_by: Numbers | None
 
 
 async def units(tx: AsyncSession) -> Sequence[Unit]:
     """List the org units."""
-    rows = await fetched(tx, "SELECT id, path, time_zone FROM org_unit ORDER BY path", {})
-    return [Unit._make(row) for row in rows]
+    rows = await fetched(tx, _UNITS, {})
+    return [
+        Unit(*unit, Numbers._make(numbers) if numbers[0] is not None else None)
+        for *unit, numbers in ((*row[:4], row[4:]) for row in rows)
+    ]
+
+
+_UNITS = f"""
+    SELECT u.id, u.path, u.time_zone, coalesce(told.stale, false),
+        {", ".join(f"told.{name}" for name in Numbers._fields)}
+    FROM org_unit AS u LEFT JOIN sync_unit AS told ON told.org_unit_id = u.id ORDER BY u.path
+"""
+
+
+async def note_numbers(tx: AsyncSession, units: Collection[Unit]) -> None:
+    """Note by which numbers the phones of units are told from now on, and which are stale."""
+    told = [one.told_by for one in units if one.told_by is not None]
+    if told:
+        given = {name: [getattr(one, name) for one in told] for name in Numbers._fields}
+        ids, stale = [one.id for one in units], [one.stale for one in units]
+        await fetched(tx, _NOTE, {"units": ids, "stale": stale, **given})
+
+
+_NOTE = f"""
+    INSERT INTO sync_unit (org_unit_id, stale, {", ".join(Numbers._fields)})
+    SELECT * FROM unnest(
+        %(units)s::uuid[], %(stale)s::bool[],
+        {", ".join(f"%({name})s::float8[]" for name in Numbers._fields)}
+    )
+    ON CONFLICT (org_unit_id) DO UPDATE
+    SET {", ".join(f"{name} = excluded.{name}" for name in ("stale", *Numbers._fields))}
+    RETURNING 1
+"""
 
 
 async def last_moment(tx: AsyncSession) -> datetime | None:
@@ -64,18 +107,18 @@ _UNIT = f"""
     WITH over AS (
         SELECT o.id, o.holder_id, o.customer_id, 'work_order' AS kind FROM work_order AS o
         WHERE o.org_unit_id = %(unit)s AND o.completed_at IS NOT NULL AND o.holder_id IS NOT NULL
-            AND o.completed_at > %(since)s - %(grace)s AND o.completed_at <= %(now)s - %(grace)s
+            AND o.completed_at > %(shown_from)s AND o.completed_at <= %(shown_to)s
         UNION ALL
         SELECT o.id, o.holder_id, NULL, 'holding' FROM work_order AS o
         WHERE o.org_unit_id = %(unit)s AND o.completed_at IS NOT NULL AND o.holder_id IS NOT NULL
-            AND o.completed_at > %(since)s - %(closed)s AND o.completed_at <= %(now)s - %(closed)s
+            AND o.completed_at > %(closed_from)s AND o.completed_at <= %(closed_to)s
     )
     SELECT holder_id, kind, id, {_XID} FROM over
     UNION SELECT holder_id, 'customer', customer_id, {_XID} FROM over WHERE customer_id IS NOT NULL
     UNION
     SELECT s.technician_id, 'sale', s.id, {_XID} FROM sale AS s
-    WHERE s.org_unit_id = %(unit)s AND s.created_at > %(since)s - %(sales)s - interval '2 days'
-        AND s.made_at > %(since)s - %(sales)s AND s.made_at <= %(now)s - %(sales)s
+    WHERE s.org_unit_id = %(unit)s AND s.created_at > %(sold_from)s - interval '2 days'
+        AND s.made_at > %(sold_from)s AND s.made_at <= %(sold_to)s
     UNION
     SELECT m.technician_id, 'grid', m.grid_id, {_XID}
     FROM grid_membership AS m JOIN technician AS t ON t.id = m.technician_id
@@ -98,8 +141,22 @@ _UNIT = f"""
 
 
 async def touch_unit(tx: AsyncSession, given: Mapping[str, Any]) -> int:
-    """Let a unit's phones look again at what has left them in (`since`, `now`]."""
+    """Let a unit's phones look again at what has left them in (`since`, `now`]: customers of orders
+    that were completed in (`shown_from`, `shown_to`], orders in (`closed_from`, `closed_to`], sales
+    made in (`sold_from`, `sold_to`], and what begins or ends with a day."""
     return len(await fetched(tx, _UNIT, given))
+
+
+async def touch_phones(tx: AsyncSession, unit_id: UUID) -> int:
+    """Let all phones of a unit pull again, whatever they know."""
+    return len(await fetched(tx, _PHONES, {"unit": unit_id}))
+
+
+_PHONES = f"""
+    {_INTO} SELECT DISTINCT technician_id, 'setting', org_unit_id, {_XID} FROM account
+    WHERE org_unit_id = %(unit)s AND technician_id IS NOT NULL
+    {_KEPT}
+"""
 
 
 async def touch_of_days(tx: AsyncSession, before: date, today: date) -> int:

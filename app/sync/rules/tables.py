@@ -19,6 +19,8 @@ class Kind(StrEnum):
     PHOTO = "photo"
     SALE = "sale"
     TERMINAL = "terminal"
+    HANDOVER = "handover"
+    SHIFT = "shift"
     GRID = "grid"
     OFFERING = "offering"
     # The day as an id: see `day_id`.
@@ -26,6 +28,9 @@ class Kind(StrEnum):
     ACTION = "action"
     # That an account was closed or opened; no table tells it, but the next poll is looked at.
     ACCOUNT = "account"
+    # The id of an org unit whose phones go by another number from now on; no table tells it, but
+    # each pull does.
+    SETTING = "setting"
     # The id of a phone that is to be emptied: no table, but a pull that says so.
     DEVICE = "device"
 
@@ -34,7 +39,7 @@ class Kind(StrEnum):
 EVERYBODY = UUID(int=0)
 
 # A phone's version of its tables; older ones are served two versions back.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OLDEST_SCHEMA = max(1, SCHEMA_VERSION - 2)
 
 
@@ -58,6 +63,8 @@ TABLES: Mapping[str, Table] = {
     "photos": Table(),
     "sales": Table(),
     "days": Table(),
+    "handovers": Table(since=2),
+    "shifts": Table(since=2),
 }
 
 
@@ -73,6 +80,8 @@ KIND_OF: Mapping[str, Kind] = {
     "offerings": Kind.OFFERING,
     "suggestions": Kind.SUGGESTION,
     "actions": Kind.ACTION,
+    "handovers": Kind.HANDOVER,
+    "shifts": Kind.SHIFT,
 }
 TABLE_OF: Mapping[Kind, str] = {
     **{kind: name for name, kind in KIND_OF.items()},

@@ -13,10 +13,12 @@ from app.sync.schemas.rows import (
     PhoneCustomer,
     PhoneDay,
     PhoneGrid,
+    PhoneHandover,
     PhoneOffering,
     PhoneOrder,
     PhonePhoto,
     PhoneSale,
+    PhoneShift,
     PhoneSuggestion,
     PhoneTerminal,
     PhoneVisit,
@@ -141,6 +143,22 @@ class PhoneDayChanges(Answer):
     deleted: Ids
 
 
+class PhoneHandoverChanges(Answer):
+    """Changes of `handovers`."""
+
+    created: Nothing
+    updated: Annotated[list[PhoneHandover], Field(max_length=20_000)]
+    deleted: Ids
+
+
+class PhoneShiftChanges(Answer):
+    """Changes of `shifts`."""
+
+    created: Nothing
+    updated: Annotated[list[PhoneShift], Field(max_length=20_000)]
+    deleted: Ids
+
+
 class PhoneChangesOut(Answer):
     """Changes by table; a table in which nothing has changed is left out."""
 
@@ -155,6 +173,8 @@ class PhoneChangesOut(Answer):
     photos: PhonePhotoChanges | None = None
     sales: PhoneSaleChanges | None = None
     days: PhoneDayChanges | None = None
+    handovers: PhoneHandoverChanges | None = None
+    shifts: PhoneShiftChanges | None = None
 
 
 class PullOut(Answer):

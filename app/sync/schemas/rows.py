@@ -254,6 +254,30 @@ class PhoneSale(PhoneRow):
     items: Json = Field(description="JSON: what was sold, with its prices in fen.")
 
 
+class PhoneHandover(PhoneRow):
+    """A terminal that the technician gives to a colleague, or is given, and nobody has answered."""
+
+    id: UUID
+    own: bool = Field(description="True: the technician gives it. False: they are given it.")
+    serial_number: Text
+    kind: TerminalKind
+    model: Text
+    from_technician_id: UUID
+    from_technician: Text
+    to_technician_id: UUID
+    to_technician: Text
+    device_at: datetime
+    offered_at: datetime
+
+
+class PhoneShift(PhoneRow):
+    """The shift that the technician is on."""
+
+    id: UUID
+    began_at: datetime
+    shares_position: bool = Field(description="Whether positions are agreed to.")
+
+
 class PhoneDay(PhoneRow):
     """A day of the technician's that has a route."""
 

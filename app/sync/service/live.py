@@ -178,7 +178,7 @@ class Live:
         if any(one.kind is Kind.DEVICE for one in lines):
             self._hurry.set()
         told = told_of(lines, cut=cut)
-        if not told.tables:
+        if not told.tables and all(one.kind is not Kind.SETTING for one in lines):
             return None
         return _event(StreamEvent.CHANGED, told._asdict(), _id_of(stream))
 

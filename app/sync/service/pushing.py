@@ -28,9 +28,13 @@ from app.sync.service.doorways import Doorway, Way
 
 # So often a push is tried that collides with others; then the phone is asked to come again.
 TRIES = 5
-# Words of a database that say: the same again may go well. Of these a deadlock and a failed
-# serialization are tried here, the others by the phone.
-_COLLIDED = ("40P01", "40001", "23505")
+# Words of a database that say: the same again may go well. Deadlocks, failed serializations and
+# rows that were written twice are tried again here; what is in the way of everybody (a lost
+# connection, a lock that is not given, want of room, a query or a server that is stopped) is tried
+# again by the phone.
+_TWICE = "23505"
+_COLLIDED = ("40P01", "40001", _TWICE)
+_LATER = ("08", "25P03", "40", "53", "55P03", "57")
 
 
 class Answered(NamedTuple):
@@ -51,7 +55,8 @@ async def push(
     """Carry a push out in one transaction, each action in a part of its own.
 
     A phone that is to be emptied pushes what it has once more: what was done before that was asked
-    for is carried out, the rest refused. A collision with others is tried again here. Raises
+    for is carried out, the rest refused. A collision with others is tried again here; one that a
+    single action runs into each time is no collision, and is that action's verdict. Raises
     Unavailable when it does not end, and for whatever else the same push may go well with later,
     and Unauthorized for a phone that has been emptied; then nothing is written.
     """
@@ -59,7 +64,8 @@ async def push(
     for attempt in range(TRIES):
         try:
             async with database.begin(request) as tx:
-                return await _Push(tx, request, caller, pushed, doorways, now).carry_out()
+                last = attempt == TRIES - 1
+                return await _Push(tx, request, caller, pushed, doorways, now, last).carry_out()
         except (DBAPIError, psycopg.Error, StaleDataError, Unavailable) as error:
             if not _collided(error):
                 raise
@@ -89,6 +95,8 @@ class _Push:
     pushed: Pushed
     doorways: Mapping[str, Doorway]
     now: datetime
+    # Whether it is not tried again here.
+    last: bool
 
     async def carry_out(self) -> Answered:
         tx, mine = self.tx, technician_of(self.caller)
@@ -180,7 +188,7 @@ class _Push:
                 raise
             return problem
         except (DBAPIError, psycopg.Error, StaleDataError) as error:
-            if _collided(error) or _state_of(error)[:2] in ("08", "40", "53", "57", ""):
+            if self._may_go_well(error):
                 raise
             log.exception("an action could not be carried out", action=str(action.id))
             return rules.NotCarriedOut(id=action.id)
@@ -188,6 +196,22 @@ class _Push:
             log.exception("an action could not be carried out", action=str(action.id))
             return rules.NotCarriedOut(id=action.id)
         return None
+
+    def _may_go_well(self, error: BaseException) -> bool:
+        """Tell whether an action that failed in the database may go well with the same push later.
+
+        Two that write the same row collide once: the next try finds it. An action that does so in
+        the last try as well would keep back all that comes behind it, for good.
+        """
+        state = _state_of(error)
+        if state == _TWICE or isinstance(error, StaleDataError):
+            return not self.last
+        if not state:
+            # A driver names no state where the connection was lost, and where it was given what it
+            # cannot send, which it cannot send the next time either.
+            said = getattr(error, "orig", error)
+            return isinstance(said, (psycopg.OperationalError, psycopg.InterfaceError))
+        return state.startswith(_LATER)
 
     async def _set_since(self, action: Action, read: Mapping[str, Any]) -> None:
         column = STEPS[action.type].since

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.parameter_values import parameters_in_force
 from app.sync import rules
 from app.sync.queries import feed, turning
+from app.sync.queries.turning import Numbers, Unit
 from app.sync.service.reading import ACTIONS_SHOWN
 from app.visits.rules import GRACE_HOURS
 
@@ -24,8 +25,10 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     """Write down what has left phones since this was last done, and note the moment.
 
     A customer leaves when the grace of their order is over, orders, sales and actions after some
-    days; memberships, services and versions of offerings begin and end with a day. Returns how many
-    lines were written. Two workers take turns, and the second finds nothing to do.
+    days; memberships, services and versions of offerings begin and end with a day. Where one of
+    these spans, or how long a phone may go without the server, is another one than phones were told
+    by, they are told what that changes. Returns how many lines were written. Two workers take
+    turns, and the second finds nothing to do.
     """
     await feed.alone(tx)
     last = await turning.last_moment(tx)
@@ -35,20 +38,57 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     numbers = await parameters_in_force(tx)
     written = 0
     units = await turning.units(tx)
+    changed: list[Unit] = []
     for unit in units:
-        spans: dict[str, timedelta] = {
-            "grace": timedelta(hours=numbers.number(GRACE_HOURS, now, unit.path)),
-            "closed": timedelta(days=numbers.number(rules.CLOSED_DAYS, now, unit.path)),
-            "sales": timedelta(days=numbers.number(rules.SALES_DAYS, now, unit.path)),
-        }
+        in_force = Numbers(
+            numbers.number(GRACE_HOURS, now, unit.path),
+            numbers.number(rules.CLOSED_DAYS, now, unit.path),
+            numbers.number(rules.SALES_DAYS, now, unit.path),
+            numbers.number(rules.OFFLINE_HOURS, now, unit.path),
+        )
+        told = _told(unit, in_force)
+        if told != unit:
+            changed.append(told)
+        was, new = unit.told_by or in_force, told.told_by or in_force
         given: dict[str, Any] = {"unit": unit.id, "zone": unit.zone, "since": since, "now": now}
-        written += await turning.touch_unit(tx, {**given, **spans})
+        written += await turning.touch_unit(tx, {**given, **_left(since, was, now, new)})
+        if was.offline_hours != new.offline_hours:
+            written += await turning.touch_phones(tx, unit.id)
+    await turning.note_numbers(tx, changed)
     for before, today in sorted({_days(since, now, unit.zone) for unit in units}):
         if before < today:
             written += await turning.touch_of_days(tx, before, today)
     written += await turning.touch_actions(tx, since - ACTIONS_SHOWN, now - ACTIONS_SHOWN)
     await turning.note_moment(tx, now, first=last is None)
     return written
+
+
+def _told(unit: Unit, in_force: Numbers) -> Unit:
+    """Say by which numbers the phones of a unit are told from now on.
+
+    They are told of other ones by the look after the one that finds them: some processes do not
+    know them for some seconds, and a phone that one of these answers keeps what it was told.
+    """
+    if unit.told_by is None or unit.told_by == in_force or unit.stale:
+        return unit._replace(told_by=in_force, stale=False)
+    return unit._replace(stale=True)
+
+
+def _left(since: datetime, was: Numbers, now: datetime, new: Numbers) -> dict[str, datetime]:
+    """Give between which moments what was done has left phones since `since`, or came back to them
+    where a span became longer, each without the first and with the last of its moments."""
+    given: dict[str, datetime] = {}
+    for name, before, length in (
+        ("shown", timedelta(hours=was.grace_hours), timedelta(hours=new.grace_hours)),
+        ("closed", timedelta(days=was.closed_days), timedelta(days=new.closed_days)),
+        ("sold", timedelta(days=was.sales_days), timedelta(days=new.sales_days)),
+    ):
+        first, last = since - before, now - length
+        given[f"{name}_from"], given[f"{name}_to"] = min(first, last), max(first, last)
+    if was.grace_hours != new.grace_hours:
+        # Until when they may show whom they still show is another moment now.
+        given["shown_to"] = now
+    return given
 
 
 def _days(since: datetime, now: datetime, zone: str) -> tuple[date, date]:

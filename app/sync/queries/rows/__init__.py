@@ -5,7 +5,7 @@ the very same as one that begins anew. A list or an object within a row is JSON 
 phone's tables know numbers, texts and truths.
 """
 
-from app.sync.queries.rows.kept import actions, days, grids, terminals
+from app.sync.queries.rows.kept import actions, days, grids, handovers, shifts, terminals
 from app.sync.queries.rows.met import customers, hanging_on, orders, photos, visits
 from app.sync.queries.rows.offered import offerings, sales, suggested_before, suggestions
 from app.sync.queries.rows.whose import Whose
@@ -16,11 +16,13 @@ __all__ = [
     "customers",
     "days",
     "grids",
+    "handovers",
     "hanging_on",
     "offerings",
     "orders",
     "photos",
     "sales",
+    "shifts",
     "suggested_before",
     "suggestions",
     "terminals",

@@ -1,4 +1,5 @@
-"""What else is on a phone: the van, the grids, the days, and what phones did."""
+"""What else is on a phone: the van and what changes hands, grids, days, the shift, and what phones
+did."""
 
 # ruff: noqa: S608 - every statement is text of our own
 from collections.abc import Collection
@@ -21,6 +22,49 @@ async def terminals(
         "t.id; t.serial_number; t.kind; t.model; t.pool; t.placed_at",
         f"FROM terminal AS t WHERE t.technician_id = %(technician_id)s"
         f" AND t.pool IN ('van', 'recovered') {of('t.id', ids)}",
+        whose,
+        ids,
+    )
+
+
+async def handovers(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read what the technician gives and what they are given, as long as it is open and still in
+    the giver's van, like `terminals.queries.handovers`."""
+    return await dicts(
+        tx,
+        "h.id; h.from_technician_id = %(technician_id)s AS own; t.serial_number; t.kind; t.model;"
+        "h.from_technician_id; f.name AS from_technician; h.to_technician_id;"
+        "r.name AS to_technician; h.device_at; h.offered_at",
+        f"""
+        FROM (
+            SELECT h.* FROM terminal_handover AS h
+            WHERE h.to_technician_id = %(technician_id)s AND h.state = 'offered' {of("h.id", ids)}
+            UNION ALL
+            SELECT h.* FROM terminal AS van
+            JOIN terminal_handover AS h ON h.terminal_id = van.id AND h.state = 'offered'
+            WHERE van.technician_id = %(technician_id)s AND van.pool = 'van' {of("h.id", ids)}
+        ) AS h
+        JOIN terminal AS t ON t.id = h.terminal_id
+            AND t.pool = 'van' AND t.technician_id = h.from_technician_id
+        JOIN technician AS f ON f.id = h.from_technician_id
+        JOIN technician AS r ON r.id = h.to_technician_id
+        """,
+        whose,
+        ids,
+    )
+
+
+async def shifts(
+    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
+) -> list[dict[str, Any]]:
+    """Read the shift that the technician is on, by whichever phone it was begun."""
+    return await dicts(
+        tx,
+        "d.id; d.began_at; d.consent_from IS NOT NULL AS shares_position",
+        f"FROM duty AS d WHERE d.technician_id = %(technician_id)s AND d.ended_at IS NULL"
+        f" {of('d.id', ids)}",
         whose,
         ids,
     )

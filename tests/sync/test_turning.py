@@ -1,0 +1,237 @@
+"""What leaves phones as time passes or by another number, and what is remembered no longer."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.core.db import new_id
+from app.core.errors import Invalid
+from app.core.jobs import Worker
+from app.core.parameter_values import ParameterValue
+from app.grids.rules import MembershipKind
+from app.sales.rules import Line
+from app.sync import jobs, rules
+from app.sync.queries import feed
+from app.sync.rules.tables import Kind
+from app.sync.service import turning
+from app.technicians.models import TechnicianDay
+from tests.make.auth import bearer
+from tests.make.catalog import make_offering
+from tests.make.customers import make_customer
+from tests.make.grids import make_grid, make_membership
+from tests.make.horizon import others_are_done
+from tests.make.sales import make_door, make_draft
+from tests.make.visits import TODAY, Phone, make_assigned_order, make_phone
+from tests.sync.stores import Store
+
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def phone(tx, app, http, clock):
+    return await make_phone(tx, app, http, clock)
+
+
+@pytest.fixture
+def later(tx, clock):
+    """Let time pass with nothing new but what its passing brings; every half a minute a worker
+    would look."""
+
+    async def later(by=timedelta(), looks=1):
+        # Within one transaction, as here, everything is told again and again.
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.commit()
+        clock.tick(by)
+        for _ in range(looks):
+            clock.tick(HALF_A_MINUTE)
+            await turning.turn(tx, clock.now())
+            await tx.commit()
+
+    return later
+
+
+@pytest.fixture
+def number(tx, database, clock):
+    """Set a number of the operator's from now on."""
+
+    async def number(name, value):
+        tx.add(ParameterValue(name=name, valid_from=clock.now(), value=value))
+        await tx.commit()
+        database.cache.pop("parameters", None)
+
+    return number
+
+
+async def test_a_sale_leaves_after_its_days(tx, app, http, clock, later):
+    offering = await make_offering(tx)
+    door = await make_door(tx, now=clock.now())
+    door.order.planned_day = TODAY
+    sale = await make_draft(tx, door, now=clock.now(), lines=[Line(offering.code, 1)])
+    await turning.turn(tx, clock.now())
+    await tx.commit()
+    store = Store(Phone(http, bearer(app, door.seller), clock, door.technician))
+    await store.pull()
+    assert list(store["sales"]) == [str(sale.id)]
+    for _ in range(3):
+        await later(timedelta(days=11, hours=15))
+    assert "sales" not in await store.pull()
+    await later(timedelta(hours=4))
+    assert (await store.pull())["sales"]["deleted"] == [str(sale.id)]
+
+
+async def test_an_action_leaves_after_thirty_days(tx, phone, clock, later):
+    action = {"id": str(new_id()), "type": "?", "device_at": clock.now().isoformat()}
+    changes = {"actions": {"created": [action]}}
+    await phone.http.post("/v1/sync", json={"changes": changes}, headers=phone.headers)
+    await turning.turn(tx, clock.now())
+    store = Store(phone)
+    await store.pull()
+    assert list(store["actions"]) == [action["id"]]
+    for _ in range(2):
+        await later(timedelta(days=14, hours=23))
+    assert await store.pull() == {}
+    await later(timedelta(hours=3))
+    assert (await store.pull())["actions"]["deleted"] == [action["id"]]
+
+
+async def test_grids_and_routes_begin_and_end_with_a_day(tx, phone, clock, later):
+    mine, tomorrow = phone.technician, TODAY + timedelta(days=1)
+    ends, begins = await make_grid(tx), await make_grid(tx)
+    await make_membership(tx, ends, mine, valid_to=tomorrow)
+    await make_membership(tx, begins, mine, kind=MembershipKind.BACKUP)
+    await make_membership(tx, begins, mine, valid_from=tomorrow)
+    for day in (TODAY, tomorrow):
+        tx.add(TechnicianDay(technician_id=mine.id, day=day, route=[new_id()]))
+    await tx.flush()
+    await turning.turn(tx, clock.now())
+    store = Store(phone)
+    await store.pull()
+    assert store["grids"].keys() == {str(ends.id), str(begins.id)}
+    assert store["grids"][str(begins.id)]["membership"] == "backup"
+    assert store["days"].keys() == {TODAY.isoformat(), tomorrow.isoformat()}
+    await later(timedelta(hours=14, minutes=59))
+    assert await store.pull() == {}
+    await later(timedelta(minutes=2))
+    await store.pull()
+    assert store["grids"].keys() == {str(begins.id)}
+    assert store["grids"][str(begins.id)]["membership"] == "primary"
+    assert store["days"].keys() == {tomorrow.isoformat()}
+
+
+async def test_what_stays_for_another_span_is_told_by_it(tx, phone, clock, later, number):
+    customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await turning.turn(tx, clock.now())
+    await tx.commit()
+    await phone.complete(await phone.restore(order))
+    over = clock.now()
+    store = Store(phone)
+    await store.pull()
+
+    def until():
+        return store["customers"][str(customer.id)]["visible_until"]
+
+    assert until() == (over + timedelta(hours=2)).isoformat()
+    # The next look finds another number, and the one after it tells phones.
+    await number("visits.contact_grace_hours", 4.0)
+    await later()
+    assert await store.pull() == {}
+    await later()
+    await store.pull()
+    assert until() == (over + timedelta(hours=4)).isoformat()
+    await later(timedelta(hours=3))
+    assert await store.pull() == {}
+    await number("visits.contact_grace_hours", 2.0)
+    await later(looks=2)
+    await store.pull()
+    assert store["customers"] == {}
+    # What became longer brings back what has left by the shorter one.
+    await number("visits.contact_grace_hours", 4.0)
+    await later(looks=2)
+    await store.pull()
+    assert until() == (over + timedelta(hours=4)).isoformat()
+
+    await later(timedelta(hours=30))
+    await store.pull()
+    assert list(store["work_orders"]) == [str(order.id)]
+    for days, there in ((1.0, []), (3.0, [str(order.id)])):
+        await number("sync.closed_days", days)
+        await later(looks=2)
+        await store.pull()
+        assert list(store["work_orders"]) == there
+        await later(looks=2)
+        assert await store.pull() == {}
+
+
+# --- with real commits ----------------------------------------------------------------------------
+
+
+async def test_how_long_a_phone_may_go_without_the_server_is_told_to_the_unit(
+    real_database, real_app, real_http, clock
+):
+    worker = Worker(real_app.state.settings, clock, real_database)
+    async with real_database.begin() as tx:
+        phones = [await make_phone(tx, real_app, real_http, clock) for _ in "12"]
+    await jobs.turn(worker)
+    stores = [Store(phone, tags=True) for phone in phones]
+    await others_are_done(real_database)
+    for store in stores:
+        await store.pull()
+    async with real_database.begin() as tx:
+        path = await tx.scalar(
+            text("SELECT path FROM org_unit WHERE id = :id"),
+            {"id": phones[0].technician.org_unit_id},
+        )
+        given = {"name": "sync.offline_hours", "org_path": path, "value": 8.0}
+        tx.add(ParameterValue(valid_from=clock.now(), **given))
+    real_database.cache.pop("parameters")
+    for expected in ([304, 304], [200, 304]):
+        clock.tick(HALF_A_MINUTE)
+        await jobs.turn(worker)
+        answers = [await store.ask() for store in stores]
+        assert [one.status_code for one in answers] == expected
+    assert (answers[0].json()["changes"], answers[0].json()["offline_hours"]) == ({}, 8.0)
+    stores[0].keep(answers[0])
+    await others_are_done(real_database)
+    await stores[0].pull()
+    clock.tick(HALF_A_MINUTE)
+    await jobs.turn(worker)
+    assert (await stores[0].ask()).status_code == 304
+
+
+async def test_a_cursor_is_understood_for_as_long_as_changes_are_kept(
+    real_database, real_app, real_http, clock
+):
+    worker = Worker(real_app.state.settings, clock, real_database)
+    async with real_database.begin() as tx:
+        phone = await make_phone(tx, real_app, real_http, clock)
+    # The first pull there ever is begins an epoch.
+    store = Store(phone)
+    await store.pull()
+    await jobs.turn(worker)
+    await store.pull()
+    clock.tick(timedelta(days=1))
+    async with real_database.begin() as tx:
+        await feed.touch(tx, [(phone.technician.id, Kind.TERMINAL, new_id())])
+    await jobs.turn(worker)
+
+    async def known():
+        await jobs.forget(worker)
+        async with real_database.read() as read:
+            lines = await read.scalar(text("SELECT count(*) FROM sync_row"))
+        return (await store.ask()).status_code, lines
+
+    clock.tick(timedelta(days=94))
+    assert await known() == (200, 1)
+    async with real_database.begin() as tx:
+        tx.add(ParameterValue(name="sync.kept_days", valid_from=clock.now(), value=96.0))
+    real_database.cache.pop("parameters")
+    clock.tick(timedelta(hours=23))
+    assert await known() == (200, 1)
+    clock.tick(timedelta(hours=2))
+    assert await known() == (410, 0)
+    # A vacation and an illness after it are no reason to begin anew.
+    assert rules.KEPT_DAYS.checked(90.0) == 90.0
+    with pytest.raises(Invalid):
+        rules.KEPT_DAYS.checked(89.9)
