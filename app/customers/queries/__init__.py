@@ -7,6 +7,7 @@ from app.customers.queries.found import (
     find,
     for_change,
     one,
+    served_at,
     subscriptions_of,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "find",
     "for_change",
     "one",
+    "served_at",
     "subscriptions_of",
 ]

@@ -1,9 +1,11 @@
 """Customers found by number, as a caller may see them, and what belongs to one."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
@@ -62,6 +64,37 @@ async def addresses_of(session: AsyncSession, customer_id: UUID) -> Sequence[Ser
         .order_by(ServiceAddress.code)
     )
     return found.all()
+
+
+Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+def served_at(
+    customer_id: Column, *, service_number: Column, address: Column
+) -> Select[tuple[UUID, str, str]]:
+    """Make the statement that finds at which address of a customer an order is done: its id, code
+    and words, or no row where the customer has none.
+
+    That is the address of the order's own line, else the one that the order names, else the one
+    that was looked at last. All who speak of an order's door find it so.
+    """
+    line = and_(
+        Subscription.service_address_id == ServiceAddress.id,
+        Subscription.service_number == service_number,
+        Subscription.ended_on.is_(None),
+    )
+    return (
+        select(ServiceAddress.id, ServiceAddress.code, ServiceAddress.standard_address)
+        .outerjoin(Subscription, line)
+        .where(ServiceAddress.customer_id == customer_id)
+        .order_by(
+            Subscription.id.is_not(None).desc(),
+            (ServiceAddress.standard_address == address).desc(),
+            ServiceAddress.checked_at.desc().nulls_last(),
+            ServiceAddress.id,
+        )
+        .limit(1)
+    )
 
 
 async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence[Subscription]:
