@@ -1,10 +1,11 @@
 """Customers found by number, as a caller may see them, and what belongs to one."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -105,6 +106,22 @@ async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence
         .order_by(Subscription.started_on.desc(), Subscription.service_number)
     )
     return found.all()
+
+
+async def has_line(session: AsyncSession, customer_id: UUID, today: date) -> bool:
+    """Tell whether a customer holds a line on a local day: a service that has a speed."""
+    given = {"customer_id": customer_id, "today": today}
+    return bool(await session.scalar(_HAS_LINE, given))
+
+
+_HAS_LINE = select(
+    exists().where(
+        Subscription.customer_id == bindparam("customer_id"),
+        Subscription.speed_mbps.is_not(None),
+        Subscription.started_on <= bindparam("today"),
+        or_(Subscription.ended_on.is_(None), Subscription.ended_on > bindparam("today")),
+    )
+)
 
 
 async def consents_said(session: AsyncSession, customer_id: UUID) -> Sequence[ContactConsent]:

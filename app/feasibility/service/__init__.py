@@ -1,6 +1,6 @@
 """What can be done at a door, a file for each: ask what is feasible, reserve it, install it."""
 
-from app.feasibility.service.asking import answers
+from app.feasibility.service.asking import answers, person_of
 from app.feasibility.service.installing import (
     NotNow,
     Sold,
@@ -17,6 +17,7 @@ __all__ = [
     "install_now",
     "keep_for_later",
     "let_go_of",
+    "person_of",
     "release",
     "reserve",
 ]
