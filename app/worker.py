@@ -69,6 +69,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "reconciliation.asked": [reconciliation.asked],
     "reconciliation.chosen": [reconciliation.chosen],
     "install.activated": [sales.install_activated],
+    "sale.reversed": [ordering.sale_reversed],
     "sale.item_reversed": [ordering.item_reversed],
     "install.called_off": [ordering.install_called_off],
     "activation.asked": [activation.put],

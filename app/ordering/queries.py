@@ -30,7 +30,7 @@ from app.customers.models import Customer
 from app.customers.queries import served_at
 from app.feasibility.models import SameVisitInstall
 from app.ordering import correcting
-from app.ordering.delivery import SyncState
+from app.ordering.delivery import ChangeKind, SyncState
 from app.ordering.models import (
     CHANGE_OPEN,
     IN_TROUBLE,
@@ -320,6 +320,22 @@ _OPEN_CHANGE = (
     .where(OrderChange.sale_id == bindparam("sale_id"), CHANGE_OPEN)
     .with_for_update()
 )
+
+
+async def asked_by_ourselves(
+    tx: AsyncSession, sale_id: UUID, kind: ChangeKind, item_id: UUID | None
+) -> bool:
+    """Tell whether this system has asked for a change of a sale's order by itself, of one item or
+    of the whole of it, however that ended."""
+    asked = select(
+        exists().where(
+            OrderChange.sale_id == sale_id,
+            OrderChange.kind == kind,
+            OrderChange.asked_by.is_(None),
+            OrderChange.sale_item_id.is_not_distinct_from(item_id),
+        )
+    )
+    return bool(await tx.scalar(asked))
 
 
 async def change_for_change(tx: AsyncSession, change_id: UUID) -> OrderChange | None:

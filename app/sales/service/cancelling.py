@@ -29,9 +29,10 @@ async def cancel(tx: AsyncSession, *, sale_id: UUID, caller: Caller, now: dateti
 
 
 async def ask_to_cancel(
-    tx: AsyncSession, sale: Sale, *, known_there: bool, reason: str, at: datetime, by: UUID
+    tx: AsyncSession, sale: Sale, *, known_there: bool, reason: str, at: datetime, by: UUID | None
 ) -> None:
-    """Set a locked sale to be cancelled: at once where the ordering system never heard of it.
+    """Set a locked sale to be cancelled: at once where the ordering system never heard of it. `by`
+    is the account that asks, if any.
 
     Raises SaleRefused when it has ended.
     """
