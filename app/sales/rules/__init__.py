@@ -37,6 +37,10 @@ from app.sales.rules.content import (
     content_hash,
     sale_content,
 )
+from app.sales.rules.installs import (
+    ALERT_LEFT,
+    why_called_off,
+)
 from app.sales.rules.prices import (
     Change,
     Line,
@@ -86,6 +90,7 @@ from app.sales.rules.visits import (
 )
 
 __all__ = [
+    "ALERT_LEFT",
     "CLOCK_SKEW",
     "LATE_HOURS",
     "MOVES",
@@ -152,5 +157,6 @@ __all__ = [
     "steps_told",
     "terms_unchanged",
     "usable",
+    "why_called_off",
     "within_visit",
 ]

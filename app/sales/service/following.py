@@ -101,6 +101,10 @@ WITH step AS MATERIALIZED (
     SELECT * FROM unnest(%(known)s::text[], %(acknowledged)s::bool[], %(reversed)s::bool[],
                          %(told)s::text[], %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
         AS s (known, acknowledged, reversed, told, nth, step, facts)
+), was AS MATERIALIZED (
+    -- Locked and read as they are then: a customer's return may be on its way in.
+    SELECT id, state, acknowledged_at, reversed_at FROM sale
+     WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
 ), moved AS (
     UPDATE sale
        SET state = news.state, sent_at = coalesce(sale.sent_at, %(at)s),
@@ -118,8 +122,8 @@ WITH step AS MATERIALIZED (
            version = sale.version + 1
       FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[])
            AS news (id, state, reason)
-      JOIN sale AS was USING (id)
-     WHERE sale.id = news.id AND sale.state = was.state
+      JOIN was USING (id)
+     WHERE sale.id = news.id
        AND (was.state, news.state) IN (SELECT known, told FROM step)
     RETURNING sale.id, was.state AS known, news.state AS told,
               was.acknowledged_at IS NOT NULL AS acknowledged,
