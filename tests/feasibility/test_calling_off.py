@@ -14,6 +14,7 @@ from app.core.jobs import Worker
 from app.feasibility.models import ReservedTerminal, SameVisitInstall
 from app.feasibility.rules import CallOff
 from app.ordering import jobs as ordering_jobs
+from app.ordering import queries as ordering
 from app.ordering.models import OrderChange
 from app.sales import jobs
 from app.sales import service as sales
@@ -102,7 +103,8 @@ async def test_an_install_that_nobody_has_begun_is_called_off_with_its_sale(
     said = (await http.get("/v1/figures/two-hour-activation", params=days, headers=boss)).json()
     assert (said["denominator"], said["exclusions"]["cancelled"]) == (0, 1)
     # Nobody else is to install it either.
-    await tx.execute(text("UPDATE order_sync SET attempts = 1"))
+    await ordering.begin_delivery(tx, UUID(sale["id"]))
+    await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))
     await ordering_jobs.install_called_off(worker, sale_id=sale["id"])
     assert await tx.scalar(select(OrderChange.id)) is None
 
