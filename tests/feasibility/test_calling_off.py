@@ -109,9 +109,7 @@ async def test_an_install_that_nobody_has_begun_is_called_off_with_its_sale(
     assert await tx.scalar(select(OrderChange.id)) is None
 
 
-async def test_an_install_under_way_is_left_to_the_technician_and_shown(
-    door, tx, clock, worker
-):
+async def test_an_install_under_way_is_left_to_the_technician_and_shown(door, tx, clock, worker):
     sale = await door.sell("SPEED-2000")
     await door.phone.complete(door.visit_id)
     visit = {"id": str(new_id()), "work_order_id": sale["install_order_id"]}

@@ -1,5 +1,5 @@
-"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or call
-that off."""
+"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or
+call that off."""
 
 from app.feasibility.service.asking import answers, person_of
 from app.feasibility.service.calling_off import call_off, settle

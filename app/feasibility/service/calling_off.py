@@ -13,9 +13,7 @@ from app.workorders.rules import Step
 from app.workorders.service.steps import take_step
 
 
-async def call_off(
-    tx: AsyncSession, work_order_id: UUID, why: CallOff, *, now: datetime
-) -> bool:
+async def call_off(tx: AsyncSession, work_order_id: UUID, why: CallOff, *, now: datetime) -> bool:
     """Call off an install whose sale has ended; its minutes and terminals are free again.
 
     Tells whether that was done: once somebody is on their way or there, it is left to them. Raises

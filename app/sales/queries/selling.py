@@ -147,9 +147,9 @@ _ENDED_INSTALLS = """
    AND o.state = ANY(%(states)s)
 """
 _NOT_BEGUN = (
-    f"SELECT i.sale_id, i.work_order_id {_ENDED_INSTALLS} ORDER BY i.accepted_at LIMIT %(limit)s"  # noqa: S608 - a constant of ours
+    f"SELECT i.sale_id, i.work_order_id {_ENDED_INSTALLS} ORDER BY i.accepted_at LIMIT %(limit)s"
 )
-_BEGUN = f"SELECT i.org_unit_id, count(*) {_ENDED_INSTALLS} GROUP BY 1"  # noqa: S608 - as above
+_BEGUN = f"SELECT i.org_unit_id, count(*) {_ENDED_INSTALLS} GROUP BY 1"
 
 
 async def installs_to_call_off(session: AsyncSession, limit: int) -> dict[UUID, UUID]:

@@ -137,9 +137,7 @@ class Standing(NamedTuple):
     reversed: bool
 
 
-def steps_told(
-    known: Standing, told: SaleState
-) -> tuple[tuple[SaleStep, dict[str, str]], ...]:
+def steps_told(known: Standing, told: SaleState) -> tuple[tuple[SaleStep, dict[str, str]], ...]:
     """List what a ledger has to say of news that moves a sale to `told`.
 
     What is completed was acknowledged, and what ends after it was acknowledged is reversed: once,

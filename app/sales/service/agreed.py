@@ -101,9 +101,7 @@ async def _identified(
         raise rules.RealNameFailed(offerings=codes, visit_id=sale.visit_id, code=name.code)
     lines = any(offering.speed_mbps is not None for offering in sold)
     new_line = lines and not await has_line(tx, sale.customer_id, day)
-    checked_here = (
-        name is not None and name.visit_id == sale.visit_id and name.good(now)
-    )
+    checked_here = name is not None and name.visit_id == sale.visit_id and name.good(now)
     needed = [
         offering.code
         for offering in sold

@@ -1,4 +1,4 @@
-"""The install of a sale in the same visit, asked for as it is confirmed and called off as it ends."""
+"""The install of a sale in the same visit: asked for as it is confirmed, called off as it ends."""
 
 from collections.abc import Sequence
 from datetime import datetime
