@@ -56,7 +56,8 @@ async def address_of(
 ) -> UUID | None:
     """Find the service address at which an order of a customer is done."""
     given = {"customer_id": customer_id, "service_number": service_number, "address": address}
-    return await session.scalar(_ADDRESS, given)
+    row = (await session.execute(_ADDRESS, given)).first()
+    return None if row is None else row.id
 
 
 class FreeTerminal(NamedTuple):

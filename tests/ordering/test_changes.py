@@ -220,6 +220,7 @@ async def test_an_order_whose_sale_was_returned_is_cancelled_there_or_shown(
         steps = (await read.scalars(select(SaleEvent.step))).all()
         assert steps.count(SaleStep.REVERSED) == 1
         ours = await reconciliation.sales_anew(read, [sale_id])
+    assert listed is not None
     theirs = theirs_of(listed, counts=True, org_unit_id=None)
     (finding,) = compare(ours, [theirs])
     assert finding.kind is differs

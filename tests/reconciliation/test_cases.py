@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.nights import Night
+from app.ordering import service as ordering
 from app.ordering.client.listing import Listed, Page
 from app.ordering.delivery import SyncState
 from app.ordering.order import Line
@@ -15,7 +16,6 @@ from app.ordering.rules import Cause, NotSent, Refused, RemoteState
 from app.reconciliation import jobs, queries
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
 from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
-from app.reconciliation.service import settling
 from app.sales.models import SaleEvent
 from app.sales.rules import SaleStep
 from tests.make.auth import bearer, caller_for, make_account
@@ -258,7 +258,7 @@ async def test_what_fails_of_a_night_is_shown_and_the_rest_is_put_right(
     for sale_id in (bad, good):
         there.has(remote(f"o-{sale_id}", RemoteState.COMPLETED), sale_id)
     await tx.execute(text("UPDATE sale SET state = 'acknowledged', completed_at = NULL"))
-    take_in = settling.ordering.take_in
+    take_in = ordering.take_in
 
     async def stumbling(session, sale_id, seen, now):
         done = await take_in(session, sale_id, seen, now)
@@ -266,7 +266,7 @@ async def test_what_fails_of_a_night_is_shown_and_the_rest_is_put_right(
             await session.execute(text("SELECT 1 / 0"))
         return done
 
-    monkeypatch.setattr(settling.ordering, "take_in", stumbling)
+    monkeypatch.setattr(ordering, "take_in", stumbling)
     await night(desk)
     assert await desk.states([bad, good]) == ["acknowledged", "completed"]
     assert await tx.scalar(select(func.count()).select_from(Night)) == 1

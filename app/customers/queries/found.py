@@ -72,7 +72,7 @@ Column = ColumnElement[Any] | InstrumentedAttribute[Any]
 
 def served_at(
     customer_id: Column, *, service_number: Column, address: Column
-) -> Select[tuple[UUID, str, str]]:
+) -> Select[UUID, str, str]:
     """Make the statement that finds at which address of a customer an order is done: its id, code
     and words, or no row where the customer has none.
 
