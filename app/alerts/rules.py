@@ -21,6 +21,7 @@ class AlertKind(StrEnum):
     CALLBACKS_TURNED_AWAY = "callbacks_turned_away"
     DIFFERENCES_OPEN = "differences_open"
     PROMISES_MISSED = "promises_missed"
+    INSTALLS_LEFT = "installs_left"
     MODEL_DRIFTED = "model_drifted"
     WEBHOOK_FAILING = "webhook_failing"
 
@@ -49,6 +50,12 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
     AlertKind.PROMISES_MISSED: Words(
         zh="有 {figure} 张超时工单无人跟进（达到 {most} 张即告警）",
         en="{figure} orders are late and nobody has taken it up ({most} are too many)",
+    ),
+    AlertKind.INSTALLS_LEFT: Words(
+        zh="有 {figure} 张即办即装工单的销售单已终止，装维人员却已在途或在施工"
+        "（达到 {most} 张即告警），请联系本人",
+        en="{figure} installs go on whose sales have ended ({most} are too many): call whoever is "
+        "at them",
     ),
     AlertKind.MODEL_DRIFTED: Words(
         zh="推荐模型失准：预计接受率 {most}，实际 {figure}",

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 
+import orjson
+
 from app.catalog.rules import ON_SITE, BusinessType, OnSite
 from app.core.db import new_id
 from app.demo.day import Day, Tally
@@ -29,11 +31,13 @@ LOOKS, BETWEEN_LOOKS = 20, timedelta(minutes=3)
 
 
 class Offer(NamedTuple):
-    """Something to offer in a visit, and what may be done with it at the door."""
+    """Something to offer in a visit, what may be done with it at the door, and whether it is a
+    line."""
 
     suggestion_id: str
     code: str
     on_site: OnSite
+    is_line: bool
 
 
 @dataclass
@@ -66,18 +70,26 @@ class Seller:
             for row in store.rows("suggestions").values()
             if row["work_order_id"] == self.order_id and row["visit_id"] == self.visit_id
         ]
-        kinds = {row["code"]: row["business_type"] for row in store.rows("offerings").values()}
+        known = {row["code"]: row for row in store.rows("offerings").values()}
         return [
             Offer(
-                row["id"], row["offering_code"], ON_SITE[BusinessType(kinds[row["offering_code"]])]
+                row["id"],
+                offered["code"],
+                ON_SITE[BusinessType(offered["business_type"])],
+                offered["speed_mbps"] is not None,
             )
             for row in sorted(suggested, key=lambda row: row["rank"])
+            for offered in [known[row["offering_code"]]]
         ]
 
     async def sell(self, offer: Offer, customer: Mapping[str, Any]) -> None:
         """Put a sale together, if it is feasible, and have the customer agree to it."""
         phone = self.hand.phone
         if self.hand.dark:
+            if offer.on_site is OnSite.FACE_TO_FACE or (offer.is_line and not _has_line(customer)):
+                # A document is checked only where there is a network, and nothing is sold without.
+                async with self.hand.outside():
+                    await self._check_document()
             sale_id = phone.put_together(self.order_id, [offer.code])
             self._sign(sale_id, offer.code, customer)
             self.unseen.append((sale_id, customer))
@@ -239,6 +251,11 @@ class Seller:
                 self.tally.second_given += agrees
                 return
             await self.hand.news(self.day, BETWEEN_LOOKS)
+
+
+def _has_line(customer: Mapping[str, Any]) -> bool:
+    """Tell whether a customer, as the phone shows them, holds a line."""
+    return any(one["speed_mbps"] for one in orjson.loads(customer["services"]))
 
 
 def _number(luck: random.Random) -> str:

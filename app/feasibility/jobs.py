@@ -3,9 +3,8 @@
 from uuid import UUID
 
 from app.auth import audit
-from app.core import jobs
 from app.core.jobs import Worker
-from app.feasibility import queries
+from app.feasibility import queries, service
 
 # So many at one time at most; the next round takes the rest.
 A_ROUND = 1000
@@ -36,15 +35,4 @@ async def look_around(worker: Worker) -> None:
 async def _settle(worker: Worker, work_order_id: UUID | None) -> None:
     async with worker.database.begin() as tx:
         audit.acting(tx, "feasibility.settle")
-        settled = await queries.settle(tx, now=worker.clock.now(), work_order_id=work_order_id)
-        for one in settled:
-            if one.activated_at is None:
-                await jobs.tell(tx, "install.called_off", sale_id=one.sale_id)
-            else:
-                await jobs.tell(
-                    tx,
-                    "install.activated",
-                    sale_id=one.sale_id,
-                    work_order_id=one.work_order_id,
-                    at=one.activated_at,
-                )
+        await service.settle(tx, now=worker.clock.now(), work_order_id=work_order_id)

@@ -5,12 +5,13 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import select, text
+from sqlalchemy import Text, Uuid, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.customers.queries import served_at
 from app.dispatch.models import AppointmentHold
 from app.feasibility.models import InstallReservation
 from app.feasibility.rules import ReservationState, TwoHours
@@ -43,17 +44,11 @@ _TO_INSTALL = """
     SELECT 1 FROM product_offering WHERE id = ANY(%(ids)s) AND install_minutes IS NOT NULL LIMIT 1
 """
 
-# The address of the order's own line, else the one that the order names, else the one that was
-# looked at last.
-_ADDRESS = """
-    SELECT a.id FROM service_address a
-    LEFT JOIN subscription s ON s.service_address_id = a.id
-        AND s.service_number = %(service_number)s AND s.ended_on IS NULL
-    WHERE a.customer_id = %(customer_id)s
-    ORDER BY s.id IS NOT NULL DESC, a.standard_address = %(address)s DESC,
-        a.checked_at DESC NULLS LAST, a.id
-    LIMIT 1
-"""
+_ADDRESS = served_at(
+    bindparam("customer_id", type_=Uuid()),
+    service_number=bindparam("service_number", type_=Text()),
+    address=bindparam("address", type_=Text()),
+)
 
 
 async def address_of(
@@ -61,8 +56,8 @@ async def address_of(
 ) -> UUID | None:
     """Find the service address at which an order of a customer is done."""
     given = {"customer_id": customer_id, "service_number": service_number, "address": address}
-    rows = await fetched(session, _ADDRESS, given)
-    return rows[0][0] if rows else None
+    row = (await session.execute(_ADDRESS, given)).first()
+    return None if row is None else row.id
 
 
 class FreeTerminal(NamedTuple):

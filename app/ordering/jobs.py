@@ -50,6 +50,15 @@ async def install_called_off(worker: Worker, *, sale_id: str) -> None:
             await tell(tx, "install.called_off", delay=AGAIN, sale_id=sale_id)
 
 
+async def sale_reversed(worker: Worker, *, sale_id: str) -> None:
+    """Ask the other side to cancel an order that is still under way and was returned."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "ordering.sale_reversed")
+        done = await service.tell_of_returned_sale(tx, UUID(sale_id), now=worker.clock.now())
+        if not done:
+            await tell(tx, "sale.reversed", delay=AGAIN, sale_id=sale_id)
+
+
 async def item_reversed(worker: Worker, *, sale_id: str, item_id: str) -> None:
     """Ask the other side to take an item out of an order that is still under way."""
     async with worker.database.begin() as tx:

@@ -20,15 +20,17 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.auth.callers import Caller, subtree
 from app.catalog.models import ProductOffering
 from app.core.db import new_id
 from app.core.errors import NotFound
-from app.customers.models import Customer, ServiceAddress
+from app.customers.models import Customer
+from app.customers.queries import served_at
 from app.feasibility.models import SameVisitInstall
 from app.ordering import correcting
-from app.ordering.delivery import SyncState
+from app.ordering.delivery import ChangeKind, SyncState
 from app.ordering.models import (
     CHANGE_OPEN,
     IN_TROUBLE,
@@ -196,13 +198,11 @@ def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) 
     )
 
 
-_ADDRESS = (
-    select(ServiceAddress.code, ServiceAddress.standard_address)
-    .where(ServiceAddress.customer_id == Sale.customer_id)
-    .order_by(ServiceAddress.id)
-    .limit(1)
-    .lateral()
-)
+# The order in whose visit it was sold says at which door the customer has it.
+_VISITED = aliased(WorkOrder)
+_ADDRESS = served_at(
+    Sale.customer_id, service_number=_VISITED.service_number, address=_VISITED.address
+).lateral()
 # As one array: a list of marks would be another statement for every number of sales.
 _SALE_IDS = bindparam("sale_ids", type_=ARRAY(Uuid()))
 _HEADS = (
@@ -222,6 +222,7 @@ _HEADS = (
     )
     .join(Customer, Customer.id == Sale.customer_id)
     .join(Technician, Technician.id == Sale.technician_id)
+    .join(_VISITED, _VISITED.id == Sale.work_order_id)
     .outerjoin(_ADDRESS, true())
     .outerjoin(OrderSync, OrderSync.sale_id == Sale.id)
     # One that was called off is the other side's to install again.
@@ -319,6 +320,22 @@ _OPEN_CHANGE = (
     .where(OrderChange.sale_id == bindparam("sale_id"), CHANGE_OPEN)
     .with_for_update()
 )
+
+
+async def asked_by_ourselves(
+    tx: AsyncSession, sale_id: UUID, kind: ChangeKind, item_id: UUID | None
+) -> bool:
+    """Tell whether this system has asked for a change of a sale's order by itself, of one item or
+    of the whole of it, however that ended."""
+    asked = select(
+        exists().where(
+            OrderChange.sale_id == sale_id,
+            OrderChange.kind == kind,
+            OrderChange.asked_by.is_(None),
+            OrderChange.sale_item_id.is_not_distinct_from(item_id),
+        )
+    )
+    return bool(await tx.scalar(asked))
 
 
 async def change_for_change(tx: AsyncSession, change_id: UUID) -> OrderChange | None:

@@ -21,6 +21,10 @@ from app.sales.rules import SaleState
 
 _OURS = """
 SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_id, o.remote_state,
+       s.reversed_at IS NOT NULL AND EXISTS (
+           SELECT FROM order_change c
+            WHERE c.sale_id = s.id AND c.kind = 'cancel' AND c.asked_by IS NULL
+              AND c.state IN ('refused', 'given_up')),
        i.codes, i.quantities, i.monthly, i.once
   FROM sale s
   JOIN org_unit u ON u.id = s.org_unit_id
@@ -53,7 +57,7 @@ async def sales_anew(session: AsyncSession, ids: Collection[UUID]) -> list[Ours]
 
 
 def _sale(row: tuple[Any, ...]) -> Ours:
-    id_, unit, state, sync, attempts, remote_id, remote_state, *items = row
+    id_, unit, state, sync, attempts, remote_id, remote_state, not_cancelled, *items = row
     lines = [Line(*line) for line in zip(*(column or [] for column in items), strict=True)]
     return Ours(
         sale_id=id_,
@@ -64,6 +68,7 @@ def _sale(row: tuple[Any, ...]) -> Ours:
         attempts=attempts,
         remote_id=remote_id,
         remote_state=RemoteState(remote_state) if remote_state else None,
+        not_cancelled=not_cancelled,
     )
 
 

@@ -1,5 +1,5 @@
-"""What the worker does for sales: what is live, what customers reply, and what never
-comes."""
+"""What the worker does for sales: what is live, what customers reply, what never comes, and what is
+not to be installed any more."""
 
 from datetime import datetime
 from uuid import UUID
@@ -8,7 +8,7 @@ from app.auth import audit
 from app.core.jobs import Worker, for_each
 from app.core.log import log
 from app.sales import queries, service
-from app.sales.service import funnel
+from app.sales.service import alerting, funnel
 
 AT_ONCE = 4
 A_SWEEP = 200
@@ -47,6 +47,26 @@ async def look_after_consent(worker: Worker) -> None:
         flagged = await queries.settle_signatures(tx, now)
     for sale_id in flagged:
         log.warning("a signature's picture has not come", sale=str(sale_id))
+
+
+async def call_off_installs(worker: Worker) -> None:
+    """Call off the installs of sales that have ended, whatever has ended them."""
+    async with worker.database.read() as session:
+        ended = await queries.installs_to_call_off(session, A_SWEEP)
+
+    async def call_off(sale_id: UUID) -> None:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "sales.call_off_installs")
+            await service.call_off_install(tx, sale_id, ended[sale_id], now=worker.clock.now())
+
+    await for_each(ended, call_off, at_once=AT_ONCE)
+
+
+async def alert(worker: Worker) -> None:
+    """Alert supervisors of installs that somebody is at though their sales have ended."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sales.alert")
+        await alerting.look(tx, worker.clock.now())
 
 
 async def add_up(worker: Worker) -> None:

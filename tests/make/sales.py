@@ -23,7 +23,7 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 from tests.make.auth import caller_for, make_account, make_org_unit
-from tests.make.customers import make_address, make_customer
+from tests.make.customers import make_address, make_customer, make_subscription
 from tests.make.technicians import make_technician
 
 SIGNATURE = {"image_sha256": "9f" * 32, "stroke_sha256": "5c" * 32, "stroke_count": 14}
@@ -55,6 +55,8 @@ async def make_door(
     account = await make_account(tx, branch, role=Role.TECHNICIAN, technician_id=technician.id)
     customer = await make_customer(tx, org_unit=branch)
     await make_address(tx, customer)
+    # What is out of order is a line that they hold.
+    await make_subscription(tx, customer)
     order = WorkOrder(
         org_unit_id=branch.id,
         source="test",

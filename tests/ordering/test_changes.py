@@ -15,11 +15,14 @@ from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
 from app.ordering.service import ChangeUnderWay, NothingToChange
 from app.reconciliation import queries as reconciliation
+from app.reconciliation.rules import DifferenceKind, compare
+from app.reconciliation.service.reading import theirs_of
 from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.models import SaleEvent
-from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState
+from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState, SaleStep
 from tests.make.auth import caller_for, make_org_unit
+from tests.make.sales import jobs_of
 from tests.ordering.conftest import QUICK
 from tests.ordering.delivering import finish
 
@@ -173,6 +176,69 @@ async def test_an_item_that_came_back_is_taken_out_of_the_order(desk, stand):
     desk.clock.tick(timedelta(seconds=1))
     await ask(desk, sale_id)
     assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+@pytest.mark.parametrize(
+    ("dials", "change", "sale", "differs"),
+    [
+        ({}, ChangeState.DONE, "cancelled", None),
+        ({"cancel_refused": 1.0}, ChangeState.REFUSED, "acknowledged", DifferenceKind.RETURNED),
+    ],
+)
+async def test_an_order_whose_sale_was_returned_is_cancelled_there_or_shown(
+    desk, stand, dials, change, sale, differs
+):
+    stand.simulator.dial(**SLOW, **dials)
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    async with desk.database.begin() as tx:
+        await sales.follow(tx, sale_id=sale_id, state=SaleState.ACKNOWLEDGED, at=desk.clock.now())
+        await sales.reverse(
+            tx,
+            sale_id=sale_id,
+            external_id="RET-1",
+            reason=ReversalReason.NOT_AS_TOLD,
+            returned_at=desk.clock.now(),
+            caller=caller_for(Role.SUPERVISOR, desk.door.branch),
+            now=desk.clock.now(),
+        )
+        assert await jobs_of(tx, "sale.reversed") == [str(sale_id)]
+    for _ in range(2):
+        await jobs.sale_reversed(desk.worker, sale_id=str(sale_id))
+    assert await desk.states([sale_id]) == ["cancelling"]
+    done = await ended(desk, sale_id)
+    assert (done.kind, done.state, done.asked_by) == (ChangeKind.CANCEL, change, None)
+    if differs is None:
+        await finish(desk, [sale_id])
+    # Once it has refused, it is not asked again by itself.
+    await jobs.sale_reversed(desk.worker, sale_id=str(sale_id))
+    assert await desk.states([sale_id]) == [sale]
+    courier = await jobs.courier_of(desk.worker)
+    listed = await courier.client.listed_one((await desk.sync(sale_id)).remote_id or "")
+    async with desk.database.read() as read:
+        assert len((await read.scalars(select(OrderChange))).all()) == 1
+        steps = (await read.scalars(select(SaleEvent.step))).all()
+        assert steps.count(SaleStep.REVERSED) == 1
+        ours = await reconciliation.sales_anew(read, [sale_id])
+    assert listed is not None
+    theirs = theirs_of(listed, counts=True, org_unit_id=None)
+    (finding,) = compare(ours, [theirs])
+    assert finding.kind is differs
+    if differs is not None:
+        # A person may ask again.
+        stand.simulator.dial(**SLOW)
+        desk.clock.tick(timedelta(seconds=1))
+        await ask(desk, sale_id)
+        assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+async def test_what_was_returned_after_its_order_had_ended_is_no_matter_of_that_order(desk):
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    await finish(desk, [sale_id])
+    async with desk.database.begin() as tx:
+        assert await service.tell_of_returned_sale(tx, sale_id, now=desk.clock.now())
+        assert await tx.scalar(select(OrderChange.id)) is None
 
 
 async def test_what_cannot_be_asked_is_refused_and_nothing_written(desk):

@@ -8,6 +8,7 @@ from sqlalchemy import func, select, text
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.nights import Night
+from app.ordering import service as ordering
 from app.ordering.client.listing import Listed, Page
 from app.ordering.delivery import SyncState
 from app.ordering.order import Line
@@ -248,3 +249,28 @@ async def test_a_sale_that_nobody_sent_is_woken(desk, there, tx):
     assert (await desk.sync(sale_id)).state is SyncState.WAITING
     (summed,) = await queries.sums(tx, MONDAY, "")
     assert (summed.sales, summed.healed) == (1, 1)
+
+
+async def test_what_fails_of_a_night_is_shown_and_the_rest_is_put_right(
+    desk, there, tx, monkeypatch
+):
+    bad, good = [(await completed(desk))[0] for _ in range(2)]
+    for sale_id in (bad, good):
+        there.has(remote(f"o-{sale_id}", RemoteState.COMPLETED), sale_id)
+    await tx.execute(text("UPDATE sale SET state = 'acknowledged', completed_at = NULL"))
+    take_in = ordering.take_in
+
+    async def stumbling(session, sale_id, seen, now):
+        done = await take_in(session, sale_id, seen, now)
+        if sale_id == bad:
+            await session.execute(text("SELECT 1 / 0"))
+        return done
+
+    monkeypatch.setattr(ordering, "take_in", stumbling)
+    await night(desk)
+    assert await desk.states([bad, good]) == ["acknowledged", "completed"]
+    assert await tx.scalar(select(func.count()).select_from(Night)) == 1
+    (case,) = [one for one in (await cases(tx)).values() if one.sale_id == bad]
+    assert (case.kind, case.state) == (DifferenceKind.STATE_DIFFERS, DifferenceState.OPEN)
+    (summed,) = await queries.sums(tx, MONDAY, "")
+    assert (summed.sales, summed.healed, summed.open) == (2, 1, 1)

@@ -181,6 +181,22 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             id="two orders of one sale",
         ),
         pytest.param(
+            ours(not_cancelled=True),
+            [theirs()],
+            Bin.OPEN,
+            DifferenceKind.RETURNED,
+            None,
+            id="returned, and not cancelled there",
+        ),
+        pytest.param(
+            ours(not_cancelled=True, state=SaleState.CANCELLED, remote_state=RemoteState.CANCELLED),
+            [theirs(**CANCELLED)],
+            Bin.EQUAL,
+            None,
+            None,
+            id="returned, and cancelled there in the end",
+        ),
+        pytest.param(
             ours(), [theirs(), theirs(2, **CANCELLED)], Bin.EQUAL, None, None, id="one cancelled"
         ),
         pytest.param(

@@ -24,6 +24,7 @@ from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.consent import OTP, code_told, reference_told, request_body, write_back
 from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, shown
+from tests.ordering.delivering import set_numbers
 from tests.sales.conftest import fill_catalogue, slug
 
 CONTACT = {"phone": "13900001111", "relation": "child"}
@@ -268,6 +269,45 @@ async def test_what_is_sensitive_is_sold_to_whom_was_identified_in_this_visit(
     tx.add(checked(door, clock))
     await tx.flush()
     assert (await post(f"/{draft.id}/confirm", body)).json()["state"] == "confirmed"
+
+
+DAYS = timedelta(days=1)
+
+
+@pytest.mark.parametrize(
+    ("holds_line", "sold", "check", "wanted", "refusal"),
+    [
+        (False, "LINE-500", {}, 1, None),
+        (False, "LINE-500", None, 1, "real-name-needed"),
+        (False, "LINE-500", {"valid_until": -DAYS}, 1, "real-name-needed"),
+        (False, "LINE-500", {"state": RealNameState.UNKNOWN}, 1, "real-name-needed"),
+        (False, "LINE-500", None, 0, None),
+        (False, "TV-4K", None, 1, None),
+        (True, "LINE-500", None, 1, None),
+        (True, "LINE-500", None, 2, "real-name-needed"),
+        # A check that did not pass stands in the way of everything.
+        (True, "TV-4K", {"state": RealNameState.FAILED}, 0, "real-name-failed"),
+    ],
+)
+async def test_what_needs_a_real_name_is_not_sold_without_one(
+    post, door, tx, clock, holds_line, sold, check, wanted, refusal
+):
+    await make_offering(tx, code="LINE-500", speed_mbps=500)
+    await set_numbers(tx, {"feasibility.real_name_wanted": wanted})
+    if not holds_line:
+        await tx.execute(text("UPDATE subscription SET ended_on = '2026-03-01'"))
+    if check is not None:
+        until = clock.now() + check.get("valid_until", DAYS)
+        tx.add(checked(door, clock, **{**check, "valid_until": until}))
+    draft = await make_draft(tx, door, now=clock.now(), lines=[Line(sold, 1)])
+    asked = await post(f"/{draft.id}/consent-requests", request_body())
+    answer = await post(f"/{draft.id}/confirm", await signed(tx, clock, draft.id))
+    if refusal is None:
+        assert (asked.status_code, answer.json()["state"]) == (201, "confirmed")
+    else:
+        assert (slug(asked), slug(answer)) == (refusal, refusal)
+        assert answer.json()["facts"]["offerings"] == [sold]
+        assert await steps(tx, draft.id) == []
 
 
 # --- a second time --------------------------------------------------------------------------------

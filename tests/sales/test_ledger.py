@@ -13,8 +13,10 @@ from app.sales.models import Sale, SaleEvent
 from app.sales.rules import (
     Line,
     ReturnedTooLate,
+    ReversalReason,
     SaleState,
     SaleStep,
+    Standing,
     returned_in_time,
     steps_told,
 )
@@ -29,20 +31,23 @@ def test_every_step_has_words():
 
 
 @pytest.mark.parametrize(
-    ("known", "told", "acknowledged", "steps"),
+    ("known", "told", "steps"),
     [
-        ("confirmed", "sent", False, ["sent"]),
-        ("confirmed", "acknowledged", False, ["acknowledged"]),
-        ("confirmed", "completed", False, ["acknowledged", "completed"]),
-        ("acknowledged", "completed", True, ["completed"]),
-        ("sent", "rejected", False, ["rejected"]),
-        ("acknowledged", "rejected", True, ["rejected", "reversed"]),
-        ("cancelling", "cancelled", True, ["cancelled", "reversed"]),
-        ("cancelling", "cancelled", False, ["cancelled"]),
+        (("confirmed", False, False), "sent", ["sent"]),
+        (("confirmed", False, False), "acknowledged", ["acknowledged"]),
+        (("confirmed", False, False), "completed", ["acknowledged", "completed"]),
+        (("acknowledged", True, False), "completed", ["completed"]),
+        (("sent", False, False), "rejected", ["rejected"]),
+        (("acknowledged", True, False), "rejected", ["rejected", "reversed"]),
+        (("acknowledged", True, True), "rejected", ["rejected"]),
+        (("cancelling", True, False), "cancelled", ["cancelled", "reversed"]),
+        (("cancelling", True, True), "cancelled", ["cancelled"]),
+        (("cancelling", False, False), "cancelled", ["cancelled"]),
     ],
 )
-def test_news_are_told_in_steps(known, told, acknowledged, steps):
-    found = steps_told(SaleState(known), SaleState(told), acknowledged=acknowledged)
+def test_news_are_told_in_steps(known, told, steps):
+    state, acknowledged, reversed_ = known
+    found = steps_told(Standing(SaleState(state), acknowledged, reversed_), SaleState(told))
     assert [step.value for step, _ in found] == steps
 
 
@@ -235,6 +240,48 @@ async def test_an_order_that_is_cancelled_after_it_was_acknowledged_reverses_its
         await service.follow(tx, sale_id=sale.id, state=state, at=clock.now())
     assert await _reversals(tx) == 1
     assert (await tx.get_one(Sale, sale.id)).reversed_at == clock.now()
+
+
+async def _followed(tx, sale, at, by):
+    await service.follow(tx, sale_id=sale.id, state=SaleState.CANCELLED, at=at, reason="…")
+
+
+async def _followed_among_many(tx, sale, at, by):
+    await tx.flush()
+    await service.follow_many(tx, {sale.id: service.News(SaleState.REJECTED, "…")}, at=at)
+
+
+async def _cancelled_here(tx, sale, at, by):
+    await service.ask_to_cancel(tx, sale, known_there=False, reason="…", at=at, by=by)
+
+
+async def _set_right(tx, sale, at, by):
+    # Whatever a person has judged meanwhile: what was taken back is taken back.
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=at)
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.CANCELLED, at=at, reason="…")
+
+
+@pytest.mark.parametrize("end", [_followed, _followed_among_many, _cancelled_here, _set_right])
+async def test_what_was_returned_is_reversed_once_however_its_order_ends(door, clock, tx, end):
+    sale = await make_confirmed(tx, door, now=clock.now())
+    begun = clock.now()
+    await service.follow(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=begun)
+    boss = caller_for(Role.SUPERVISOR, door.branch)
+    await service.reverse(
+        tx,
+        sale_id=sale.id,
+        external_id="RET-1",
+        reason=ReversalReason.CHANGED_MIND,
+        returned_at=begun,
+        caller=boss,
+        now=begun,
+    )
+    await end(tx, sale, begun + timedelta(hours=1), door.seller.account_id)
+    await tx.flush()
+    known = await tx.get_one(Sale, sale.id, populate_existing=True)
+    assert known.state in (SaleState.CANCELLED, SaleState.REJECTED)
+    assert (known.reversed_at, known.rejected_reason) == (begun, "…")
+    assert await _reversals(tx) == 1
 
 
 async def test_what_was_acknowledged_while_it_was_to_be_cancelled_counts_once_it_goes_on(

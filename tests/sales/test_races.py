@@ -10,12 +10,13 @@ import pytest
 from sqlalchemy import func, select
 
 from app.auth.models import AuditEntry
+from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import SameIdOtherContent
 from app.sales import service
-from app.sales.models import Sale, SaleItem
-from app.sales.rules import Line, SaleRefused, SaleState
-from tests.make.auth import bearer
+from app.sales.models import Sale, SaleEvent, SaleItem
+from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState, SaleStep
+from tests.make.auth import bearer, caller_for
 from tests.make.races import until_waiting
 from tests.make.sales import (
     agree,
@@ -172,6 +173,40 @@ async def test_confirming_and_cancelling_at_once_ends_in_one_of_the_two(
     async with real_database.read() as read:
         assert (await read.get_one(Sale, draft.id)).state is SaleState.CONFIRMED
         assert await jobs_of(read) == [str(draft.id)]
+
+
+async def test_a_return_and_the_end_of_its_order_reverse_a_sale_once(
+    real_database, real_door, clock
+):
+    """Whoever comes second sees what the first has done, also among many."""
+    async with real_database.begin() as tx:
+        sale = await make_confirmed(tx, real_door, now=clock.now())
+        await service.follow(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    later = clock.now() + timedelta(minutes=1)
+
+    async def rejected():
+        async with real_database.begin() as tx:
+            news = {sale.id: service.News(SaleState.REJECTED, "no port")}
+            await service.follow_many(tx, news, at=later)
+
+    async with real_database.begin() as tx:
+        await service.reverse(
+            tx,
+            sale_id=sale.id,
+            external_id="RET-1",
+            reason=ReversalReason.CHANGED_MIND,
+            returned_at=clock.now(),
+            caller=caller_for(Role.SUPERVISOR, real_door.branch),
+            now=clock.now(),
+        )
+        other = asyncio.create_task(rejected())
+        await until_waiting(real_database)
+    await other
+    async with real_database.read() as read:
+        known = await read.get_one(Sale, sale.id)
+        assert (known.state, known.reversed_at) == (SaleState.REJECTED, clock.now())
+        steps = (await read.scalars(select(SaleEvent.step))).all()
+        assert (steps.count(SaleStep.REVERSED), steps.count(SaleStep.REJECTED)) == (1, 1)
 
 
 async def test_a_double_tap_many_times_over_is_one_sale_one_job_one_trace(

@@ -6,7 +6,9 @@ from app.customers.queries.found import (
     consents_said,
     find,
     for_change,
+    has_line,
     one,
+    served_at,
     subscriptions_of,
 )
 
@@ -18,6 +20,8 @@ __all__ = [
     "consents_said",
     "find",
     "for_change",
+    "has_line",
     "one",
+    "served_at",
     "subscriptions_of",
 ]

@@ -1,10 +1,13 @@
 """Customers found by number, as a caller may see them, and what belongs to one."""
 
 from collections.abc import Sequence
+from datetime import date
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth.callers import subtree
 from app.auth.rules import Caller
@@ -64,6 +67,37 @@ async def addresses_of(session: AsyncSession, customer_id: UUID) -> Sequence[Ser
     return found.all()
 
 
+Column = ColumnElement[Any] | InstrumentedAttribute[Any]
+
+
+def served_at(
+    customer_id: Column, *, service_number: Column, address: Column
+) -> Select[UUID, str, str]:
+    """Make the statement that finds at which address of a customer an order is done: its id, code
+    and words, or no row where the customer has none.
+
+    That is the address of the order's own line, else the one that the order names, else the one
+    that was looked at last. All who speak of an order's door find it so.
+    """
+    line = and_(
+        Subscription.service_address_id == ServiceAddress.id,
+        Subscription.service_number == service_number,
+        Subscription.ended_on.is_(None),
+    )
+    return (
+        select(ServiceAddress.id, ServiceAddress.code, ServiceAddress.standard_address)
+        .outerjoin(Subscription, line)
+        .where(ServiceAddress.customer_id == customer_id)
+        .order_by(
+            Subscription.id.is_not(None).desc(),
+            (ServiceAddress.standard_address == address).desc(),
+            ServiceAddress.checked_at.desc().nulls_last(),
+            ServiceAddress.id,
+        )
+        .limit(1)
+    )
+
+
 async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence[Subscription]:
     """Read all services a customer holds or held, the newest first."""
     found = await session.scalars(
@@ -72,6 +106,22 @@ async def subscriptions_of(session: AsyncSession, customer_id: UUID) -> Sequence
         .order_by(Subscription.started_on.desc(), Subscription.service_number)
     )
     return found.all()
+
+
+async def has_line(session: AsyncSession, customer_id: UUID, today: date) -> bool:
+    """Tell whether a customer holds a line on a local day: a service that has a speed."""
+    given = {"customer_id": customer_id, "today": today}
+    return bool(await session.scalar(_HAS_LINE, given))
+
+
+_HAS_LINE = select(
+    exists().where(
+        Subscription.customer_id == bindparam("customer_id"),
+        Subscription.speed_mbps.is_not(None),
+        Subscription.started_on <= bindparam("today"),
+        or_(Subscription.ended_on.is_(None), Subscription.ended_on > bindparam("today")),
+    )
+)
 
 
 async def consents_said(session: AsyncSession, customer_id: UUID) -> Sequence[ContactConsent]:

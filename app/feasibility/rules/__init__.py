@@ -1,6 +1,7 @@
 """Feasibility's decisions, pure: what stands against what, and how long a reservation holds."""
 
 from app.feasibility.rules.answers import Answers, Feasible
+from app.feasibility.rules.calling_off import NOT_BEGUN, CallOff
 from app.feasibility.rules.codes import OF_DAY, OF_GATE, WORDS, Blocks, Infeasible, No, blocks
 from app.feasibility.rules.figures import TwoHours
 from app.feasibility.rules.judging import (
@@ -9,6 +10,7 @@ from app.feasibility.rules.judging import (
     Piece,
     Wanted,
     against_install,
+    against_person,
     against_sale,
     covers,
     sellable,
@@ -30,6 +32,7 @@ from app.feasibility.rules.reserving import (
 __all__ = [
     "AWAITING_MINUTES",
     "NEXT_DAYS",
+    "NOT_BEGUN",
     "OF_DAY",
     "OF_GATE",
     "REAL_NAME_WANTED",
@@ -37,6 +40,7 @@ __all__ = [
     "WORDS",
     "Answers",
     "Blocks",
+    "CallOff",
     "Feasible",
     "Infeasible",
     "InstallNotFeasible",
@@ -50,6 +54,7 @@ __all__ = [
     "TwoHours",
     "Wanted",
     "against_install",
+    "against_person",
     "against_sale",
     "blocks",
     "covers",

@@ -1,6 +1,8 @@
-"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it."""
+"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or
+call that off."""
 
-from app.feasibility.service.asking import answers
+from app.feasibility.service.asking import answers, person_of
+from app.feasibility.service.calling_off import call_off, settle
 from app.feasibility.service.installing import (
     NotNow,
     Sold,
@@ -14,9 +16,12 @@ __all__ = [
     "NotNow",
     "Sold",
     "answers",
+    "call_off",
     "install_now",
     "keep_for_later",
     "let_go_of",
+    "person_of",
     "release",
     "reserve",
+    "settle",
 ]

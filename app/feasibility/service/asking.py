@@ -158,7 +158,7 @@ async def _answered(
 ) -> Answers:
     technician_id = door.visit.technician_id
     may = await gates(session, door, pieces, line, now)
-    person = await person_of(session, door, caller, now)
+    person = await person_of(session, door.door.customer_id, caller.org_path, now)
     # What this visit has reserved is there for whatever is sold in it.
     held = await queries.held_in(session, door.visit.id, now)
     day = None
@@ -225,11 +225,13 @@ async def gates(
     return await may_have(session, door.door, offerings, told, now=now)
 
 
-async def person_of(session: AsyncSession, door: AtDoor, caller: Caller, now: datetime) -> Person:
-    """Read what is known of the customer's real name, and what the operator wants of it."""
+async def person_of(
+    session: AsyncSession, customer_id: UUID, org_path: str, now: datetime
+) -> Person:
+    """Read what is known of a customer's real name, and what the operator wants of it."""
     numbers = await parameters_in_force(session)
-    wanted = Wanted(numbers.whole(rules.REAL_NAME_WANTED, now, caller.org_path))
-    return Person(await state_of(session, door.door.customer_id), now, wanted)
+    wanted = Wanted(numbers.whole(rules.REAL_NAME_WANTED, now, org_path))
+    return Person(await state_of(session, customer_id), now, wanted)
 
 
 async def line_known(

@@ -136,7 +136,7 @@ async def against(
     """List what stands against selling and installing some offerings together, each reason once."""
     line = await line_known(tx, door, caller, now)
     may = await gates(tx, door, pieces, line, now)
-    person = await person_of(tx, door, caller, now)
+    person = await person_of(tx, door.door.customer_id, caller.org_path, now)
     noes: dict[Infeasible, No] = {}
     for piece in pieces:
         for no in rules.against_sale(piece, may.against[piece.code], may.facts, line, person):

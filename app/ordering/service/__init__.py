@@ -14,6 +14,7 @@ from app.ordering.service.changing import (
     carry_out,
     tell_of_no_install,
     tell_of_returned_item,
+    tell_of_returned_sale,
 )
 from app.ordering.service.claiming import (
     Attempt,
@@ -72,6 +73,7 @@ __all__ = [
     "take_over",
     "tell_of_no_install",
     "tell_of_returned_item",
+    "tell_of_returned_sale",
     "wait_for_better_times",
     "wake",
 ]

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
@@ -138,9 +137,10 @@ async def tell_of_no_install(tx: AsyncSession, sale_id: UUID, *, now: datetime) 
     sent: its items are told again, without who installs them. `now` is business time.
 
     Tells whether that is done with: False while another change of the order is under way. An order
-    that was never sent is sent as it is now, and one that has ended stays as it is.
+    that was never sent is sent as it is now, one that has ended stays as it is, and one whose sale
+    was returned is to be installed by nobody.
     """
-    return await _amend_by_ourselves(tx, sale_id, _CALLED_OFF, now=now)
+    return await _ask_by_ourselves(tx, sale_id, ChangeKind.AMEND, _CALLED_OFF, now=now)
 
 
 async def tell_of_returned_item(
@@ -152,31 +152,58 @@ async def tell_of_returned_item(
     Tells whether that is done with, as `tell_of_no_install` does: what was returned after the order
     had ended is no matter of that order.
     """
-    asked = select(OrderChange.id).where(OrderChange.sale_item_id == item_id).limit(1)
-    if await tx.scalar(asked) is not None:
-        return True
-    return await _amend_by_ourselves(tx, sale_id, _RETURNED, now=now, item_id=item_id)
+    return await _ask_by_ourselves(
+        tx, sale_id, ChangeKind.AMEND, _ITEM_RETURNED, now=now, item_id=item_id
+    )
 
 
-async def _amend_by_ourselves(
-    tx: AsyncSession, sale_id: UUID, why: Words, *, now: datetime, item_id: UUID | None = None
+async def tell_of_returned_sale(tx: AsyncSession, sale_id: UUID, *, now: datetime) -> bool:
+    """Have an order cancelled that is under way, since its sale was returned as a whole. `now` is
+    business time.
+
+    Tells whether that is done with, as `tell_of_no_install` does. It is asked once: an order that
+    the other side will not cancel, or that ends first, is a person's to see to, and every night
+    shows it to them.
+    """
+    return await _ask_by_ourselves(tx, sale_id, ChangeKind.CANCEL, _RETURNED, now=now)
+
+
+async def _ask_by_ourselves(
+    tx: AsyncSession,
+    sale_id: UUID,
+    kind: ChangeKind,
+    why: Words,
+    *,
+    now: datetime,
+    item_id: UUID | None = None,
 ) -> bool:
     sync = await _sync_locked(tx, sale_id)
     sale = await sales_queries.for_change(tx, sale_id)
-    if sync is None or sync.attempts == 0 or sale.state not in _CAN_BE_AMENDED:
+    if sync is None or sync.attempts == 0:
+        return True
+    # What the other side has refused once is not asked again and again.
+    once = kind is ChangeKind.CANCEL or item_id is not None
+    if once and await queries.asked_by_ourselves(tx, sale_id, kind, item_id):
         return True
     if await queries.open_change(tx, sale_id) is not None:
         return False
+    if sale.state not in _CAN_BE_AMENDED:
+        return True
+    words = f"{why.zh} / {why.en}"
+    if kind is ChangeKind.CANCEL:
+        await sales.ask_to_cancel(tx, sale, known_there=True, reason=words, at=now, by=None)
+    elif sale.reversed_at is not None:
+        return True
     tx.add(
         OrderChange(
             id=new_id(),
             sale_id=sale_id,
             sale_item_id=item_id,
             org_unit_id=sale.org_unit_id,
-            kind=ChangeKind.AMEND,
+            kind=kind,
             state=ChangeState.WAITING,
             reason=why.zh,
-            note=f"{why.zh} / {why.en}",
+            note=words if kind is ChangeKind.AMEND else None,
             asked_at=now,
             next_try_at=await shared_now(tx),
         )
@@ -189,9 +216,12 @@ _CALLED_OFF = Words(
     zh="同次上门安装已取消，请另行安排安装",
     en="it is not installed in the visit after all; please have it installed",
 )
-_RETURNED = Words(
+_ITEM_RETURNED = Words(
     zh="客户退订其中一项，请从订单中移除",
     en="the customer returned one item; please take it out of the order",
+)
+_RETURNED = Words(
+    zh="客户已退订，请撤销订单", en="the customer returned it; please cancel the order"
 )
 
 

@@ -28,6 +28,7 @@ class DifferenceKind(StrEnum):
     PRICE_DIFFERS = "price_differs"
     ITEMS_DIFFER = "items_differ"
     DOUBLED = "doubled"
+    RETURNED = "returned"
 
 
 KIND_WORDS = {
@@ -44,6 +45,10 @@ KIND_WORDS = {
     DifferenceKind.PRICE_DIFFERS: Words(zh="价格不一致", en="The prices differ"),
     DifferenceKind.ITEMS_DIFFER: Words(zh="销售品不一致", en="What was ordered differs"),
     DifferenceKind.DOUBLED: Words(zh="重复订单", en="One sale has several orders"),
+    DifferenceKind.RETURNED: Words(
+        zh="客户已退订，对方订单未能撤销",
+        en="The customer returned it, and its order could not be cancelled",
+    ),
 }
 
 
@@ -83,7 +88,11 @@ _OVER = frozenset({SaleState.CANCELLED, SaleState.REJECTED})
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A confirmed sale of the day, and what we know of its order."""
+    """A confirmed sale of the day, and what we know of its order.
+
+    `not_cancelled` says that the customer returned it and the other side did not cancel its order
+    when we asked for that: both sides have it, and somebody has to see to it.
+    """
 
     sale_id: UUID
     org_unit_id: UUID
@@ -93,6 +102,7 @@ class Ours:
     attempts: int
     remote_id: str | None
     remote_state: RemoteState | None
+    not_cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,8 @@ def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]
     heal = _heal(sale, order, known)
     if heal is DifferenceKind.STATE_DIFFERS:
         return _case(sale, found, order, DifferenceKind.STATE_DIFFERS)
+    if sale.not_cancelled and living:
+        return _case(sale, found, order, DifferenceKind.RETURNED)
     if isinstance(heal, Heal):
         facts = {"ours": _of_sale(sale), "theirs": _of_order(order)}
         return Finding(Bin.HEALED, sale, tuple(found), heal=heal, order_id=order.id, facts=facts)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.core.db import Rows, fetched, new_id, put
+from app.core.log import log
 from app.ordering import service as ordering
 from app.ordering.order import RemoteOrder
 from app.reconciliation.models import ReconciliationRun
@@ -33,9 +34,10 @@ async def put_down(
 ) -> list[Finding]:
     """Put right what is safe, and keep what differs; returns where each finding now lies.
 
-    What could not be put right after all waits for a person.
+    What could not be put right after all waits for a person, also where it failed: then nothing
+    of it is done, and the others are put down all the same.
     """
-    settled = [await _put_right(tx, run_id, finding, now) for finding in findings]
+    settled = [await _tried(tx, run_id, finding, now) for finding in findings]
     again = [f for f in settled if f.bin is Bin.HEALED and f.heal is None]
     if again:
         given = {"day": day, "run": run_id, "subjects": [f.subject for f in again], "now": now}
@@ -51,33 +53,40 @@ UPDATE reconciliation_case SET run_id = %(run)s, last_seen_at = %(now)s
 """
 
 
-async def _put_right(tx: AsyncSession, run_id: UUID, finding: Finding, now: datetime) -> Finding:
+async def _tried(tx: AsyncSession, run_id: UUID, finding: Finding, now: datetime) -> Finding:
     if finding.heal is None or finding.sale is None:
         return finding
-    sale_id = finding.sale.sale_id
+    done = False
+    try:
+        async with tx.begin_nested():
+            done = await _put_right(tx, run_id, finding.heal, finding.sale.sale_id, finding, now)
+    except Exception:  # noqa: BLE001 - logged; one must not hold up the night of all others
+        log.exception("a difference was not put right", subject=finding.subject)
+    if done:
+        return finding
+    if finding.kind is not None:
+        return replace(finding, heal=None)
+    kind = DifferenceKind.NOT_THERE if finding.heal is Heal.WAKE else DifferenceKind.STATE_DIFFERS
+    return replace(finding, bin=Bin.OPEN, kind=kind, heal=None)
+
+
+async def _put_right(
+    tx: AsyncSession, run_id: UUID, heal: Heal, sale_id: UUID, finding: Finding, now: datetime
+) -> bool:
     order = next((each for each in finding.orders if each.id == finding.order_id), None)
-    match finding.heal:
+    match heal:
         case Heal.WAKE:
-            done, kind = await ordering.wake(tx, sale_id), DifferenceKind.NOT_THERE
+            done = await ordering.wake(tx, sale_id)
         case Heal.LINK:
             assert order is not None
-            done, kind = (
-                await ordering.link(tx, sale_id, _seen(order), now),
-                DifferenceKind.STATE_DIFFERS,
-            )
+            done = await ordering.link(tx, sale_id, _seen(order), now)
         case Heal.TAKE_IN:
             assert order is not None
-            done, kind = (
-                await ordering.take_in(tx, sale_id, _seen(order), now),
-                DifferenceKind.STATE_DIFFERS,
-            )
-    if not done:
-        if finding.kind is not None:
-            return replace(finding, heal=None)
-        return replace(finding, bin=Bin.OPEN, kind=kind, heal=None)
-    facts = {"run_id": run_id, "heal": finding.heal.value}
-    await entered(tx, sale_id, SaleStep.RECONCILED, at=now, facts=facts)
-    return finding
+            done = await ordering.take_in(tx, sale_id, _seen(order), now)
+    if done:
+        facts = {"run_id": run_id, "heal": heal.value}
+        await entered(tx, sale_id, SaleStep.RECONCILED, at=now, facts=facts)
+    return done
 
 
 def _seen(order: Theirs) -> RemoteOrder:

@@ -13,11 +13,13 @@ from app.auth.callers import Caller, subtree
 from app.auth.rules import Role
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.feasibility.rules import NOT_BEGUN
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
+from app.workorders.rules import HELD
 
 
 @dataclass(frozen=True)
@@ -134,6 +136,33 @@ UNION ALL
 SELECT sale_id, NULL, facts -> 'codes' FROM sale_event
  WHERE sale_id = ANY(%(ids)s) AND step = 'install_not_now'
 """
+
+
+# Few installs are open at a time, and an index has them.
+_ENDED_INSTALLS = """
+  FROM same_visit_install i JOIN sale s ON s.id = i.sale_id
+  JOIN work_order o ON o.id = i.work_order_id
+ WHERE i.activated_at IS NULL AND i.gone_at IS NULL
+   AND (s.state IN ('cancelled', 'rejected') OR s.reversed_at IS NOT NULL)
+   AND o.state = ANY(%(states)s)
+"""
+_NOT_BEGUN = (
+    f"SELECT i.sale_id, i.work_order_id {_ENDED_INSTALLS} ORDER BY i.accepted_at LIMIT %(limit)s"
+)
+_BEGUN = f"SELECT i.org_unit_id, count(*) {_ENDED_INSTALLS} GROUP BY 1"
+
+
+async def installs_to_call_off(session: AsyncSession, limit: int) -> dict[UUID, UUID]:
+    """List sales that have ended and whose install nobody has begun, each with the install's
+    order."""
+    given = {"states": [state.value for state in NOT_BEGUN], "limit": limit}
+    return dict(await fetched(session, _NOT_BEGUN, given))
+
+
+async def installs_left(session: AsyncSession) -> dict[UUID, int]:
+    """Count the installs that somebody is at though their sales have ended, unit by unit."""
+    given = {"states": [state.value for state in HELD - NOT_BEGUN]}
+    return dict(await fetched(session, _BEGUN, given))
 
 
 async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:

@@ -22,6 +22,7 @@ from app.sales.rules.consent import (
     ConsentKind,
     ConsentNotOfThisSale,
     ConsentOutOfTime,
+    RealNameFailed,
     RealNameNeeded,
     ShownItem,
     TermsChanged,
@@ -35,6 +36,10 @@ from app.sales.rules.consent import (
 from app.sales.rules.content import (
     content_hash,
     sale_content,
+)
+from app.sales.rules.installs import (
+    ALERT_LEFT,
+    why_called_off,
 )
 from app.sales.rules.prices import (
     Change,
@@ -71,6 +76,7 @@ from app.sales.rules.states import (
     SaleRefused,
     SaleState,
     SaleStep,
+    Standing,
     move,
     reached,
     steps_told,
@@ -84,6 +90,7 @@ from app.sales.rules.visits import (
 )
 
 __all__ = [
+    "ALERT_LEFT",
     "CLOCK_SKEW",
     "LATE_HOURS",
     "MOVES",
@@ -112,6 +119,7 @@ __all__ = [
     "OfferHeldBack",
     "PriceChanged",
     "Protection",
+    "RealNameFailed",
     "RealNameNeeded",
     "Relation",
     "RequestState",
@@ -126,6 +134,7 @@ __all__ = [
     "SecondContactNotFit",
     "SecondState",
     "ShownItem",
+    "Standing",
     "TermsChanged",
     "VisitNotBegun",
     "VisitOver",
@@ -148,5 +157,6 @@ __all__ = [
     "steps_told",
     "terms_unchanged",
     "usable",
+    "why_called_off",
     "within_visit",
 ]

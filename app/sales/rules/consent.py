@@ -64,15 +64,26 @@ class TermsChanged(Conflict):
     )
 
 
+class RealNameFailed(Conflict):
+    slug = "real-name-failed"
+    title = Words(zh="实名核验未通过，不能办理", en="The check of the real name did not pass")
+    advice = Words(
+        zh="客户证件核验未通过（{code}），{offerings} 均不能办理："
+        "核对证件后重新提交 /v1/visits/{visit_id}/real-name-check，通过后再确认。",
+        en="The customer's document did not pass ({code}), so {offerings} cannot be sold: compare "
+        "it, post /v1/visits/{visit_id}/real-name-check anew and confirm once it has passed.",
+    )
+
+
 class RealNameNeeded(Conflict):
     slug = "real-name-needed"
     title = Words(
-        zh="该业务须当面核验实名", en="This is sold only to whom was identified at the door"
+        zh="该业务须先核验实名", en="This is sold only to whom was identified at the door"
     )
     advice = Words(
-        zh="{offerings} 须在本次上门当面核验客户证件并通过："
+        zh="{offerings} 须当面核验客户证件并通过："
         "请提交 /v1/visits/{visit_id}/real-name-check 后再确认。",
-        en="{offerings} need the customer's document to be checked, and passed, in this visit: "
+        en="{offerings} need the customer's document to be checked, and passed: "
         "post /v1/visits/{visit_id}/real-name-check and confirm then.",
     )
 

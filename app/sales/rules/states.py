@@ -1,6 +1,7 @@
 """A sale's states, the moves between them, and the steps that its ledger tells."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from app.core.errors import Conflict
 from app.core.i18n import Words
@@ -127,17 +128,24 @@ def reached(state: SaleState, wanted: SaleState) -> bool:
     return wanted in MOVES[state]
 
 
-def steps_told(
-    known: SaleState, told: SaleState, *, acknowledged: bool
-) -> tuple[tuple[SaleStep, dict[str, str]], ...]:
-    """List what a ledger has to say of news that moves a sale from `known` to `told`.
+class Standing(NamedTuple):
+    """A sale as far as news of it is judged: its state, whether the ordering system had ever
+    acknowledged it, and whether it was reversed already."""
 
-    `acknowledged` tells whether the ordering system had acknowledged it before. What is completed
-    was acknowledged, and what ends after it was acknowledged is reversed.
+    state: SaleState
+    acknowledged: bool
+    reversed: bool
+
+
+def steps_told(known: Standing, told: SaleState) -> tuple[tuple[SaleStep, dict[str, str]], ...]:
+    """List what a ledger has to say of news that moves a sale to `told`.
+
+    What is completed was acknowledged, and what ends after it was acknowledged is reversed: once,
+    for whichever of the two sides took it back first.
     """
     step = SaleStep(told.value)
-    if told is SaleState.COMPLETED and not acknowledged:
+    if told is SaleState.COMPLETED and not known.acknowledged:
         return (SaleStep.ACKNOWLEDGED, {}), (step, {})
-    if told in REVERSED_BY and acknowledged:
+    if told in REVERSED_BY and known.acknowledged and not known.reversed:
         return (step, {}), (SaleStep.REVERSED, {"reason": REVERSED_BY[told].value})
     return ((step, {}),)

@@ -22,6 +22,9 @@ from app.sales.service.following import (
     follow,
     follow_many,
 )
+from app.sales.service.installing import (
+    call_off_install,
+)
 from app.sales.service.ledger import (
     Entry,
     enter,
@@ -53,6 +56,7 @@ __all__ = [
     "activated",
     "ask",
     "ask_to_cancel",
+    "call_off_install",
     "cancel",
     "check_code",
     "confirm",

@@ -2,17 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.queries import Offering, in_force, today_of
 from app.catalog.rules import ON_SITE, OnSite
 from app.core.i18n import Words
-from app.real_name.queries import state_of
+from app.customers.queries import has_line
+from app.feasibility.rules import against_person
+from app.feasibility.service import person_of
+from app.real_name.rules import RealNameState
 from app.sales import rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, ShownItem
-from app.sales.service.selling import catalogue_for, priced_in
+from app.sales.service.selling import priced_in
 
 
 @dataclass(frozen=True)
@@ -39,19 +43,20 @@ def shown_of(sale: Sale, items: Sequence[SaleItem]) -> list[ShownItem]:
 
 
 async def agreed_now(
-    tx: AsyncSession, sale: Sale, items: Sequence[SaleItem], now: datetime
+    tx: AsyncSession, sale: Sale, items: Sequence[SaleItem], org_path: str, now: datetime
 ) -> Agreed:
     """Check that what was put together can be sold as it is, and say what is agreed to.
 
-    The price is read again: what the customer agrees to must be what will be charged. Raises
-    PriceChanged, TermsChanged, NotInTheCatalogue, NotSoldAtTheDoor, and RealNameNeeded for what is
-    sold only to whom was identified in this visit.
+    The price is read again: what the customer agrees to must be what will be charged. `org_path`
+    is whose numbers are in force. Raises PriceChanged, TermsChanged, NotInTheCatalogue,
+    NotSoldAtTheDoor, RealNameFailed and RealNameNeeded.
     """
     lines = [
         Line(item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen)
         for item in items
     ]
-    catalogue = await catalogue_for(tx, sale.org_unit_id, now)
+    day = await today_of(tx, sale.org_unit_id, now)
+    catalogue = await in_force(tx, day)
     today = priced_in(catalogue, sale.id, lines)
     shown = shown_of(sale, items)
     rules.terms_unchanged(
@@ -61,19 +66,8 @@ async def agreed_now(
             for before, after in zip(shown, today, strict=True)
         ],
     )
-    sensitive = [
-        item.offering_code
-        for item in items
-        if ON_SITE[catalogue[item.offering_code].business_type] is OnSite.FACE_TO_FACE
-    ]
-    if sensitive:
-        known = await state_of(tx, sale.customer_id)
-        if known is None or not known.good(now) or known.visit_id != sale.visit_id:
-            raise rules.RealNameNeeded(
-                offerings=sensitive,
-                visit_id=sale.visit_id,
-                state=known.state if known is not None else None,
-            )
+    sold = [catalogue[item.offering_code] for item in items]
+    await _identified(tx, sale, sold, org_path, day, now)
 
     def named(lang_zh: bool) -> str:
         return ("、" if lang_zh else ", ").join(
@@ -85,3 +79,36 @@ async def agreed_now(
     return Agreed(
         rules.shown_hash(sale.id, sale.customer_id, shown), Words(named(True), named(False)), shown
     )
+
+
+async def _identified(
+    tx: AsyncSession,
+    sale: Sale,
+    sold: Sequence[Offering],
+    org_path: str,
+    day: date,
+    now: datetime,
+) -> None:
+    """Check that the customer's real name stands in the way of nothing that is sold: by the rule by
+    which the door was told what can be had, and in this very visit for what is sold face to face.
+
+    Raises RealNameFailed and RealNameNeeded.
+    """
+    person = await person_of(tx, sale.customer_id, org_path, now)
+    name = person.name
+    if name is not None and name.state is RealNameState.FAILED:
+        codes = [offering.code for offering in sold]
+        raise rules.RealNameFailed(offerings=codes, visit_id=sale.visit_id, code=name.code)
+    lines = any(offering.speed_mbps is not None for offering in sold)
+    new_line = lines and not await has_line(tx, sale.customer_id, day)
+    checked_here = name is not None and name.visit_id == sale.visit_id and name.good(now)
+    needed = [
+        offering.code
+        for offering in sold
+        if against_person(person, new_line=new_line and offering.speed_mbps is not None)
+        or (ON_SITE[offering.business_type] is OnSite.FACE_TO_FACE and not checked_here)
+    ]
+    if needed:
+        raise rules.RealNameNeeded(
+            offerings=needed, visit_id=sale.visit_id, state=name.state if name is not None else None
+        )

@@ -72,7 +72,7 @@ async def ask(
         raise rules.SaleRefused(state=sale.state, wanted=SaleState.CONFIRMED)
     await visit_to_sell_in(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
-    agreed = await agreed_now(tx, sale, items, now)
+    agreed = await agreed_now(tx, sale, items, caller.org_path, now)
     parties = await queries.parties_of(tx, sale.customer_id, sale.technician_id)
     number = number_of(parties.customer_phone)
     own = number_of(parties.technician_phone or "")

@@ -10,7 +10,7 @@ from app.sales import queries, rules
 from app.sales.models import Sale
 from app.sales.rules import SaleState, SaleStep
 from app.sales.service import protecting
-from app.sales.service.ledger import Entry, enter, entered
+from app.sales.service.ledger import enter_news, entered, standing
 
 
 async def cancel(tx: AsyncSession, *, sale_id: UUID, caller: Caller, now: datetime) -> Sale:
@@ -29,20 +29,21 @@ async def cancel(tx: AsyncSession, *, sale_id: UUID, caller: Caller, now: dateti
 
 
 async def ask_to_cancel(
-    tx: AsyncSession, sale: Sale, *, known_there: bool, reason: str, at: datetime, by: UUID
+    tx: AsyncSession, sale: Sale, *, known_there: bool, reason: str, at: datetime, by: UUID | None
 ) -> None:
-    """Set a locked sale to be cancelled: at once where the ordering system never heard of it.
+    """Set a locked sale to be cancelled: at once where the ordering system never heard of it. `by`
+    is the account that asks, if any.
 
     Raises SaleRefused when it has ended.
     """
     wanted = SaleState.CANCELLING if known_there else SaleState.CANCELLED
-    known, acknowledged = sale.state, sale.acknowledged_at is not None
-    sale.state = rules.move(known, wanted)
+    known = standing(sale)
+    sale.state = rules.move(known.state, wanted)
     if wanted is SaleState.CANCELLED:
         sale.rejected_reason = reason
-        sale.reversed_at = at if acknowledged else None
-    steps = rules.steps_told(known, wanted, acknowledged=acknowledged)
-    await enter(tx, [Entry(sale.id, step, at, by=by, facts=facts) for step, facts in steps])
+        if known.acknowledged:
+            sale.reversed_at = sale.reversed_at or at
+    await enter_news(tx, sale, known, at=at, by=by)
 
 
 async def go_on(tx: AsyncSession, *, sale_id: UUID, state: SaleState, at: datetime) -> None:

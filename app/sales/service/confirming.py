@@ -60,7 +60,7 @@ async def confirm(
     await visit_to_sell_in(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
     rules.consent_in_time(given_at, sale.device_at or sale.made_at, now)
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
-    agreed = await agreed_now(tx, sale, items, now)
+    agreed = await agreed_now(tx, sale, items, caller.org_path, now)
     await _proved(tx, sale, kind, evidence, agreed, caller, given_at=given_at, now=now)
     sale.consent_kind = kind
     sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}

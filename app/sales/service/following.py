@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -12,8 +13,8 @@ from app.auth import audit
 from app.core.db import fetched, new_id
 from app.sales import queries, rules
 from app.sales.models import Sale
-from app.sales.rules import SaleState
-from app.sales.service.ledger import enter_news
+from app.sales.rules import SaleState, Standing
+from app.sales.service.ledger import enter_news, standing
 
 
 async def follow(
@@ -24,7 +25,7 @@ async def follow(
     sale = await queries.for_change(tx, sale_id)
     if not rules.reached(sale.state, state):
         return sale
-    known, acknowledged = sale.state, sale.acknowledged_at is not None
+    known = standing(sale)
     sale.state = state
     # Whatever is told of it, it was sent: the news of that may be lost, or overtaken.
     sale.sent_at = sale.sent_at or at
@@ -35,8 +36,9 @@ async def follow(
         sale.completed_at = at
     elif state in (SaleState.REJECTED, SaleState.CANCELLED):
         sale.rejected_reason = reason
-        sale.reversed_at = at if acknowledged else None
-    await enter_news(tx, [(sale_id, known, state, acknowledged)], at=at)
+        if known.acknowledged:
+            sale.reversed_at = sale.reversed_at or at
+    await enter_news(tx, sale, known, at=at)
     return sale
 
 
@@ -77,18 +79,18 @@ _HEARD_OF = (
 )
 # What a ledger has to say of every move that news may make.
 _TOLD = [
-    (known, told, acknowledged, nth, step, facts)
-    for known in SaleState
+    (known, told, nth, step, facts)
+    for known in map(Standing._make, product(SaleState, (False, True), (False, True)))
     for told in _HEARD_OF
-    if rules.reached(known, told)
-    for acknowledged in (False, True)
-    for nth, (step, facts) in enumerate(rules.steps_told(known, told, acknowledged=acknowledged))
+    if rules.reached(known.state, told)
+    for nth, (step, facts) in enumerate(rules.steps_told(known, told))
 ]
 _MOST_STEPS = 1 + max(nth for *_, nth, _, _ in _TOLD)
 _STEPS = {
-    "known": [known.value for known, *_ in _TOLD],
+    "known": [known.state.value for known, *_ in _TOLD],
+    "acknowledged": [known.acknowledged for known, *_ in _TOLD],
+    "reversed": [known.reversed for known, *_ in _TOLD],
     "told": [told.value for _, told, *_ in _TOLD],
-    "acknowledged": [acknowledged for _, _, acknowledged, *_ in _TOLD],
     "nth": [nth for *_, nth, _, _ in _TOLD],
     "steps": [step.value for *_, step, _ in _TOLD],
     "facts": [json.dumps(facts) for *_, facts in _TOLD],
@@ -96,9 +98,13 @@ _STEPS = {
 # Whatever is told of a sale, it was sent: the news of that may be lost, or overtaken.
 _FOLLOW_MANY = """
 WITH step AS MATERIALIZED (
-    SELECT * FROM unnest(%(known)s::text[], %(told)s::text[], %(acknowledged)s::bool[],
-                         %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
-        AS s (known, told, acknowledged, nth, step, facts)
+    SELECT * FROM unnest(%(known)s::text[], %(acknowledged)s::bool[], %(reversed)s::bool[],
+                         %(told)s::text[], %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
+        AS s (known, acknowledged, reversed, told, nth, step, facts)
+), was AS MATERIALIZED (
+    -- Locked and read as they are then: a customer's return may be on its way in.
+    SELECT id, state, acknowledged_at, reversed_at FROM sale
+     WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
 ), moved AS (
     UPDATE sale
        SET state = news.state, sent_at = coalesce(sale.sent_at, %(at)s),
@@ -110,19 +116,21 @@ WITH step AS MATERIALIZED (
            rejected_reason = CASE WHEN news.state IN ('rejected', 'cancelled') THEN news.reason
                                   ELSE sale.rejected_reason END,
            reversed_at = CASE WHEN news.state IN ('rejected', 'cancelled')
-                               AND was.acknowledged_at IS NOT NULL THEN %(at)s
+                               AND was.acknowledged_at IS NOT NULL
+                              THEN coalesce(sale.reversed_at, %(at)s)
                               ELSE sale.reversed_at END,
            version = sale.version + 1
       FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[])
            AS news (id, state, reason)
-      JOIN sale AS was USING (id)
-     WHERE sale.id = news.id AND sale.state = was.state
+      JOIN was USING (id)
+     WHERE sale.id = news.id
        AND (was.state, news.state) IN (SELECT known, told FROM step)
     RETURNING sale.id, was.state AS known, news.state AS told,
-              was.acknowledged_at IS NOT NULL AS acknowledged
+              was.acknowledged_at IS NOT NULL AS acknowledged,
+              was.reversed_at IS NOT NULL AS reversed
 ), entry AS (
     SELECT moved.id AS sale_id, step, facts, row_number() OVER (ORDER BY moved.id, nth) AS place
-      FROM moved JOIN step USING (known, told, acknowledged)
+      FROM moved JOIN step USING (known, acknowledged, reversed, told)
 ), entered AS (
     INSERT INTO sale_event (id, sale_id, step, at, facts)
     SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts

@@ -1,4 +1,4 @@
-"""The install of a sale in the same visit, asked for as it is confirmed."""
+"""The install of a sale in the same visit: asked for as it is confirmed, called off as it ends."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
 from app.feasibility.queries import anything_to_install
-from app.feasibility.service import NotNow, Sold, install_now, keep_for_later, let_go_of
+from app.feasibility.service import (
+    NotNow,
+    Sold,
+    call_off,
+    install_now,
+    keep_for_later,
+    let_go_of,
+)
+from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleStep
 from app.sales.service.ledger import entered
@@ -60,6 +68,16 @@ async def drop_install(tx: AsyncSession, sale: Sale, *, now: datetime) -> None:
     """Give free what was kept for a sale that is not made after all."""
     if sale.reservation_id is not None:
         await let_go_of(tx, sale.reservation_id, now=now)
+
+
+async def call_off_install(
+    tx: AsyncSession, sale_id: UUID, work_order_id: UUID, *, now: datetime
+) -> None:
+    """Call off the install of a sale that has ended, unless somebody is at it. Raises NotFound."""
+    sale = await queries.for_change(tx, sale_id)
+    why = rules.why_called_off(sale.state, reversed_=sale.reversed_at is not None)
+    if why is not None:
+        await call_off(tx, work_order_id, why, now=now)
 
 
 async def _to_install(tx: AsyncSession, sale: Sale, items: Sequence[SaleItem]) -> Sold | None:

@@ -11,7 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched, new_id
 from app.sales import rules
-from app.sales.rules import SaleState, SaleStep
+from app.sales.models import Sale
+from app.sales.rules import SaleStep, Standing
 
 
 @dataclass(frozen=True)
@@ -64,19 +65,16 @@ async def enter(tx: AsyncSession, entries: Sequence[Entry]) -> None:
 
 
 async def enter_news(
-    tx: AsyncSession,
-    changed: Sequence[tuple[UUID, SaleState, SaleState, bool]],
-    *,
-    at: datetime,
+    tx: AsyncSession, sale: Sale, known: Standing, *, at: datetime, by: UUID | None = None
 ) -> None:
-    """Enter what the ordering system's news made of sales: which, from what state, to what state,
-    and whether it had been acknowledged before."""
-    entries = [
-        Entry(sale_id, step, at, facts=facts)
-        for sale_id, known, told, acknowledged in changed
-        for step, facts in rules.steps_told(known, told, acknowledged=acknowledged)
-    ]
-    await enter(tx, entries)
+    """Enter what became of a sale, which stood as `known` before its state was set."""
+    steps = rules.steps_told(known, sale.state)
+    await enter(tx, [Entry(sale.id, step, at, by=by, facts=facts) for step, facts in steps])
+
+
+def standing(sale: Sale) -> Standing:
+    """Say where a sale stands, for whoever is about to set its state."""
+    return Standing(sale.state, sale.acknowledged_at is not None, sale.reversed_at is not None)
 
 
 _ENTER = """

@@ -26,7 +26,8 @@ async def reverse(
     caller: Caller,
     now: datetime,
 ) -> Sale:
-    """Reverse a sale; its state stays what the ordering system made of it.
+    """Reverse a sale; its state stays what the ordering system made of it. Where the order is still
+    under way, the ordering system is asked to cancel it.
 
     The same report sent again, by its external id, is answered like the first time. Raises
     NotFound, NothingToReverse, ReversedAlready, ReturnedTooLate and SameIdOtherContent.
@@ -43,6 +44,7 @@ async def reverse(
     await _in_time(tx, sale, returned_at, caller, now)
     sale.reversed_at = now
     await entered(tx, sale_id, SaleStep.REVERSED, at=now, by=caller.account_id, facts=facts)
+    await tell(tx, "sale.reversed", sale_id=sale_id)
     return sale
 
 

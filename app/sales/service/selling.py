@@ -31,18 +31,12 @@ async def visit_to_sell_in(
     return visit
 
 
-async def catalogue_for(
-    tx: AsyncSession, org_unit_id: UUID, now: datetime
-) -> Mapping[str, Offering]:
-    """Read the catalogue of an org unit's local day."""
-    return await in_force(tx, await today_of(tx, org_unit_id, now))
-
-
 async def priced(
     tx: AsyncSession, sale_id: UUID, org_unit_id: UUID, lines: Sequence[Line], now: datetime
 ) -> list[dict[str, Any]]:
     """Price the lines from the catalogue of the org unit's local day."""
-    return priced_in(await catalogue_for(tx, org_unit_id, now), sale_id, lines)
+    catalogue = await in_force(tx, await today_of(tx, org_unit_id, now))
+    return priced_in(catalogue, sale_id, lines)
 
 
 def priced_in(

@@ -1,0 +1,30 @@
+"""What becomes of an install whose sale has ended."""
+
+from app.core.i18n import Words
+from app.core.parameters import Parameter
+from app.feasibility.rules import CallOff
+from app.sales.rules.states import SaleState
+
+ALERT_LEFT = Parameter(
+    "sales.alert_installs_left",
+    default=1,
+    unit="",
+    words=Words(
+        zh="销售单已终止而即办即装已在途或在施工的，达到多少张即告警",
+        en="How many installs may go on whose sales have ended before supervisors are alerted",
+    ),
+    least=1,
+)
+
+_ENDED = {
+    SaleState.CANCELLED: CallOff.SALE_CANCELLED,
+    SaleState.REJECTED: CallOff.SALE_REJECTED,
+}
+
+
+def why_called_off(state: SaleState, *, reversed_: bool) -> CallOff | None:
+    """Say why a sale is not to be installed any more; None while it is.
+
+    One that the customer brought back is not, whatever the ordering system makes of its order.
+    """
+    return _ENDED.get(state, CallOff.SALE_REVERSED if reversed_ else None)
