@@ -23,7 +23,7 @@ from app.core.outside import Failed, Failure, tidy
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameter
 from app.messaging import queries, rules
-from app.messaging.client import MessagingClient
+from app.messaging.client import Messages, MessagingClient
 from app.messaging.models import REMEMBERED, STILL_READ, Message, MessageReply
 from app.messaging.rules import Came, FailReason, MessageKind, MessageState
 
@@ -80,7 +80,7 @@ class _Attempt:
 
 
 async def deliver(
-    begin: Begin, client: MessagingClient, message_id: UUID, *, time_limit: float
+    begin: Begin, client: Messages, message_id: UUID, *, time_limit: float
 ) -> None:
     """Do the next try of a message, if one is due. Raises nothing of the exchange."""
     async with begin() as tx:

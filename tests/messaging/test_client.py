@@ -6,13 +6,14 @@ import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
+from structlog.testing import capture_logs
 
 from app.core.db import new_id
 from app.core.jobs import Worker
 from app.core.outside import Failed, Failure
 from app.messaging import jobs
 from app.messaging.client import MessagingClient
-from app.messaging.models import MessageReply
+from app.messaging.models import Message, MessageReply
 from app.messaging.rules import MessageKind
 from app.messaging.simulator import BASE_PATH, Dials, create_simulator
 from tests.make.auth import make_org_unit
@@ -167,3 +168,22 @@ async def test_a_provider_that_is_away_is_asked_again_the_next_time(
     await jobs.poll(worker)
     await worker._ends.aclose()
     assert (await tx.scalars(select(MessageReply))).all() == []
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+async def test_on_the_console_a_message_is_told_and_in_gathered_logs_not_what_it_says(
+    tx, clock, settings, database, log_format
+):
+    given = {"messaging_url": "console:", "log_format": log_format}
+    worker = Worker(settings.model_copy(update=given), clock, database)
+    message_id = await make_message(tx, await make_org_unit(tx))
+    await tx.commit()
+    with capture_logs() as logs:
+        await jobs.poll(worker)
+        await jobs.deliver(worker, message_id=str(message_id))
+        await jobs.sweep(worker)
+    (line,) = [one for one in logs if one["event"] == "message"]
+    assert (line["kind"], line["to"]) == ("acceptance_code", "138****1234")
+    assert ("482913" in str(logs)) is (log_format == "console")
+    message = await tx.get_one(Message, message_id, populate_existing=True)
+    assert (message.state, message.provider_id) == ("sent", None)
