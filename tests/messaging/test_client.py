@@ -1,12 +1,12 @@
 """The client against a running simulator with each dial, and a worker that hands messages over."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import select
-from structlog.testing import capture_logs
 
 from app.core.db import new_id
 from app.core.jobs import Worker
@@ -172,18 +172,20 @@ async def test_a_provider_that_is_away_is_asked_again_the_next_time(
 
 @pytest.mark.parametrize("log_format", ["console", "json"])
 async def test_on_the_console_a_message_is_told_and_in_gathered_logs_not_what_it_says(
-    tx, clock, settings, database, log_format
+    tx, clock, settings, database, monkeypatch, log_format
 ):
+    lines = []
+    told = SimpleNamespace(info=lambda event, **facts: lines.append({"event": event, **facts}))
+    monkeypatch.setattr("app.messaging.client.log", told)
     given = {"messaging_url": "console:", "log_format": log_format}
     worker = Worker(settings.model_copy(update=given), clock, database)
     message_id = await make_message(tx, await make_org_unit(tx))
     await tx.commit()
-    with capture_logs() as logs:
-        await jobs.poll(worker)
-        await jobs.deliver(worker, message_id=str(message_id))
-        await jobs.sweep(worker)
-    (line,) = [one for one in logs if one["event"] == "message"]
+    await jobs.poll(worker)
+    await jobs.deliver(worker, message_id=str(message_id))
+    await jobs.sweep(worker)
+    (line,) = lines
     assert (line["kind"], line["to"]) == ("acceptance_code", "138****1234")
-    assert ("482913" in str(logs)) is (log_format == "console")
+    assert ("482913" in str(line)) is (log_format == "console")
     message = await tx.get_one(Message, message_id, populate_existing=True)
     assert (message.state, message.provider_id) == ("sent", None)
