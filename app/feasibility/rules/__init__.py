@@ -15,6 +15,7 @@ from app.feasibility.rules.judging import (
     together,
 )
 from app.feasibility.rules.reserving import (
+    APPOINTMENT_HOURS,
     AWAITING_MINUTES,
     NEXT_DAYS,
     REAL_NAME_WANTED,
@@ -28,6 +29,7 @@ from app.feasibility.rules.reserving import (
 )
 
 __all__ = [
+    "APPOINTMENT_HOURS",
     "AWAITING_MINUTES",
     "NEXT_DAYS",
     "OF_DAY",

@@ -1,6 +1,8 @@
-"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it."""
+"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or book
+another time for that."""
 
 from app.feasibility.service.asking import answers
+from app.feasibility.service.booking import book, give_back, keep_booked
 from app.feasibility.service.installing import (
     NotNow,
     Sold,
@@ -14,7 +16,10 @@ __all__ = [
     "NotNow",
     "Sold",
     "answers",
+    "book",
+    "give_back",
     "install_now",
+    "keep_booked",
     "keep_for_later",
     "let_go_of",
     "release",

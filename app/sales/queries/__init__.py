@@ -31,12 +31,14 @@ from app.sales.queries.ledger import (
 from app.sales.queries.selling import (
     Install,
     SellingVisit,
+    booked_at_door,
     for_change,
     installs_of,
     items_of,
     one,
     page,
     selling_visit,
+    slots_in_vain,
     strange_suggestions,
     within_reach,
 )
@@ -51,6 +53,7 @@ __all__ = [
     "Signed",
     "asked_since",
     "awaiting_reply",
+    "booked_at_door",
     "for_change",
     "installed_by",
     "installs_of",
@@ -74,6 +77,7 @@ __all__ = [
     "selling_visit",
     "settle_signatures",
     "signatures_of",
+    "slots_in_vain",
     "strange_suggestions",
     "within_reach",
 ]

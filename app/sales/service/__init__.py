@@ -22,6 +22,9 @@ from app.sales.service.following import (
     follow,
     follow_many,
 )
+from app.sales.service.installing import (
+    give_slots_back,
+)
 from app.sales.service.ledger import (
     Entry,
     enter,
@@ -60,6 +63,7 @@ __all__ = [
     "entered",
     "follow",
     "follow_many",
+    "give_slots_back",
     "go_on",
     "item_removed",
     "lapse",
