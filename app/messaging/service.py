@@ -79,9 +79,7 @@ class _Attempt:
     text: str
 
 
-async def deliver(
-    begin: Begin, client: Messages, message_id: UUID, *, time_limit: float
-) -> None:
+async def deliver(begin: Begin, client: Messages, message_id: UUID, *, time_limit: float) -> None:
     """Do the next try of a message, if one is due. Raises nothing of the exchange."""
     async with begin() as tx:
         attempt = await _claim(tx, message_id, time_limit)

@@ -192,9 +192,7 @@ def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) 
             id=put.technician_number or head.technician_code, name=head.technician_name
         ),
         channel=CHANNEL,
-        items=tuple(
-            _item(row, place, head.install_order_id, head.appointment_id) for row in items
-        ),
+        items=tuple(_item(row, place, head.install_order_id, head.appointment_id) for row in items),
         note=put.note or head.note,
         requested_completion=head.install_due_at,
     )

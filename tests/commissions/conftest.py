@@ -29,9 +29,7 @@ async def door(tx: AsyncSession, clock: FixedClock) -> Door:
 def sell(tx: AsyncSession, clock: FixedClock, door: Door) -> Sell:
     """Sell something that the ordering system acknowledges at once."""
 
-    async def sold(
-        *, at: Door = door, quantity: int = 1, lines: Sequence[Line] = ()
-    ) -> Sale:
+    async def sold(*, at: Door = door, quantity: int = 1, lines: Sequence[Line] = ()) -> Sale:
         lines = lines or (Line("SPEED-1000", quantity),)
         sale = await make_confirmed(tx, at, now=clock.now(), lines=lines)
         await service.follow_many(tx, {sale.id: News(SaleState.ACKNOWLEDGED)}, at=clock.now())

@@ -15,7 +15,7 @@ from app.technicians import availability
 from tests.make.auth import bearer, caller_for
 from tests.make.catalog import make_offering
 from tests.make.dispatch import order
-from tests.make.feasibility import make_install_door
+from tests.make.sales import make_door
 from tests.make.visits import LAT, LON, TODAY, at
 
 TOMORROW = TODAY + timedelta(days=1)
@@ -134,16 +134,18 @@ async def test_what_cannot_be_booked_and_whose_slot_it_is(door, tx, app, http, c
     await tx.commit()
     assert slug(await book("FTTR")) == "slot-not-offered"
     booked = (await book()).json()
-    other = await make_install_door(tx, app, http, clock)
+    colleague = await make_door(tx, now=clock.now(), branch=door.branch)
+    colleague.order.grid_id = door.grid.id
     await tx.commit()
-    await other.arrive()
-    for by, fields in ((other, {}), (door, {"reservation_id": str(new_id())})):
-        body = {
-            "id": str(new_id()),
-            "visit_id": str(by.visit_id),
-            "items": [{"offering_code": "LONG"}],
-            "appointment_hold_id": booked["id"],
-            **fields,
-        }
-        answer = await by.phone.http.post("/v1/sales", json=body, headers=by.phone.headers)
-        assert slug(answer) == "invalid"
+    reserved = {"reservation_id": str(new_id())}
+    for visit_id, headers, fields in (
+        (colleague.visit.id, bearer(app, colleague.seller), {}),
+        (door.visit_id, door.phone.headers, reserved),
+    ):
+        item = {"offering_code": "LONG"}
+        body = {"id": str(new_id()), "visit_id": str(visit_id), "items": [item], **fields}
+        url, booking = "/v1/sales", {"appointment_hold_id": booked["id"]}
+        assert slug(await http.post(url, json={**body, **booking}, headers=headers)) == "invalid"
+    body = {"id": str(new_id()), "visit_id": str(colleague.visit.id), "items": [item]}
+    made = await http.post(url, json=body, headers=bearer(app, colleague.seller))
+    assert made.status_code == 201

@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.auth.rules import Role
 from app.core.db import new_id
@@ -99,6 +100,9 @@ async def test_every_step_is_counted_and_an_install_at_once_is_no_visit_of_its_o
 ):
     tx.add(ParameterValue(name=HOLDOUT.name, valid_from=date(2026, 2, 1), value=0))
     door = await make_install_door(tx, app, http, clock)
+    worth = "UPDATE product_offering SET margin_12m_fen = 60000, expert_rate = 0.2"
+    await tx.execute(text(f"{worth} WHERE code = 'SPEED-2000'"))
+    await tx.commit()
     phone = (await door.arrive()).phone
     offers = (await phone.post(f"/visits/{door.visit_id}/suggestions")).json()["offers"]
     offer = next(one for one in offers if one["offering_code"] == "SPEED-2000")

@@ -1,5 +1,5 @@
-"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or book
-another time for that."""
+"""What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or
+book another time for that."""
 
 from app.feasibility.service.asking import answers
 from app.feasibility.service.booking import book, give_back, keep_booked
