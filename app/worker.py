@@ -127,6 +127,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (60.0, ordering.alert),
     (60.0, sales.look_after_consent),
     (60.0, sales.alert),
+    (60.0, sales.give_slots_back),
     (60.0, sync.turn),
     (300.0, presence.tidy),
     (60.0, overdue.escalate),

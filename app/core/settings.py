@@ -134,7 +134,10 @@ class Settings(BaseSettings):
     serviceability_timeout_seconds: float = Field(default=1.5, gt=0)
     messaging_url: str = Field(
         default="",
-        description="Base address of the messaging provider's API; empty means messages wait.",
+        description=(
+            "Base address of the messaging provider's API; empty means messages wait, and console: "
+            "that they are written to the log."
+        ),
     )
     messaging_token: SecretStr = SecretStr("")
     messaging_timeout_seconds: float = Field(default=5.0, gt=0)

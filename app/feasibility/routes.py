@@ -18,6 +18,8 @@ from app.feasibility import queries, service
 from app.feasibility.schemas import (
     FeasibilityIn,
     FeasibilityOut,
+    InstallAppointmentIn,
+    InstallAppointmentOut,
     ReservationIn,
     ReservationOut,
     TwoHourOut,
@@ -79,6 +81,29 @@ async def reserve(
         now=now,
     )
     return ReservationOut.of(made, await queries.serials_of(tx, made.id), now)
+
+
+@router.post(
+    "/visits/{visit_id}/install-appointments",
+    status_code=status.HTTP_201_CREATED,
+    operation_id="visits_book_install",
+)
+async def book(
+    visit_id: UUID, body: InstallAppointmentIn, seller: Seller, tx: Tx, now: Now
+) -> InstallAppointmentOut:
+    """Book a slot for installing something that is sold here and not installed now; again is like
+    once. Confirm the sale before `expires_at`: from then on the slot is kept for its install."""
+    held = await service.book(
+        tx,
+        hold_id=body.id,
+        visit_id=visit_id,
+        items=body.wanted(),
+        day=body.day,
+        slot=body.slot,
+        caller=seller,
+        now=now,
+    )
+    return InstallAppointmentOut.of(held, now)
 
 
 @router.get("/install-reservations/{reservation_id}", operation_id="install_reservations_one")

@@ -8,7 +8,8 @@ from pydantic import Field
 
 from app.core.http import Answer, Code, Input
 from app.core.i18n import Lang
-from app.dispatch.rules import Grade, Offer
+from app.dispatch.models import AppointmentHold
+from app.dispatch.rules import Grade, HoldState, Offer
 from app.feasibility.models import InstallReservation
 from app.feasibility.rules import (
     WORDS,
@@ -56,7 +57,7 @@ class NoOut(Answer):
 
 
 class NextBestOut(Answer):
-    """The next slot that somebody can keep; hold it like any other."""
+    """The next slot that somebody can keep; book it for the sale."""
 
     day: date
     slot: Code
@@ -185,6 +186,41 @@ class ReservationIn(Input):
         for item in self.items:
             wanted[item.offering_code] = wanted.get(item.offering_code, 0) + item.quantity
         return list(wanted.items())
+
+
+class InstallAppointmentIn(ReservationIn):
+    """Which slot a phone wants for installing something another time; it makes the id."""
+
+    day: date = Field(description="A local day of the place, as in `next_best`.")
+    slot: Code = Field(description="The slot's code, as in `next_best`.")
+
+
+class InstallAppointmentOut(Answer):
+    """A slot that is held for the install of what is being sold in a visit."""
+
+    id: UUID = Field(description="Say it with the sale, as `appointment_hold_id`.")
+    state: HoldState
+    minutes: Minutes
+    day: date
+    slot: Code
+    begins_at: datetime
+    ends_at: datetime = Field(description="The work begins by then at the latest.")
+    expires_at: datetime = Field(description="Confirm the sale by then, or book anew.")
+
+    @classmethod
+    def of(cls, held: AppointmentHold, now: datetime) -> Self:
+        """Write a slot as it stands now."""
+        over = held.state is HoldState.HELD and held.expires_at <= now
+        return cls(
+            id=held.id,
+            state=HoldState.EXPIRED if over else held.state,
+            minutes=held.minutes,
+            day=held.day,
+            slot=held.slot,
+            begins_at=held.begins_at,
+            ends_at=held.ends_at,
+            expires_at=held.expires_at,
+        )
 
 
 class ReservedItemOut(Answer):

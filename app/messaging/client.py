@@ -1,20 +1,49 @@
 """The way out to the messaging provider: one message a request, under an idempotency key."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
+from app.core.log import log
 from app.core.outside import Failed, Failure, NoAnswer, Outside, Unreadable, failed, tidy
-from app.messaging.rules import Came, MessageKind
+from app.messaging.rules import Came, MessageKind, masked_number
 
+# In place of a provider's address: messages are written to the log.
+CONSOLE = "console:"
 _ID_LIMIT = 100
+
+
+class Messages(Protocol):
+    """What can send a message."""
+
+    async def send(self, message_id: UUID, *, to: str, text: str, kind: MessageKind) -> str | None:
+        """Hand a message over and return its taker's own id of it, if there is one. Raises
+        `core.outside.Failed`."""
+
+
+class ConsoleMessages:
+    """Sends nothing and says in the log that it would have, for whoever tries the house out alone.
+
+    What a message says stands there only if it is `shown`, as to somebody in front of a terminal:
+    where logs are gathered, whoever reads them must find neither codes nor what customers buy.
+    """
+
+    def __init__(self, *, shown: bool) -> None:
+        self.shown = shown
+
+    async def send(self, message_id: UUID, *, to: str, text: str, kind: MessageKind) -> str | None:
+        """Log a message."""
+        said = {"text": text} if self.shown else {}
+        number = masked_number(to)
+        log.info("message", message=str(message_id), kind=kind.value, to=number, **said)
+        return None
 
 
 class MessagingClient(Outside):
     """One messaging provider's API; `base_url` ends where `/messages` begins."""
 
     async def send(self, message_id: UUID, *, to: str, text: str, kind: MessageKind) -> str | None:
-        """Hand a message over and return the provider's own id of it, if it said one.
+        """Hand a message over, as `Messages` says.
 
         The same message a second time is taken as the one that is there already: the provider knows
         it by the header `Idempotency-Key`. Raises `core.outside.Failed`.

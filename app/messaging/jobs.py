@@ -8,7 +8,7 @@ from app.core.jobs import Worker, for_each
 from app.core.log import log
 from app.core.outside import Failed
 from app.messaging import queries, service
-from app.messaging.client import MessagingClient
+from app.messaging.client import CONSOLE, ConsoleMessages, Messages, MessagingClient
 
 AT_ONCE = 8
 A_SWEEP = 200
@@ -37,18 +37,24 @@ async def _provider(worker: Worker) -> MessagingClient:
 
 
 async def _deliver(worker: Worker, message_id: UUID) -> None:
+    settings = worker.settings
+    client: Messages
+    if settings.messaging_url == CONSOLE:
+        client = ConsoleMessages(shown=settings.log_format == "console")
+    else:
+        client = await _provider(worker)
     await service.deliver(
         worker.database.begin,
-        await _provider(worker),
+        client,
         message_id,
-        time_limit=worker.settings.messaging_timeout_seconds,
+        time_limit=settings.messaging_timeout_seconds,
     )
 
 
 async def poll(worker: Worker) -> None:
     """Read what customers have sent back; a provider that is away is asked again the next time."""
     settings = worker.settings
-    if not settings.messaging_url or not settings.messaging_polls:
+    if settings.messaging_url in ("", CONSOLE) or not settings.messaging_polls:
         return
     with contextlib.suppress(Failed):
         await service.poll(worker.database.begin, await _provider(worker))

@@ -23,7 +23,7 @@ from app.core.outside import Failed, Failure, tidy
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameter
 from app.messaging import queries, rules
-from app.messaging.client import MessagingClient
+from app.messaging.client import Messages, MessagingClient
 from app.messaging.models import REMEMBERED, STILL_READ, Message, MessageReply
 from app.messaging.rules import Came, FailReason, MessageKind, MessageState
 
@@ -79,9 +79,7 @@ class _Attempt:
     text: str
 
 
-async def deliver(
-    begin: Begin, client: MessagingClient, message_id: UUID, *, time_limit: float
-) -> None:
+async def deliver(begin: Begin, client: Messages, message_id: UUID, *, time_limit: float) -> None:
     """Do the next try of a message, if one is due. Raises nothing of the exchange."""
     async with begin() as tx:
         attempt = await _claim(tx, message_id, time_limit)

@@ -28,6 +28,8 @@ from app.core.db import new_id
 from app.core.errors import NotFound
 from app.customers.models import Customer
 from app.customers.queries import served_at
+from app.dispatch.models import AppointmentHold
+from app.dispatch.rules import HoldState
 from app.feasibility.models import SameVisitInstall
 from app.ordering import correcting
 from app.ordering.delivery import ChangeKind, SyncState
@@ -186,13 +188,13 @@ def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) 
     return OrderToPlace(
         external_id=str(head.id),
         category=CATEGORY,
-        requested_start=put.requested_start or head.confirmed_at,
+        requested_start=put.requested_start or head.appointment_from or head.confirmed_at,
         customer=Party(id=put.customer_number or head.customer_code, name=head.customer_name),
         sales_agent=Party(
             id=put.technician_number or head.technician_code, name=head.technician_name
         ),
         channel=CHANNEL,
-        items=tuple(_item(row, place, head.install_order_id) for row in items),
+        items=tuple(_item(row, place, head.install_order_id, head.appointment_id) for row in items),
         note=put.note or head.note,
         requested_completion=head.install_due_at,
     )
@@ -219,6 +221,8 @@ _HEADS = (
         _ADDRESS.c.standard_address.label("address"),
         SameVisitInstall.work_order_id.label("install_order_id"),
         WorkOrder.due_at.label("install_due_at"),
+        AppointmentHold.id.label("appointment_id"),
+        AppointmentHold.begins_at.label("appointment_from"),
     )
     .join(Customer, Customer.id == Sale.customer_id)
     .join(Technician, Technician.id == Sale.technician_id)
@@ -231,6 +235,14 @@ _HEADS = (
         and_(SameVisitInstall.sale_id == Sale.id, SameVisitInstall.gone_at.is_(None)),
     )
     .outerjoin(WorkOrder, WorkOrder.id == SameVisitInstall.work_order_id)
+    # A slot that nobody has used in time is no appointment any more.
+    .outerjoin(
+        AppointmentHold,
+        and_(
+            AppointmentHold.id == Sale.appointment_hold_id,
+            AppointmentHold.state.in_((HoldState.HELD, HoldState.CONFIRMED)),
+        ),
+    )
     .where(Sale.id == func.any(_SALE_IDS), Sale.confirmed_at.is_not(None))
 )
 _ITEMS = (
@@ -252,7 +264,12 @@ _ITEMS = (
 )
 
 
-def _item(row: Row[*tuple[Any, ...]], place: Place | None, install_order_id: UUID | None) -> Item:
+def _item(
+    row: Row[*tuple[Any, ...]],
+    place: Place | None,
+    install_order_id: UUID | None,
+    appointment_id: UUID | None,
+) -> Item:
     prices = [Price(PriceKind.MONTHLY, row.monthly_price_fen * row.quantity)]
     if row.one_off_price_fen:
         prices.append(Price(PriceKind.ONE_TIME, row.one_off_price_fen * row.quantity))
@@ -272,6 +289,9 @@ def _item(row: Row[*tuple[Any, ...]], place: Place | None, install_order_id: UUI
         characteristics=tuple(properties),
         place=place,
         prices=tuple(prices),
+        appointment_id=(
+            str(appointment_id) if appointment_id and row.install_minutes is not None else None
+        ),
     )
 
 

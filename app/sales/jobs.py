@@ -69,6 +69,13 @@ async def alert(worker: Worker) -> None:
         await alerting.look(tx, worker.clock.now())
 
 
+async def give_slots_back(worker: Worker) -> None:
+    """Give slots free that are kept for the installs of sales that came to nothing."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sales.give_slots_back")
+        await service.give_slots_back(tx, now=worker.clock.now(), limit=A_SWEEP)
+
+
 async def add_up(worker: Worker) -> None:
     """Add up once a night what became of the visits of the days before."""
     await funnel.add_up(worker.database, now=worker.clock.now())

@@ -1,6 +1,6 @@
 """What every commission needs: a catalogue that pays, somebody at a door, and acknowledgement."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -29,8 +29,8 @@ async def door(tx: AsyncSession, clock: FixedClock) -> Door:
 def sell(tx: AsyncSession, clock: FixedClock, door: Door) -> Sell:
     """Sell something that the ordering system acknowledges at once."""
 
-    async def sold(*, at: Door = door, quantity: int = 1) -> Sale:
-        lines = (Line("SPEED-1000", quantity),)
+    async def sold(*, at: Door = door, quantity: int = 1, lines: Sequence[Line] = ()) -> Sale:
+        lines = lines or (Line("SPEED-1000", quantity),)
         sale = await make_confirmed(tx, at, now=clock.now(), lines=lines)
         await service.follow_many(tx, {sale.id: News(SaleState.ACKNOWLEDGED)}, at=clock.now())
         await tx.refresh(sale)

@@ -1,6 +1,6 @@
 """What is flagged for a person, with its numbers; and that no money moves by it."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import func, select
@@ -8,10 +8,14 @@ from sqlalchemy import func, select
 from app.auth.rules import Role
 from app.commissions.models import CommissionEntry, CommissionFlag
 from app.commissions.rules.flags import LEAST_PEER_SALES, LEAST_SALES
+from app.commissions.rules.reckoning import MONTH_CAP
 from app.commissions.service import flagging
 from app.core.parameter_values import ParameterValue
-from tests.commissions.test_statements import give_back, swept
+from app.sales.queries import items_of
+from app.sales.rules import Line
+from tests.commissions.test_statements import give_back, give_one_back, swept
 from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.catalog import make_offering
 from tests.make.sales import make_door
 
 
@@ -47,6 +51,24 @@ async def test_what_is_sold_anew_after_it_came_back_is_flagged_and_paid_all_the_
     assert await tx.scalar(select(func.count()).select_from(CommissionEntry)) == 3
 
 
+async def test_what_came_back_alone_and_is_sold_anew_is_flagged(tx, door, sell, clock):
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
+    line, television = Line("SPEED-1000", 1), Line("TV-4K", 1)
+    first = await sell(lines=(line, television))
+    await swept(tx, clock.now())
+    item = (await items_of(tx, [first.id]))[first.id][1]
+    await give_one_back(tx, first, item, door, clock.now())
+    clock.tick(timedelta(days=2))
+    # What was kept can be had a second time.
+    await sell(lines=(line,))
+    again = await sell(lines=(television,))
+    await swept(tx, clock.now())
+    flag = (await tx.scalars(select(CommissionFlag))).one()
+    assert (flag.kind.value, flag.sale_id) == ("resold", again.id)
+    facts = {"earlier_sale_id": str(first.id), "offering_code": "TV-4K", "days": 2}
+    assert flag.facts == facts
+
+
 async def test_a_sale_with_hardly_any_time_at_the_door_is_flagged(tx, door, sell, clock):
     hasty = await make_door(
         tx, now=clock.now(), branch=door.branch, checked_in=timedelta(seconds=-30)
@@ -59,12 +81,22 @@ async def test_a_sale_with_hardly_any_time_at_the_door_is_flagged(tx, door, sell
     assert flag.facts == {"seconds": 30, "least_seconds": 120}
 
 
-async def test_returns_above_the_peers_are_flagged_once_a_month(tx, door, sell, clock):
-    for name, value in ((LEAST_SALES.name, 3), (LEAST_PEER_SALES.name, 3)):
-        tx.add(ParameterValue(name=name, valid_from=clock.now() - timedelta(days=1), value=value))
+@pytest.mark.parametrize("back", ["whole", "in_part", "at_the_cap"])
+async def test_returns_above_the_peers_are_flagged_once_a_month(tx, door, sell, clock, back):
+    numbers = {LEAST_SALES.name: 3, LEAST_PEER_SALES.name: 3}
+    if back == "at_the_cap":
+        numbers[MONTH_CAP.name] = 0
+    for name, value in numbers.items():
+        tx.add(ParameterValue(name=name, valid_from=date(2026, 2, 1), value=value))
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
     peer = await make_door(tx, now=clock.now(), branch=door.branch)
     for _ in range(3):
-        await give_back(tx, await sell(), door, clock.now())
+        sale = await sell(lines=(Line("SPEED-1000", 1), Line("TV-4K", 1)))
+        if back == "in_part":
+            item = (await items_of(tx, [sale.id]))[sale.id][1]
+            await give_one_back(tx, sale, item, door, clock.now())
+        else:
+            await give_back(tx, sale, door, clock.now())
         await sell(at=peer)
     await swept(tx, clock.now())
     for day in range(2):

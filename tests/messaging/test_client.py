@@ -1,5 +1,6 @@
 """The client against a running simulator with each dial, and a worker that hands messages over."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ from app.core.jobs import Worker
 from app.core.outside import Failed, Failure
 from app.messaging import jobs
 from app.messaging.client import MessagingClient
-from app.messaging.models import MessageReply
+from app.messaging.models import Message, MessageReply
 from app.messaging.rules import MessageKind
 from app.messaging.simulator import BASE_PATH, Dials, create_simulator
 from tests.make.auth import make_org_unit
@@ -167,3 +168,24 @@ async def test_a_provider_that_is_away_is_asked_again_the_next_time(
     await jobs.poll(worker)
     await worker._ends.aclose()
     assert (await tx.scalars(select(MessageReply))).all() == []
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+async def test_on_the_console_a_message_is_told_and_in_gathered_logs_not_what_it_says(
+    tx, clock, settings, database, monkeypatch, log_format
+):
+    lines = []
+    told = SimpleNamespace(info=lambda event, **facts: lines.append({"event": event, **facts}))
+    monkeypatch.setattr("app.messaging.client.log", told)
+    given = {"messaging_url": "console:", "log_format": log_format}
+    worker = Worker(settings.model_copy(update=given), clock, database)
+    message_id = await make_message(tx, await make_org_unit(tx))
+    await tx.commit()
+    await jobs.poll(worker)
+    await jobs.deliver(worker, message_id=str(message_id))
+    await jobs.sweep(worker)
+    (line,) = lines
+    assert (line["kind"], line["to"]) == ("acceptance_code", "138****1234")
+    assert ("482913" in str(line)) is (log_format == "console")
+    message = await tx.get_one(Message, message_id, populate_existing=True)
+    assert (message.state, message.provider_id) == ("sent", None)

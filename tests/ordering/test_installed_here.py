@@ -1,18 +1,21 @@
 """What is installed by whoever sold it: the ordering system knows, and hears when it is not."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import pytest
+from jsonschema import Draft4Validator
 from sqlalchemy import select, text
 
-from app.core.db import shared_now
+from app.core.db import new_id, shared_now
 from app.core.jobs import Worker
 from app.feasibility import jobs as feasibility
 from app.ordering import jobs, queries, service
+from app.ordering.client import codec_v4, codec_v5
 from app.ordering.delivery import ChangeKind, ChangeState
 from app.ordering.models import OrderChange
 from app.ordering.order import Characteristic
+from app.ordering.simulator import checks, checks_v5
 from app.sales import service as sales
 from app.sales.rules import SaleState
 from app.workorders.models import WorkOrder
@@ -53,6 +56,41 @@ async def test_the_order_says_what_is_installed_here_and_until_when(tx, sold):
     )
     assert tv.characteristics == ()
     assert order.requested_completion == install.due_at
+
+
+async def test_an_install_of_another_day_is_told_with_its_appointment(
+    tx, app, http, clock, tmf622_v4
+):
+    door = await make_install_door(tx, app, http, clock)
+    await tx.commit()
+    await door.arrive()
+    asked = {
+        "id": str(new_id()),
+        "items": [{"offering_code": "SPEED-2000"}],
+        "day": "2026-03-03",
+        "slot": "s10",
+    }
+    path = f"/v1/visits/{door.visit_id}/install-appointments"
+    held = (await http.post(path, json=asked, headers=door.phone.headers)).json()
+    sold = await door.sell("SPEED-2000", "TV-4K", appointment_hold_id=held["id"])
+    order = await queries.order_to_place(tx, UUID(sold["id"]))
+    assert [item.appointment_id for item in order.items] == [held["id"], None]
+    assert order.requested_start == datetime.fromisoformat(held["begins_at"])
+    assert order.items[0].characteristics == (Characteristic("speed_mbps", 2000),)
+    v4, v5 = codec_v4.body_of(order), codec_v5.body_of(order)
+    named = tmf622_v4["definitions"]
+    create = {"$ref": "#/definitions/ProductOrder_Create", "definitions": named}
+    Draft4Validator(create).validate(v4)
+    assert (checks.faults_in(v4), checks_v5.faults_in(v5)) == ([], [])
+    for body in (v4, v5):
+        assert body["requestedStartDate"] == "2026-03-03T02:00:00.000Z"
+        fast, tv = body["productOrderItem"]
+        assert (fast["appointment"]["id"], "appointment" in tv) == (held["id"], False)
+    # A slot that nobody has used in time is no appointment any more.
+    await tx.execute(text("UPDATE appointment_hold SET state = 'expired', ended_at = now()"))
+    order = await queries.order_to_place(tx, UUID(sold["id"]))
+    assert [item.appointment_id for item in order.items] == [None, None]
+    assert order.requested_start == datetime.fromisoformat(sold["confirmed_at"])
 
 
 async def test_a_call_off_is_told_by_an_amendment_of_our_own(tx, worker, sold, clock):

@@ -17,14 +17,8 @@ from app.privacy.queries import sweeping
 from app.suggestions.models import SuggestionDecision
 from app.visits.models import Visit
 from tests.make.customers import make_contact, make_customer
+from tests.make.privacy import aged
 from tests.make.visits import make_assigned_order, make_phone
-
-
-def aged(days):
-    """Make an id as it was made so many days before now."""
-    return type(new_id())(
-        int=first_id_at(wall() - timedelta(days=days)).int | (new_id().int % 2**62)
-    )
 
 
 async def test_contacts_and_audit_entries_go_when_they_are_old(tx, database, monkeypatch):

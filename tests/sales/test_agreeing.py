@@ -12,8 +12,10 @@ from app.catalog.rules import BusinessType
 from app.core.clock import wall
 from app.core.db import new_id
 from app.core.jobs import Worker
+from app.messaging import service as messaging
 from app.messaging.models import Message, MessageReply
-from app.messaging.rules import MessageKind
+from app.messaging.rules import MessageKind, masked_number
+from app.privacy import service as privacy
 from app.real_name.models import RealNameCheck
 from app.real_name.rules import AgeGroup, DocumentKind, RealNameState
 from app.sales import jobs, queries
@@ -22,7 +24,8 @@ from app.sales.rules import Line, SaleState
 from tests.make.acceptance import another, texts_about
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
-from tests.make.consent import OTP, code_told, reference_told, request_body, write_back
+from tests.make.consent import OTP, REPLY, code_told, reference_told, request_body, write_back
+from tests.make.privacy import aged
 from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, shown
 from tests.ordering.delivering import set_numbers
 from tests.sales.conftest import fill_catalogue, slug
@@ -197,6 +200,49 @@ async def test_a_reply_that_really_came_confirms(post, door, tx, clock):
     assert confirmed.json()["state"] == "confirmed"
     assert await jobs_of(tx) == [str(draft.id)]
     assert await tx.scalar(select(func.count()).where(MessageReply.provider_id == "R1")) == 1
+
+
+async def test_what_proves_consent_outlives_its_messages_until_its_own_time_is_over(
+    app, http, post, door, tx, clock, database
+):
+    draft = await make_draft(tx, door, now=clock.now())
+    # The request is older than the operator keeps what proves consent.
+    asked = request_body("sms_reply", id=str(aged(1096)))
+    await post(f"/{draft.id}/consent-requests", asked)
+    reference = await reference_told(tx, draft.id)
+    await write_back(tx, door.customer.phone, f"Y{reference}", now=clock.now(), reply_id="R1")
+    code = request_body("otp")
+    await post(f"/{draft.id}/consent-requests", code)
+    (said,) = await texts_about(tx, REPLY, draft.id)
+    for change in (
+        "message SET state = 'sent', provider_id = 'M1', next_try_at = NULL, ended_at = now()",
+        "message SET ended_at = ended_at - interval '8 days'",
+        "message_reply SET created_at = now() - interval '8 days'",
+    ):
+        await tx.execute(text(f"UPDATE {change}"))
+    await messaging.forget(tx)
+    assert await texts_about(tx, REPLY, draft.id) == [""]
+    assert await tx.scalar(select(MessageReply.body)) is None
+
+    async def proofs(by):
+        headers = bearer(app, by)
+        return await http.get(f"/v1/sales/{draft.id}/consent-proofs", headers=headers)
+
+    boss = caller_for(Role.SUPERVISOR, door.branch)
+    by_code, by_words = (await proofs(boss)).json()["proofs"]
+    assert (by_words["request_id"], by_words["state"]) == (asked["id"], "agreed")
+    assert (by_words["asked_text"], by_words["reply_text"]) == (said, f"Y{reference}")
+    assert (by_words["sent_as"], by_words["replied_as"]) == ("M1", "R1")
+    assert by_words["number"] == masked_number(door.customer.phone)
+    assert "******" in by_code["asked_text"] and "¥129.00" in by_code["asked_text"]
+    assert (await proofs(door.seller)).status_code == 403
+    stranger = caller_for(Role.SUPERVISOR, await make_org_unit(tx))
+    assert (await proofs(stranger)).status_code == 404
+
+    assert (await privacy.sweep(database, now=wall()))["sale_consents"] == 1
+    by_code, by_words = (await proofs(boss)).json()["proofs"]
+    assert {by_words[each] for each in ("number", "asked_text", "reply_text")} == {None}
+    assert by_code["asked_text"] and by_code["number"]
 
 
 async def test_who_says_no_is_not_sold_to(app, http, post, door, tx, clock):

@@ -1,18 +1,28 @@
 """What became of visits: each figure with what it is of, live and as a night has added it up."""
 
 from datetime import date, timedelta
+from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from app.auth.rules import Role
+from app.core.db import new_id
+from app.core.jobs import Worker
+from app.core.parameter_values import ParameterValue
+from app.feasibility import jobs as feasibility
+from app.sales import jobs as sales
 from app.sales import service
 from app.sales.rules import SaleState
 from app.sales.rules.funnel import FunnelStage, figures
 from app.sales.service import News
 from app.sales.service.funnel import add_up_day
+from app.suggestions.rules.exploring import HOLDOUT
 from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_org_unit
-from tests.make.sales import make_confirmed, make_door, make_draft
+from tests.make.feasibility import make_install_door
+from tests.make.sales import jobs_of, make_confirmed, make_door, make_draft
+from tests.make.visits import LAT, LON, at, taken
 from tests.sales.conftest import slug
 
 TODAY = date(2026, 3, 2)
@@ -83,6 +93,64 @@ async def test_each_figure_has_its_denominator_live_and_by_night(tx, ended, aske
     for _ in range(2):
         await add_up_day(tx, TODAY)
     assert numbers((await asked(**days)).json()) == numbers(live)
+
+
+async def test_every_step_is_counted_and_an_install_at_once_is_no_visit_of_its_own(
+    tx, app, http, clock, settings, database
+):
+    tx.add(ParameterValue(name=HOLDOUT.name, valid_from=date(2026, 2, 1), value=0))
+    door = await make_install_door(tx, app, http, clock)
+    worth = "UPDATE product_offering SET margin_12m_fen = 60000, expert_rate = 0.2"
+    await tx.execute(text(f"{worth} WHERE code = 'SPEED-2000'"))
+    await tx.commit()
+    phone = (await door.arrive()).phone
+    offers = (await phone.post(f"/visits/{door.visit_id}/suggestions")).json()["offers"]
+    offer = next(one for one in offers if one["offering_code"] == "SPEED-2000")
+    said = {"id": str(new_id()), "answer": "accepted"}
+    taken(await phone.post(f"/suggestions/{offer['suggestion_id']}/answer", **said))
+    sale = await door.sell("SPEED-2000")
+    await phone.complete(door.visit_id)
+    # What is sold beside the install comes of the same door, too.
+    door.visit_id = new_id()
+    body = {"id": str(door.visit_id), "work_order_id": sale["install_order_id"]}
+    taken(await phone.post("/visits", **body))
+    taken(await phone.post(f"/visits/{door.visit_id}/check-in", point=at(LON, LAT)))
+    more = await door.sell("TV-4K")
+    await phone.complete(door.visit_id, "installed")
+    worker = Worker(settings, clock, database)
+    await feasibility.order_completed(worker, order_id=sale["install_order_id"])
+    assert await jobs_of(tx, "install.activated") == [sale["id"]]
+    facts = {"work_order_id": sale["install_order_id"], "at": clock.now().isoformat()}
+    await sales.install_activated(worker, sale_id=sale["id"], **facts)
+    news = dict.fromkeys((UUID(sale["id"]), UUID(more["id"])), News(SaleState.ACKNOWLEDGED))
+    await service.follow_many(tx, news, at=clock.now())
+    await service.follow(tx, sale_id=UUID(more["id"]), state=SaleState.CANCELLED, at=clock.now())
+    await tx.flush()
+
+    async def counted(**params):
+        boss = bearer(app, caller_for(Role.SUPERVISOR, door.branch))
+        return numbers((await http.get("/v1/sales/funnel", params=params, headers=boss)).json())
+
+    shown = len(offers)
+    assert await counted() == {
+        "eligible": (1, 1),
+        "suggested": (1, 1),
+        "shown": (shown, shown),
+        "pitched": (1, shown),
+        "answered": (1, shown),
+        "accepted": (1, 1),
+        "put_together": (2, 2),
+        "consented": (2, 2),
+        "confirmed": (2, 2),
+        "installed_in_visit": (1, 2),
+        "acknowledged": (2, 2),
+        "activated": (1, 2),
+        "reversed_in_30_days": (1, 2),
+        "visit_conversion_rate": (1, 1),
+        "offer_acceptance_rate": (1, shown),
+        "sale_reversal_rate": (1, 2),
+    }
+    assert (await counted(work_type="install"))["eligible"] == (0, 0)
 
 
 async def test_who_may_not_and_what_cannot_be_asked_is_refused(tx, door, asked):

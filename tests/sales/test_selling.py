@@ -83,6 +83,7 @@ async def test_a_sale_takes_its_prices_from_the_catalogue(post, door, tx, clock)
         "rejected_reason": None,
         "reversed_at": None,
         "reservation_id": None,
+        "appointment_hold_id": None,
         "install_order_id": None,
         "install_not_now": [],
         "note": "second bedroom",

@@ -17,7 +17,8 @@ from app.core.errors import NotFound
 
 
 class Counted(NamedTuple):
-    """How many sales a technician was credited for in a unit, and how many were taken back."""
+    """How many sales a technician was credited for in a unit, and of how many of them all or a
+    part came back."""
 
     technician_id: UUID
     org_unit_id: UUID
@@ -26,14 +27,19 @@ class Counted(NamedTuple):
 
 
 async def returns_by_technician(tx: AsyncSession, since: date) -> list[Counted]:
-    """Count credited sales and those taken back since the first day of a month."""
+    """Count credited sales since the first day of a month, and those of which something came back;
+    a sale counts once, however much of it did."""
     return [Counted(*row) for row in await fetched(tx, _RETURNS, {"since": since})]
 
 
+# What came back is asked of the sales: an entry of which a month's cap has left nothing is never
+# countered.
 _RETURNS = """
-SELECT e.technician_id, t.org_unit_id, count(*), count(c.id)
+SELECT e.technician_id, t.org_unit_id, count(*),
+       count(*) FILTER (WHERE s.reversed_at IS NOT NULL OR EXISTS (
+           SELECT FROM sale_item i WHERE i.sale_id = s.id AND i.reversed_at IS NOT NULL))
   FROM commission_entry e JOIN technician t ON t.id = e.technician_id
-  LEFT JOIN commission_entry c ON c.counters_id = e.id AND c.sale_item_id IS NULL
+  JOIN sale s ON s.id = e.sale_id
  WHERE e.month >= %(since)s AND e.kind = 'earned'
    AND e.org_unit_id IN (SELECT id FROM org_unit)
  GROUP BY e.technician_id, t.org_unit_id

@@ -22,8 +22,9 @@ _WORK = "commissions.flags"
 
 
 async def flag_sales(tx: AsyncSession, sale_ids: Sequence[UUID], *, now: datetime) -> None:
-    """Flag those of some sales that were made anew for a customer who had given the same back, and
-    those with hardly any time at the door; each is flagged once for each."""
+    """Flag those of some sales that were made anew for a customer who had given the same back, with
+    the whole sale or alone, and those with hardly any time at the door; each is flagged once for
+    each."""
     if not sale_ids:
         return
     parameters = await parameters_in_force(tx)
@@ -48,17 +49,18 @@ _RESOLD = f"""
 SELECT DISTINCT ON (s.id) gen_random_uuid(), 'resold', s.technician_id, s.org_unit_id, s.id,
        {_LOCAL_MONTH}, %(now)s,
        jsonb_build_object('earlier_sale_id', o.id, 'offering_code', i.offering_code, 'days',
-           floor(extract(epoch FROM s.confirmed_at
-               - coalesce(o.reversed_at, o.confirmed_at)) / 86400)::int),
+           floor(extract(epoch FROM s.confirmed_at - came_back.at) / 86400)::int),
        'open'
   FROM sale s JOIN org_unit u ON u.id = s.org_unit_id
   JOIN sale_item i ON i.sale_id = s.id
   JOIN sale o ON o.customer_id = s.customer_id AND o.id <> s.id
    AND o.confirmed_at < s.confirmed_at
-   AND coalesce(o.reversed_at, o.confirmed_at) > s.confirmed_at - %(within)s
-   AND (o.state = 'cancelled' OR (o.reversed_at IS NOT NULL AND o.state <> 'rejected'))
   JOIN sale_item before ON before.sale_id = o.id AND before.offering_code = i.offering_code
- WHERE s.id = ANY(%(sales)s)
+   AND (before.reversed_at IS NOT NULL OR o.state = 'cancelled'
+        OR (o.reversed_at IS NOT NULL AND o.state <> 'rejected'))
+ CROSS JOIN LATERAL (
+    SELECT coalesce(before.reversed_at, o.reversed_at, o.confirmed_at) AS at) AS came_back
+ WHERE s.id = ANY(%(sales)s) AND came_back.at > s.confirmed_at - %(within)s
  ORDER BY s.id, o.confirmed_at DESC, i.position
 ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608 - text of our own

@@ -17,6 +17,7 @@ from app.feasibility.rules.judging import (
     together,
 )
 from app.feasibility.rules.reserving import (
+    APPOINTMENT_HOURS,
     AWAITING_MINUTES,
     NEXT_DAYS,
     REAL_NAME_WANTED,
@@ -30,6 +31,7 @@ from app.feasibility.rules.reserving import (
 )
 
 __all__ = [
+    "APPOINTMENT_HOURS",
     "AWAITING_MINUTES",
     "NEXT_DAYS",
     "NOT_BEGUN",

@@ -46,6 +46,7 @@ class Infeasible(StrEnum):
     PROMISE_IN_THE_WAY = "promise_in_the_way"
     TOO_LONG_FOR_NOW = "too_long_for_now"
     NOT_AT_THE_DOOR = "not_at_the_door"
+    APPOINTMENT_OVER = "appointment_over"
 
 
 OF_GATE: Mapping[HeldBack, Infeasible] = {gate: Infeasible(gate.value) for gate in APPLY}
@@ -81,6 +82,10 @@ WORDS: Mapping[Infeasible, Words] = {
     Infeasible.NOT_AT_THE_DOOR: Words(
         "您已离开客户家，或该工单已不由您处理",
         "You are not at the door any more, or the order is not yours any more",
+    ),
+    Infeasible.APPOINTMENT_OVER: Words(
+        "预约的时段已失效，或不足以安装所售业务",
+        "The slot that was booked is over, or too short for what was sold",
     ),
 }
 

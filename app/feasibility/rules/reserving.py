@@ -29,6 +29,17 @@ AWAITING_MINUTES = Parameter(
     least=1,
     most=480,
 )
+APPOINTMENT_HOURS = Parameter(
+    "feasibility.appointment_hours",
+    default=72,
+    unit="h",
+    words=Words(
+        zh="随单预约的安装时段为订购系统的装机工单保留多久",
+        en="How long the slot that a sale books is kept for the ordering system's install order",
+    ),
+    least=1,
+    most=720,
+)
 NEXT_DAYS = Parameter(
     "feasibility.next_days",
     default=7,

@@ -189,6 +189,8 @@ REGISTER: Mapping[str, Table] = {
         {
             "recipient": Personal(Kind.CONTACT, Then.NULL),
             "reference": Personal(Kind.IDENTITY, Then.NULL),
+            "asked_text": _WORDS_NULL,
+            "reply_text": _WORDS_NULL,
             "state": _KEPT_BEHAVIOUR,
         },
         hidden=("digest", "wrong", "key_id"),

@@ -30,7 +30,9 @@ class ConsentRequest(Row, Base):
     The phone makes the id. `content_hash` binds it to what they were told (see
     `rules.shown_text`). Of a code there is only a hash, keyed by a secret of the signing key
     `key_id`; `wrong` are the hashes of wrong codes that were told. `reference` is what a reply
-    names. `recipient` is the number that was asked, `reply_id` the message that answered.
+    names. `message_id` is the message that asked `recipient`, a telephone number, and `reply_id`
+    the one that answered. What both said stands in `asked_text`, without its code, and `reply_text`
+    for as long as it may have to be proven; messages themselves are forgotten within days.
     """
 
     __tablename__ = "consent_request"
@@ -58,6 +60,9 @@ class ConsentRequest(Row, Base):
     wrong: Mapped[list[bytes]] = mapped_column(ARRAY(LargeBinary), server_default=text("'{}'"))
     answered_at: Mapped[datetime | None]
     reply_id: Mapped[UUID | None] = mapped_column(ForeignKey("message_reply.id"))
+    message_id: Mapped[UUID | None] = mapped_column(ForeignKey("message.id"))
+    asked_text: Mapped[str | None]
+    reply_text: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012

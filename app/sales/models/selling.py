@@ -14,7 +14,8 @@ from app.sales.rules import ConsentKind, SaleState
 
 class Sale(Row, Base):
     """A sale made in a visit; the phone makes the id, which is also the ordering system's
-    `externalId`. `reservation_id` names what was reserved to install it in the same visit."""
+    `externalId`. `reservation_id` names what was reserved to install it in the same visit, and
+    `appointment_hold_id` the slot that was booked to install it another time."""
 
     __tablename__ = "sale"
     __table_args__ = (
@@ -27,6 +28,12 @@ class Sale(Row, Base):
         ),
         # Confirmed sales leave this state within seconds; who stays is looked for by it.
         Index("ix_sale_undelivered", "confirmed_at", postgresql_where=text("state = 'confirmed'")),
+        # Those whose slot may have to be given back.
+        Index(
+            "ix_sale_appointment",
+            "appointment_hold_id",
+            postgresql_where=text("appointment_hold_id IS NOT NULL"),
+        ),
         CheckConstraint(
             "state IN ('draft', 'cancelled') OR (consent_kind IS NOT NULL"
             " AND consent_hash IS NOT NULL"
@@ -55,6 +62,7 @@ class Sale(Row, Base):
     reversed_at: Mapped[datetime | None]
     note: Mapped[str | None]
     reservation_id: Mapped[UUID | None] = mapped_column(ForeignKey("install_reservation.id"))
+    appointment_hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("appointment_hold.id"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012

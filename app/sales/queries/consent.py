@@ -13,6 +13,8 @@ from app.core.db import fetched
 from app.core.errors import NotFound
 from app.evidence.models import Evidence
 from app.evidence.rules import UploadState
+from app.messaging.models import Message, MessageReply
+from app.messaging.rules import MessageState
 from app.real_name.rules import AgeGroup
 from app.sales.models import (
     AWAITS_REPLY,
@@ -85,6 +87,40 @@ async def requests_of(session: AsyncSession, sale_id: UUID) -> Sequence[ConsentR
             .limit(20)
         )
     ).all()
+
+
+class Proof(NamedTuple):
+    """What shows that somebody was asked by message and what they said; `sent_at` and `said_at` are
+    real, and the provider's numbers are those of the message and of the reply to it."""
+
+    request: ConsentRequest
+    sent_at: datetime | None
+    sent_as: str | None
+    said_at: datetime | None
+    replied_as: str | None
+
+
+async def proofs_of(session: AsyncSession, sale_id: UUID) -> list[Proof]:
+    """List all that was asked of a sale's customer and of the second contact, newest first, twenty
+    at most."""
+    rows = await session.execute(
+        select(
+            ConsentRequest,
+            Message.ended_at,
+            Message.provider_id,
+            MessageReply.said_at,
+            MessageReply.provider_id,
+        )
+        .outerjoin(
+            Message,
+            and_(Message.id == ConsentRequest.message_id, Message.state == MessageState.SENT),
+        )
+        .outerjoin(MessageReply, MessageReply.id == ConsentRequest.reply_id)
+        .where(ConsentRequest.sale_id == sale_id)
+        .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
+        .limit(20)
+    )
+    return [Proof._make(row) for row in rows]
 
 
 async def asked_since(tx: AsyncSession, customer_id: UUID, since: datetime) -> list[datetime]:

@@ -75,7 +75,9 @@ def together(sums: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 
 # An offer counts once for a visit, however often it was ranked there; of its answers the newest
-# counts. Sales are those of the visit, whenever their steps were.
+# counts. Sales are those of the visit, whenever their steps were. Whoever installs at once what
+# they have sold is still at the same door: the visit of such an install, and of what is sold in it
+# again, is no other visit but belongs to the first one.
 _COUNT = """
     SELECT v.org_unit_id, v.day, v.work_type, count(*) AS completed,
         count(*) FILTER (WHERE v.customer_id IS NULL) AS no_customer,
@@ -100,6 +102,9 @@ _COUNT = """
             o.customer_id IS NOT NULL AND d.held_back IS NULL AS eligible
         FROM work_order o
         JOIN visit ON visit.work_order_id = o.id AND visit.outcome = 'completed'
+            AND NOT EXISTS (
+                SELECT FROM same_visit_install i
+                WHERE i.work_order_id = o.id AND i.technician_id = visit.technician_id)
         LEFT JOIN LATERAL (
             SELECT held_back FROM suggestion_decision
             WHERE visit_id = visit.id ORDER BY id DESC LIMIT 1
@@ -107,6 +112,18 @@ _COUNT = """
         WHERE o.org_unit_id = ANY(%(units)s)
             AND o.completed_at >= %(begins)s AND o.completed_at < %(ends)s
     ) AS v
+    CROSS JOIN LATERAL (
+        SELECT array_agg(id) AS visits FROM (
+            WITH RECURSIVE here (id) AS (
+                SELECT v.id
+                UNION
+                SELECT next.id FROM here JOIN sale s ON s.visit_id = here.id
+                JOIN same_visit_install i ON i.sale_id = s.id
+                JOIN visit next ON next.work_order_id = i.work_order_id
+                    AND next.technician_id = i.technician_id
+            ) SELECT id FROM here
+        ) AS each_visit
+    ) AS at_the_door
     CROSS JOIN LATERAL (
         SELECT count(*) AS shown, count(*) FILTER (WHERE pitched) AS pitched,
             count(*) FILTER (WHERE answered) AS answered,
@@ -120,7 +137,7 @@ _COUNT = """
                 SELECT pitched, answer FROM suggestion_answer
                 WHERE suggestion_id = g.id ORDER BY created_at DESC, id DESC LIMIT 1
             ) AS a ON true
-            WHERE d.visit_id = v.id AND g.rank IS NOT NULL
+            WHERE d.visit_id = ANY(at_the_door.visits) AND g.rank IS NOT NULL
             GROUP BY g.offering_code
         ) AS each_offer
     ) AS offers
@@ -141,7 +158,7 @@ _COUNT = """
             FROM sale s JOIN sale_event e ON e.sale_id = s.id
             LEFT JOIN work_order w ON e.step = 'install_ordered'
                 AND w.id = (e.facts ->> 'work_order_id')::uuid
-            WHERE s.visit_id = v.id GROUP BY s.id
+            WHERE s.visit_id = ANY(at_the_door.visits) GROUP BY s.id
         ) AS each_sale
     ) AS sold
     GROUP BY v.org_unit_id, v.day, v.work_type

@@ -165,6 +165,33 @@ async def installs_left(session: AsyncSession) -> dict[UUID, int]:
     return dict(await fetched(session, _BEGUN, given))
 
 
+async def booked_at_door(
+    session: AsyncSession, hold_id: UUID, work_order_id: UUID, caller: Caller
+) -> bool:
+    """Tell whether a caller has held a slot for an install where an order is."""
+    given = {"hold": hold_id, "order": work_order_id, "account": caller.account_id}
+    return bool(await fetched(session, _BOOKED, given))
+
+
+_BOOKED = """
+SELECT 1 FROM appointment_hold h JOIN work_order o ON o.grid_id = h.grid_id
+ WHERE h.id = %(hold)s AND o.id = %(order)s AND h.account_id = %(account)s
+   AND h.work_type = 'install' AND h.slot <> 'now'
+"""
+
+
+async def slots_in_vain(session: AsyncSession, limit: int) -> list[UUID]:
+    """List slots that are still kept for the installs of sales that came to nothing."""
+    return [row[0] for row in await fetched(session, _IN_VAIN, {"limit": limit})]
+
+
+_IN_VAIN = """
+SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id
+ WHERE h.state = 'held' AND (s.state IN ('rejected', 'cancelled') OR s.reversed_at IS NOT NULL)
+ ORDER BY h.id LIMIT %(limit)s
+"""
+
+
 async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:
     """Read one sale. Raises NotFound, also for other people's sales."""
     sale = (

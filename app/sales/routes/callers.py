@@ -11,5 +11,6 @@ Seller = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="sales:make"))]
 Reader = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="sales:read"))
 ]
-# Who writes down second confirmations: never the technician who has sold.
+# Who writes down second confirmations, and reads what proves consent: never the technician who has
+# sold.
 Confirmer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sales:change"))]

@@ -18,6 +18,7 @@ from app.sales.rules import ConsentKind, SecondState
 from app.sales.schemas.consent import (
     ConfirmIn,
     ConsentAskedOut,
+    ConsentProofsOut,
     ConsentRequestIn,
     ConsentRequestsOut,
     MissingSignatureOut,
@@ -66,6 +67,13 @@ async def requests(sale_id: UUID, reader: Reader, read: Read, now: Now) -> Conse
     """List what a sale's customer was asked and whether they have answered."""
     sale = await queries.one(read, sale_id, reader)
     return ConsentRequestsOut.of(await queries.requests_of(read, sale.id), now)
+
+
+@router.get("/sales/{sale_id}/consent-proofs", operation_id="sales_consent_proofs")
+async def proofs(sale_id: UUID, confirmer: Confirmer, read: Read, now: Now) -> ConsentProofsOut:
+    """List what shows how consent was given by message: the words sent and those that came back."""
+    sale = await queries.one(read, sale_id, confirmer)
+    return ConsentProofsOut.of(await queries.proofs_of(read, sale.id), now)
 
 
 @router.post("/sales/{sale_id}/confirm", operation_id="sales_confirm")

@@ -32,6 +32,7 @@ async def put_together(body: SaleIn, seller: Seller, tx: Tx, now: Now) -> SaleOu
         device_at=body.device_at,
         note=body.note,
         reservation_id=body.reservation_id,
+        appointment_hold_id=body.appointment_hold_id,
     )
     return (await shown(tx, [sale]))[0]
 

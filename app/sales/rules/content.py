@@ -17,9 +17,14 @@ def content_hash(content: Any) -> str:
 
 
 def sale_content(
-    visit_id: UUID, lines: Sequence[Line], note: str | None, reservation_id: UUID | None = None
+    visit_id: UUID,
+    lines: Sequence[Line],
+    note: str | None,
+    reservation_id: UUID | None = None,
+    appointment_hold_id: UUID | None = None,
 ) -> dict[str, Any]:
     """Write what a phone asked to sell in the form that `content_hash` compares."""
     content = {"visit": visit_id, "lines": [astuple(line) for line in lines], "note": note}
-    # Hashes of sales that reserve nothing stay what they were before there were reservations.
-    return content if reservation_id is None else {**content, "reservation": reservation_id}
+    # Hashes of sales that keep nothing stay what they were before anything could be kept.
+    kept = {"reservation": reservation_id, "appointment": appointment_hold_id}
+    return {**content, **{name: id_ for name, id_ in kept.items() if id_ is not None}}

@@ -41,6 +41,8 @@ class SaleStep(StrEnum):
     SECOND_CONFIRMATION_DUE = "second_confirmation_due"
     SECOND_CONFIRMED = "second_confirmed"
     INSTALL_ORDERED = "install_ordered"
+    # A slot of another day is kept for its install.
+    INSTALL_BOOKED = "install_booked"
     # Something has to be installed, and it could not be in this visit.
     INSTALL_NOT_NOW = "install_not_now"
     SENT = "sent"

@@ -18,6 +18,7 @@ STEP_WORDS: dict[SaleStep, Words] = {
     SaleStep.INSTALL_ORDERED: Words(
         zh="同次上门安装单已生成", en="Its install in the same visit was ordered"
     ),
+    SaleStep.INSTALL_BOOKED: Words(zh="已预约安装时段", en="A slot was booked for its install"),
     SaleStep.INSTALL_NOT_NOW: Words(
         zh="不能同次上门安装，按常规派装", en="It is not installed in this visit, but as always"
     ),

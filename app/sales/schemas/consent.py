@@ -10,11 +10,12 @@ from pydantic import ConfigDict, Field, StringConstraints
 from app.core.http import Answer, Input, Moment, Note
 from app.core.i18n import Lang
 from app.core.paging import NextPage
-from app.messaging.rules import masked_number
+from app.messaging.rules import REPLY_LIMIT, masked_number
 from app.sales.models import ConsentRequest, ConsentSignature, SecondConfirmation
-from app.sales.queries import SecondCount, Signed
+from app.sales.queries import Proof, SecondCount, Signed
 from app.sales.rules import (
     ConsentKind,
+    ConsentPurpose,
     Protection,
     Relation,
     RequestState,
@@ -178,6 +179,62 @@ class ConsentRequestsOut(Answer):
     def of(cls, requests: Sequence[ConsentRequest], now: datetime) -> Self:
         """Write requests as they stand."""
         return cls(requests=[ConsentRequestOut.of(each, now) for each in requests])
+
+
+class ConsentProofOut(Answer):
+    """What somebody was asked by message, and what they said; the words are kept for as long as the
+    operator says, and null from then on."""
+
+    request_id: UUID
+    purpose: ConsentPurpose
+    kind: ConsentKind
+    state: RequestState
+    number: Annotated[str, Field(max_length=40)] | None = Field(description="Masked.")
+    asked_text: Annotated[str, Field(max_length=1000)] | None = Field(
+        description="As it was sent, but for a code, of which there is only a hash."
+    )
+    asked_at: datetime
+    sent_at: datetime | None = Field(description="When the messaging provider took it.")
+    sent_as: Annotated[str, Field(max_length=100)] | None = Field(
+        description="The provider's number of the message."
+    )
+    reply_text: Annotated[str, Field(max_length=REPLY_LIMIT)] | None
+    said_at: datetime | None = Field(description="When they replied, by the provider's clock.")
+    replied_as: Annotated[str, Field(max_length=100)] | None = Field(
+        description="The provider's number of the reply."
+    )
+    answered_at: datetime | None
+
+    @classmethod
+    def of(cls, proof: Proof, now: datetime) -> Self:
+        """Write what shows how a request was answered."""
+        request = proof.request
+        return cls(
+            request_id=request.id,
+            purpose=request.purpose,
+            kind=request.kind,
+            state=shown_state(request.state, request.expires_at, now),
+            number=masked_number(request.recipient) if request.recipient else None,
+            asked_text=request.asked_text,
+            asked_at=request.asked_at,
+            sent_at=proof.sent_at,
+            sent_as=proof.sent_as,
+            reply_text=request.reply_text,
+            said_at=proof.said_at,
+            replied_as=proof.replied_as,
+            answered_at=request.answered_at,
+        )
+
+
+class ConsentProofsOut(Answer):
+    """What a sale's customer and their second contact were asked by message, the newest first."""
+
+    proofs: Annotated[list[ConsentProofOut], Field(max_length=20)]
+
+    @classmethod
+    def of(cls, proofs: Sequence[Proof], now: datetime) -> Self:
+        """Write all that there is."""
+        return cls(proofs=[ConsentProofOut.of(each, now) for each in proofs])
 
 
 class SignatureOut(Answer):

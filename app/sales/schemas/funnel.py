@@ -32,7 +32,8 @@ class FigureOut(Answer):
 
 
 class FunnelOut(Answer):
-    """What became of the visits of some days, by when their orders were completed."""
+    """What became of the visits of some days, by when their orders were completed; an install by
+    whoever has just sold it belongs to the visit in which that was."""
 
     org_unit_id: UUID
     first_day: date

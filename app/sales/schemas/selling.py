@@ -1,10 +1,10 @@
 """Wire shapes of sales; money is in fen, one hundredth of a yuan."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from app.core.http import Answer, Code, Input, Line, Moment, Note
 from app.core.paging import NextPage, Rows
@@ -60,6 +60,17 @@ class SaleIn(Input):
     reservation_id: UUID | None = Field(
         default=None, description="What was reserved in this visit to install it at once."
     )
+    appointment_hold_id: UUID | None = Field(
+        default=None,
+        description="The slot that was booked in this visit to install it another time; not beside"
+        " a reservation.",
+    )
+
+    @model_validator(mode="after")
+    def _one_time(self) -> Self:
+        if self.reservation_id is not None and self.appointment_hold_id is not None:
+            raise ValueError("give a reservation or an appointment: it is installed once")
+        return self
 
 
 class SaleItemOut(Answer):
@@ -111,6 +122,10 @@ class SaleOut(Answer):
     )
     note: Note | None
     reservation_id: UUID | None
+    appointment_hold_id: UUID | None = Field(
+        description="The slot that is kept for its install; null without one, also where it was"
+        " over when the sale was confirmed."
+    )
     install_order_id: UUID | None = Field(
         description="The install in the same visit, held by whoever sold it; null without one."
     )

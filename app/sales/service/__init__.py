@@ -24,6 +24,7 @@ from app.sales.service.following import (
 )
 from app.sales.service.installing import (
     call_off_install,
+    give_slots_back,
 )
 from app.sales.service.ledger import (
     Entry,
@@ -64,6 +65,7 @@ __all__ = [
     "entered",
     "follow",
     "follow_many",
+    "give_slots_back",
     "go_on",
     "item_removed",
     "lapse",

@@ -1,6 +1,7 @@
 """A customer is asked for consent by message: with a code to tell, or to be replied to."""
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -15,7 +16,7 @@ from app.core.errors import NotFound, SameIdOtherContent
 from app.core.i18n import Lang
 from app.core.parameter_values import parameters_in_force
 from app.messaging import service as messaging
-from app.messaging.rules import MessageKind, number_of
+from app.messaging.rules import MessageKind, number_of, text_of
 from app.sales import queries, rules
 from app.sales.models import ConsentRequest, Sale
 from app.sales.rules import ConsentKind, ConsentPurpose, RequestState, SaleState, SaleStep
@@ -112,16 +113,13 @@ async def ask(
     else:
         facts["reference"] = request.reference = _digits(numbers.REFERENCE_DIGITS)
     await _added(tx, request)
-    await messaging.send(
+    await _send(
         tx,
-        kind=MessageKind.CONSENT_CODE if kind is ConsentKind.OTP else MessageKind.CONSENT_REPLY,
+        request,
+        MessageKind.CONSENT_CODE if kind is ConsentKind.OTP else MessageKind.CONSENT_REPLY,
         to=number,
-        org_unit_id=sale.org_unit_id,
-        about=sale_id,
         facts=facts,
-        now=now,
         lang=lang,
-        useful_for=timedelta(minutes=minutes),
     )
     await entered(
         tx,
@@ -165,16 +163,8 @@ async def ask_second(
         wrong=[],
     )
     await _added(tx, request)
-    await messaging.send(
-        tx,
-        kind=MessageKind.SECOND_CONFIRMATION,
-        to=number,
-        org_unit_id=sale.org_unit_id,
-        about=sale.id,
-        facts={**facts, "reference": reference},
-        now=now,
-        useful_for=until - now,
-    )
+    facts = {**facts, "reference": reference}
+    await _send(tx, request, MessageKind.SECOND_CONFIRMATION, to=number, facts=facts)
     return request
 
 
@@ -229,6 +219,34 @@ async def check_code(
     request.answered_at = request.answered_at or now
     await tx.flush()
     return Checked(accepted_at=request.answered_at)
+
+
+async def _send(
+    tx: AsyncSession,
+    request: ConsentRequest,
+    kind: MessageKind,
+    *,
+    to: str,
+    facts: Mapping[str, object],
+    lang: Lang = "zh",
+) -> None:
+    """Have a request sent for as long as it can be answered, and keep what it says with it: a code
+    opens nothing once it is told, but until then it is the customer's alone."""
+    message_id = await messaging.send(
+        tx,
+        kind=kind,
+        to=to,
+        org_unit_id=request.org_unit_id,
+        about=request.sale_id,
+        facts=facts,
+        now=request.asked_at,
+        lang=lang,
+        useful_for=request.expires_at - request.asked_at,
+    )
+    # The message has to be there before the request names it.
+    await tx.flush()
+    request.message_id = message_id
+    request.asked_text = text_of(kind, {**facts, "code": "*" * numbers.CODE_DIGITS}, lang)
 
 
 async def _added(tx: AsyncSession, request: ConsentRequest) -> None:

@@ -32,6 +32,7 @@ async def put_together(
     device_at: datetime | None = None,
     note: str | None = None,
     reservation_id: UUID | None = None,
+    appointment_hold_id: UUID | None = None,
 ) -> Sale:
     """Put a sale together in a visit, with the prices of today's catalogue; it is a draft.
 
@@ -40,7 +41,9 @@ async def put_together(
     NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, PriceChanged and SameIdOtherContent.
     """
     technician_id = _technician(caller)
-    content = rules.content_hash(rules.sale_content(visit_id, lines, note, reservation_id))
+    content = rules.content_hash(
+        rules.sale_content(visit_id, lines, note, reservation_id, appointment_hold_id)
+    )
     known = await tx.get(Sale, sale_id)
     if known is not None:
         return _same(known, content, technician_id)
@@ -58,6 +61,11 @@ async def put_together(
     await _still_allowed(tx, visit.customer_id, suggested)
     if reservation_id is not None:
         await _reserved_here(tx, reservation_id, visit_id, technician_id)
+    if appointment_hold_id is not None and not await queries.booked_at_door(
+        tx, appointment_hold_id, visit.work_order_id, caller
+    ):
+        message = "was not booked by you for this door"
+        raise Invalid(errors=[{"field": "appointment_hold_id", "message": message}])
     # Two arrivals of one sale at the same moment: the second finds the first one's row.
     made = await tx.scalar(
         upsert(Sale)
@@ -74,6 +82,7 @@ async def put_together(
             device_at=device_at,
             note=note,
             reservation_id=reservation_id,
+            appointment_hold_id=appointment_hold_id,
         )
         .on_conflict_do_nothing(index_elements=[Sale.id])
         .returning(Sale.id)

@@ -43,5 +43,5 @@ async def take_reply(tx: AsyncSession, reply_id: UUID, *, now: datetime) -> UUID
             return None
         await protecting.answered(tx, sale, agrees=said.agrees, now=now)
     request.state = RequestState.AGREED if said.agrees else RequestState.DECLINED
-    request.answered_at, request.reply_id = now, reply_id
+    request.answered_at, request.reply_id, request.reply_text = now, reply_id, reply.body
     return request.id

@@ -83,6 +83,7 @@ ONLINE: Mapping[str, str] = {
     "visits_send_acceptance_code": "a code that is sent hours later finds nobody at the door",
     "visits_feasibility": "it asks what is free at this moment",
     "visits_reserve_install": "it takes what is free at this moment, or says that it is gone",
+    "visits_book_install": "the same of another day",
     "sales_ask_consent": "sent hours later it finds nobody at the door; offline a customer signs",
     "evidence_upload_continue": "the bytes of pictures go by resumable upload",
     "my_device_register": "it says how this phone is reached now",
