@@ -29,13 +29,9 @@ class Courier:
 
     def __init__(self):
         self.client = self
-        self.pace = self
         self.orders = {}
         self.cancelled = []
         self.fails = None
-
-    async def ready(self):
-        """Let everything pass at once."""
 
     async def run(self, endpoint, errands):
         for errand in errands:

@@ -20,7 +20,7 @@ from app.ordering.client import OrderingClient
 from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange, OrderSync
 from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
-from app.ordering.rules import Failure, NotSent, OrderingFailed, RemoteState, Source, TaskState
+from app.ordering.rules import Failure, OrderingFailed, RemoteState, Source, TaskState
 from app.ordering.service.ending import end
 from app.ordering.service.settling import learn
 from app.ordering.service.standing import ERROR_LIMIT, luck
@@ -309,9 +309,10 @@ async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
         told = await _looked(client, attempt.remote_id, attempt.task_id)
         if attempt.ask_only or told.task is not None or _is_taken(told.order):
             return told
-    if wall() > attempt.send_before:
-        raise NotSent(rules.Cause.TOO_LATE)
-    return _Told(task=await client.cancel(attempt.remote_id, attempt.reason, attempt.asked_at))
+    task = await client.cancel(
+        attempt.remote_id, attempt.reason, attempt.asked_at, by=attempt.send_before
+    )
+    return _Told(task=task)
 
 
 def _is_taken(order: RemoteOrder | None) -> bool:
