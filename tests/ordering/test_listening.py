@@ -44,3 +44,12 @@ async def test_the_listener_is_looked_after(desk, stand):
     gone = await look(desk, "")
     assert gone.remote_id is None
     assert hub(stand, moved.remote_id) == 404
+
+
+async def test_since_when_it_fails_is_kept_until_it_is_registered(desk, stand):
+    stand.simulator.stop()
+    first = await look(desk, "https://us.example/one")
+    assert first.failing_since is not None and first.last_error is not None
+    assert (await look(desk, "https://us.example/one")).failing_since == first.failing_since
+    stand.wake()
+    assert (await look(desk, "https://us.example/one")).failing_since is None
