@@ -1,4 +1,4 @@
-"""Orders that end in part or in two ways, and those that stand still: seen, and judged by a person."""
+"""Orders that end in part or in two ways, and those that stand still: seen and judged by people."""
 
 from dataclasses import replace
 

@@ -63,7 +63,8 @@ def judge(known: Known, seen: RemoteOrder, at: datetime | None, source: Source) 
     if seen.state is not None:
         verdict = rules.follow(known.remote_state, known.remote_state_at, seen.state, at, source)
     partial = seen.state is RemoteState.PARTIAL and verdict is Verdict.MOVE
-    if partial and source is Source.EVENT and not seen.item_states:
+    asked_for = known.state is not SyncState.GIVEN_UP
+    if partial and asked_for and source is Source.EVENT and not seen.item_states:
         # Which items are missing is told by the order itself.
         verdict = Verdict.LOOK
     arrived = known.state in _NOT_THERE_YET

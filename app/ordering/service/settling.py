@@ -123,13 +123,11 @@ async def learn(
         assert seen.state is not None
         await end_change_of(tx, sync, seen.state, real)
         if seen.state is RemoteState.PARTIAL:
-            await _part_missing(tx, sync, seen, now)
+            await part_missing(tx, sync, seen, now)
     return judged.verdict
 
 
-async def _part_missing(
-    tx: AsyncSession, sync: OrderSync, seen: RemoteOrder, now: datetime
-) -> None:
+async def part_missing(tx: AsyncSession, sync: OrderSync, seen: RemoteOrder, now: datetime) -> None:
     """Show a person that a part of an order is missing. Where it is told which, the sale is
     completed without that; else it waits for what the person says."""
     gone = rules.missing(seen.item_states)
