@@ -19,7 +19,7 @@ from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
 from app.ordering.schemas import (
     AskAgainIn,
-    CloseIn,
+    CloseChangeIn,
     EndpointOut,
     ListenerOut,
     OrderChangeIn,
@@ -129,7 +129,7 @@ async def ask_again(
     operation_id="order_changes_give_up",
 )
 async def close(
-    change_id: UUID, body: CloseIn, resolver: Resolver, tx: Tx, now: Now
+    change_id: UUID, body: CloseChangeIn, resolver: Resolver, tx: Tx, now: Now
 ) -> OrderChange:
     """Decide that nothing more is done about a change that was refused or given up, and say why."""
     return await service.close(tx, change_id, resolver, reason=body.reason, note=body.note, now=now)

@@ -304,7 +304,7 @@ class AskAgainIn(Input):
     id: UUID = Field(description="Of the new change, made by whoever asks, a UUIDv7.")
 
 
-class CloseIn(Input):
+class CloseChangeIn(Input):
     """Why nothing more is done about a change that was refused or given up."""
 
     reason: CloseReason
