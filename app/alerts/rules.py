@@ -18,7 +18,11 @@ class AlertKind(StrEnum):
 
     ORDER_LAG = "order_lag"
     ORDERS_FAILED = "orders_failed"
+    ORDER_CHANGES_FAILED = "order_changes_failed"
     CALLBACKS_TURNED_AWAY = "callbacks_turned_away"
+    CALLBACKS_NOT_REGISTERED = "callbacks_not_registered"
+    ORDERING_LEFT_ALONE = "ordering_left_alone"
+    NIGHT_NOT_COMPARED = "night_not_compared"
     DIFFERENCES_OPEN = "differences_open"
     PROMISES_MISSED = "promises_missed"
     INSTALLS_LEFT = "installs_left"
@@ -36,6 +40,26 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
     AlertKind.ORDERS_FAILED: Words(
         zh="有 {figure} 条订单同步失败待人工处理（达到 {most} 条即告警）",
         en="{figure} deliveries to the ordering system wait for a person ({most} are too many)",
+    ),
+    AlertKind.ORDER_CHANGES_FAILED: Words(
+        zh="有 {figure} 项订单变更被拒绝或未成功，待人工处理（达到 {most} 项即告警）",
+        en="{figure} changes of orders were turned down or came to nothing, and wait for a person "
+        "({most} are too many)",
+    ),
+    AlertKind.CALLBACKS_NOT_REGISTERED: Words(
+        zh="回调登记已失效 {figure} 分钟（超过 {most} 分钟即告警）：订单进展只能靠主动查询得知",
+        en="Our listener has not been registered with the ordering system for {figure} minutes "
+        "({most} at most): how orders go is known by asking alone",
+    ),
+    AlertKind.ORDERING_LEFT_ALONE: Words(
+        zh="订单系统接口持续失败，已暂停访问 {figure} 分钟（超过 {most} 分钟即告警）",
+        en="The ordering system fails every time and has been left alone for {figure} minutes "
+        "({most} at most)",
+    ),
+    AlertKind.NIGHT_NOT_COMPARED: Words(
+        zh="夜间对账到 {most} 点仍未完成，距应开始时间已 {figure} 小时",
+        en="The night's comparison with the ordering system was not done by {most} o'clock; it was "
+        "to begin {figure} hours ago",
     ),
     AlertKind.CALLBACKS_TURNED_AWAY: Words(
         zh="有 {figure} 次回调未通过身份验证（达到 {most} 次即告警）："

@@ -1,4 +1,5 @@
-"""Alerts to supervisors: deliveries take too long, or too many wait for them, or strangers call."""
+"""Alerts to supervisors: deliveries take too long or wait for them, changes came to nothing, the
+ordering system is not reached, or strangers call."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -15,31 +16,69 @@ from app.core.parameters import Parameters
 from app.ordering import delivery, troubles
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause
-from app.ordering.troubles import Lag
+from app.ordering.troubles import Lag, Standing
 from app.workorders.queries import Units, org_units
 
 
 async def look(tx: AsyncSession, now: datetime) -> int:
-    """Alert the units whose deliveries take too long or wait for a person, those at the top if too
-    many callbacks were turned away, and end what is over; `now` is business time. Returns how many
-    were told."""
+    """Alert the units whose deliveries take too long, or whose deliveries and changes wait for a
+    person; those at the top if the ordering system is not reached, or cannot call us, for long, and
+    if too many callbacks were turned away; and end what is over. `now` is business time. Returns
+    how many were told."""
     parameters = await parameters_in_force(tx)
     window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
     lags = await troubles.lags(tx, now, window)
-    units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
+    changes = await troubles.changes_failed(tx)
+    units = await org_units(tx, ids={*changes, *(lag.org_unit_id for lag in lags)})
     found = list(_found(lags, units, parameters, now))
-    # Whoever forges callbacks is no unit's own trouble, but that of those who answer for all.
-    turned_away = await troubles.turned_away(tx, now, window)
-    most = parameters.number(delivery.ALERT_TURNED_AWAY, now)
-    if turned_away >= most:
+    for unit_id, count in changes.items():
+        most = parameters.number(delivery.ALERT_CHANGES, now, units.by_id[unit_id].path)
+        if count >= most:
+            found.append(Found(AlertKind.ORDER_CHANGES_FAILED, unit_id, count, most))
+    # What lies between the two systems is no unit's own trouble, but that of those who answer for
+    # all.
+    between = list(
+        _between(
+            await troubles.not_standing(tx),
+            await troubles.turned_away(tx, now, window),
+            parameters,
+            now,
+        )
+    )
+    if between:
         found += [
-            Found(AlertKind.CALLBACKS_TURNED_AWAY, unit, turned_away, most)
+            Found(kind, unit, figure, most, subject)
             for unit in await top_units(tx)
+            for kind, figure, most, subject in between
         ]
     return await alerts.stand(tx, _KINDS, found, now=now)
 
 
-_KINDS = (AlertKind.ORDER_LAG, AlertKind.ORDERS_FAILED, AlertKind.CALLBACKS_TURNED_AWAY)
+_KINDS = (
+    AlertKind.ORDER_LAG,
+    AlertKind.ORDERS_FAILED,
+    AlertKind.ORDER_CHANGES_FAILED,
+    AlertKind.CALLBACKS_TURNED_AWAY,
+    AlertKind.CALLBACKS_NOT_REGISTERED,
+    AlertKind.ORDERING_LEFT_ALONE,
+)
+
+
+def _between(
+    standing: Sequence[Standing], turned_away: int, numbers: Parameters, now: datetime
+) -> Iterator[tuple[AlertKind, float, float, str]]:
+    """Name what lies between the two systems and passes its limit; times in whole minutes."""
+    for each in standing:
+        if each.endpoint is None:
+            kind, limit = AlertKind.CALLBACKS_NOT_REGISTERED, delivery.ALERT_LISTENER
+        else:
+            kind, limit = AlertKind.ORDERING_LEFT_ALONE, delivery.ALERT_BREAKER
+        most = numbers.number(limit, now)
+        if each.minutes >= most:
+            yield kind, int(each.minutes), most, each.endpoint or ""
+    most = numbers.number(delivery.ALERT_TURNED_AWAY, now)
+    if turned_away >= most:
+        yield AlertKind.CALLBACKS_TURNED_AWAY, turned_away, most, ""
 
 
 def _found(
@@ -78,7 +117,7 @@ def figures_of(clock: Clock) -> Callable[[AsyncSession], Awaitable[None]]:
         _LAG.set(max(lags, default=0.0))
         counts = dict.fromkeys(Cause, 0)
         for trouble in await troubles.summary(session, ""):
-            if trouble.state is SyncState.PARKED:
+            if trouble.state in (SyncState.PARKED, SyncState.FINISHED):
                 counts[trouble.cause] += trouble.count
         for cause, count in counts.items():
             _FAILED.labels(cause.value).set(count)

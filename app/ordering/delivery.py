@@ -47,6 +47,14 @@ GIVE_UP_WORDS = {
 }
 
 
+class JudgedEnd(StrEnum):
+    """As what an order counts whose end somebody had to judge."""
+
+    COMPLETED = "completed"
+    PARTIAL = "partial"
+    CANCELLED = "cancelled"
+
+
 class Trying(StrEnum):
     """What an attempt that failed was about: to send, to look and then send, or to ask."""
 
@@ -76,6 +84,15 @@ class ChangeState(StrEnum):
     DONE = "done"
     REFUSED = "refused"
     GIVEN_UP = "given_up"
+
+
+class CloseReason(StrEnum):
+    """Why nothing more is done about a change that was refused or given up."""
+
+    ARRANGED_BY_HAND = "arranged_by_hand"
+    CUSTOMER_KEEPS_ORDER = "customer_keeps_order"
+    NOT_NEEDED = "not_needed"
+    OTHER = "other"
 
 
 CHANGES_OPEN = frozenset({ChangeState.WAITING, ChangeState.SENDING, ChangeState.SENT})
@@ -218,6 +235,40 @@ ALERT_TURNED_AWAY = Parameter(
         " alerted",
     ),
     least=1,
+)
+
+ALERT_CHANGES = Parameter(
+    "ordering.alert_changes_failed",
+    default=1,
+    unit="",
+    words=Words(
+        zh="被拒绝或未成功的订单变更达到多少项即告警",
+        en="How many changes of orders of a unit may wait for a person before supervisors are"
+        " alerted",
+    ),
+    least=1,
+)
+ALERT_LISTENER = Parameter(
+    "ordering.alert_listener_minutes",
+    default=15,
+    unit="min",
+    words=Words(
+        zh="回调登记失效多少分钟后告警",
+        en="How long our listener may be unregistered before those at the top are alerted",
+    ),
+    least=1,
+    most=1440,
+)
+ALERT_BREAKER = Parameter(
+    "ordering.alert_breaker_minutes",
+    default=10,
+    unit="min",
+    words=Words(
+        zh="订单系统接口暂停访问多少分钟后告警",
+        en="How long an endpoint may be left alone before those at the top are alerted",
+    ),
+    least=1,
+    most=1440,
 )
 
 

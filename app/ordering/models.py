@@ -12,6 +12,7 @@ from app.core.db import Base, Row, text_enum
 from app.ordering.delivery import (
     ChangeKind,
     ChangeState,
+    CloseReason,
     Endpoint,
     GiveUpReason,
     SyncState,
@@ -22,8 +23,13 @@ from app.ordering.rules import Cause, Failure
 # Deliveries that go on by themselves; the search for those that are due says it in the same words,
 # so that the partial index serves it.
 STILL_OPEN = text("state IN ('waiting', 'sending', 'delivered')")
-# Deliveries that failed and have not arrived: a person has to look, or it is tried again.
-IN_TROUBLE = text("last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked')")
+# Deliveries that failed and have not arrived, or whose order ended so that somebody has to judge: a
+# person has to look, or it is tried again.
+IN_TROUBLE = text(
+    "last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked', 'finished')"
+)
+# Orders that do not move until somebody over there does something.
+STUCK = text("state = 'delivered' AND remote_state IN ('held', 'pending')")
 
 
 class OrderSync(Row, Base):
@@ -54,6 +60,7 @@ class OrderSync(Row, Base):
             "id",
             postgresql_where=IN_TROUBLE,
         ),
+        Index("ix_order_sync_stuck", "org_unit_id", "created_at", "id", postgresql_where=STUCK),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
@@ -138,6 +145,8 @@ class OrderCallback(Row, Base):
 
 # Changes that go on by themselves, in the words of the partial indexes that serve them.
 CHANGE_OPEN = text("state IN ('waiting', 'sending', 'sent')")
+# Those that came to nothing and that nobody has dealt with.
+CHANGE_FAILED = text("state IN ('refused', 'given_up') AND closed_at IS NULL")
 
 
 class OrderChange(Row, Base):
@@ -146,7 +155,8 @@ class OrderChange(Row, Base):
     `sale_item_id` is the item that is to be taken out of the order, of an amendment for that alone.
     Whoever asks makes the id; `asked_by` is null for what this system asks by itself. Times of
     tries are real and by the database's clock. `sent` is a cancellation that the other side has
-    taken and not yet decided.
+    taken and not yet decided. One that came to nothing waits for a person until it is closed
+    (business time): with a reason, or since it was asked for again, by the change `replaced_by`.
     """
 
     __tablename__ = "order_change"
@@ -155,6 +165,13 @@ class OrderChange(Row, Base):
         Index("ix_order_change_due", "next_try_at", postgresql_where=CHANGE_OPEN),
         Index("ix_order_change_sale", "sale_id", "asked_at"),
         Index("ix_order_change_remote", "remote_id"),
+        Index(
+            "ix_order_change_failed",
+            "org_unit_id",
+            "created_at",
+            "id",
+            postgresql_where=CHANGE_FAILED,
+        ),
         Index(
             "ix_order_change_item",
             "sale_item_id",
@@ -181,6 +198,11 @@ class OrderChange(Row, Base):
     remote_id: Mapped[str | None]
     remote_state: Mapped[str | None]
     ended_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    closed_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    closed_reason: Mapped[CloseReason | None] = mapped_column(text_enum(CloseReason))
+    closed_note: Mapped[str | None]
+    replaced_by: Mapped[UUID | None] = mapped_column(ForeignKey("order_change.id"))
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012
@@ -215,7 +237,10 @@ class OrderingEndpoint(Base):
 
 
 class OrderingListener(Row, Base):
-    """Our listener on the hub of one ordering system; `remote_id` is what that calls it."""
+    """Our listener on the hub of one ordering system; `remote_id` is what that calls it.
+
+    Since `failing_since` (real time) nobody could say that it is registered there.
+    """
 
     __tablename__ = "ordering_listener"
     __table_args__ = (Index("uq_ordering_listener_base", "base_url", unique=True),)
@@ -227,3 +252,4 @@ class OrderingListener(Row, Base):
     checked_at: Mapped[datetime | None]
     next_try_at: Mapped[datetime]
     last_error: Mapped[str | None]
+    failing_since: Mapped[datetime | None]

@@ -181,7 +181,8 @@ class RemoteOrder:
     """A product order as the other side told it.
 
     `state` is None when it said none or one that TMF622 does not know; `state_text` keeps its own
-    word. `reason` is its text on why the order was refused, cancelled or held. Times are aware.
+    word. `reason` is its text on why the order was refused, cancelled or held. `item_states` are
+    its items by their ids, as far as it told of any. Times are aware.
     """
 
     id: str
@@ -191,7 +192,7 @@ class RemoteOrder:
     state_text: str | None
     ordered_at: datetime | None
     reason: str | None
-    item_states: tuple[tuple[str, str], ...]
+    item_states: tuple[tuple[str, RemoteState | None], ...]
 
 
 @dataclass(frozen=True, slots=True)

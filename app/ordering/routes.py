@@ -1,24 +1,30 @@
 """Doorways: how we stand with the ordering system, and changes of orders."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Query
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Now
-from app.ordering import queries, service
+from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.ordering import queries, service, troubles
 from app.ordering.courier import breaker
+from app.ordering.delivery import ChangeState
 from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
 from app.ordering.schemas import (
+    AskAgainIn,
+    CloseChangeIn,
     EndpointOut,
     ListenerOut,
     OrderChangeIn,
     OrderChangeOut,
+    OrderChangePage,
     OrderChanges,
     OrderingSystemOut,
 )
@@ -26,6 +32,7 @@ from app.sales import queries as sales
 
 router = Router(prefix="/v1", tags=["ordering"])
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sync:read"))]
+Resolver = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="sync:resolve"))]
 Asker = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="sales:change"))
 ]
@@ -71,3 +78,58 @@ async def changes(sale_id: UUID, asker: Asker, read: Read) -> OrderChanges:
     sale = await sales.one(read, sale_id, asker)
     found = await queries.changes_of(read, sale.id)
     return OrderChanges(changes=[OrderChangeOut.model_validate(each) for each in found])
+
+
+@router.get("/order-changes", operation_id="order_changes_list")
+async def listed(
+    reader: Reader,
+    read: Read,
+    state: ChangeState | None = None,
+    failed: Annotated[
+        bool,
+        Query(description="Only those refused or given up that nobody has dealt with."),
+    ] = False,
+    org_unit_id: UUID | None = None,
+    size: PageSize = 50,
+    token: PageToken = None,
+) -> OrderChangePage:
+    """List changes of orders, the latest first; `failed=true` are those that wait for a person."""
+    found = await troubles.changes_page(
+        read,
+        reader,
+        size=size,
+        after=key_of(token, datetime, UUID) if token else None,
+        state=state,
+        failed=failed,
+        org_unit_id=org_unit_id,
+    )
+    rows, last = cut(found, size)
+    return OrderChangePage(
+        order_changes=[OrderChangeOut.model_validate(row) for row in rows],
+        next_page_token=token_of(last.created_at, last.id) if last else None,
+    )
+
+
+@router.post(
+    "/order-changes/{change_id}/retry",
+    response_model=OrderChangeOut,
+    status_code=202,
+    operation_id="order_changes_retry",
+)
+async def ask_again(
+    change_id: UUID, body: AskAgainIn, resolver: Resolver, tx: Tx, now: Now
+) -> OrderChange:
+    """Ask again for a change that was refused or given up, as a new one that closes it."""
+    return await service.ask_again(tx, change_id, resolver, again_id=body.id, now=now)
+
+
+@router.post(
+    "/order-changes/{change_id}/give-up",
+    response_model=OrderChangeOut,
+    operation_id="order_changes_give_up",
+)
+async def close(
+    change_id: UUID, body: CloseChangeIn, resolver: Resolver, tx: Tx, now: Now
+) -> OrderChange:
+    """Decide that nothing more is done about a change that was refused or given up, and say why."""
+    return await service.close(tx, change_id, resolver, reason=body.reason, note=body.note, now=now)

@@ -3,6 +3,7 @@
 Pure: no I/O, no clock, no randomness; every number is handed in.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -62,17 +63,11 @@ _RANK = {
 
 TERMINAL = frozenset(state for state, rank in _RANK.items() if rank == 3)
 
-# Who works the sale should know at once: nothing moves, or less was delivered than was sold.
-NEEDS_A_PERSON = frozenset(
-    {
-        RemoteState.HELD,
-        RemoteState.PENDING,
-        RemoteState.PARTIAL,
-        RemoteState.FAILED,
-        RemoteState.REJECTED,
-        RemoteState.CANCELLED,
-    }
-)
+# Somebody has to ask: nothing moves, or less was delivered than was sold. What was turned down or
+# cancelled ends the sale, and is seen there.
+NEEDS_A_PERSON = frozenset({RemoteState.HELD, RemoteState.PENDING, RemoteState.PARTIAL})
+# Of an item that ended like this, nothing was delivered.
+NOT_DELIVERED = frozenset({RemoteState.FAILED, RemoteState.REJECTED, RemoteState.CANCELLED})
 
 _SALE = {
     RemoteState.ACKNOWLEDGED: SaleState.ACKNOWLEDGED,
@@ -81,7 +76,7 @@ _SALE = {
     RemoteState.HELD: SaleState.ACKNOWLEDGED,
     RemoteState.ASSESSING_CANCELLATION: SaleState.ACKNOWLEDGED,
     RemoteState.PENDING_CANCELLATION: SaleState.ACKNOWLEDGED,
-    # Part of what was sold is missing: neither completed nor refused until a person has judged.
+    # Part of what was sold is missing: completed without that once it is known which.
     RemoteState.PARTIAL: SaleState.ACKNOWLEDGED,
     RemoteState.COMPLETED: SaleState.COMPLETED,
     # Nothing of the order was delivered; to the sale that is the same as a refusal.
@@ -94,6 +89,22 @@ _SALE = {
 def sale_state_of(state: RemoteState) -> SaleState:
     """Say what a product order's state makes of the sale."""
     return _SALE[state]
+
+
+def agrees(sale: SaleState, state: RemoteState) -> bool:
+    """Tell whether a sale is what a product order's state makes of it, a judged one included."""
+    return sale is _SALE[state] or (state is RemoteState.PARTIAL and sale is SaleState.COMPLETED)
+
+
+def missing(item_states: Sequence[tuple[str, RemoteState | None]]) -> list[str] | None:
+    """Name the items of an order, by their ids, that were not delivered though others were.
+
+    None where that cannot be told: an item has no end, or none of them differs from the others.
+    """
+    if not all(state in TERMINAL for _, state in item_states):
+        return None
+    gone = [id_ for id_, state in item_states if state in NOT_DELIVERED]
+    return gone if 0 < len(gone) < len(item_states) else None
 
 
 def reachable(known: RemoteState, seen: RemoteState) -> bool:
@@ -187,6 +198,12 @@ class Cause(StrEnum):
     UNFIT = "unfit"
     FORGOTTEN = "forgotten"
     NEVER_ENDED = "never_ended"
+    PART_MISSING = "part_missing"
+    ENDED_TWICE = "ended_twice"
+
+
+# The order has ended, and somebody has to say as what it counts.
+TO_BE_JUDGED = frozenset({Cause.PART_MISSING, Cause.ENDED_TWICE})
 
 
 # The other side could not say anything; when all we did was look, nothing came of it.
@@ -237,6 +254,14 @@ CAUSE_WORDS = {
     ),
     Cause.NEVER_ENDED: Words(
         zh="订单系统长期未了结该订单", en="the ordering system has not ended the order for long"
+    ),
+    Cause.PART_MISSING: Words(
+        zh="订单系统只完成了订单的一部分",
+        en="the ordering system has delivered a part of the order only",
+    ),
+    Cause.ENDED_TWICE: Words(
+        zh="订单系统先后给出两种不同的结果",
+        en="the ordering system has told two different ends of the order",
     ),
 }
 
@@ -291,6 +316,15 @@ CAUSE_ADVICE = {
     Cause.NEVER_ENDED: Words(
         zh="请向订单系统的值守人员核实；有结果后重试即可再查询一次，无法办理的可放弃。",
         en="Ask whoever runs the ordering system; try again to ask once more, or give it up.",
+    ),
+    Cause.PART_MISSING: Words(
+        zh="请与订单系统核实未完成的项目并告知客户，然后认定结果；未认定前其余酬金暂不计发。",
+        en="Find out what is missing and tell the customer, then say as what it counts; unless the "
+        "missing items are known, the rest of the commission waits for that.",
+    ),
+    Cause.ENDED_TWICE: Words(
+        zh="请与订单系统核实哪个结果为准，然后认定结果。",
+        en="Ask the ordering system which end is true, then say as what it counts.",
     ),
 }
 

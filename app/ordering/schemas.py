@@ -1,5 +1,6 @@
 """Wire shapes of deliveries, for supervisors."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -14,14 +15,16 @@ from app.ordering.correcting import Correction
 from app.ordering.delivery import (
     ChangeKind,
     ChangeState,
+    CloseReason,
     Endpoint,
     GiveUpReason,
+    JudgedEnd,
     SyncState,
     Trying,
 )
 from app.ordering.models import OrderAttempt, OrderSync
-from app.ordering.rules import CAUSE_ADVICE, CAUSE_WORDS, Cause, Failure
-from app.ordering.troubles import Story, Trouble, masked_body
+from app.ordering.rules import CAUSE_ADVICE, CAUSE_WORDS, Cause, Failure, RemoteState
+from app.ordering.troubles import Standstill, Story, Trouble, masked_body
 
 
 class OrderSyncOut(Answer):
@@ -165,10 +168,27 @@ class TroubleOut(Answer):
         )
 
 
+class StandstillOut(Answer):
+    """So many orders that do not move over there, or of which a part is missing."""
+
+    remote_state: RemoteState
+    count: int
+    since: datetime = Field(description="When the first of them was made; real time.")
+
+
 class OrderSyncSummary(Answer):
     """What is wrong with deliveries in the caller's part of the organisation."""
 
     troubles: Annotated[list[TroubleOut], Field(max_length=100)]
+    standstills: Annotated[list[StandstillOut], Field(max_length=20)]
+
+    @classmethod
+    def of(cls, troubles: Sequence[Trouble], stuck: Sequence[Standstill], lang: Lang) -> Self:
+        """Write the figures in one language."""
+        return cls(
+            troubles=[TroubleOut.of(each, lang) for each in troubles],
+            standstills=[StandstillOut.model_validate(each) for each in stuck],
+        )
 
 
 class CorrectionIn(Input):
@@ -201,6 +221,18 @@ class GiveUpIn(Input):
 
     reason: GiveUpReason
     note: str | None = Field(default=None, min_length=1, max_length=500)
+
+
+class JudgeIn(Input):
+    """As what an order counts that ended in part, or in two ways."""
+
+    ended_as: JudgedEnd
+    missing: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
+        default_factory=list,
+        max_length=100,
+        description="Of one that counts in part: the places in it of what was not delivered; none "
+        "where the ordering system has named them.",
+    )
 
 
 class RetryManyIn(Input):
@@ -251,6 +283,32 @@ class OrderChangeOut(Answer):
     last_error: Note | None = Field(description="What went wrong, or why it was refused.")
     remote_state: Note | None = Field(description="The ordering system's own word for it.")
     ended_at: datetime | None
+    closed_at: datetime | None = Field(
+        description="When somebody has dealt with one that was refused or given up."
+    )
+    closed_reason: CloseReason | None
+    closed_note: Note | None
+    replaced_by: UUID | None = Field(description="The change by which it was asked for again.")
+
+
+class OrderChangePage(Answer):
+    """A page of changes of orders, the latest first."""
+
+    order_changes: Annotated[list[OrderChangeOut], Field(max_length=200)]
+    next_page_token: NextPage
+
+
+class AskAgainIn(Input):
+    """A change that was refused or given up is asked for again, as a new one."""
+
+    id: UUID = Field(description="Of the new change, made by whoever asks, a UUIDv7.")
+
+
+class CloseChangeIn(Input):
+    """Why nothing more is done about a change that was refused or given up."""
+
+    reason: CloseReason
+    note: str | None = Field(default=None, min_length=1, max_length=500)
 
 
 class OrderChanges(Answer):

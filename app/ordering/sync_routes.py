@@ -13,12 +13,13 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
-from app.ordering import queries, service, troubles
+from app.ordering import service, troubles
 from app.ordering.delivery import SyncState
-from app.ordering.rules import Cause
+from app.ordering.rules import Cause, RemoteState
 from app.ordering.schemas import (
     CorrectionIn,
     GiveUpIn,
+    JudgeIn,
     OrderBodyOut,
     OrderSyncOut,
     OrderSyncPage,
@@ -26,7 +27,6 @@ from app.ordering.schemas import (
     OrderSyncSummary,
     RetryManyIn,
     RetryManyOut,
-    TroubleOut,
 )
 
 router = Router(prefix="/v1", tags=["ordering"])
@@ -41,22 +41,32 @@ async def listed(
     read: Read,
     lang: Language,
     state: SyncState | None = None,
+    remote_state: RemoteState | None = None,
     failed: Annotated[
-        bool, Query(description="Only those that failed and have not arrived.")
+        bool,
+        Query(
+            description="Only those that failed and have not arrived, or whose end somebody has to"
+            " judge."
+        ),
+    ] = False,
+    for_a_person: Annotated[
+        bool, Query(description="Only those of them that do not go on by themselves.")
     ] = False,
     cause: Cause | None = None,
     org_unit_id: UUID | None = None,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> OrderSyncPage:
-    """List deliveries, newest first; `state=parked` are those that wait for a person."""
-    found = await queries.page(
+    """List deliveries, newest first; `for_a_person=true` are those that wait for one."""
+    found = await troubles.page(
         read,
         reader,
         size=size,
         after=key_of(token, datetime, UUID) if token else None,
         state=state,
+        remote_state=remote_state,
         failed=failed,
+        for_a_person=for_a_person,
         cause=cause,
         org_unit_id=org_unit_id,
     )
@@ -69,9 +79,11 @@ async def listed(
 
 @router.get("/order-syncs/summary", operation_id="order_syncs_summary")
 async def summary(reader: Reader, read: Read, lang: Language) -> OrderSyncSummary:
-    """Count what failed and has not arrived, by state and cause, the most frequent first."""
+    """Count what failed, by state and cause, and the orders that stand still over there, by the
+    ordering system's state; the most frequent first."""
     found = await troubles.summary(read, reader.org_path)
-    return OrderSyncSummary(troubles=[TroubleOut.of(each, lang) for each in found])
+    stuck = await troubles.standstills(read, reader.org_path)
+    return OrderSyncSummary.of(found, stuck, lang)
 
 
 @router.post("/order-syncs/retry", operation_id="order_syncs_retry_many")
@@ -133,4 +145,15 @@ async def give_up(
 ) -> OrderSyncOut:
     """Decide that a parked delivery is not delivered: its sale is cancelled for that reason."""
     sync = await service.give_up(tx, sync_id, resolver, reason=body.reason, note=body.note, now=now)
+    return OrderSyncOut.of(sync, lang)
+
+
+@router.post("/order-syncs/{sync_id}/judge", operation_id="order_syncs_judge")
+async def judge(
+    sync_id: UUID, body: JudgeIn, resolver: Resolver, tx: Tx, now: Now, lang: Language
+) -> OrderSyncOut:
+    """Say as what an order counts that ended in part, or in two ways; its sale follows."""
+    sync = await service.judge_end(
+        tx, sync_id, resolver, ended_as=body.ended_as, missing=body.missing, now=now
+    )
     return OrderSyncOut.of(sync, lang)

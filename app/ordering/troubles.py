@@ -1,4 +1,4 @@
-"""Reads of what went wrong with deliveries: figures, and the whole story of one."""
+"""Reads of what went wrong with deliveries and changes: figures, lists, the story of one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,16 +6,26 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.core.db import fetched
 from app.core.errors import NotFound
 from app.customers.rules import masked_name
-from app.ordering.delivery import SyncState
-from app.ordering.models import OrderAttempt, OrderCallback, OrderCorrection, OrderSync
-from app.ordering.rules import Cause
+from app.ordering import rules
+from app.ordering.delivery import ChangeState, SyncState
+from app.ordering.models import (
+    CHANGE_FAILED,
+    IN_TROUBLE,
+    STUCK,
+    OrderAttempt,
+    OrderCallback,
+    OrderChange,
+    OrderCorrection,
+    OrderSync,
+)
+from app.ordering.rules import Cause, RemoteState
 from app.sales.models import Sale
 from app.workorders.rules import masked_address
 
@@ -34,7 +44,8 @@ class Trouble:
 
 
 async def summary(session: AsyncSession, org_path: str) -> Sequence[Trouble]:
-    """Count the deliveries of a subtree that failed and have not arrived, by state and cause."""
+    """Count the deliveries of a subtree that failed and have not arrived, or whose end somebody has
+    to judge, by state and cause."""
     rows = await fetched(session, _SUMMARY, {"path": org_path})
     return [Trouble(SyncState(state), Cause(cause), n, since) for state, cause, n, since in rows]
 
@@ -42,10 +53,84 @@ async def summary(session: AsyncSession, org_path: str) -> Sequence[Trouble]:
 _SUMMARY = """
 SELECT o.state, o.last_cause, count(*), min(o.created_at)
   FROM order_sync o JOIN org_unit u ON u.id = o.org_unit_id
- WHERE o.last_cause IS NOT NULL AND o.state IN ('waiting', 'sending', 'parked')
+ WHERE o.last_cause IS NOT NULL AND o.state IN ('waiting', 'sending', 'parked', 'finished')
    AND starts_with(u.path, %(path)s)
  GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2
 """
+
+
+@dataclass(frozen=True)
+class Standstill:
+    """So many orders stand like this over there; `since` is when the first was made."""
+
+    remote_state: RemoteState
+    count: int
+    since: datetime
+
+
+async def standstills(session: AsyncSession, org_path: str) -> Sequence[Standstill]:
+    """Count the orders of a subtree in the states in which somebody has to ask, and of which nobody
+    has said as what they count."""
+    rows = await fetched(session, _STANDSTILLS, {"path": org_path})
+    return [Standstill(RemoteState(state), n, since) for state, n, since in rows]
+
+
+# In the words of the partial indexes, each of which serves one half.
+_STANDSTILLS = """
+SELECT o.remote_state, count(*), min(o.created_at)
+  FROM (SELECT org_unit_id, remote_state, created_at FROM order_sync
+         WHERE state = 'delivered' AND remote_state IN ('held', 'pending')
+        UNION ALL
+        SELECT org_unit_id, remote_state, created_at FROM order_sync
+         WHERE last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked', 'finished')
+           AND state = 'finished' AND remote_state = 'partial') AS o
+  JOIN org_unit u ON u.id = o.org_unit_id
+ WHERE starts_with(u.path, %(path)s)
+ GROUP BY 1 ORDER BY 2 DESC, 1
+"""
+
+
+async def page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+    state: SyncState | None = None,
+    remote_state: RemoteState | None = None,
+    failed: bool = False,
+    for_a_person: bool = False,
+    cause: Cause | None = None,
+    org_unit_id: UUID | None = None,
+) -> Sequence[OrderSync]:
+    """Read one page of deliveries, newest first, and one row more if there is a next page.
+
+    With `failed`, only those that failed and have not arrived, or whose end somebody has to judge;
+    with `for_a_person`, those of them that do not go on by themselves.
+    """
+    at, id_ = OrderSync.created_at, OrderSync.id
+    found = select(OrderSync).where(subtree(OrderSync.org_unit_id, caller))
+    if state is not None:
+        found = found.where(OrderSync.state == state)
+    if remote_state is not None:
+        found = found.where(OrderSync.remote_state == remote_state.value)
+    if remote_state in _STUCK:
+        # What moved on stands in another state; said so that the partial index serves it.
+        found = found.where(STUCK)
+    if failed or for_a_person:
+        found = found.where(IN_TROUBLE)
+    if for_a_person:
+        found = found.where(OrderSync.state.in_((SyncState.PARKED, SyncState.FINISHED)))
+    if cause is not None:
+        found = found.where(OrderSync.last_cause == cause)
+    if org_unit_id is not None:
+        found = found.where(OrderSync.org_unit_id == org_unit_id)
+    if after is not None:
+        found = found.where(tuple_(at, id_) < tuple_(*after))
+    return (await session.scalars(found.order_by(at.desc(), id_.desc()).limit(size + 1))).all()
+
+
+_STUCK = rules.NEEDS_A_PERSON - rules.TERMINAL
 
 
 async def turned_away(tx: AsyncSession, now: datetime, window: timedelta) -> int:
@@ -100,12 +185,83 @@ WITH lately AS (
     SELECT org_unit_id, percentile_cont(0.95) WITHIN GROUP (ORDER BY lag) AS p95, count(*) AS sales
       FROM moving GROUP BY 1
 ), parked AS (
-    SELECT org_unit_id, count(*) AS failed FROM order_sync WHERE state = 'parked'
-       AND last_cause IS NOT NULL GROUP BY 1
+    SELECT org_unit_id, count(*) AS failed FROM order_sync WHERE last_cause IS NOT NULL
+       AND state IN ('waiting', 'sending', 'parked', 'finished')
+       AND state IN ('parked', 'finished') GROUP BY 1
 )
 SELECT coalesce(lag.org_unit_id, parked.org_unit_id), p95, coalesce(sales, 0), coalesce(failed, 0)
   FROM lag FULL JOIN parked ON parked.org_unit_id = lag.org_unit_id
 """
+
+
+# --- what stands still, and changes that came to nothing -----------------------------------------
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What has not been as it should be for so many minutes: an endpoint by its name, or our
+    listener where it is none."""
+
+    endpoint: str | None
+    minutes: float
+
+
+async def not_standing(session: AsyncSession) -> Sequence[Standing]:
+    """Say which endpoints are left alone, and whether our listener is not registered, for how
+    long (real time)."""
+    return [Standing(*row) for row in await fetched(session, _NOT_STANDING, {})]
+
+
+# Of listeners the one that is looked after: those of systems that are no more are not.
+_NOT_STANDING = """
+SELECT name, extract(epoch FROM clock_timestamp() - opened_at)::float8 / 60
+  FROM ordering_endpoint WHERE open_until IS NOT NULL
+UNION ALL
+SELECT NULL, extract(epoch FROM clock_timestamp() - failing_since)::float8 / 60
+  FROM (SELECT failing_since FROM ordering_listener ORDER BY next_try_at DESC LIMIT 1) AS l
+ WHERE failing_since IS NOT NULL
+"""
+
+
+async def changes_failed(session: AsyncSession) -> dict[UUID, int]:
+    """Count, unit by unit, the changes that came to nothing and that nobody has dealt with."""
+    return dict(await fetched(session, _CHANGES_FAILED, {}))
+
+
+_CHANGES_FAILED = """
+SELECT org_unit_id, count(*) FROM order_change
+ WHERE state IN ('refused', 'given_up') AND closed_at IS NULL GROUP BY 1
+"""
+
+
+async def changes_page(
+    session: AsyncSession,
+    caller: Caller,
+    *,
+    size: int,
+    after: tuple[datetime, UUID] | None,
+    state: ChangeState | None = None,
+    failed: bool = False,
+    org_unit_id: UUID | None = None,
+) -> Sequence[OrderChange]:
+    """Read one page of changes of orders, the latest first, and one more if there is a next page.
+
+    With `failed`, only those that came to nothing and that nobody has dealt with.
+    """
+    at, id_ = OrderChange.created_at, OrderChange.id
+    found = select(OrderChange).where(subtree(OrderChange.org_unit_id, caller))
+    if state is not None:
+        found = found.where(OrderChange.state == state)
+    if failed:
+        found = found.where(CHANGE_FAILED)
+    if org_unit_id is not None:
+        found = found.where(OrderChange.org_unit_id == org_unit_id)
+    if after is not None:
+        found = found.where(tuple_(at, id_) < tuple_(*after))
+    return (await session.scalars(found.order_by(at.desc(), id_.desc()).limit(size + 1))).all()
+
+
+# --- the story of one -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Alerts to supervisors: too many differences with the ordering system wait for them."""
+"""Alerts to supervisors: differences with the ordering system wait, or a night was not compared."""
 
 from datetime import datetime
 
@@ -10,11 +10,14 @@ from app.alerts.rules import AlertKind, Found
 from app.core.parameter_values import parameters_in_force
 from app.reconciliation import queries
 from app.reconciliation.rules.numbers import ALERT_OPEN
+from app.reconciliation.service.asking import night_late
 
 
-async def look(tx: AsyncSession, now: datetime) -> int:
-    """Alert the units in which too many differences wait for a person, and end the alerts of those
-    in which they were resolved; `now` is business time. Returns how many were told."""
+async def look(tx: AsyncSession, now: datetime, *, nightly: bool = True) -> int:
+    """Alert the units in which too many differences wait for a person, and those at the top where
+    the night's comparison is not done in time; end what is over. `now` is business time. Returns
+    how many were told. Unless it is `nightly`, no night is late: there is nothing to compare with.
+    """
     numbers = await parameters_in_force(tx)
     counts = await queries.waiting(tx)
     paths = await units.paths(tx, counts)
@@ -23,4 +26,12 @@ async def look(tx: AsyncSession, now: datetime) -> int:
         most = numbers.whole(ALERT_OPEN, now, paths[unit])
         if count >= most:
             found.append(Found(AlertKind.DIFFERENCES_OPEN, unit, count, most))
-    return await alerts.stand(tx, (AlertKind.DIFFERENCES_OPEN,), found, now=now)
+    late = await night_late(tx, now) if nightly else None
+    if late is not None:
+        hours, hour = late
+        found += [
+            Found(AlertKind.NIGHT_NOT_COMPARED, unit, int(hours), hour)
+            for unit in await units.top_units(tx)
+        ]
+    kinds = (AlertKind.DIFFERENCES_OPEN, AlertKind.NIGHT_NOT_COMPARED)
+    return await alerts.stand(tx, kinds, found, now=now)

@@ -62,10 +62,11 @@ async def nightly(worker: Worker) -> None:
 
 
 async def alert(worker: Worker) -> None:
-    """Alert units in which too many differences wait for a person."""
+    """Alert units in which too many differences wait for a person, and to nights that are late."""
+    nightly = bool(worker.settings.ordering_url)
     async with worker.database.begin() as tx:
         audit.acting(tx, "reconciliation.alert")
-        await alerting.look(tx, worker.clock.now())
+        await alerting.look(tx, worker.clock.now(), nightly=nightly)
 
 
 async def _run(worker: Worker, run_id: UUID) -> bool:

@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 import app.console
-from app.ordering.delivery import GiveUpReason, SyncState
+from app.ordering.delivery import (
+    ChangeKind,
+    ChangeState,
+    CloseReason,
+    GiveUpReason,
+    JudgedEnd,
+    SyncState,
+)
+from app.ordering.rules import RemoteState
 from app.reconciliation.rules import Explanation
 
 STATIC = Path(app.console.__file__).parent / "static"
@@ -58,6 +66,7 @@ def test_every_endpoint_that_is_asked_is_in_the_api(app):
         *schemas["CorrectionIn"]["properties"],
         *schemas["ResolveIn"]["properties"],
         *schemas["AlertNoteIn"]["properties"],
+        *schemas["JudgeIn"]["properties"],
     }
     assert corrected <= known
 
@@ -68,13 +77,23 @@ def test_every_word_of_the_page_is_there_in_both_languages():
     page, script = text("sync-errors.html"), text("sync-errors.js")
     used = set(re.findall(r'data-word="([\w.]+)"', page))
     used |= set(re.findall(r'say\("([\w.]+)"\)', script))
-    used |= set(re.findall(r'\["(\w+)", (?:"text"|"datetime-local"|GIVE_UP|EXPLANATIONS)', script))
-    used |= {f"state.{s}" for s in (SyncState.WAITING, SyncState.SENDING, SyncState.PARKED)}
-    used |= set(GiveUpReason) | set(Explanation)
+    used |= set(re.findall(r'\["(\w+)", (?:"text"|"datetime-local"|[A-Z_]+)', script))
+    used |= {f"state.{each}" for each in SyncState} | {f"remote.{each}" for each in RemoteState}
+    used |= {f"change.{each}" for each in (ChangeState.REFUSED, ChangeState.GIVEN_UP)}
+    used |= {f"change.{each}" for each in ChangeKind}
+    used |= set(GiveUpReason) | set(Explanation) | set(CloseReason) | set(JudgedEnd)
     assert used - known.keys() == set()
 
 
-@pytest.mark.parametrize("name, codes", [("GIVE_UP", GiveUpReason), ("EXPLANATIONS", Explanation)])
+@pytest.mark.parametrize(
+    "name, codes",
+    [
+        ("GIVE_UP", GiveUpReason),
+        ("EXPLANATIONS", Explanation),
+        ("CLOSE", CloseReason),
+        ("ENDS", JudgedEnd),
+    ],
+)
 def test_the_codes_of_the_page_are_those_of_the_api(name, codes):
     (listed,) = re.findall(rf"^const {name} = (\[.*\]);$", text("sync-errors.js"), re.MULTILINE)
     assert json.loads(listed) == [code.value for code in codes]

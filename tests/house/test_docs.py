@@ -43,7 +43,14 @@ from app.lifecycle.rules import CardSource, ChangeKind, ChurnClass, Signal, Stag
 from app.messaging import simulator as messaging
 from app.messaging.rules import FailReason, MessageKind, MessageState
 from app.ordering.delivery import ChangeKind as OrderChangeKind
-from app.ordering.delivery import ChangeState, Endpoint, GiveUpReason, Trying
+from app.ordering.delivery import (
+    ChangeState,
+    CloseReason,
+    Endpoint,
+    GiveUpReason,
+    JudgedEnd,
+    Trying,
+)
 from app.ordering.rules import Cause as SyncCause
 from app.ordering.rules import Failure, RemoteState
 from app.ordering.simulator import BASE_PATH, Dials
@@ -408,7 +415,10 @@ def test_the_table_of_dials_equals_the_code(name, of):
             "supervisor-tools.md",
             [*DifferenceKind, *DifferenceState, *Resolution, *Explanation, *Heal, *RunState],
         ),
-        ("supervisor-tools.md", [*SyncCause, *Failure, *Trying, *GiveUpReason]),
+        (
+            "supervisor-tools.md",
+            [*SyncCause, *Failure, *Trying, *GiveUpReason, *JudgedEnd, *CloseReason],
+        ),
         ("supervisor-tools.md", [*AlertKind, *AlertEvent, *DeliveryState, *GivenUp]),
         ("promises.md", [*Clock, *StopCause, *ProofKind, *Level, *CompensationState]),
         ("supervisor-tools.md", [*PolicyState, *ModelKind, *Check, *GroupKind, *Metric]),

@@ -73,6 +73,10 @@ async def test_a_cancellation_is_taken_once_and_shown_until_it_has_ended(ask, li
         "last_error": None,
         "remote_state": None,
         "ended_at": None,
+        "closed_at": None,
+        "closed_reason": None,
+        "closed_note": None,
+        "replaced_by": None,
     }
     assert await desk.states([sold]) == ["cancelling"]
     # A phone that heard no answer sends it again, be it hours later.

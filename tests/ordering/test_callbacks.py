@@ -193,7 +193,9 @@ async def test_each_state_of_an_order_makes_a_state_of_the_sale(
     call, desk, delivered, state, sale_state, sync_state
 ):
     body = event(delivered, state)
-    body["event"]["productOrder"]["note"] = [{"author": "CRM", "text": "no free port"}]
+    order = body["event"]["productOrder"]
+    order["note"] = [{"author": "CRM", "text": "no free port"}]
+    order["productOrderItem"] = [{"id": "1", "state": state}]
     assert (await call(body)).status_code == 204
     sync, sale = await desk.sync(delivered), await desk.sale(delivered)
     assert (sync.state, sync.remote_state, sale.state) == (sync_state, state, sale_state)

@@ -13,10 +13,10 @@ from app.core import clock as core_clock
 from app.core.db import new_id
 from app.core.errors import NotFound
 from app.ordering import service
-from app.ordering.client import OrderingClient
+from app.ordering.client import OrderingClient, api
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, NotSent, Refused, RemoteState, Unknown
-from app.ordering.service import Doing, claiming, exchanging
+from app.ordering.service import Doing, claiming
 from app.sales.rules import SaleState
 from tests.make.races import until_waiting
 from tests.make.sales import make_draft
@@ -125,7 +125,6 @@ async def test_a_worker_whose_clock_is_wrong_ends_nobodys_lease(desk, monkeypatc
     sale_id = await desk.sell()
     await desk.claimed(sale_id)
     monkeypatch.setattr(claiming, "wall", lambda: core_clock.wall() + ahead)
-    monkeypatch.setattr(exchanging, "wall", lambda: core_clock.wall() + ahead)
     assert await desk.claim(sale_id) is None
     assert await desk.due() == []
     other = await desk.sell()
@@ -141,14 +140,14 @@ async def test_what_was_held_up_beyond_its_lease_is_not_sent(desk, simulator, mo
     sale_id = await desk.sell()
     attempt = await desk.claimed(sale_id)
     held_up = core_clock.wall() + timedelta(seconds=2 * TIME_LIMIT)
-    monkeypatch.setattr(exchanging, "wall", lambda: held_up)
+    monkeypatch.setattr(api, "wall", lambda: held_up)
     async with OrderingClient(simulator.base_url, time_limit=TIME_LIMIT) as client:
         with pytest.raises(NotSent) as refused:
             await service.exchange(client, attempt)
         assert refused.value.cause is Cause.TOO_LATE
         assert simulator.posts(str(sale_id)) == 0
         # Just in time is in time, however long the test itself has taken by now.
-        monkeypatch.setattr(exchanging, "wall", lambda: attempt.send_before)
+        monkeypatch.setattr(api, "wall", lambda: attempt.send_before)
         (placed,) = await service.exchange(client, attempt)
     assert placed.external_id == str(sale_id)
 

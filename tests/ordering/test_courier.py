@@ -5,6 +5,7 @@ import contextlib
 from typing import cast
 
 import pytest
+from sqlalchemy import text
 
 from app.core.clock import SystemClock
 from app.core.db import new_id
@@ -13,8 +14,10 @@ from app.core.settings import Settings
 from app.ordering import service
 from app.ordering.client import OrderingClient
 from app.ordering.courier import Courier, Taken, delivering
+from app.ordering.jobs import ask_due
 from tests.make.sales import jobs_of
 from tests.ordering.delivering import make_desk
+from tests.ordering.waiting import until
 
 
 class NoDatabase:
@@ -130,3 +133,22 @@ async def test_a_sale_that_came_along_goes_all_the_way(desk, stored):
     assert set(stored()) == set(map(str, sale_ids))
     async with desk.database.read() as read:
         assert await jobs_of(read) == []
+
+
+async def test_a_sweep_of_questions_takes_as_long_as_the_pace_allows(desk, stand):
+    sale_ids = [await desk.sell() for _ in range(8)]
+    await asyncio.gather(*(desk.send(each) for each in sale_ids))
+    await until(stand.at_rest, "rest")
+    async with desk.database.begin() as tx:
+        await tx.execute(text("UPDATE order_sync SET state = 'delivered', next_try_at = now()"))
+    slow = desk.settings.model_copy(update={"ordering_requests_per_second": 20})
+    worker = Worker(slow, desk.clock, desk.database)
+    now = asyncio.get_running_loop().time
+    try:
+        began = now()
+        await ask_due(worker)
+        took = now() - began
+    finally:
+        await worker.close()
+    assert 7 / 20 <= took < 5
+    assert await desk.unfinished(sale_ids) == 0

@@ -160,7 +160,7 @@ async def test_credentials_that_are_not_accepted_lose_nothing(desk, simulator, s
         ({"rejected": 1}, "rejected", "rejected"),
         ({"cancelled": 1}, "cancelled", "cancelled"),
         ({"failed": 1}, "failed", "rejected"),
-        ({"partial": 1}, "partial", "acknowledged"),
+        ({"partial": 1}, "partial", "completed"),
     ],
 )
 async def test_each_end_of_an_order(

@@ -4,7 +4,9 @@ import httpx
 from sqlalchemy import select, text
 
 from app.ordering import jobs
+from app.ordering.client import OrderingClient
 from app.ordering.models import OrderingListener
+from app.ordering.rules import Cause, NotSent
 from tests.ordering.conftest import TOKEN
 
 
@@ -44,3 +46,15 @@ async def test_the_listener_is_looked_after(desk, stand):
     gone = await look(desk, "")
     assert gone.remote_id is None
     assert hub(stand, moved.remote_id) == 404
+
+
+async def test_since_when_it_fails_is_kept_until_it_is_registered(desk, monkeypatch):
+    async def away(*_):
+        raise NotSent(Cause.UNREACHABLE)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderingClient, "register", away)
+        first = (await look(desk, "https://us.example/one")).failing_since
+        assert first is not None
+        assert (await look(desk, "https://us.example/one")).failing_since == first
+    assert (await look(desk, "https://us.example/one")).failing_since is None

@@ -24,6 +24,7 @@ from app.ordering.rules import (
     Verdict,
     after_failure,
     follow,
+    missing,
     must_look_first,
     reachable,
     sale_state_of,
@@ -76,9 +77,25 @@ def test_what_a_state_makes_of_the_sale(remote, sale):
     assert sale_state_of(remote) is sale
 
 
-def test_ends_that_are_not_what_was_sold_need_a_person():
+def test_of_the_ends_only_half_a_delivery_needs_a_person():
     assert {PARTIAL, COMPLETED, FAILED, CANCELLED, REJECTED} == TERMINAL
-    assert {COMPLETED} == TERMINAL - NEEDS_A_PERSON
+    assert {PARTIAL} == TERMINAL & NEEDS_A_PERSON
+
+
+@pytest.mark.parametrize(
+    ("items", "gone"),
+    [
+        ([("1", COMPLETED), ("2", FAILED)], ["2"]),
+        ([("1", CANCELLED), ("2", COMPLETED), ("3", REJECTED)], ["1", "3"]),
+        ([], None),
+        ([("1", COMPLETED), ("2", None)], None),
+        ([("1", COMPLETED), ("2", IN_PROGRESS)], None),
+        ([("1", COMPLETED), ("2", COMPLETED)], None),
+        ([("1", FAILED)], None),
+    ],
+)
+def test_what_is_missing_is_told_by_the_items_or_not_at_all(items, gone):
+    assert missing(items) == gone
 
 
 def test_states_are_those_of_the_published_schema(tmf622_v4):

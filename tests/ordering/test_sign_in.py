@@ -1,5 +1,6 @@
 """Ways of telling the other side who we are, the pace of requests, and the breaker."""
 
+import asyncio
 import base64
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core import signing
+from app.core.clock import wall
 from app.core.settings import Settings
 from app.ordering.client import OrderingClient
 from app.ordering.client.sign_in import ClientCredentials, Signature, Token, sign_in_of, tls_of
@@ -16,6 +18,7 @@ from app.ordering.delivery import Endpoint
 from app.ordering.rules import Cause, NotSent, Unknown
 from tests.ordering.conftest import bare_answer
 from tests.ordering.delivering import set_numbers
+from tests.ordering.factory import make_order
 
 NOW = datetime(2026, 3, 2, 4, 0, tzinfo=UTC)
 SECRET = b"s" * 32
@@ -122,15 +125,17 @@ async def test_a_request_that_is_turned_away_is_sent_once_more_with_a_new_token(
 
 async def test_requests_leave_at_the_pace_that_was_set(raw_server):
     raw_server.answer = answer(404, {"code": "60", "reason": "none"})
-    async with OrderingClient(raw_server.url, requests_per_second=20) as client:
-        for _ in range(3):
-            await client.pace.ready()
-            await client.get("7")
-        client.pace.take()
-        began = client.pace._next
-        client.pace.take()
-        assert client.pace._next - began == pytest.approx(0.05)
-    assert len(raw_server.received) == 3
+    now = asyncio.get_running_loop().time
+    async with OrderingClient(raw_server.url, requests_per_second=50) as client:
+        began = now()
+        # Asked for all at once, whatever for.
+        await asyncio.gather(*(client.get("7") for _ in range(5)), client.find_all("8"))
+        assert 0.1 <= now() - began < 2
+        # What waits for its turn too long is not sent.
+        with pytest.raises(NotSent) as late:
+            await client.place(make_order(), by=wall() - timedelta(seconds=1))
+        assert late.value.cause is Cause.TOO_LATE
+    assert len(raw_server.received) == 6
 
 
 async def test_a_breaker_opens_is_tried_out_and_closes(real_database):

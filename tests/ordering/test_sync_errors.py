@@ -111,7 +111,8 @@ async def test_a_delivery_tells_what_was_sent_and_how_each_attempt_failed(ask, d
     await desk.make_due(sale_id)
     await desk.settle(await desk.claimed(sale_id), [remote()])
     assert (await ask("GET", "/order-syncs", failed=True)).json()["order_syncs"] == []
-    assert (await ask("GET", "/order-syncs/summary")).json() == {"troubles": []}
+    summary = (await ask("GET", "/order-syncs/summary")).json()
+    assert summary == {"troubles": [], "standstills": []}
 
 
 async def test_a_success_leaves_no_row_beside_the_delivery(desk, tx):
@@ -295,6 +296,45 @@ async def test_forged_callbacks_are_counted_and_alerted_to_until_they_end(
     assert await look() == []
 
 
+async def test_those_at_the_top_hear_of_an_ordering_system_that_is_not_reached(
+    ask, desk, tx, clock
+):
+    async def look():
+        async with desk.database.begin() as session:
+            await alerting.look(session, clock.now())
+        alerts = (await ask("GET", "/alerts")).json()["alerts"]
+        return {(each["kind"], each["subject"], each["figure"]) for each in alerts}
+
+    await tx.execute(text(_LEFT_ALONE), {"open": 9, "failing": 14})
+    assert await look() == set()
+    await tx.execute(text("TRUNCATE ordering_endpoint, ordering_listener"))
+    await tx.execute(text(_LEFT_ALONE), {"open": 11, "failing": 16})
+    assert await look() == {
+        ("ordering_left_alone", "ask", 11),
+        ("callbacks_not_registered", "", 16),
+    }
+    # A listener of a system that is no more is nobody's trouble.
+    await tx.execute(text("UPDATE ordering_endpoint SET open_until = NULL, opened_at = NULL"))
+    await tx.execute(
+        text(
+            "INSERT INTO ordering_listener (id, base_url, callback, next_try_at)"
+            " VALUES (gen_random_uuid(), 'http://new/', 'c', now() + interval '1 min')"
+        )
+    )
+    assert await look() == set()
+
+
+_LEFT_ALONE = """
+WITH opened AS (
+    INSERT INTO ordering_endpoint (name, opened_at, open_until)
+    VALUES ('ask', clock_timestamp() - make_interval(mins => :open), clock_timestamp())
+)
+INSERT INTO ordering_listener (id, base_url, callback, next_try_at, failing_since)
+VALUES (gen_random_uuid(), 'http://old/', 'c', now(),
+        clock_timestamp() - make_interval(mins => :failing))
+"""
+
+
 async def test_metrics_tell_of_lag_and_failures(ask, desk, http, clock):
     await refused(desk)
     told = (await http.get("/metrics")).text
@@ -311,7 +351,7 @@ async def test_failed_deliveries_are_found_by_their_index(desk):
         plan = await tx.scalars(
             text(
                 "EXPLAIN SELECT id FROM order_sync WHERE org_unit_id = gen_random_uuid() AND"
-                " last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked')"
+                " last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked', 'finished')"
                 " ORDER BY created_at DESC, id DESC LIMIT 50"
             )
         )

@@ -19,7 +19,7 @@ from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
 from app.sales.models import SaleEvent
 from app.sales.rules import SaleStep
 from tests.make.auth import bearer, caller_for, make_account
-from tests.ordering.delivering import make_desk, remote
+from tests.ordering.delivering import make_desk, remote, set_numbers
 
 MONDAY = date(2026, 3, 2)
 LINE = Line("SPEED-1000", 1, 12900, 5000)
@@ -30,13 +30,9 @@ class Courier:
 
     def __init__(self):
         self.client = self
-        self.pace = self
         self.orders = {}
         self.cancelled = []
         self.fails = None
-
-    async def ready(self):
-        """Let everything pass at once."""
 
     async def run(self, endpoint, errands):
         for errand in errands:
@@ -208,9 +204,12 @@ async def test_a_night_is_done_once_and_not_while_the_other_side_is_away(desk, t
     for _ in range(2):
         await jobs.nightly(desk.worker)
     assert await tx.scalar(count) == 1
-    (run,) = (
-        await tx.scalars(select(ReconciliationRun).execution_options(populate_existing=True))
-    ).all()
+    runs = await tx.scalars(
+        select(ReconciliationRun)
+        .where(ReconciliationRun.day == MONDAY)
+        .execution_options(populate_existing=True)
+    )
+    (run,) = runs.all()
     assert (run.state, run.sales, run.day) == (RunState.DONE, 1, MONDAY)
     (summed,) = await queries.sums(tx, MONDAY, "")
     assert (summed.sales, summed.equal) == (1, 1)
@@ -274,3 +273,53 @@ async def test_what_fails_of_a_night_is_shown_and_the_rest_is_put_right(
     assert (case.kind, case.state) == (DifferenceKind.STATE_DIFFERS, DifferenceState.OPEN)
     (summed,) = await queries.sums(tx, MONDAY, "")
     assert (summed.sales, summed.healed, summed.open) == (2, 1, 1)
+
+
+async def test_an_order_cancelled_there_long_after_is_found_when_its_day_comes_round(
+    desk, there, tx
+):
+    await set_numbers(tx, {"reconciliation.again_until_days": 7})
+    desk.database.cache.clear()
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id)
+    await night(desk)
+    there.has(remote(order.id, RemoteState.CANCELLED), sale_id)
+    for _ in range(7):
+        assert await cases(tx) == {}
+        await night(desk)
+    case = (await cases(tx))[DifferenceKind.STATE_DIFFERS]
+    assert (case.day, case.sale_id) == (MONDAY, sale_id)
+
+
+async def test_nights_that_were_missed_are_made_up_for(desk, there, tx):
+    await night(desk)
+    desk.clock.set(desk.clock.now() + timedelta(days=2))
+    await set_numbers(tx, {"reconciliation.again_until_days": 0})
+    desk.database.cache.clear()
+    await night(desk)
+    days = await tx.scalars(select(ReconciliationRun.day).order_by(ReconciliationRun.day))
+    assert set(days) >= {MONDAY + timedelta(days=n) for n in range(4)}
+
+
+async def test_a_night_that_is_not_done_by_morning_is_alerted_to_until_it_is(desk, there, ask, tx):
+    async def standing():
+        await jobs.alert(desk.worker)
+        found = (await ask("GET", "/alerts")).json()["alerts"]
+        return [(each["kind"], each["figure"], each["most"]) for each in found]
+
+    object.__setattr__(
+        desk.worker,
+        "settings",
+        desk.worker.settings.model_copy(update={"ordering_url": "http://there.test"}),
+    )
+    # Nobody is late before the first night.
+    assert await standing() == []
+    there.fails = Refused(Cause.REFUSED, said="away")
+    desk.clock.set(desk.clock.now().replace(hour=22))  # six in the morning
+    await jobs.nightly(desk.worker)
+    assert await standing() == []
+    desk.clock.tick(timedelta(hours=3))
+    assert await standing() == [("night_not_compared", 6, 8)]
+    there.fails = None
+    await jobs.nightly(desk.worker)
+    assert await standing() == []

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import replace
+from datetime import date
 from uuid import UUID
 
 import pytest
@@ -26,6 +27,7 @@ from app.reconciliation.rules import (
     Why,
     checked,
     compare,
+    days_of_night,
 )
 from app.sales.rules import SaleState
 
@@ -139,6 +141,22 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             DifferenceKind.STATE_DIFFERS,
             None,
             id="two ends",
+        ),
+        pytest.param(
+            ours(remote_state=RemoteState.PARTIAL),
+            [theirs(state=RemoteState.PARTIAL)],
+            Bin.EQUAL,
+            None,
+            None,
+            id="in part, and judged",
+        ),
+        pytest.param(
+            ours(state=SaleState.CANCELLED, remote_state=RemoteState.PARTIAL),
+            [theirs(state=RemoteState.PARTIAL)],
+            Bin.OPEN,
+            DifferenceKind.STATE_DIFFERS,
+            None,
+            id="in part, and cancelled here",
         ),
         pytest.param(
             ours(),
@@ -344,3 +362,36 @@ def test_a_listed_order_is_read_in_either_version():
     assert read_listed({"id": "2", "productOrderItem": [{"itemPrice": "?"}]}).lines == (
         Line("", 1, None, None),
     )
+
+
+def test_what_was_not_delivered_is_not_listed_as_sold():
+    items = [
+        {"productOffering": {"id": "SPEED-1000"}, "state": "completed"},
+        {"productOffering": {"id": "TV-4K"}, "state": "failed"},
+    ]
+    order = {"id": "1", "state": "partial", "productOrderItem": items}
+    assert [line.offering_code for line in read_listed(order).lines] == ["SPEED-1000"]
+    assert len(read_listed({**order, "state": "failed"}).lines) == 2
+
+
+@pytest.mark.parametrize(
+    ("missed_since", "still_open", "every", "until", "days"),
+    [
+        (20, [], 7, 0, [20]),
+        (20, [], 7, 15, [20, 13, 6]),
+        (18, [], 7, 7, [20, 19, 18, 13]),
+        (20, [19, 13], 7, 7, [20, 19, 13]),
+    ],
+)
+def test_the_days_of_a_night(missed_since, still_open, every, until, days):
+    def day(number):
+        return date(2026, 3, number)
+
+    found = days_of_night(
+        day(20),
+        missed_since=day(missed_since),
+        still_open=[day(each) for each in still_open],
+        every=every,
+        until=until,
+    )
+    assert found == [day(each) for each in days]

@@ -110,7 +110,8 @@ SELECT s.id, s.technician_id, s.org_unit_id, sum(i.commission_fen * i.quantity):
 async def take_due(tx: AsyncSession, now: datetime, limit: int) -> list[Owed]:
     """Take what is due by now of sales that were kept; whoever takes it has to credit it.
 
-    A sale that is being cancelled waits for what comes of that.
+    A sale that is being cancelled waits for what comes of that, and one whose order has ended in
+    part for what a person says of it.
     """
     return [Owed(*row) for row in await fetched(tx, _DUE, {"now": now, "limit": limit})]
 
@@ -120,6 +121,8 @@ DELETE FROM commission_due WHERE sale_id IN (
     SELECT d.sale_id FROM commission_due d JOIN sale s ON s.id = d.sale_id
      WHERE d.due_at <= %(now)s AND s.reversed_at IS NULL
        AND s.state IN ('acknowledged', 'completed')
+       AND NOT (s.state = 'acknowledged' AND EXISTS (
+           SELECT FROM order_sync o WHERE o.sale_id = s.id AND o.state = 'finished'))
      ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED)
 RETURNING sale_id, technician_id, org_unit_id, fen
 """

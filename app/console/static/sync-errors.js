@@ -13,6 +13,10 @@ const API = {
   retry: ["POST", "/v1/order-syncs/{sync_id}/retry"],
   correct: ["POST", "/v1/order-syncs/{sync_id}/correct"],
   giveUp: ["POST", "/v1/order-syncs/{sync_id}/give-up"],
+  judge: ["POST", "/v1/order-syncs/{sync_id}/judge"],
+  changes: ["GET", "/v1/order-changes"],
+  retryChange: ["POST", "/v1/order-changes/{change_id}/retry"],
+  giveUpChange: ["POST", "/v1/order-changes/{change_id}/give-up"],
   compare: ["POST", "/v1/reconciliations"],
   run: ["GET", "/v1/reconciliation-runs/{run_id}"],
   day: ["GET", "/v1/reconciliations/{day}"],
@@ -21,6 +25,16 @@ const API = {
   resolve: ["POST", "/v1/reconciliation-cases/{case_id}/resolve"],
 };
 const GIVE_UP = ["customer_withdrew", "entered_by_hand", "cannot_be_served", "sold_by_mistake", "other"];
+const ENDS = ["completed", "partial", "cancelled"];
+const CLOSE = ["arranged_by_hand", "customer_keeps_order", "not_needed", "other"];
+// What the list of deliveries may show.
+const WHICH = {
+  for_a_person: { for_a_person: true },
+  failed: { failed: true },
+  held: { remote_state: "held" },
+  pending: { remote_state: "pending" },
+  partial: { remote_state: "partial" },
+};
 const EXPLANATIONS = ["entered_by_hand", "agreed_with_customer", "other_channel", "test_order", "known_fault", "other"];
 
 let language = navigator.language.toLowerCase().startsWith("en") ? "en" : "zh";
@@ -181,6 +195,19 @@ function causeCard(trouble) {
   return card;
 }
 
+function standstillCard(standstill) {
+  const card = element("li");
+  card.append(
+    element("p", `${standstill.count} × ${say(`remote.${standstill.remote_state}`)}`, "why"),
+    element("p", `${say("since")} ${moment(standstill.since)}`, "aside"),
+    buttons(button(say("show"), async () => {
+      one("which").value = standstill.remote_state;
+      await deliveries();
+    })),
+  );
+  return card;
+}
+
 function syncCard(sync) {
   const card = element("li");
   card.append(
@@ -189,6 +216,7 @@ function syncCard(sync) {
     element("p", sync.advice),
     element("p", `${say("sale")} ${sync.sale_id} · ${say(`state.${sync.state}`)} · ${say("attempts")} ${sync.attempts}`, "aside"),
   );
+  if (sync.remote_state) card.append(element("p", `${say("order")} ${sync.remote_id}: ${say(`remote.${sync.remote_state}`)}`, "aside"));
   if (sync.next_try_at) card.append(element("p", `${say("next_try")} ${moment(sync.next_try_at)}`, "aside"));
   const ids = { sync_id: sync.id };
   const line = buttons(button(say("details"), async () => {
@@ -211,7 +239,14 @@ function syncCard(sync) {
         ask(API.giveUp, { ids, body: given }))),
     );
   }
-  if (sync.state !== "sending") {
+  if (sync.state === "finished" && sync.cause) {
+    line.append(button(say("judge"), () => form(say("judge"), [["ended_as", ENDS, true], ["missing", "text"]], (given) =>
+      ask(API.judge, {
+        ids,
+        body: { ended_as: given.ended_as, missing: (given.missing ?? "").split(/[^0-9]+/).filter(Boolean).map(Number) },
+      }))));
+  }
+  if (["waiting", "parked"].includes(sync.state)) {
     const id = newId();
     line.append(button(say("correct"), () => form(say("correct"), [
       ["customer_number", "text"], ["address_number", "text"], ["technician_number", "text"],
@@ -222,6 +257,26 @@ function syncCard(sync) {
     }))));
   }
   card.append(line);
+  return card;
+}
+
+function changeCard(change) {
+  const card = element("li");
+  card.append(
+    element("p", `${say(`change.${change.kind}`)}: ${change.reason}`, "why"),
+    element("p", change.last_error),
+    element("p", `${say("sale")} ${change.sale_id} · ${say(`change.${change.state}`)} · ${moment(change.ended_at)}`, "aside"),
+  );
+  const ids = { change_id: change.id };
+  const id = newId();
+  card.append(buttons(
+    button(say("retry"), async () => {
+      await ask(API.retryChange, { ids, body: { id } });
+      await shown();
+    }),
+    button(say("give_up"), () => form(say("give_up"), [["reason", CLOSE, true], ["note", "text"]], (given) =>
+      ask(API.giveUpChange, { ids, body: given }))),
+  ));
   return card;
 }
 
@@ -265,7 +320,7 @@ async function sum() {
   const day = one("day").value;
   const told = await ask(API.day, { ids: { day } });
   one("sum").hidden = !told.units.length;
-  const names = ["sales", "equal", "healed", "open", "explained", "orders"];
+  const names = ["sales", "equal", "healed", "open", "explained", "orders", "unaccounted"];
   one("sum").textContent = names.map((name) => `${say(`sum.${name}`)} ${told[name]}`).join(" · ");
 }
 
@@ -283,13 +338,19 @@ async function compare() {
   await shown();
 }
 
+async function deliveries() {
+  await page(API.syncs, WHICH[one("which").value], "order_syncs", one("syncs"), syncCard, one("more-syncs"));
+}
+
 async function shown() {
   const told = await ask(API.resolutions);
   resolutionWords = Object.fromEntries(told.resolutions.map((each) => [each.resolution, each.words]));
   fill(one("alerts"), (await ask(API.alerts)).alerts, alertCard);
-  fill(one("causes"), (await ask(API.summary)).troubles, causeCard);
-  const wanted = one("only-parked").checked ? { state: "parked" } : { failed: true };
-  await page(API.syncs, wanted, "order_syncs", one("syncs"), syncCard, one("more-syncs"));
+  const summary = await ask(API.summary);
+  fill(one("causes"), summary.troubles, causeCard);
+  fill(one("standstills"), summary.standstills, standstillCard);
+  await deliveries();
+  await page(API.changes, { failed: true }, "order_changes", one("changes"), changeCard, one("more-changes"));
   await page(API.cases, { state: "open" }, "cases", one("cases"), caseCard, one("more-cases"));
   await sum();
 }
@@ -323,7 +384,7 @@ one("language").addEventListener("click", () => {
   if (tokens) tried(shown);
 });
 one("sign-out").addEventListener("click", leave);
-one("only-parked").addEventListener("change", () => tried(shown));
+one("which").addEventListener("change", () => tried(deliveries));
 one("day").addEventListener("change", () => tried(sum));
 one("day-form").addEventListener("submit", (event) => {
   event.preventDefault();

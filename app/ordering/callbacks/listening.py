@@ -66,7 +66,9 @@ async def look_after(
         listener.remote_id, listener.registered_at = remote_id, registered
         listener.last_error, listener.checked_at = why, now
         if failed is None:
-            listener.callback = callback
+            listener.callback, listener.failing_since = callback, None
+        elif callback:
+            listener.failing_since = listener.failing_since or now
         listener.next_try_at = now + (timedelta(seconds=check) if failed is None else _AGAIN)
     return failed or True
 

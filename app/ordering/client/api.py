@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl, quote, urlsplit
 
+from app.core.clock import wall
 from app.core.db import new_id
 from app.core.outside import Lost, NoAnswer, Outside, Reply, Unreadable
 from app.ordering.client import listing, reading
@@ -91,13 +92,13 @@ class OrderingClient(Outside):
 
     # --- orders ---------------------------------------------------------------------------------
 
-    async def place(self, order: OrderToPlace) -> RemoteOrder:
+    async def place(self, order: OrderToPlace, *, by: datetime | None = None) -> RemoteOrder:
         """Send an order (`POST /productOrder`) and return what the other side made of it.
 
-        201, 202 and any other success are the same to us: it has the order. Raises NotSent,
-        Unknown or Refused.
+        201, 202 and any other success are the same to us: it has the order. What would leave after
+        `by` (real time) is not sent. Raises NotSent, Unknown or Refused.
         """
-        reply = await self._told("POST", "productOrder", body=self.codec.body_of(order))
+        reply = await self._told("POST", "productOrder", by=by, body=self.codec.body_of(order))
         if not 200 <= reply.status < 300:
             fail(reply)
         try:
@@ -220,13 +221,15 @@ class OrderingClient(Outside):
         if not 200 <= reply.status < 300:
             fail(reply)
 
-    async def cancel(self, order_id: str, reason: str, at: datetime) -> RemoteCancellation:
+    async def cancel(
+        self, order_id: str, reason: str, at: datetime, *, by: datetime | None = None
+    ) -> RemoteCancellation:
         """Ask for an order to be cancelled (`POST /cancelProductOrder`); returns the task of it.
 
-        Raises NotSent, Unknown or Refused.
+        What would leave after `by` (real time) is not sent. Raises NotSent, Unknown or Refused.
         """
         body = self.codec.cancellation_of(order_id, reason, at)
-        reply = await self._told("POST", "cancelProductOrder", body=body)
+        reply = await self._told("POST", "cancelProductOrder", by=by, body=body)
         if not 200 <= reply.status < 300:
             fail(reply)
         try:
@@ -328,16 +331,23 @@ class OrderingClient(Outside):
         return reading.read_order({"href": reply.headers.get("location")}, self.base)
 
     async def _told(self, method: str, path: str, **more: Any) -> Reply:
-        self.pace.take()
         try:
-            reply = await self.exchange(method, path, **more)
+            reply = await self._in_turn(method, path, **more)
             if reply.status == 401 and self._sign_in.turned_away():
-                reply = await self.exchange(method, path, **more)
+                reply = await self._in_turn(method, path, **more)
             return reply
         except NoAnswer as nothing:
             kind = Unknown if nothing.sent else NotSent
             said, sent_as = nothing.said, nothing.request_id
             raise kind(_CAUSES[nothing.lost], said=said, sent_as=sent_as) from nothing
+
+    async def _in_turn(
+        self, method: str, path: str, *, by: datetime | None = None, **more: Any
+    ) -> Reply:
+        await self.pace.turn()
+        if by is not None and wall() > by:
+            raise NotSent(Cause.TOO_LATE)
+        return await self.exchange(method, path, **more)
 
 
 def _next_of(reply: Reply) -> dict[str, str] | None:

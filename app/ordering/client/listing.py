@@ -11,6 +11,7 @@ from typing import Any
 from app.ordering.client import reading
 from app.ordering.client.reading import objects, text_of
 from app.ordering.order import ItemAction, Line, RemoteOrder, in_order
+from app.ordering.rules import NOT_DELIVERED, RemoteState
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,19 @@ def read_listed(answer: object, base_url: str = "") -> Listed:
         lines=in_order(
             _line(item)
             for item in objects(answer.get("productOrderItem"))
-            # What was taken out of the order may still stand in it, and is not sold any more.
+            # What was taken out of the order, or was not delivered while the rest was, may still
+            # stand in it, and is not sold any more.
             if text_of(item.get("action")) != ItemAction.DELETE
+            and not (order.state is RemoteState.PARTIAL and _is_missing(item))
         ),
         channel_ids=frozenset(_channels(answer)),
         customer_number=parties.get("customer"),
         technician_number=parties.get("salesagent"),
     )
+
+
+def _is_missing(item: dict[str, Any]) -> bool:
+    return reading.read_state(text_of(item.get("state"))) in NOT_DELIVERED
 
 
 def _parties(answer: dict[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""How many requests a second may leave: a turn for each, evenly spaced."""
+"""How many requests a second may leave: a turn for each, evenly spaced, in the order of asking."""
 
 import asyncio
 
@@ -10,13 +10,14 @@ class Pace:
         self._between = 1 / a_second if a_second else 0.0
         self._next = 0.0
 
-    async def ready(self) -> None:
-        """Wait until a turn is free; what is taken meanwhile by others is waited for, too."""
-        loop = asyncio.get_running_loop()
-        while self._next > loop.time():  # noqa: ASYNC110 - others' turns move it meanwhile
-            await asyncio.sleep(self._next - loop.time())
+    async def turn(self) -> None:
+        """Take the next free turn and wait until it has come.
 
-    def take(self) -> None:
-        """Take a turn at once: whoever waits for one waits longer for it."""
-        if self._between:
-            self._next = max(self._next, asyncio.get_running_loop().time()) + self._between
+        It is taken before it is waited for, so that whoever asks at the same time gets a later one.
+        """
+        if not self._between:
+            return
+        now = asyncio.get_running_loop().time()
+        mine = max(self._next, now)
+        self._next = mine + self._between
+        await asyncio.sleep(mine - now)

@@ -44,7 +44,7 @@ def read_order(answer: object, base_url: str = "") -> RemoteOrder:
         ordered_at=read_time(answer.get("orderDate")) or read_time(answer.get("creationDate")),
         reason=_reason(answer),
         item_states=tuple(
-            (text_of(item.get("id")) or "", text_of(item.get("state")) or "")
+            (text_of(item.get("id")) or "", read_state(text_of(item.get("state"))))
             for item in objects(answer.get("productOrderItem"))
         ),
     )

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from app.core.jobs import Worker, taken_along
 from app.core.log import log
+from app.core.settings import Settings
 from app.ordering import service
 from app.ordering.client import OrderingClient
 from app.ordering.courier.breaker import Breakers
@@ -54,6 +55,15 @@ class _Errand:
     taken: asyncio.Future[Taken] = field(default_factory=lambda: _future())
 
 
+def _most_at_once(settings: Settings) -> int:
+    """Say how many exchanges may be under way. Where they have to wait for their turns, no more
+    than leave soon: what is claimed and waits may be held up for too long to be sent safely."""
+    a_second = settings.ordering_requests_per_second
+    soon = int(a_second * settings.ordering_timeout_seconds / 4)
+    most = settings.ordering_concurrency
+    return min(most, max(1, soon)) if a_second else most
+
+
 def _future() -> asyncio.Future[Taken]:
     return asyncio.get_running_loop().create_future()
 
@@ -66,8 +76,7 @@ class Courier:
         self.client = client
         self._worker = worker
         self._time_limit = settings.ordering_timeout_seconds
-        self._room = self._at_once = settings.ordering_concurrency
-        self._paced = settings.ordering_requests_per_second > 0
+        self._room = self._at_once = _most_at_once(settings)
         self.breakers = Breakers(worker.database, 6 * self._time_limit)
         self._fresh: deque[_Errand] = deque()
         self._waiting: deque[_Errand] = deque()
@@ -204,13 +213,11 @@ class Courier:
 
     async def _claim_some(self) -> None:
         passes = await self.breakers.lets_pass(Endpoint.PLACE)
-        most = 1 if self._paced or passes is None else min(self._room, _BATCH)
+        most = 1 if passes is None else min(self._room, _BATCH)
         if most < 1:
             return
         if passes is False:
             most, self._more_jobs = _BATCH, False
-        elif self._paced:
-            await self.client.pace.ready()
         picked, room = self._picked(most)
         attempts: dict[UUID, Attempt] = {}
         along: list[UUID] = []

@@ -37,7 +37,7 @@ def _client(settings: Settings) -> OrderingClient:
 async def asked(
     courier: Courier, question: Callable[[OrderingClient], Awaitable[Told]], endpoint: Endpoint
 ) -> Told:
-    """Ask the other side something, when its pace allows and the breaker lets it pass.
+    """Ask the other side something, where the breaker lets it pass.
 
     Raises NotSent, Unknown or Refused.
     """
@@ -45,7 +45,6 @@ async def asked(
     failures: list[OrderingFailed] = []
 
     async def errand() -> object:
-        await courier.client.pace.ready()
         try:
             answers.append(await question(courier.client))
         except OrderingFailed as failed:

@@ -23,16 +23,19 @@ from app.ordering.service.claiming import (
     claim_many,
     wait_for_better_times,
 )
+from app.ordering.service.closing import ChangeNotFailed, ask_again, close
 from app.ordering.service.exchanging import Begin, deliver, exchange, outcome_of
 from app.ordering.service.hearing import Heard, HeardAs, hear, hear_many
 from app.ordering.service.mending import (
     CorrectionEmpty,
     GivenUpOtherwise,
+    MissingItemsUnclear,
     NotParked,
     TooLateToCorrect,
     abandon,
     correct,
     give_up,
+    judge_end,
     retry,
     retry_many,
 )
@@ -41,20 +44,24 @@ from app.ordering.service.settling import is_plain, settle, settle_many
 __all__ = [
     "Attempt",
     "Begin",
+    "ChangeNotFailed",
     "ChangeUnderWay",
     "CorrectionEmpty",
     "Doing",
     "GivenUpOtherwise",
     "Heard",
     "HeardAs",
+    "MissingItemsUnclear",
     "NotParked",
     "NothingToChange",
     "TooLateToCorrect",
     "abandon",
+    "ask_again",
     "ask_for_change",
     "carry_out",
     "claim",
     "claim_many",
+    "close",
     "correct",
     "deliver",
     "exchange",
@@ -62,6 +69,7 @@ __all__ = [
     "hear",
     "hear_many",
     "is_plain",
+    "judge_end",
     "link",
     "outcome_of",
     "retry",

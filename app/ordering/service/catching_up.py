@@ -12,9 +12,9 @@ from app.ordering import queries, rules
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
-from app.ordering.rules import Source
+from app.ordering.rules import RemoteState, Source
 from app.ordering.service.ending import end_change_of
-from app.ordering.service.settling import learn
+from app.ordering.service.settling import learn, part_missing
 from app.sales import service as sales
 
 
@@ -101,3 +101,5 @@ async def take_over(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: dat
     await sales.set_right(
         tx, sale_id=sale_id, state=rules.sale_state_of(seen.state), at=now, reason=seen.reason
     )
+    if seen.state is RemoteState.PARTIAL:
+        await part_missing(tx, sync, seen, now)

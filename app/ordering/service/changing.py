@@ -8,9 +8,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth import audit
 from app.auth.callers import Caller
 from app.core.clock import wall
-from app.core.db import new_id, shared_now
+from app.core.db import fetched, new_id, shared_now
 from app.core.errors import Conflict, Invalid, SameIdOtherContent
 from app.core.i18n import Words
 from app.core.parameter_values import parameters_in_force
@@ -19,7 +20,7 @@ from app.ordering.client import OrderingClient
 from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange, OrderSync
 from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
-from app.ordering.rules import Failure, NotSent, OrderingFailed, RemoteState, Source, TaskState
+from app.ordering.rules import Failure, OrderingFailed, RemoteState, Source, TaskState
 from app.ordering.service.ending import end
 from app.ordering.service.settling import learn
 from app.ordering.service.standing import ERROR_LIMIT, luck
@@ -66,11 +67,14 @@ async def ask_for_change(
     amendment: Amendment,
     caller: Caller,
     now: datetime,
+    item_id: UUID | None = None,
 ) -> OrderChange:
-    """Ask for the order of a sale to be cancelled or amended; `now` is business time.
+    """Ask for the order of a sale to be cancelled or amended; `now` is business time. `item_id` is
+    what is to be taken out of the order, if the amendment is about that alone.
 
-    A sale the other side has never heard of is cancelled at once. The same wish sent again is
-    answered like the first time. Raises NotFound, SaleRefused, ChangeUnderWay, NothingToChange and
+    A sale the other side has never heard of is cancelled at once. A wish of the same kind that came
+    to nothing before is closed by this one. The same wish sent again is answered like the first
+    time. Raises NotFound, SaleRefused, ChangeUnderWay, NothingToChange and
     SameIdOtherContent.
     """
     if (kind is ChangeKind.AMEND) is not (amendment != Amendment()):
@@ -101,6 +105,7 @@ async def ask_for_change(
     change = OrderChange(
         id=change_id,
         sale_id=sale_id,
+        sale_item_id=item_id,
         org_unit_id=sale.org_unit_id,
         kind=kind,
         state=ChangeState.WAITING,
@@ -129,7 +134,22 @@ async def ask_for_change(
         raise sale_rules.SaleRefused(state=sale.state, wanted=SaleState.ACKNOWLEDGED)
     tx.add(change)
     await tx.flush()
+    given = {"id": change_id, "by": caller.account_id, "now": now}
+    replaced = await fetched(tx, _REPLACE, given)
+    if replaced:
+        audit.note(tx, table="order_change", operation="replaced", ids=[id_ for (id_,) in replaced])
     return change
+
+
+_REPLACE = """
+UPDATE order_change o
+   SET closed_at = %(now)s, closed_by = %(by)s, replaced_by = new.id, version = o.version + 1
+  FROM order_change new
+ WHERE new.id = %(id)s AND o.sale_id = new.sale_id AND o.kind = new.kind
+   AND o.sale_item_id IS NOT DISTINCT FROM new.sale_item_id
+   AND o.state IN ('refused', 'given_up') AND o.closed_at IS NULL
+RETURNING o.id
+"""
 
 
 async def tell_of_no_install(tx: AsyncSession, sale_id: UUID, *, now: datetime) -> bool:
@@ -339,9 +359,10 @@ async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
         told = await _looked(client, attempt.remote_id, attempt.task_id)
         if attempt.ask_only or told.task is not None or _is_taken(told.order):
             return told
-    if wall() > attempt.send_before:
-        raise NotSent(rules.Cause.TOO_LATE)
-    return _Told(task=await client.cancel(attempt.remote_id, attempt.reason, attempt.asked_at))
+    task = await client.cancel(
+        attempt.remote_id, attempt.reason, attempt.asked_at, by=attempt.send_before
+    )
+    return _Told(task=task)
 
 
 def _is_taken(order: RemoteOrder | None) -> bool:
@@ -400,6 +421,7 @@ async def _never_there(
         end(change, ChangeState.REFUSED, real, "the ordering system does not have the order")
         return
     sync.state, sync.next_try_at = SyncState.FINISHED, None
+    sync.last_error = sync.last_cause = None
     end(change, ChangeState.DONE, real)
     await sales.follow(
         tx, sale_id=change.sale_id, state=SaleState.CANCELLED, at=real, reason=change.reason

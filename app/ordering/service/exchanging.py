@@ -7,11 +7,10 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import wall
 from app.ordering import rules
 from app.ordering.client import OrderingClient
 from app.ordering.order import RemoteOrder
-from app.ordering.rules import Cause, NotSent, OrderingFailed, Unknown
+from app.ordering.rules import NotSent, OrderingFailed, Unknown
 from app.ordering.service.claiming import Attempt, Doing, claim
 from app.ordering.service.settling import settle
 
@@ -33,11 +32,10 @@ async def exchange(client: OrderingClient, attempt: Attempt) -> Sequence[RemoteO
         found = await _looked(client, attempt.order.external_id)
         if found:
             return found
-    if wall() > attempt.send_before:
-        # The process was held up (stopped, starved, a slow commit). Sent now, the order could
-        # still be on its way when the lease is over and somebody else looks for it in vain.
-        raise NotSent(Cause.TOO_LATE)
-    return [await client.place(attempt.order)]
+    # The process may have been held up (stopped, starved, a slow commit, a long wait for its turn).
+    # Sent too late, the order could still be on its way when the lease is over and somebody else
+    # looks for it in vain.
+    return [await client.place(attempt.order, by=attempt.send_before)]
 
 
 async def _looked(client: OrderingClient, external_id: str) -> Sequence[RemoteOrder]:

@@ -68,8 +68,10 @@ async def hear_many(tx: AsyncSession, heard: Sequence[Heard], now: datetime) -> 
         one = by_sale[sale_id]
         told[one.event.id] = HeardAs.ODD
         assert one.event.order is not None
-        judged = judge(_known(*standing), one.event.order, one.event.at, Source.EVENT)
-        if judged.verdict is not Verdict.CONTRADICTS:
+        seen = one.event.order
+        judged = judge(_known(*standing), seen, one.event.at, Source.EVENT)
+        # What somebody has to look at is no plain case.
+        if judged.verdict is not Verdict.CONTRADICTS and seen.state is not RemoteState.PARTIAL:
             plain.append(_Plain(one, sync_id, sale_id, judged))
     if not plain:
         return told
@@ -178,8 +180,8 @@ WITH told AS (
     UPDATE order_sync o
        SET state = p.state, remote_id = p.remote_id, remote_href = p.href,
            remote_state = p.remote_state, remote_state_at = p.remote_at,
-           last_error = CASE WHEN p.arrived THEN NULL ELSE o.last_error END,
-           last_cause = CASE WHEN p.arrived THEN NULL ELSE o.last_cause END,
+           last_error = CASE WHEN p.arrived OR p.again = 'never' THEN NULL ELSE o.last_error END,
+           last_cause = CASE WHEN p.arrived OR p.again = 'never' THEN NULL ELSE o.last_cause END,
            next_try_at = CASE p.again
                WHEN 'as_it_was' THEN o.next_try_at
                WHEN 'now' THEN clock_timestamp()

@@ -42,7 +42,7 @@ class Judged:
     """What an order of the other side makes of a delivery, and of its sale, if anything.
 
     Without a verdict it says no state; unless it `changes` anything, the delivery stays untouched.
-    An order beside the one that is known is a `double`.
+    An order that has `ended` had not before. One beside the order that is known is a `double`.
     """
 
     after: Known
@@ -51,6 +51,7 @@ class Judged:
     again: Again
     news: SaleState | None
     changes: bool
+    ended: bool = False
     double: bool = False
 
 
@@ -61,6 +62,11 @@ def judge(known: Known, seen: RemoteOrder, at: datetime | None, source: Source) 
     verdict = None
     if seen.state is not None:
         verdict = rules.follow(known.remote_state, known.remote_state_at, seen.state, at, source)
+    partial = seen.state is RemoteState.PARTIAL and verdict is Verdict.MOVE
+    asked_for = known.state is not SyncState.GIVEN_UP
+    if partial and asked_for and source is Source.EVENT and not seen.item_states:
+        # Which items are missing is told by the order itself.
+        verdict = Verdict.LOOK
     arrived = known.state in _NOT_THERE_YET
     moved_to = seen.state if verdict is Verdict.MOVE else None
     remote_state = moved_to or known.remote_state
@@ -83,4 +89,4 @@ def judge(known: Known, seen: RemoteOrder, at: datetime | None, source: Source) 
         at if moved_to is not None else known.remote_state_at,
     )
     changes = after != known or again in (Again.POLL, Again.NOW)
-    return Judged(after, verdict, arrived, again, news, changes)
+    return Judged(after, verdict, arrived, again, news, changes, ended=moved_to in rules.TERMINAL)

@@ -1,6 +1,6 @@
 """Mending: what a person does about a delivery that failed. Nothing is sent from here."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,15 +12,16 @@ from app.core.db import fetched, shared_now
 from app.core.errors import Conflict, Invalid, NotFound, SameIdOtherContent
 from app.core.i18n import Words
 from app.core.parameter_values import parameters_in_force
-from app.ordering import correcting, delivery, queries
+from app.ordering import correcting, delivery, queries, rules
 from app.ordering.correcting import Correction
-from app.ordering.delivery import ChangeKind, ChangeState, GiveUpReason, SyncState
+from app.ordering.delivery import ChangeKind, ChangeState, GiveUpReason, JudgedEnd, SyncState
 from app.ordering.models import OrderCorrection, OrderSync
 from app.ordering.rules import Cause
 from app.ordering.service.ending import end
 from app.sales import queries as sales_queries
 from app.sales import service as sales
-from app.sales.rules import SaleState, reached
+from app.sales.rules import SaleState, SaleStep, reached
+from app.sales.service.undelivered import not_delivered
 
 
 class NotParked(Conflict):
@@ -50,6 +51,16 @@ class CorrectionEmpty(Invalid):
     slug = "order-correction-empty"
     title = Words(zh="没有要更正的内容", en="Nothing is to be corrected")
     advice = Words(zh="请至少填写一项：{fields}。", en="Give one of these at least: {fields}.")
+
+
+class MissingItemsUnclear(Invalid):
+    slug = "missing-items-unclear"
+    title = Words(zh="未完成的项目不明确", en="It is not clear which items are missing")
+    advice = Words(
+        zh="部分完成须列出未完成项目在订单中的序号（不能是全部）；其他结果不填。",
+        en="Of an order that counts in part, give the places of what is missing, and not of all;"
+        " of another end, give none.",
+    )
 
 
 async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
@@ -241,3 +252,46 @@ async def _given_up(
     if reached(sale.state, SaleState.CANCELLED):
         await sales.ask_to_cancel(tx, sale, known_there=False, reason=reason.value, at=now, by=by)
     await tx.flush()
+
+
+async def judge_end(
+    tx: AsyncSession,
+    sync_id: UUID,
+    caller: Caller,
+    *,
+    ended_as: JudgedEnd,
+    missing: Sequence[int],
+    now: datetime,
+) -> OrderSync:
+    """Say as what an order counts that ended in part, or in two ways; `now` is business time.
+
+    `missing` are the places in the order of what was not delivered, of one that counts in part;
+    none where the other side has named them. Raises NotFound, NotParked for one that nobody has to
+    judge, and MissingItemsUnclear.
+    """
+    sync = await queries.for_change_by_caller(tx, sync_id, caller)
+    if sync.state is not SyncState.FINISHED or sync.last_cause not in rules.TO_BE_JUDGED:
+        raise NotParked(state=sync.state)
+    sale = await sales_queries.for_change(tx, sync.sale_id)
+    twice = sync.last_cause is Cause.ENDED_TWICE
+    named = sale.state is SaleState.COMPLETED and not twice
+    in_part = ended_as is JudgedEnd.PARTIAL
+    if (missing and not in_part) or (in_part and not missing and not named):
+        raise MissingItemsUnclear()
+    places = [str(each) for each in missing]
+    if places and not await not_delivered(tx, sale_id=sync.sale_id, positions=places, at=now):
+        raise MissingItemsUnclear()
+    cancelled = ended_as is JudgedEnd.CANCELLED
+    state = SaleState.CANCELLED if cancelled else SaleState.COMPLETED
+    # What is set right is no reason to forget that the customer took it back meanwhile.
+    await sales.follow(tx, sale_id=sync.sale_id, state=state, at=now)
+    await sales.set_right(tx, sale_id=sync.sale_id, state=state, at=now)
+    facts = {"ended_as": ended_as.value, "missing": places}
+    await sales.entered(
+        tx, sync.sale_id, SaleStep.RECONCILED, at=now, by=caller.account_id, facts=facts
+    )
+    if twice:
+        sync.remote_state = ended_as.value
+    sync.last_error = sync.last_cause = None
+    await tx.flush()
+    return sync

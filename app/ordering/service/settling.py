@@ -15,13 +15,14 @@ from app.ordering import delivery, queries, rules
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
-from app.ordering.rules import Cause, OrderingFailed, Source, Verdict
+from app.ordering.rules import Cause, OrderingFailed, RemoteState, Source, Verdict
 from app.ordering.service.claiming import Attempt, Doing
 from app.ordering.service.ending import end_change_of
 from app.ordering.service.judging import Again, Known, judge
 from app.ordering.service.standing import ERROR_LIMIT, note_failure, park, put_off
 from app.sales import service as sales
 from app.sales.rules import SaleState
+from app.sales.service.undelivered import not_delivered
 
 
 async def settle(
@@ -92,7 +93,7 @@ async def learn(
         sync.state,
         sync.remote_id,
         sync.remote_href,
-        rules.RemoteState(sync.remote_state) if sync.remote_state else None,
+        RemoteState(sync.remote_state) if sync.remote_state else None,
         sync.remote_state_at,
     )
     judged = judge(known, seen, outcome_at, source)
@@ -105,9 +106,10 @@ async def learn(
     after = judged.after
     sync.state, sync.remote_id, sync.remote_href = after.state, after.remote_id, after.remote_href
     sync.remote_state, sync.remote_state_at = after.remote_state, after.remote_state_at
-    if judged.arrived:
+    if judged.arrived or judged.ended:
         sync.last_error = sync.last_cause = None
     if judged.verdict is Verdict.CONTRADICTS:
+        sync.last_cause = Cause.ENDED_TWICE
         sync.last_error = f"ended twice: {sync.remote_state} and {seen.state}"
     if source is Source.LOOK and (judged.arrived or known.state is SyncState.DELIVERED):
         sync.last_tried_at = real
@@ -117,9 +119,25 @@ async def learn(
         sync.next_try_at = real if judged.again is Again.NOW else None
     if judged.news is not None:
         await sales.follow(tx, sale_id=sync.sale_id, state=judged.news, at=now, reason=seen.reason)
-    if judged.verdict is Verdict.MOVE and seen.state in rules.TERMINAL:
+    if judged.ended:
+        assert seen.state is not None
         await end_change_of(tx, sync, seen.state, real)
+        if seen.state is RemoteState.PARTIAL:
+            await part_missing(tx, sync, seen, now)
     return judged.verdict
+
+
+async def part_missing(tx: AsyncSession, sync: OrderSync, seen: RemoteOrder, now: datetime) -> None:
+    """Show a person that a part of an order is missing. Where it is told which, the sale is
+    completed without that; else it waits for what the person says."""
+    gone = rules.missing(seen.item_states)
+    sync.last_cause = Cause.PART_MISSING
+    if gone is None:
+        sync.last_error = "partial: it does not say which items are missing"
+        return
+    sync.last_error = f"partial: missing {', '.join(gone)}"[:ERROR_LIMIT]
+    if await not_delivered(tx, sale_id=sync.sale_id, positions=gone, at=now):
+        await sales.follow(tx, sale_id=sync.sale_id, state=SaleState.COMPLETED, at=now)
 
 
 def is_plain(outcome: Sequence[RemoteOrder] | OrderingFailed) -> bool:

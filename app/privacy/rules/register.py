@@ -232,7 +232,9 @@ REGISTER: Mapping[str, Table] = {
     ),
     "order_attempt": Table(_OF_SYNC, {"said": _WORDS_NULL}),
     "order_callback": Table(_OF_SYNC, {"body": Personal(Kind.IDENTITY, Then.EMPTY)}),
-    "order_change": Table(_OF_SALE, {"reason": _WORDS_BLANK, "note": _WORDS_NULL}),
+    "order_change": Table(
+        _OF_SALE, {"reason": _WORDS_BLANK, "note": _WORDS_NULL, "closed_note": _WORDS_NULL}
+    ),
     "terminal": Table(_THEIRS, {"service_number": Personal(Kind.SERVICE, Then.NULL)}),
     "terminal_move": Table(
         "%(customer)s IN (from_customer_id, to_customer_id)",

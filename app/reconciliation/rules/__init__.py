@@ -22,7 +22,12 @@ from app.reconciliation.rules.comparing import (
     compare,
 )
 from app.reconciliation.rules.numbers import KEEP_AT, MARGIN_MINUTES, NIGHT_HOUR
-from app.reconciliation.rules.running import NoOrderingSystem, NotOver, RunState
+from app.reconciliation.rules.running import (
+    NoOrderingSystem,
+    NotOver,
+    RunState,
+    days_of_night,
+)
 
 __all__ = [
     "KEEP_AT",
@@ -48,4 +53,5 @@ __all__ = [
     "Why",
     "checked",
     "compare",
+    "days_of_night",
 ]

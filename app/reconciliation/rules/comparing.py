@@ -14,7 +14,7 @@ from uuid import UUID
 from app.core.i18n import Words
 from app.ordering.delivery import SyncState
 from app.ordering.order import Line
-from app.ordering.rules import RemoteState, Source, Verdict, follow, sale_state_of
+from app.ordering.rules import RemoteState, Source, Verdict, agrees, follow, sale_state_of
 from app.sales.rules import SaleState, reached
 
 
@@ -248,8 +248,10 @@ def _heal(sale: Ours, order: Theirs, known: Theirs | None) -> Heal | DifferenceK
         # Ours ended without effect, and another order lives: somebody has to say what counts.
         return DifferenceKind.STATE_DIFFERS
     said = sale_state_of(state) if state is not None else SaleState.SENT
-    settled = sale.state is said or (
-        sale.state is SaleState.CANCELLING and not reached(sale.state, said)
+    settled = (
+        (state is not None and agrees(sale.state, state))
+        or sale.state is said
+        or (sale.state is SaleState.CANCELLING and not reached(sale.state, said))
     )
     follows = settled or reached(sale.state, said) or state is None
     if known is None:

@@ -32,6 +32,38 @@ KEEP_AT = Parameter(
     ),
     most=366,
 )
+AGAIN_EVERY = Parameter(
+    "reconciliation.again_every_days",
+    default=7,
+    unit="d",
+    words=Words(
+        zh="已对过的日期每隔多少天复对一次",
+        en="After how many days, and again after as many, a day is compared anew",
+    ),
+    least=1,
+    most=366,
+)
+AGAIN_UNTIL = Parameter(
+    "reconciliation.again_until_days",
+    default=31,
+    unit="d",
+    words=Words(
+        zh="已对过的日期复对到多少天为止（0 为不复对）",
+        en="Until how many days later it is; 0 is not at all",
+    ),
+    most=366,
+)
+ALERT_HOUR = Parameter(
+    "reconciliation.alert_hour",
+    default=8,
+    unit="h",
+    words=Words(
+        zh="夜间对账到几点仍未完成即告警",
+        en="By which hour of the day the night's comparison has to be done, or those at the top"
+        " are alerted",
+    ),
+    most=23,
+)
 ALERT_OPEN = Parameter(
     "reconciliation.alert_open",
     default=1,

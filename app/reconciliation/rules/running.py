@@ -1,5 +1,7 @@
 """Where a comparison stands, and when none can be made."""
 
+from collections.abc import Sequence
+from datetime import date, timedelta
 from enum import StrEnum
 
 from app.core.errors import Conflict, Invalid
@@ -13,6 +15,22 @@ class RunState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"
+
+
+def days_of_night(
+    yesterday: date,
+    *,
+    missed_since: date,
+    still_open: Sequence[date],
+    every: int,
+    until: int,
+) -> list[date]:
+    """List the days that are compared in a night, each once, the latest first: the one before it
+    and those since `missed_since`, those whose differences are `still_open`, and of the others
+    those that come round again after `every` so many days, `until` so many at most."""
+    missed = [missed_since + timedelta(days=n) for n in range((yesterday - missed_since).days)]
+    again = [yesterday - timedelta(days=n) for n in range(every, until + 1, every)]
+    return sorted({yesterday, *missed, *still_open, *again}, reverse=True)
 
 
 class NoOrderingSystem(Conflict):

@@ -15,7 +15,8 @@ from app.core.nights import Night
 from app.core.parameter_values import parameters_in_force
 from app.reconciliation import queries
 from app.reconciliation.models import ReconciliationRun
-from app.reconciliation.rules import KEEP_AT, NIGHT_HOUR, NotOver, RunState
+from app.reconciliation.rules import KEEP_AT, NIGHT_HOUR, NotOver, RunState, days_of_night
+from app.reconciliation.rules.numbers import AGAIN_EVERY, AGAIN_UNTIL, ALERT_HOUR
 
 WORK = "reconciliation"
 _ROOT = "SELECT id, time_zone FROM org_unit ORDER BY length(path), path LIMIT 1"
@@ -80,8 +81,9 @@ async def ask(
 
 
 async def night_due(session: AsyncSession, now: datetime) -> tuple[datetime, list[date]] | None:
-    """Say which night is to be done, and the days to be compared in it: the one before it, and
-    those before that whose differences are still open. None when the last night is done."""
+    """Say which night is to be done, and the days to be compared in it, None when the last night is
+    done: the one before it, those of nights that were missed, those whose differences are still
+    open, and those whose turn it is again, since what has ended there may end otherwise later."""
     top = await root(session)
     if top is None:
         return None
@@ -92,8 +94,40 @@ async def night_due(session: AsyncSession, now: datetime) -> tuple[datetime, lis
         return None
     yesterday = cut.astimezone(top[1]).date() - timedelta(days=1)
     oldest = yesterday - timedelta(days=numbers.whole(KEEP_AT, now))
-    again = await queries.days_to_look_at_again(session, oldest, yesterday)
-    return cut, [yesterday, *again]
+    still_open = await queries.days_to_look_at_again(session, oldest, yesterday)
+    missed = yesterday if done is None else done.astimezone(top[1]).date()
+    days = days_of_night(
+        yesterday,
+        missed_since=max(missed, oldest),
+        still_open=still_open,
+        every=numbers.whole(AGAIN_EVERY, now),
+        until=numbers.whole(AGAIN_UNTIL, now),
+    )
+    return cut, days
+
+
+async def night_late(session: AsyncSession, now: datetime) -> tuple[float, int] | None:
+    """Tell for how many hours the last night has been due, and by which hour of the day it had to
+    be done; None while it is not late, and where no night was ever begun."""
+    top = await root(session)
+    if top is None:
+        return None
+    numbers = await parameters_in_force(session)
+    cut = nights.last_cut(now, top[1], numbers.whole(NIGHT_HOUR, now))
+    hour = numbers.whole(ALERT_HOUR, now)
+    if now < nights.next_cut(cut, top[1], hour):
+        return None
+    done = await nights.done_until(session, WORK)
+    if done is None:
+        # On the first day of all nobody is late; what was tried and failed is.
+        tried = select(ReconciliationRun.id).where(
+            ReconciliationRun.asked_by.is_(None), ReconciliationRun.state == RunState.FAILED
+        )
+        if await session.scalar(tried.limit(1)) is None:
+            return None
+    elif done >= cut:
+        return None
+    return (now - cut) / timedelta(hours=1), hour
 
 
 async def of_the_night(
