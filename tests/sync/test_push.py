@@ -223,8 +223,11 @@ async def test_a_sale_to_somebody_whose_order_has_gone_is_told_to_who_has_it(
     visit_id = offline.repair(order)
     item = {"offering_code": "FTTR-2", "quantity": 1}
     sold = offline.do("sales_put_together", id=sale_id, visit_id=visit_id, items=[item])
-    agreed = {"kind": "signature", "given_at": offline.at.isoformat()}
-    said = {"sale_id": sale_id, "consent": agreed, "second_contact": {"name": "王大明"}}
+    hashes = ("image_sha256", "stroke_sha256", "shown_sha256")
+    agreed = {"kind": "signature", "given_at": offline.at.isoformat(), "stroke_count": 9}
+    agreed |= dict.fromkeys(hashes, "0" * 64)
+    second = {"phone": "15412340000", "relation": "child"}
+    said = {"sale_id": sale_id, "consent": agreed, "second_contact": second}
     signed = offline.do("sales_confirm", **said)
     await take_step(
         tx, order, Step.ASSIGN, now=clock.now(), holder_id=other.technician.id, planned_day=TODAY
