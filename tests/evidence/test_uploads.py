@@ -292,8 +292,8 @@ async def test_what_a_former_holder_brings_home_is_evidence_of_the_order(
     moved = await make_assigned_order(
         tx, phone.technician, now=clock.now(), template_id=order.template_id
     )
-    holder = {"holder_id": other.technician.id, "planned_day": moved.planned_day}
-    await take_step(tx, moved, Step.ASSIGN, now=clock.now(), **holder)
+    now, day = clock.now(), moved.planned_day
+    await take_step(tx, moved, Step.ASSIGN, now=now, holder_id=other.technician.id, planned_day=day)
     # It was taken in a visit that came too late itself.
     said = {"requirement": "router", "visit_id": new_id()}
     brought = Upload(phone, moved, photo(), said)
