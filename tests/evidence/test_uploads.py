@@ -295,7 +295,11 @@ async def test_what_a_former_holder_brings_home_is_evidence_of_the_order(
     now, day = clock.now(), moved.planned_day
     await take_step(tx, moved, Step.ASSIGN, now=now, holder_id=other.technician.id, planned_day=day)
     # It was taken in a visit that came too late itself.
-    said = {"requirement": "router", "visit_id": new_id()}
+    said = {
+        "requirement": "router",
+        "visit_id": new_id(),
+        "taken_at": (clock.now() - timedelta(hours=3)).isoformat(),
+    }
     brought = Upload(phone, moved, photo(), said)
     assert (await brought.announce()).status_code == 201
     # The new holder's own pictures do not count with it.
