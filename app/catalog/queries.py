@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.catalog.models import CatalogueMark, ProductOffering
-from app.catalog.rules import SLOTS, BusinessType
+from app.catalog.rules import SLOTS, BusinessType, filled
 from app.core.db import database_of
 from app.core.i18n import Lang
 
@@ -55,7 +55,7 @@ def talk_track_of(offering: Offering, lang: Lang) -> str:
     zh = lang == "zh"
     track = offering.talk_track_zh if zh else offering.talk_track_en
     said = {slot: getattr(offering, slot, None) for slot in SLOTS}
-    return track.format(**{**said, "name": offering.name_zh if zh else offering.name_en})
+    return filled(track, {**said, "name": offering.name_zh if zh else offering.name_en})
 
 
 _MARK = select(CatalogueMark.mark)

@@ -70,6 +70,11 @@ def slots_in(talk_track: str) -> list[str]:
     ]
 
 
+def filled(talk_track: str, said: Mapping[str, Any]) -> str:
+    """Fill the slots of a talk track with what an offering says in one language."""
+    return talk_track.format(**{slot: said.get(slot) for slot in SLOTS})
+
+
 def unfit_slots(talk_track: str, said: Mapping[str, Any]) -> list[str]:
     """List the slots that there are none of, or that an offering has nothing to say to.
 

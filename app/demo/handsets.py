@@ -4,7 +4,7 @@ whether each has brought up everything and knows what a fresh phone would be tol
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,14 +15,21 @@ import httpx
 from app.demo.hand import Hand
 from app.phone.line import Line
 from app.phone.phone import Phone
-from app.phone.rules import Stage
+from app.phone.rules import Stage, is_over
 from app.phone.store import Store
 
 # How many phones are compared at one time, and how often one is that does not equal a fresh one:
 # others go on changing things meanwhile.
 _AT_A_TIME, _TIMES = 6, 4
 # What an order on a phone says of its customer, masked or not.
-OF_A_CUSTOMER = ("masked", "contact_name", "contact_phone", "service_number", "address")
+OF_A_CUSTOMER = (
+    "masked",
+    "contact_name",
+    "contact_phone",
+    "service_number",
+    "address",
+    "visible_until",
+)
 
 
 @dataclass
@@ -79,8 +86,8 @@ async def _otherwise(hand: Hand, http: httpx.AsyncClient) -> set[str]:
             # It is let in as the other one is, and is told everything.
             store["tokens"] = {**hand.phone.store["tokens"], "refresh_token": None}
             await Phone(store, Line(http, store), hand.phone.clock).sync()
-            gone = _not_to_be_shown(hand)
-            fresh, known = _shown(store, gone), _shown(hand.phone.store, gone)
+            now = hand.phone.clock.now()
+            fresh, known = _shown(store, now), _shown(hand.phone.store, now)
             store.close()
         differ = {
             name for name in fresh.keys() | known.keys() if fresh.get(name) != known.get(name)
@@ -90,23 +97,13 @@ async def _otherwise(hand: Hand, http: httpx.AsyncClient) -> set[str]:
     return differ
 
 
-def _not_to_be_shown(hand: Hand) -> set[str]:
-    """Give ids of customers whom the phone may show no more, which it knows by itself: the server
-    tells it within a minute."""
-    now = hand.phone.clock.now()
-    return {
-        row["id"]
-        for row in hand.phone.store.rows("customers").values()
-        if row["visible_until"] and datetime.fromisoformat(row["visible_until"]) <= now
-    }
-
-
-def _shown(store: Store, gone: Collection[str]) -> dict[str, dict[str, Any]]:
-    """Give the tables of a phone without what is said of some customers."""
+def _shown(store: Store, now: datetime) -> dict[str, dict[str, Any]]:
+    """Give the tables of a phone without what it may say of customers no more, which it knows by
+    itself: the server tells it within a minute."""
     tables: dict[str, dict[str, Any]] = store.tables()
     people = tables.get("customers", {})
-    tables["customers"] = {key: row for key, row in people.items() if key not in gone}
+    tables["customers"] = {key: row for key, row in people.items() if not is_over(row, now)}
     for row in tables.get("work_orders", {}).values():
-        if row["customer_id"] in gone:
+        if row["completed_at"] and (row["visible_until"] is None or is_over(row, now)):
             row.update(dict.fromkeys(OF_A_CUSTOMER))
     return tables

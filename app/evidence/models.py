@@ -44,7 +44,8 @@ class Evidence(Row, Base):
 
     `received` of its `bytes` are there. `taken_at` and `point` (WGS-84) are what the phone said;
     `distance_m`, `far`, `old` and `reused` are what a look at it found; `refusal` holds the facts
-    of what was wrong with its content. `org_unit_id` is the order's when it was announced.
+    of what was wrong with its content. `org_unit_id` is the order's when it was announced. `late`
+    was announced by somebody whose order it was no longer.
     """
 
     __tablename__ = "evidence"
@@ -93,6 +94,7 @@ class Evidence(Row, Base):
     far: Mapped[bool | None]
     old: Mapped[bool | None]
     reused: Mapped[bool | None]
+    late: Mapped[bool] = mapped_column(server_default=text("false"))
     forgotten_at: Mapped[datetime | None]
 
 

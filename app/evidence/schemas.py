@@ -110,6 +110,10 @@ class EvidenceOut(Answer):
         description="Taken more than `evidence.old_minutes` before the technician set out."
     )
     reused: bool | None = Field(description="The very same picture is evidence of another order.")
+    late: bool = Field(
+        description="Its technician brought it home after the order had gone to somebody else, or"
+        " was cancelled."
+    )
     fault: PictureFault | None = Field(description="What was wrong with it when it is refused.")
     content: str | None = Field(
         max_length=100, description="Where the picture is read; null until it is ready."

@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 from app.phone import drawings, in_touch
 from app.phone.in_touch import InTouch
 from app.phone.line import Line, NoSignal, Refused, SignInNeeded
-from app.phone.phone import Locked, NotHere, Order, Phone
+from app.phone.phone import Locked, NotHere, Order, Phone, SignedOut
 from app.phone.rules import SHORT, agreed_text
 from app.phone.screen import Screen
 from app.phone.store import Store
@@ -113,6 +113,7 @@ class Hand:
 
         async def sync(phone: Phone) -> None:
             self.screen.synced(await phone.sync())
+            await phone.take_ahead()
             self.screen.warned(phone)
 
         reached = self.online(sync)
@@ -170,6 +171,7 @@ def _signed_in(hand: Hand, password: str) -> bool:
     async def enter(phone: Phone) -> None:
         await phone.sign_in(hand.technician, password)
         hand.screen.synced(await phone.sync())
+        await phone.take_ahead()
 
     return hand.online(enter)
 
@@ -216,6 +218,8 @@ def queue(
 ) -> None:
     """Show what waits to be sent, and what the server has said no to."""
     hand: Hand = context.obj
+    # What was done tells of customers, too.
+    hand.phone().check_shown()
     if as_json:
         _json([one._asdict() for one in hand.store.done()])
     else:
@@ -225,7 +229,7 @@ def queue(
 @cli.command()
 def table(context: typer.Context, name: str) -> None:
     """Print a table of the phone as it was told, in JSON."""
-    _json(list(context.obj.store.rows(name).values()))
+    _json(context.obj.phone().table(name))
 
 
 @cli.command()
@@ -386,6 +390,7 @@ def _heard(hand: Hand, line: str) -> None:
         case "sync":
             hand.sync()
         case "queue":
+            hand.phone().check_shown()
             screen.queue(hand.phone(), all_of_it="all" in rest)
         case "offline" | "online":
             hand.offline = verb == "offline"
@@ -426,7 +431,9 @@ def _list(hand: Hand) -> None:
 
 
 def _cannot(screen: Screen, error: Locked | NotHere) -> None:
-    if isinstance(error, Locked):
+    if isinstance(error, SignedOut):
+        screen.say("请先登录：sign-in", "Sign in first: sign-in", "yellow")
+    elif isinstance(error, Locked):
         screen.say(
             "离线时间过长，请联网同步后再查看。",
             "This phone was without the server for too long: sync before it shows anything.",

@@ -115,20 +115,26 @@ class Line:
 
     async def _let_in_again(self, refused: str, *, last: bool) -> None:
         """Get another access token in place of one that was refused. Raises SignInNeeded, also
-        where the one that was refused was the last to be tried."""
+        where the one that was refused was the last to be tried; then the phone is signed out."""
         async with self._renewing:
             tokens = self._store["tokens"]
-            if tokens is None or last:
+            if tokens is None:
                 raise SignInNeeded
             if tokens["access_token"] != refused:
+                if last:
+                    raise SignInNeeded
                 # Somebody else on this phone was refused as well, and was quicker: a refresh token
                 # is good once.
                 return
-            if not tokens["refresh_token"]:
-                raise SignInNeeded
             try:
+                if last or not tokens["refresh_token"]:
+                    raise SignInNeeded
                 await self._token(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
-            except Refused as denied:
+            except (Refused, SignInNeeded) as denied:
+                # Whoever is not let in is shown nothing. Another on this phone may have been let in
+                # meanwhile.
+                if self._store["tokens"] == tokens:
+                    self._store["tokens"] = None
                 raise SignInNeeded from denied
 
     def _said(self) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ until each has its verdict; then the phone pulls, and what the server tells stan
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -15,7 +16,7 @@ import orjson
 from app.core.clock import Clock, SystemClock
 from app.core.db import new_id
 from app.phone import listening, photos, rules
-from app.phone.line import Line
+from app.phone.line import Line, Refused
 from app.phone.rules import Short
 from app.phone.server import Server, Synced
 from app.phone.store import Done, Store
@@ -23,6 +24,10 @@ from app.phone.store import Done, Store
 
 class Locked(Exception):
     """The phone has not reached the server for so long that it shows nothing any more."""
+
+
+class SignedOut(Locked):
+    """Nobody is signed in on the phone, or it is being emptied: it shows nothing."""
 
 
 class NotHere(Exception):
@@ -253,17 +258,45 @@ class Phone:
         """The day, as the phone's own clock and zone have it."""
         return self.clock.now().astimezone(self._zone).date().isoformat()
 
-    def check_fresh(self) -> None:
-        """Check that the phone may still show what it keeps. Raises Locked."""
+    def check_shown(self) -> None:
+        """Check that the phone may show what it keeps, and let go of what it may not keep any more,
+        also where the server cannot be reached: all that was told after too long without it, and of
+        people what was to be shown for a time. What is unsent stays. Raises SignedOut and Locked.
+        """
+        now = self.clock.now()
         reached, hours = self.store["reached_at"], self.store["offline_hours"]
-        if reached is None or hours is None:
-            return
-        if self.clock.now() - datetime.fromisoformat(reached) > timedelta(hours=hours):
+        too_long = (
+            reached is not None
+            and hours is not None
+            and now - datetime.fromisoformat(reached) > timedelta(hours=hours)
+        )
+        if too_long:
+            self.store.forget_told()
+        if self.store["tokens"] is None or self.store["wipe"] is not None:
+            raise SignedOut
+        if too_long:
             raise Locked
+        if self._over("customers", now) or self._over("work_orders", now):
+            # What is pulled meanwhile by another hand on this phone stays.
+            with self.store.together():
+                for name in ("customers", "work_orders"):
+                    over = self._over(name, now)
+                    left = [rules.without_people(row) for row in over if name == "work_orders"]
+                    gone = [row["id"] for row in over if name == "customers"]
+                    changed = {"created": [], "updated": left, "deleted": gone}
+                    self.store.take({name: changed}, anew=False)
+
+    def _over(self, name: str, now: datetime) -> list[dict[str, Any]]:
+        return [row for row in self.store.rows(name).values() if rules.is_over(row, now)]
+
+    def table(self, name: str) -> list[Mapping[str, Any]]:
+        """Give a table as it was told. Raises Locked."""
+        self.check_shown()
+        return list(self.store.rows(name).values())
 
     def orders(self) -> list[Order]:
         """List the orders, in the order of the days' routes. Raises Locked."""
-        self.check_fresh()
+        self.check_shown()
         waiting = self._waiting()
         places: dict[str, int] = {}
         for day in sorted(self.store.rows("days").values(), key=lambda one: str(one["day"])):
@@ -281,7 +314,7 @@ class Phone:
 
     def order(self, order_id: str) -> Order:
         """Give one order. Raises NotHere, and Locked."""
-        self.check_fresh()
+        self.check_shown()
         row = self.store.row("work_orders", order_id)
         if row is None:
             raise NotHere
@@ -289,16 +322,24 @@ class Phone:
 
     def customer(self, order: Order) -> Mapping[str, Any] | None:
         """Give an order's customer, where the phone may show them still. Raises Locked."""
-        self.check_fresh()
-        if order.row["customer_id"] is None:
-            return None
-        row = self.store.row("customers", order.row["customer_id"])
-        until = row["visible_until"] if row else None
-        if until is not None and datetime.fromisoformat(until) <= self.clock.now():
-            # Forgotten also where the server cannot be reached.
-            self.store.drop("customers", [order.row["customer_id"]])
-            return None
-        return row
+        self.check_shown()
+        customer_id = order.row["customer_id"]
+        return None if customer_id is None else self.store.row("customers", customer_id)
+
+    def suggestions(self, order: Order) -> list[Mapping[str, Any]]:
+        """Give what may be offered to an order's customer now, the best first: what is valid still,
+        and what was taken ahead of a repair only when it is marked restored. Raises Locked."""
+        self.check_shown()
+        done = {one.type for one in self._waiting().get(order.id, [])}
+        restored = order.row["restored_at"] is not None or rules.RESTORES in done
+        now = self.clock.now()
+        found = [
+            row
+            for row in self.store.rows("suggestions").values()
+            if row["work_order_id"] == order.id
+            and rules.may_be_offered(row, now, restored=restored)
+        ]
+        return sorted(found, key=lambda row: int(row["rank"]))
 
     def steps(self, order: Order) -> Mapping[str, Short]:
         """Name the short steps that may be taken with an order now."""
@@ -346,22 +387,70 @@ class Phone:
         that was asked for: both are refusals.
         """
         self.news.clear()
-        return await self.server.sync()
+        done = await self.server.sync()
+        await self._know_templates()
+        return done
+
+    async def _know_templates(self) -> None:
+        """Ask for what the work of orders asks for, as far as it is not known: one answer for all
+        orders of the same version."""
+        for row in self.store.rows("work_orders").values():
+            if row["assisting"] or row["completed_at"] is not None or self._asked_of(row):
+                continue
+            # The order may have gone since the pull, which the next one tells.
+            with suppress(Refused):
+                await self._ask_template(row)
+
+    def asked(self, order: Order) -> Mapping[str, Any] | None:
+        """Give what the work of an order asks for, where the phone knows it."""
+        found: Mapping[str, Any] | None = self.store[_template(order.row)]
+        return found
+
+    def _asked_of(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether a phone knows what an order asks for. A version never changes; where an
+        operator has set none, a new server may ask for something else, so it is asked each day."""
+        known = self.store[_template(row)]
+        return known is not None and (known["id"] is not None or known["asked_on"] == self.today())
+
+    async def _ask_template(self, row: Mapping[str, Any]) -> None:
+        answer = await self.line.ask("GET", f"/v1/work-orders/{row['id']}/template")
+        self.store[_template(row)] = {**answer.json(), "asked_on": self.today()}
 
     async def template(self, order_id: str) -> Mapping[str, Any]:
-        """Give what the work of an order asks for, which is kept by its version.
+        """Give what the work of an order asks for: it is known, or asked for.
 
-        It is asked for once. Raises NotHere, NoSignal, SignInNeeded and Refused.
+        Raises NotHere, NoSignal, SignInNeeded and Refused.
         """
-        kept = f"template {self.order(order_id).row['template_id']}"
-        known = self.store[kept]
-        if known is None:
-            answer = await self.line.ask("GET", f"/v1/work-orders/{order_id}/template")
-            known = answer.json()
-            if known["id"] is not None:
-                self.store[kept] = known
-        found: Mapping[str, Any] = known
+        order = self.order(order_id)
+        if not self._asked_of(order.row):
+            await self._ask_template(order.row)
+        found: Mapping[str, Any] = self.store[_template(order.row)]
         return found
+
+    async def take_ahead(self) -> bool:
+        """Take along what may be offered today at doors that may have no network, once for each
+        order that is still to be come to; tell whether anything was asked for.
+
+        While it is valid nobody else may sell to these customers: for the day, not for practice.
+        Raises NoSignal, SignInNeeded and Refused.
+        """
+        today = self.today()
+        to_come = {
+            row["id"]
+            for row in self.store.rows("work_orders").values()
+            if row["planned_day"] == today
+            and row["state"] in rules.TO_COME
+            and row["customer_id"] is not None
+            and not row["assisting"]
+        }
+        taken = self.store["ahead"] or {"day": None, "orders": []}
+        known = set(taken["orders"]) if taken["day"] == today else set()
+        if to_come <= known:
+            return False
+        await self.line.ask("POST", "/v1/my/day/suggestions")
+        self.store["ahead"] = {"day": today, "orders": sorted(known | to_come)}
+        await self.server.sync()
+        return True
 
     async def listen(self) -> None:
         """Hear of changes while there is a network, until this is cancelled: sets `news`.
@@ -369,3 +458,8 @@ class Phone:
         Raises SignInNeeded.
         """
         await listening.listen(self.line, self.store, self.news.set)
+
+
+def _template(row: Mapping[str, Any]) -> str:
+    """Say under which name it is kept what an order asks for: by its version, or its type."""
+    return f"template {row['template_id'] or row['work_type']}"

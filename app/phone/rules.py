@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -123,6 +124,34 @@ def shown_state(told: str, waiting: Iterable[str]) -> str:
 def offered(state: str) -> Mapping[str, Short]:
     """Name the short steps that may be taken in a state, by what the phone knows."""
     return {name: one for name, one in SHORT.items() if state in one.when}
+
+
+# The states of an order to which a technician has still to come.
+TO_COME = frozenset({"assigned", "acknowledged"})
+RESTORES = SHORT["restored"].type
+
+# What an order says of its customer, which leaves the phone with them.
+OF_PEOPLE = ("contact_name", "contact_phone", "service_number", "address")
+
+
+def is_over(row: Mapping[str, Any], now: datetime) -> bool:
+    """Tell whether what a row says of people was to be shown until a moment that has come."""
+    until = row.get("visible_until")
+    return until is not None and datetime.fromisoformat(until) <= now
+
+
+def without_people(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Write an order without what it says of its customer; the next pull tells it masked."""
+    return {**row, **dict.fromkeys(OF_PEOPLE), "masked": True, "visible_until": None}
+
+
+def may_be_offered(row: Mapping[str, Any], now: datetime, *, restored: bool) -> bool:
+    """Tell whether a suggestion may be shown: while it is valid, and, where it supposes that a
+    repair succeeds, once that is marked restored. One that does not say so is not shown."""
+    until, when = row.get("valid_until"), row.get("show_when")
+    if until is not None and datetime.fromisoformat(until) <= now:
+        return False
+    return when == "at_once" or (when == "restored" and restored)
 
 
 # A completion is refused where its order's pictures are not there.

@@ -87,15 +87,34 @@ class Screen:
                 (self.words("在用业务", "service"), one["offering_code"])
                 for one in orjson.loads(customer["services"])
             ]
-        said += [
-            (self.words("推荐", "offer"), _joined(one["offering_code"], one["answer"]))
-            for one in phone.store.rows("suggestions").values()
-            if one["work_order_id"] == order.id
-        ]
+        for one in phone.suggestions(order):
+            said.append((self.words("推荐", "offer"), _joined(one["offering_code"], one["answer"])))
+            said.append(("", "\n".join(self._pitch(one))))
+        said += self._asked(phone.asked(order))
         for name, value in said:
             table.add_row(name, str(value or ""))
         self.console.print(table)
         self.steps(phone.steps(order))
+
+    def _pitch(self, suggestion: Mapping[str, Any]) -> list[str]:
+        """Say why an offer fits, and what to say to the customer, in its order."""
+        reasons = [one[self.lang] for one in orjson.loads(suggestion["reasons"])]
+        return [*reasons, *orjson.loads(suggestion["talk_track"])[self.lang].values()]
+
+    def _asked(self, template: Mapping[str, Any] | None) -> list[tuple[str, str]]:
+        """Say what the work asks for: what is checked, shown and told at its end."""
+        if template is None:
+            return []
+        found = []
+        for zh, en, name in (
+            ("检查项", "to check", "checklist"),
+            ("凭证", "to show", "evidence"),
+            ("完工码", "closing codes", "closing_codes"),
+        ):
+            said = [f"{one['code']} {one['words'][self.lang]}" for one in template[name]]
+            if said:
+                found.append((self.words(zh, en), "\n".join(said)))
+        return found
 
     def steps(self, steps: Mapping[str, Short]) -> None:
         """Show the steps that may be taken."""

@@ -58,11 +58,41 @@ class Server:
         async with self._one:
             done = Synced()
             if self.store["wipe"] is not None:
-                await self._wiped()
+                await self._wiped(done)
             await self.push(done)
-            await self._pull(done)
+            try:
+                await self._pull(done)
+            except Refused as refused:
+                await self._told_no(refused, done)
+                raise
             await self._send_pictures(done, self.store.pictures())
             return done
+
+    async def _told_no(self, refused: Refused, done: Synced) -> None:
+        """Do what a pull that is refused asks for; whatever it is, the pictures of what was done
+        and taken go up before anything of it is removed. What is unsent was pushed before; whatever
+        is left could not be."""
+        if refused.slug == "wipe-asked":
+            unsent = len(self.store.done(waiting=True))
+            with self.store.together():
+                self.store["wipe"] = {"id": refused.facts["wipe_id"], "unsent": unsent}
+                self.store.forget_told()
+            await self._wiped(done)
+            return
+        revoked = refused.slug == "access-revoked"
+        if revoked:
+            # Nothing is shown any more, however long the pictures take.
+            self.store.forget_told()
+        await self._last_pictures(done)
+        if revoked:
+            # Who has something to send needs to be let in once more.
+            waiting = self.store.done(waiting=True)
+            self.store.empty(kept=["tokens"] if waiting else (), unsent=False)
+
+    async def _last_pictures(self, done: Synced) -> None:
+        # Where the phone is not let in any more, nobody waits for them.
+        with suppress(SignInNeeded):
+            await self._send_pictures(done, self.store.pictures())
 
     async def push(self, done: Synced) -> None:
         """Send what was done, in its order, until each has its verdict.
@@ -136,15 +166,6 @@ class Server:
                 # replaced by what comes next, all in one.
                 self.store["cursor"], self.store["etag"] = None, None
                 return True
-            if refused.slug == "access-revoked":
-                # Who has something to send needs to be let in once more.
-                waiting = self.store.done(waiting=True)
-                self.store.empty(kept=["tokens"] if waiting else (), unsent=False)
-            if refused.slug == "wipe-asked":
-                # What is unsent was pushed before; whatever is left could not be.
-                unsent = len(self.store.done(waiting=True))
-                self.store["wipe"] = {"id": refused.facts["wipe_id"], "unsent": unsent}
-                await self._wiped()
             raise
         if answer.status_code == 304:
             self._reached()
@@ -167,8 +188,10 @@ class Server:
         )
         return bool(read["has_more"])
 
-    async def _wiped(self) -> None:
-        """Remove everything, say so, and forget at last what lets the phone in."""
+    async def _wiped(self, done: Synced) -> None:
+        """Send the last pictures, remove everything, say so, and forget at last what lets the phone
+        in. Whoever is switched off meanwhile goes on with it. Raises NoSignal."""
+        await self._last_pictures(done)
         self.store.empty(kept=["tokens", "wipe"])
         wipe = self.store["wipe"]
         said = {"unsent": wipe["unsent"]}

@@ -161,6 +161,13 @@ class Store:
                 )
                 self.drop(name, changed["deleted"])
 
+    def forget_told(self) -> None:
+        """Remove all that was told, with the place to which it was: the next pull begins anew. What
+        was done here, and its pictures, stay."""
+        with self.together():
+            self._file.execute("DELETE FROM told")
+            self._file.execute("DELETE FROM known WHERE name IN ('cursor', 'etag')")
+
     def drop(self, table: str, ids: Sequence[str]) -> None:
         """Let rows of a table go."""
         self._file.executemany(

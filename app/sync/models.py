@@ -98,8 +98,8 @@ class SyncAction(Row, Base):
 
     The phone makes the id. `payload` is what the doorway of its `type` would have been sent. Of a
     verdict that is not `applied`, `code` and `facts` are those of the refusal. `work_order_id` is
-    the order it was about, as far as that is known; `judgement` what a completion is worth that
-    came too late, and `moved_to` whose order it was by then.
+    the order it was about, as far as that is known; `judgement` what a completion or a sale is
+    worth that came too late, and `moved_to` whose order it was by then.
     """
 
     __tablename__ = "sync_action"

@@ -11,6 +11,8 @@ from sqlalchemy import select
 from app.core.db import new_id
 from app.evidence.models import Evidence, EvidencePiece
 from app.visits.models import WorkAssist
+from app.workorders.rules import Step
+from app.workorders.service import take_step
 from tests.make.evidence import BYTES, Upload, photo, signature
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -277,10 +279,46 @@ async def test_bytes_of_what_was_announced_follow_whoever_holds_the_order(upload
     await going.announce()
     answer = await phone.post(f"/work-orders/{order.id}/hand-back", cause="customer_absent")
     assert answer.status_code == 200
-    assert (await upload(photo(seed=1)).announce()).status_code == 404
     assert (await going.announce()).status_code == 201
     assert (await going.send(going.data, 0)).status_code == 204
-    assert [each.state for each in await rows(tx)] == ["stored"]
+    assert [(each.state, each.late) for each in await rows(tx)] == [("stored", False)]
+
+
+async def test_what_a_former_holder_brings_home_is_evidence_of_the_order(
+    tx, app, http, clock, branch, phone, order, jobs, numbers
+):
+    await numbers({"evidence.most_files": 1})
+    other = await make_phone(tx, app, http, clock, org_unit=branch)
+    moved = await make_assigned_order(
+        tx, phone.technician, now=clock.now(), template_id=order.template_id
+    )
+    now, day = clock.now(), moved.planned_day
+    await take_step(tx, moved, Step.ASSIGN, now=now, holder_id=other.technician.id, planned_day=day)
+    # It was taken in a visit that came too late itself.
+    said = {
+        "requirement": "router",
+        "visit_id": new_id(),
+        "taken_at": (clock.now() - timedelta(hours=3)).isoformat(),
+    }
+    brought = Upload(phone, moved, photo(), said)
+    assert (await brought.announce()).status_code == 201
+    # The new holder's own pictures do not count with it.
+    visit_id = await other.restore(moved)
+    assert (await Upload(other, moved, photo(seed=1)).announce()).status_code == 201
+    path = f"/v1/work-orders/{moved.id}/evidence"
+    shown = (await http.get(path, headers=other.headers)).json()["evidence"]
+    assert sorted(one["late"] for one in shown) == [False, True]
+    assert (await http.get(path, headers=phone.headers)).status_code == 404
+    await other.complete(visit_id)
+    clock.tick(timedelta(hours=71))
+    assert (await brought.send(brought.data[:9], 0)).status_code == 204
+    clock.tick(timedelta(hours=2))
+    # Whenever its bytes come, they are taken.
+    assert (await brought.announce()).status_code == 201
+    assert (await brought.send(brought.data[9:], 9)).status_code == 204
+    await jobs.work_off()
+    late, _ = sorted(await rows(tx), key=lambda row: not row.late)
+    assert (late.state, late.late, late.visit_id, late.old) == ("stored", True, None, None)
 
 
 async def test_an_order_has_so_many_files(tx, upload, numbers):

@@ -2,7 +2,7 @@
 
 import io
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -17,7 +17,7 @@ from app.evidence.models import Evidence
 from app.phone import rules
 from app.phone.drawings import photo, signature
 from app.phone.line import NoSignal, Refused, SignInNeeded
-from app.phone.phone import Locked, NotHere
+from app.phone.phone import Locked, NotHere, SignedOut
 from app.phone.rules import Stage
 from app.phone.screen import Screen
 from app.phone.store import Store
@@ -26,7 +26,8 @@ from app.sync import rules as sync
 from app.sync.models import SyncAction
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account
 from tests.make.catalog import make_offering
-from tests.make.customers import make_customer
+from tests.make.customers import make_address, make_customer, make_subscription
+from tests.make.evidence import make_template, router
 from tests.make.phones import make_reference_phone
 from tests.make.visits import LAT, LON, at, make_assigned_order, make_phone
 
@@ -155,6 +156,7 @@ async def test_a_phone_shows_nothing_after_too_long_and_forgets_customers_by_its
 ):
     customer = await make_customer(tx)
     order = await make_assigned_order(tx, hand.technician, customer, now=clock.now())
+    waiting = await make_assigned_order(tx, hand.technician, now=clock.now())
     await tx.commit()
     await hand.complete(await hand.restore(order))
     phone = make_reference_phone(tmp_path, hand)
@@ -164,14 +166,19 @@ async def test_a_phone_shows_nothing_after_too_long_and_forgets_customers_by_its
     await tx.commit()
     shown = phone.customer(phone.order(str(order.id)))
     assert shown is not None and shown["name"] == customer.name
+    assert phone.order(str(order.id)).row["contact_phone"] == order.contact_phone
     clock.tick(timedelta(hours=3))
+    [row] = [one for one in phone.table("work_orders") if one["id"] == str(order.id)]
+    assert [row[name] for name in ("masked", *rules.OF_PEOPLE)] == [True, None, None, None, None]
     assert phone.customer(phone.order(str(order.id))) is None
     assert phone.store.rows("customers") == {}
     clock.tick(timedelta(hours=70))
     with pytest.raises(Locked):
         phone.orders()
+    # It leaves the phone as well, but for what is unsent.
+    assert phone.store.tables() == {}
     await phone.sync()
-    assert [one.id for one in phone.orders()] == [str(order.id)]
+    assert [one.id for one in phone.orders()] == [str(waiting.id)]
     with pytest.raises(NotHere):
         phone.step("arrive", str(order.id) + "0")
 
@@ -253,6 +260,50 @@ async def test_a_lost_phone_sends_what_was_done_and_empties_itself(
     assert (await tx.scalars(select(SyncAction.verdict))).all() == ["applied"]
 
 
+@pytest.mark.parametrize(
+    "slug, left", [("access-revoked", 0), ("wipe-asked", 0), ("phone-too-old", 1)]
+)
+async def test_a_signature_goes_up_before_the_phone_is_emptied(
+    tx, app, http, hand, tmp_path, clock, monkeypatch, slug, left
+):
+    order = await make_assigned_order(tx, hand.technician, now=clock.now())
+    unit = await tx.get_one(OrgUnit, hand.technician.org_unit_id)
+    boss = await make_account(tx, unit, role=Role.SUPERVISOR)
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    await hand.arrive(order)
+    await phone.sync()
+    await phone.server.register()
+    phone.photograph(str(order.id), signature("1"), kind="signature", follows=True)
+    # What was done is told; then there is no network for the pictures.
+    with pytest.raises(NoSignal):
+        await make_reference_phone(tmp_path, hand, cut(http, before=[2])).sync()
+    clock.tick(timedelta(minutes=5))
+    if slug == "access-revoked":
+        await tx.execute(text("UPDATE account SET active = false WHERE role = 'technician'"))
+    elif slug == "phone-too-old":
+        monkeypatch.setattr(sync, "OLDEST_SCHEMA", 2)
+    else:
+        headers = bearer(app, caller_for(Role.SUPERVISOR, unit, account_id=boss.id))
+        device = (await tx.scalars(select(Device))).one()
+        wipe = {"id": str(new_id()), "reason": "left on the bus"}
+        path = f"/v1/devices/{device.id}/wipe"
+        assert (await http.post(path, json=wipe, headers=headers)).is_success
+    await tx.commit()
+    # The network is lost once more in the middle of it; nothing is shown meanwhile.
+    phone = make_reference_phone(tmp_path, hand, cut(http, before=[2]))
+    with pytest.raises(NoSignal):
+        await phone.sync()
+    assert len(phone.store.pictures()) == 1
+    assert len(phone.store.rows("work_orders")) == left
+    phone = make_reference_phone(tmp_path, hand)
+    with pytest.raises((Refused, SignInNeeded)):
+        await phone.sync()
+    assert list(await tx.scalars(select(Evidence.state))) == ["stored"]
+    assert len(phone.store.rows("work_orders")) == left
+    assert phone.store.pictures() == []
+
+
 async def test_it_signs_in_and_lets_itself_in_again(tx, hand, tmp_path):
     account = (await tx.scalars(select(Account))).one()
     await tx.commit()
@@ -267,6 +318,74 @@ async def test_it_signs_in_and_lets_itself_in_again(tx, hand, tmp_path):
     phone.store["tokens"] = {"access_token": "old", "refresh_token": "old"}
     with pytest.raises(SignInNeeded):
         await phone.sync()
+
+
+async def test_whoever_is_not_let_in_is_shown_nothing_and_loses_nothing(tx, hand, tmp_path, clock):
+    order = await make_assigned_order(tx, hand.technician, now=clock.now())
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    await phone.sync()
+    phone.step("take", str(order.id))
+    tokens = phone.store["tokens"]
+    phone.store["tokens"] = {"access_token": "old", "refresh_token": "old"}
+    with pytest.raises(SignInNeeded):
+        await phone.sync()
+    for show in (phone.orders, lambda: phone.order(str(order.id)), lambda: phone.table("days")):
+        with pytest.raises(SignedOut):
+            show()
+    phone.store["tokens"] = tokens
+    assert phone.order(str(order.id)).state == "acknowledged"
+    await phone.sync()
+    assert [one.stage for one in phone.store.done()] == [Stage.APPLIED]
+
+
+async def test_a_phone_knows_ahead_what_the_work_asks_for_and_what_may_be_offered(
+    tx, hand, tmp_path, clock, http
+):
+    customer = await make_customer(tx, org_unit_id=hand.technician.org_unit_id)
+    await make_address(tx, customer)
+    await make_subscription(tx, customer)
+    await make_offering(tx, code="FTTH-1000", speed_mbps=1000, margin_12m_fen=60_000)
+    template = await make_template(tx, router())
+    orders = [
+        await make_assigned_order(
+            tx, hand.technician, customer, now=clock.now(), template_id=template.id
+        )
+        for _ in "12"
+    ]
+    other = await make_assigned_order(tx, hand.technician, now=clock.now())
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    asked = []
+
+    async def note(request):
+        asked.append(f"{request.method} {request.url.path.rpartition('/')[2]}")
+
+    hand.http.event_hooks["request"].append(note)
+    await phone.sync()
+    assert asked == ["GET sync", "GET template", "GET template"]
+    assert await phone.take_ahead() and not await phone.take_ahead()
+    assert asked[3:] == ["POST suggestions", "GET sync"]
+
+    # At a door without a network.
+    phone = make_reference_phone(tmp_path, hand, cut(http, before=range(100)))
+    first = str(orders[0].id)
+    assert (await phone.template(first))["evidence"][0]["code"] == "router"
+    known = phone.asked(phone.order(str(other.id)))
+    assert known is not None and known["closing_codes"]
+    [row] = [one for one in phone.table("suggestions") if one["work_order_id"] == first]
+    assert (row["show_when"], row["on_site"]) == ("restored", "sell")
+    assert phone.suggestions(phone.order(first)) == []
+    phone.step("take", first)
+    phone.step("go", first)
+    phone.step("arrive", first, point=at(LON, LAT))
+    phone.step("restored", first)
+    assert [one["id"] for one in phone.suggestions(phone.order(first))] == [row["id"]]
+    told = io.StringIO()
+    Screen(Console(file=told, width=200), "en").order(phone.order(first), phone)
+    assert "Your line works again" in told.getvalue() and "router" in told.getvalue()
+    clock.tick(datetime.fromisoformat(row["valid_until"]) - clock.now())
+    assert phone.suggestions(phone.order(first)) == []
 
 
 async def test_a_server_that_asks_to_come_again_is_no_refusal(hand, tmp_path):
@@ -356,8 +475,10 @@ def test_commands_for_scripts(tmp_path):
         "planned_day": "2026-03-02", "due_at": None, "address": "x", "summary": "y",
         "contact_name": None, "contact_phone": None, "customer_id": None, "visit_id": None,
         "version": 3, "assisting": False, "lon": 112.6, "lat": 28.9, "coordsys": "gcj02",
+        "template_id": None, "restored_at": None, "visible_until": None,
     }  # fmt: skip
     store.take({"work_orders": {"created": [], "updated": [row], "deleted": []}}, anew=True)
+    store["tokens"] = {"access_token": "1", "refresh_token": None}
     store.close()
 
     def run(*words, heard=None, code=0):
@@ -384,3 +505,9 @@ def test_commands_for_scripts(tmp_path):
     said = run(heard=talk)
     assert "visits_complete" in said and "leave; nothing is lost" in said
     assert "Offline" in run("sync", code=1)
+    store = Store(folder)
+    store["tokens"] = None
+    store.close()
+    for shown in (["orders", "--json"], ["table", "work_orders"], ["queue"], ["order", "1"]):
+        said = run(*shown, code=1)
+        assert "Sign in first" in said and "F1" not in said

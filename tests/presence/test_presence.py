@@ -10,6 +10,7 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.presence import service
 from app.presence.rules import CONSENT_VERSION
+from app.sync.models import SyncAction
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.counting import counted
 from tests.make.visits import make_phone, taken
@@ -177,6 +178,13 @@ async def test_what_was_done_offline_arrives_with_a_push(tx, phone, clock):
         assert [one["verdict"] for one in taken(answer)["verdicts"]] == [verdict] * 3
         assert taken(answer)["wipe"] is None
         assert len(await kept(tx)) == 2
+    # Of the batch itself, which is exact and may be of no shift, nothing is kept.
+    written = await tx.execute(select(SyncAction.type, SyncAction.payload))
+    assert {kind: said != {} for kind, said in written} == {
+        "my_shifts_begin": True,
+        "my_positions_report": False,
+        "my_shifts_end": True,
+    }
 
 
 async def test_supervisors_see_who_is_there_and_only_theirs(tx, phone, clock, look, units):

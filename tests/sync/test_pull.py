@@ -51,7 +51,10 @@ async def test_a_phone_follows_an_order_until_it_leaves_again(tx, phone, clock):
 
     taken = await phone.complete(visit_id)
     await store.pull()
-    assert store["customers"][str(customer.id)]["visible_until"] is not None
+    until = store["customers"][str(customer.id)]["visible_until"]
+    assert until is not None
+    # An order says so itself: it may be of nobody who is known.
+    assert store["work_orders"][str(order.id)]["visible_until"] == until
     assert taken["state"] == store["work_orders"][str(order.id)]["state"] == "completed"
 
     # What ends with the grace is told with the next pull after it.

@@ -292,6 +292,47 @@ async def test_who_completes_an_order_that_has_gone_is_heard_and_both_can_read_i
     assert await count(tx, Visit) == 0
 
 
+@pytest.mark.parametrize("pushes", [1, 2])
+async def test_a_sale_to_somebody_whose_order_has_gone_is_told_to_who_has_it(
+    tx, app, http, phone, clock, pushes
+):
+    other = await make_phone(tx, app, http, clock)
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline, sale_id = Offline(phone), str(new_id())
+    visit_id = offline.repair(order)
+    item = {"offering_code": "FTTR-2", "quantity": 1}
+    sold = offline.do("sales_put_together", id=sale_id, visit_id=visit_id, items=[item])
+    hashes = ("image_sha256", "stroke_sha256", "shown_sha256")
+    agreed = {"kind": "signature", "given_at": offline.at.isoformat(), "stroke_count": 9}
+    agreed |= dict.fromkeys(hashes, "0" * 64)
+    second = {"phone": "15412340000", "relation": "child"}
+    said = {"sale_id": sale_id, "consent": agreed, "second_contact": second}
+    signed = offline.do("sales_confirm", **said)
+    await take_step(
+        tx, order, Step.ASSIGN, now=clock.now(), holder_id=other.technician.id, planned_day=TODAY
+    )
+    await tx.commit()
+    # The customer's signature may come hours after the visit has.
+    parts = [offline.actions] if pushes == 1 else [offline.actions[:-1], offline.actions[-1:]]
+    for part in parts:
+        offline.actions = part
+        assert {one for one, _ in await offline.verdicts()} == {"conflict"}
+    theirs = Store(other)
+    await theirs.pull()
+    seen = theirs["actions"][sold["id"]]
+    assert (seen["judgement"], seen["own"]) == ("after", False)
+    assert "FTTR-2" in seen["payload"]
+    assert theirs["actions"][signed["id"]]["judgement"] == "after"
+    assert "second_contact" not in theirs["actions"][signed["id"]]["payload"]
+    reasons = await tx.scalars(
+        select(WorkOrderEvent.reason).where(
+            WorkOrderEvent.work_order_id == order.id, WorkOrderEvent.reason.is_not(None)
+        )
+    )
+    assert sorted(reasons) == ["completed_too_late", "sale_too_late", "sale_too_late"]
+
+
 async def test_what_was_set_anew_meanwhile_is_not_undone(tx, phone, clock):
     unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
     customer = await make_customer(tx, org_unit=unit)

@@ -1,5 +1,6 @@
 """What a phone shows ahead of the server, or has forgotten itself, is told to it as it stands."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,13 @@ async def test_an_answer_that_only_the_phone_has_is_told_as_it_stands(tx, phone,
     store = Store(phone)
     await store.pull()
     [offered] = store["suggestions"].values()
+    # It says itself when it may be shown, and what to say, so that no network is needed there.
+    assert (offered["show_when"], offered["on_site"]) == ("restored", "sell")
+    assert offered["valid_until"] > clock.now().isoformat()
+    assert "expected" in [one["code"] for one in json.loads(offered["reasons"])]
+    track = json.loads(offered["talk_track"])["en"]
+    assert list(track) == ["opening", "benefit", "price", "exit_line"]
+    assert track["opening"].startswith("Your line works again") and "{" not in track["benefit"]
     await forget_news(tx)
     assert "suggestions" not in await store.pull()
     store["suggestions"][offered["id"]]["answer"] = "accepted"

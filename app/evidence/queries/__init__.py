@@ -19,6 +19,7 @@ from app.evidence.queries.uploads import (
     pieces,
     set_out_at,
     visit_of,
+    was_theirs,
     works_on,
 )
 
@@ -44,5 +45,6 @@ __all__ = [
     "still_used",
     "used_elsewhere",
     "visit_of",
+    "was_theirs",
     "works_on",
 ]

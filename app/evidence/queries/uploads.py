@@ -66,6 +66,28 @@ async def works_on(session: AsyncSession, order_id: UUID, technician_id: UUID | 
     return technician_id is not None and bool(await session.scalar(_WORKS_ON, asked))
 
 
+# The feed of phones keeps what was on whose phone for as long as a phone may be away, which is how
+# long somebody's late work is awaited. It is of a room above, so it is named by its table. Whoever
+# was asked to help has the order on the phone as well, and it was never theirs.
+_WAS_THEIRS = text(
+    """
+    SELECT EXISTS (
+        SELECT FROM sync_row WHERE technician_id = :technician_id AND row_id = :order_id
+        AND kind IN ('holding', 'work_order')
+    ) AND NOT EXISTS (
+        SELECT FROM work_assist WHERE technician_id = :technician_id
+        AND work_order_id = :order_id
+    )
+    """
+)
+
+
+async def was_theirs(session: AsyncSession, order_id: UUID, technician_id: UUID) -> bool:
+    """Tell whether a technician has held an order lately, whoever has it by now."""
+    asked = {"order_id": order_id, "technician_id": technician_id}
+    return bool(await session.scalar(_WAS_THEIRS, asked))
+
+
 class Piece(NamedTuple):
     """A run of bytes that is stored under a name and not taken in yet."""
 
@@ -118,14 +140,14 @@ async def advance(
 
 _OF_ORDER = """
     SELECT count(*) FROM evidence
-    WHERE work_order_id = %(work_order_id)s AND state IN ('stored', 'announced')
+    WHERE work_order_id = %(work_order_id)s AND state IN ('stored', 'announced') AND late = %(late)s
 """
 
 
-async def number_of(tx: AsyncSession, work_order_id: UUID) -> int:
-    """Count the files that an order has or awaits."""
+async def number_of(tx: AsyncSession, work_order_id: UUID, *, late: bool) -> int:
+    """Count the files that an order has or awaits: those that came too late, or the others."""
     await tx.flush()
-    ((number,),) = await fetched(tx, _OF_ORDER, {"work_order_id": work_order_id})
+    ((number,),) = await fetched(tx, _OF_ORDER, {"work_order_id": work_order_id, "late": late})
     return int(number)
 
 

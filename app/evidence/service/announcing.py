@@ -21,6 +21,7 @@ from app.evidence.rules.parameters import GRACE, MOST_BYTES, MOST_FILES, UPLOAD_
 from app.evidence.rules.uploads import COMPLETED
 from app.workorders.models import WorkOrder
 from app.workorders.queries import for_change as order_for_change
+from app.workorders.rules import State
 from app.worktypes.queries import template_of
 
 
@@ -29,6 +30,8 @@ async def announce(
 ) -> Evidence:
     """Take the announcement of a picture for an order that the caller holds or assists with.
 
+    One whose order went to somebody else while the phone was offline is taken as well, and marked
+    `late`: what was done there is kept, and the order's new holder and its supervisors see it.
     One that is there already, for this order or from this technician, is stored at once. The same
     announcement under the same id is answered like the first, also when the order is no longer the
     caller's; one that had expired goes on from its first byte.
@@ -37,31 +40,28 @@ async def announce(
     PictureRefused for what was refused before, and UploadGone for what was withdrawn.
     """
     technician_id = technician_of(caller)
-    order: WorkOrder | None = None
-    if await queries.works_on(tx, said.work_order_id, technician_id):
-        order = await order_for_change(tx, said.work_order_id)
-        if not await queries.works_on(tx, said.work_order_id, technician_id):
-            order = None
+    order, late = await _order_of(tx, said.work_order_id, technician_id)
     if said.id is not None:
         before = await queries.for_change(tx, said.id)
         if before is not None:
-            return await _again(tx, before, said, caller, order, now)
+            return await _again(tx, before, said, caller, order, now, late=late)
     if order is None:
         raise NotFound()
     numbers = await parameters_in_force(tx)
     most_bytes = numbers.whole(MOST_BYTES, now, caller.org_path)
     if said.bytes > most_bytes:
         raise TooLarge(limit=f"{most_bytes} bytes")
-    grace_hours = numbers.number(GRACE, now, caller.org_path)
-    _check_open(order, now, grace_hours)
+    if not late:
+        _check_open(order, now, numbers.number(GRACE, now, caller.org_path))
     rules.check_requirement(
         await template_of(tx, order.template_id, order.work_type), said.requirement, said.kind
     )
     most = numbers.whole(MOST_FILES, now, caller.org_path)
-    if await queries.number_of(tx, order.id) >= most:
+    if await queries.number_of(tx, order.id, late=late) >= most:
         raise rules.TooMuchEvidence(most=most)
-    visit_id = await queries.visit_of(tx, order.id, said.visit_id)
-    if said.visit_id is not None and visit_id is None:
+    # A visit that was begun too late is not known here, and another's is not theirs.
+    visit_id = None if late else await queries.visit_of(tx, order.id, said.visit_id)
+    if said.visit_id is not None and visit_id is None and not late:
         raise Invalid(errors=[{"field": "visit_id", "message": "not a visit of this order"}])
     evidence = Evidence(
         id=said.id or new_id(),
@@ -81,6 +81,7 @@ async def announce(
         received=0,
         announced_at=now,
         expires_at=await _until(tx, caller, now),
+        late=late,
     )
     await _link(tx, evidence, now)
     tx.add(evidence)
@@ -95,6 +96,20 @@ async def announce(
     return evidence
 
 
+async def _order_of(
+    tx: AsyncSession, order_id: UUID, technician_id: UUID
+) -> tuple[WorkOrder | None, bool]:
+    """Give an order that a technician works on, under its lock, or has worked on until it was moved
+    or cancelled, and whether it is too late; None for an order that was never theirs."""
+    if await queries.works_on(tx, order_id, technician_id):
+        order = await order_for_change(tx, order_id)
+        if await queries.works_on(tx, order_id, technician_id):
+            return order, order.state is State.CANCELLED
+    if await queries.was_theirs(tx, order_id, technician_id):
+        return await tx.get(WorkOrder, order_id, populate_existing=True), True
+    return None, False
+
+
 async def _again(
     tx: AsyncSession,
     before: Evidence,
@@ -102,6 +117,8 @@ async def _again(
     caller: Caller,
     order: WorkOrder | None,
     now: datetime,
+    *,
+    late: bool,
 ) -> Evidence:
     alike = before.bytes == said.bytes and (
         rules.metadata_of(before.upload_metadata) == rules.metadata_of(said.upload_metadata)
@@ -115,8 +132,9 @@ async def _again(
     if before.state is UploadState.EXPIRED:
         if order is None:
             raise NotFound()
-        grace_hours = (await parameters_in_force(tx)).number(GRACE, now, caller.org_path)
-        _check_open(order, now, grace_hours)
+        if not late:
+            grace_hours = (await parameters_in_force(tx)).number(GRACE, now, caller.org_path)
+            _check_open(order, now, grace_hours)
         await tx.execute(delete(EvidencePiece).where(EvidencePiece.evidence_id == before.id))
         before.state, before.received = UploadState.ANNOUNCED, 0
         before.expires_at = await _until(tx, caller, now)

@@ -116,6 +116,9 @@ async def mark(tx: AsyncSession, evidence_id: UUID, *, now: datetime) -> None:
         far_m=numbers.number(FAR, now, org_path),
         old_minutes=numbers.number(OLD, now, org_path),
     )
+    if evidence.late:
+        # When they set out is not known here: that came too late as well.
+        evidence.old = None
     evidence.reused = await queries.used_elsewhere(tx, blob.sha256, evidence.work_order_id)
 
 

@@ -72,9 +72,12 @@ async def stands(tx: AsyncSession, evidence_id: UUID, caller: Caller, *, now: da
 
 
 async def _check_time(tx: AsyncSession, evidence: Evidence, caller: Caller, now: datetime) -> None:
-    """An order that went to somebody else does not stop the bytes of what was announced before."""
+    """An order that went to somebody else does not stop the bytes of what was announced before, nor
+    does its end stop those of what was announced too late."""
     if evidence.expires_at < now:
         raise rules.UploadGone(state=UploadState.EXPIRED)
+    if evidence.late:
+        return
     order = await tx.get_one(WorkOrder, evidence.work_order_id, populate_existing=True)
     grace_hours = (await parameters_in_force(tx)).number(GRACE, now, caller.org_path)
     if order.state in COMPLETED and not rules.is_open(

@@ -1,5 +1,8 @@
 """What is said about a suggestion, in the two languages: why it is offered, why another is not."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from app.core.i18n import Words
 from app.suggestions.rules import Gate, HeldBack
 
@@ -120,6 +123,12 @@ ONLY_ADDED: dict[str, Words] = {
     "campaign": Words("营销活动的杠杆权重", "A campaign's weight"),
     "contact_cost": Words("一次营销接触的成本", "What a contact costs"),
 }
+
+
+def reason(part: Mapping[str, Any]) -> Words | None:
+    """Say a part of a score as a reason to offer something; None for one that only adds up."""
+    said = REASONS.get(part["code"])
+    return said and Words(*(each.format(**part["values"]) for each in said))
 
 
 def nothing_because(code: str) -> Words:

@@ -55,7 +55,7 @@ _KNOWN = """
 async def orders_behind(
     tx: AsyncSession, technician_id: UUID, ids: Collection[UUID]
 ) -> dict[UUID, UUID]:
-    """Tell which order a technician's own visits and sales are about, by their ids; also visits
+    """Tell which order a technician's own visits and sales are about, by their ids; also those
     that a phone has begun and that were refused, since what followed them is pushed as well."""
     rows = await fetched(
         tx, _BEHIND, {"technician_id": technician_id, "ids": [str(one) for one in ids]}
@@ -65,7 +65,7 @@ async def orders_behind(
 
 _BEHIND = """
     SELECT (payload ->> 'id')::uuid, work_order_id FROM sync_action
-    WHERE technician_id = %(technician_id)s AND type = 'visits_set_out'
+    WHERE technician_id = %(technician_id)s AND type IN ('visits_set_out', 'sales_put_together')
         AND work_order_id IS NOT NULL AND payload ->> 'id' = ANY(%(ids)s::text[])
     UNION ALL
     SELECT id, work_order_id FROM visit
@@ -182,9 +182,10 @@ async def tell_history(
     account_id: UUID,
     device_at: datetime,
     at: datetime,
+    reason: str,
     facts: Mapping[str, Any],
 ) -> None:
-    """Write into an order's history that somebody says to have completed it when it was no longer
+    """Write into an order's history what somebody says to have done there when it was no longer
     theirs: it moves nowhere by that, and whoever reads the history sees it."""
     await fetched(
         tx,
@@ -196,6 +197,7 @@ async def tell_history(
             "account_id": account_id,
             "device_at": device_at,
             "at": at,
+            "reason": reason,
             "facts": orjson.dumps(dict(facts)).decode(),
         },
     )
@@ -205,7 +207,7 @@ _HISTORY = """
     INSERT INTO work_order_event (id, work_order_id, at, device_at, account_id, technician_id,
         from_state, to_state, reason, facts)
     SELECT %(id)s, o.id, %(at)s, %(device_at)s, %(account_id)s, %(technician_id)s,
-        o.state, o.state, 'completed_too_late', %(facts)s::jsonb
+        o.state, o.state, %(reason)s, %(facts)s::jsonb
     FROM work_order AS o WHERE o.id = %(order_id)s
     RETURNING 1
 """

@@ -11,13 +11,15 @@ from app.core.i18n import Words
 class Step:
     """A doorway that an action goes through later.
 
-    `completes` an order: one that comes too late is kept and judged. `since` is the column of
-    `customer` that tells when what the step sets was last set: what was set after the phone did so
-    is not undone by it.
+    One that comes when its order is somebody else's is judged where it says so by `too_late`: the
+    reason under which the order's history tells of it. `since` is the column of `customer` that
+    tells when what the step sets was last set: what was set after the phone did so is not undone
+    by it. Without `keeps_payload` it is written down that it was done, and not what was sent.
     """
 
-    completes: bool = False
+    too_late: str | None = None
     since: str | None = None
+    keeps_payload: bool = True
 
 
 _PLAIN = Step()
@@ -32,7 +34,7 @@ STEPS: Mapping[str, Step] = {
     "visits_resume": _PLAIN,
     "visits_restored": _PLAIN,
     "visits_keep_progress": _PLAIN,
-    "visits_complete": Step(completes=True),
+    "visits_complete": Step(too_late="completed_too_late"),
     "visits_hand_back": _PLAIN,
     "visits_hand_back_order": _PLAIN,
     "visits_transfer": _PLAIN,
@@ -48,8 +50,9 @@ STEPS: Mapping[str, Step] = {
     "evidence_upload_withdraw": _PLAIN,
     "suggestions_answer": _PLAIN,
     "suggestions_hand_over": _PLAIN,
-    "sales_put_together": _PLAIN,
-    "sales_confirm": _PLAIN,
+    # A customer has agreed to it: whoever has the order now has to know what was promised.
+    "sales_put_together": Step(too_late="sale_too_late"),
+    "sales_confirm": Step(too_late="sale_too_late"),
     "sales_cancel": _PLAIN,
     "sales_order_change_ask": _PLAIN,
     "customers_personal_offers": Step(since="personal_offers_since"),
@@ -71,8 +74,15 @@ STEPS: Mapping[str, Step] = {
     "my_shifts_begin": _PLAIN,
     "my_shifts_end": _PLAIN,
     "my_shifts_consent": _PLAIN,
-    "my_positions_report": _PLAIN,
+    # What may not be kept of positions is written nowhere, so neither is the batch.
+    "my_positions_report": Step(keeps_payload=False),
 }
+
+
+def step_of(kind: str) -> Step:
+    """Give what is particular about a step; nothing is of a type that is not known."""
+    return STEPS.get(kind, _PLAIN)
+
 
 # What a technician does online only, and why.
 ONLINE: Mapping[str, str] = {

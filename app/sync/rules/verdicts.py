@@ -19,7 +19,7 @@ class ActionVerdict(StrEnum):
 
 
 class Judgement(StrEnum):
-    """What a completion is worth that came after its order had gone to somebody else.
+    """What a completion or a sale is worth that came after its order had gone to somebody else.
 
     It never moves the order, which is its new holder's by then. `before` was done, by the phone's
     clock, before the order was moved: the new holder should ask before setting out. `after` was
@@ -37,8 +37,8 @@ def verdict_on(problem: Problem) -> ActionVerdict:
 
 
 def judged(done_at: datetime, moved_at: datetime | None) -> Judgement:
-    """Judge a completion by when it was done (`done_at`, the phone's clock) and when the order was
-    moved away (`moved_at`, the server's; None when that is not known)."""
+    """Judge what came too late by when it was done (`done_at`, the phone's clock) and when the
+    order was moved away (`moved_at`, the server's; None when that is not known)."""
     if moved_at is not None and done_at <= moved_at:
         return Judgement.BEFORE
     return Judgement.AFTER

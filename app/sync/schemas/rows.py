@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.catalog.rules import BusinessType
+from app.catalog.rules import BusinessType, OnSite
 from app.core.geo import CoordSys
 from app.core.http import Answer
 from app.customers.rules import Channel, Segment
@@ -14,6 +14,7 @@ from app.evidence.rules import UploadState
 from app.grids.rules import GridKind, MembershipKind
 from app.sales.rules import ConsentKind, SaleState
 from app.suggestions.rules import AnswerKind, Coordination
+from app.suggestions.rules.ahead import ShowWhen
 from app.sync.rules import ActionVerdict, Judgement
 from app.terminals.rules import Pool, TerminalKind
 from app.visits.rules import FarReason, Outcome, SuspendCause
@@ -40,6 +41,10 @@ class PhoneOrder(PhoneRow):
     priority: Annotated[int, Field(ge=1, le=4)] = Field(description="1 is the most urgent.")
     customer_id: UUID | None
     masked: bool = Field(description="Whether name, numbers and address are masked, as in the day.")
+    visible_until: datetime | None = Field(
+        description="When the phone has to forget name, numbers and address of them, also without"
+        " having reached the server; null while the order goes on, and where they are masked."
+    )
     contact_name: Text | None
     contact_phone: Text | None
     service_number: Text | None
@@ -133,6 +138,19 @@ class PhoneSuggestion(PhoneRow):
     rank: Annotated[int, Field(ge=1, le=10)]
     coordination: Coordination | None
     at: datetime
+    valid_until: datetime | None = Field(
+        description="Show it no more from then on; null in decisions made before there was any"
+        " such time."
+    )
+    show_when: ShowWhen = Field(
+        description="`restored`: show it once the repair is marked restored, not before."
+    )
+    on_site: OnSite = Field(description="What a technician may do with it at the door.")
+    reasons: Json = Field(description="JSON: why it fits, each with `code`, `zh` and `en`.")
+    talk_track: Json = Field(
+        description="JSON: what to say, under `zh` and `en`: `opening`, `benefit`, `price`,"
+        " `exit_line`, in this order."
+    )
     answer: AnswerKind | None
     pitched: bool | None
     answer_id: UUID | None
@@ -207,8 +225,8 @@ class PhoneAction(PhoneRow):
     words_en: Text | None
     facts: Json | None
     judgement: Judgement | None = Field(
-        description="Of a completion that came after its order had gone to somebody else: `before`"
-        " was done before that, by the phone's clock."
+        description="Of a completion or a sale that came after its order had gone to somebody"
+        " else: `before` was done before that, by the phone's clock."
     )
     moved_to: UUID | None = Field(description="The technician who had the order by then.")
     payload: Json | None = Field(description="What a colleague sent; null of the phone's own.")

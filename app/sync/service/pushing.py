@@ -22,8 +22,9 @@ from app.devices.queries import wipe_of
 from app.devices.rules import UNNAMED, Wipe, WipeAsked
 from app.sync import rules
 from app.sync.queries import feed, pushing
-from app.sync.rules import STEPS, ActionVerdict, Kind
+from app.sync.rules import ActionVerdict, Kind
 from app.sync.rules.actions import Action, Judged, Pushed
+from app.sync.rules.steps import step_of
 from app.sync.service.doorways import Doorway, Way
 
 # So often a push is tried that collides with others; then the phone is asked to come again.
@@ -144,7 +145,7 @@ class _Push:
             "account_id": self.caller.account_id,
             "device": self.pushed.device,
             "type": action.type,
-            "payload": action.payload,
+            "payload": action.payload if step_of(action.type).keeps_payload else {},
             "base_version": action.base_version,
             "device_at": action.device_at,
             "received_at": self.now,
@@ -214,7 +215,7 @@ class _Push:
         return state.startswith(_LATER)
 
     async def _set_since(self, action: Action, read: Mapping[str, Any]) -> None:
-        column = STEPS[action.type].since
+        column = step_of(action.type).since
         if column is None:
             return
         since = await pushing.set_since(self.tx, column, read["customer_id"])
@@ -229,8 +230,8 @@ class _Push:
             return
         other = moved.holder_id if moved.holder_id != row["technician_id"] else None
         row["moved_to"] = other
-        step = STEPS.get(action.type)
-        if step is None or not step.completes:
+        reason = step_of(action.type).too_late
+        if reason is None:
             return
         row["judgement"] = rules.judged(action.device_at, moved.moved_at)
         await pushing.tell_history(
@@ -240,8 +241,10 @@ class _Push:
             account_id=row["account_id"],
             device_at=action.device_at,
             at=self.now,
+            reason=reason,
             facts={
                 "action_id": action.id,
+                "type": action.type,
                 "judgement": row["judgement"],
                 "outcome_code": action.payload.get("outcome_code"),
             },
@@ -251,7 +254,7 @@ class _Push:
         """Tell which order each action is about, as far as it says so itself, or by a visit or sale
         that is known or comes with the same push."""
         named: dict[UUID, UUID] = {}
-        waiting: list[tuple[UUID, list[UUID]]] = []
+        waiting: list[tuple[UUID, list[UUID], UUID | None]] = []
         made: dict[UUID, UUID] = {}
         for action in actions:
             said = {
@@ -266,17 +269,17 @@ class _Push:
                 continue
             through = [said[name] for name in ("visit_id", "sale_id") if name in said]
             if through:
-                waiting.append((action.id, through))
-                if "visit_id" in said and "id" in said and said["visit_id"] in made:
-                    made[said["id"]] = made[said["visit_id"]]
-        wanted = {one for _, through in waiting for one in through} - made.keys()
+                waiting.append((action.id, through, said.get("id")))
+        wanted = {one for _, through, _ in waiting for one in through} - made.keys()
         if wanted:
             behind = await pushing.orders_behind(self.tx, technician_of(self.caller), wanted)
             made = {**behind, **made}
-        for action_id, through in waiting:
+        for action_id, through, makes in waiting:
             for one in through:
                 if one in made:
                     named[action_id] = made[one]
+                    if makes is not None:
+                        made.setdefault(makes, made[one])
         return named
 
     async def _news(

@@ -122,6 +122,8 @@ class Reading:
                 return self._customers(await rows.customers(tx, whose))
             case "grids":
                 return [self._grid(one) for one in await rows.grids(tx, whose)]
+            case "suggestions":
+                return [rules.offer_of(one) for one in await rows.suggestions(tx, whose)]
             case _:
                 read: Rows = await getattr(rows, name)(tx, whose)
                 return read
@@ -156,7 +158,8 @@ class Reading:
             case Kind.GRID:
                 read = [self._grid(one) for one in await rows.grids(tx, whose, wanted)]
             case Kind.SUGGESTION:
-                read = await rows.suggestions(tx, whose, wanted)
+                found = await rows.suggestions(tx, whose, wanted)
+                read = [rules.offer_of(one) for one in found]
                 gone = await rows.suggested_before(tx, whose, wanted)
             case Kind.DAY:
                 named = {day_of(one) for one in wanted}
@@ -176,6 +179,7 @@ class Reading:
             *day, template_id, skills, terminals = row
             facts = order_facts(DayRow._make(day), self.now, self.grace, self.coordsys)
             point = facts.pop("point") or {"lon": None, "lat": None}
+            ends = None if facts["masked"] else facts["completed_at"]
             # It changes by the mere passing of time, and the phone has a clock of its own.
             del facts["resume_overdue"]
             facts["allowed"] = orjson.dumps(facts["allowed"]).decode()
@@ -185,6 +189,7 @@ class Reading:
                     "lon": point["lon"],
                     "lat": point["lat"],
                     "coordsys": self.coordsys.value,
+                    "visible_until": ends and ends + self.grace,
                     "template_id": template_id,
                     "skills": skills,
                     "terminals": terminals,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Self
 from uuid import UUID
 
 from pydantic import Field
@@ -172,7 +172,11 @@ def _offer(
         one_off_price_fen=offering.one_off_price_fen,
         contract_months=offering.contract_months,
         commission_fen=offering.commission_fen,
-        reasons=[_reason(part, lang) for part in one.reasons if part["code"] in words.REASONS],
+        reasons=[
+            ReasonOut(code=part["code"], words=said.say(lang))
+            for part in one.reasons
+            if (said := words.reason(part)) is not None
+        ],
         talk_track=TalkTrackOut(
             opening=talk.opening(work_type, lang),
             benefit=talk_track_of(offering, lang),
@@ -193,11 +197,6 @@ def _offer(
         ),
         coordination=one.coordination,
     )
-
-
-def _reason(part: dict[str, Any], lang: Lang) -> ReasonOut:
-    said = words.REASONS[part["code"]].say(lang)
-    return ReasonOut(code=part["code"], words=said.format(**part["values"]))
 
 
 def _held_back(one: Suggestion, code: HeldBack, offering: Offering, lang: Lang) -> HeldBackOut:

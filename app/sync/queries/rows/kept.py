@@ -123,7 +123,8 @@ async def actions(
         "a.id; a.type; a.work_order_id; a.technician_id; a.own; t.name AS technician_name;"
         "a.device_at; a.received_at; a.verdict; a.code; a.words_zh; a.words_en;"
         "a.facts::text AS facts; a.judgement; a.moved_to;"
-        "CASE WHEN a.own THEN NULL ELSE a.payload::text END AS payload",
+        # Who else was asked for a protected customer is not whoever has the order's to know.
+        "CASE WHEN a.own THEN NULL ELSE (a.payload - 'second_contact')::text END AS payload",
         f"""
         FROM (
             SELECT a.*, true AS own FROM sync_action AS a

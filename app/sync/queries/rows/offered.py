@@ -14,13 +14,15 @@ from app.sync.queries.rows.whose import Whose, dicts, mine, of
 def _decisions(orders: str) -> str:
     """The technician's decisions for some orders: made in visits, and ahead of them."""
     return f"""
-        SELECT d.id, d.work_order_id, d.visit_id, d.at, d.customer_id FROM suggestion_decision AS d
+        SELECT d.id, d.work_order_id, d.visit_id, d.at, d.valid_until, d.customer_id
+        FROM suggestion_decision AS d
         WHERE d.technician_id = %(technician_id)s AND d.visit_id IN (
             SELECT v.id FROM visit AS v
             WHERE v.technician_id = %(technician_id)s AND v.work_order_id IN ({orders})
         )
         UNION ALL
-        SELECT d.id, d.work_order_id, NULL, d.at, d.customer_id FROM suggestion_decision AS d
+        SELECT d.id, d.work_order_id, NULL, d.at, d.valid_until, d.customer_id
+        FROM suggestion_decision AS d
         WHERE d.technician_id = %(technician_id)s AND d.visit_id IS NULL
             AND d.work_order_id IN ({orders})
     """
@@ -29,11 +31,13 @@ def _decisions(orders: str) -> str:
 async def suggestions(
     tx: AsyncSession, whose: Whose, order_ids: Collection[UUID] | None = None
 ) -> list[dict[str, Any]]:
-    """Read what is to be offered in the visits of the orders on the phone, with the last answer."""
+    """Read what is to be offered in the visits of the orders on the phone, with the last answer,
+    and in JSON the reasons and the version of the offering that was decided on."""
     return await dicts(
         tx,
         "s.id; d.id AS decision_id; d.work_order_id; d.visit_id; d.customer_id; s.offering_code;"
-        "s.rank; s.coordination; d.at; a.answer; a.pitched; a.id AS answer_id",
+        "s.rank; s.coordination; d.at; d.valid_until; o.work_type; s.reasons::text AS reasons;"
+        "p.offering; a.answer; a.pitched; a.id AS answer_id",
         f"""
         FROM (
             -- The newest decision of an order counts, and of it what is to be shown.
@@ -43,6 +47,16 @@ async def suggestions(
             ORDER BY made.work_order_id, made.id DESC
         ) AS d
         JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
+        JOIN work_order AS o ON o.id = d.work_order_id
+        CROSS JOIN LATERAL (
+            SELECT json_build_object(
+                'name_zh', name_zh, 'name_en', name_en, 'business_type', business_type,
+                'monthly_price_fen', monthly_price_fen, 'one_off_price_fen', one_off_price_fen,
+                'contract_months', contract_months, 'speed_mbps', speed_mbps,
+                'install_minutes', install_minutes, 'talk_track_zh', talk_track_zh,
+                'talk_track_en', talk_track_en
+            )::text AS offering FROM product_offering WHERE id = s.offering_id
+        ) AS p
         LEFT JOIN LATERAL (
             SELECT id, answer, pitched FROM suggestion_answer
             WHERE suggestion_id = s.id ORDER BY at DESC, id DESC LIMIT 1
