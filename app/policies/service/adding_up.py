@@ -41,7 +41,7 @@ async def add_up(tx: AsyncSession, until: datetime, now: datetime) -> bool:
         await tx.execute(statement, given)
     await tx.execute(
         days.VIOLATIONS,
-        {"zone": zone.key, "since": begin, "until": end} | await guards.bounds(tx, now),
+        {"zone": zone.key} | await guards.judging(tx, begin, end),
     )
     # Who has left is known for days that lie a quarter back, those that were missed included.
     old = last - timedelta(days=days.OLD_DAYS)
