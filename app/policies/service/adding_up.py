@@ -37,7 +37,7 @@ async def add_up(tx: AsyncSession, until: datetime, now: datetime) -> bool:
         "complained_until": last - timedelta(days=14),
     }
     await days.forget(tx, first, last, churn=False)
-    for statement in (days.ANSWERED, days.VALUE, days.COMPLAINTS, days.CONTACTS):
+    for statement in (days.ANSWERED, days.VALUE, days.COMPLAINTS, days.GROUPS, days.CONTACTS):
         await tx.execute(statement, given)
     await tx.execute(
         days.VIOLATIONS,
