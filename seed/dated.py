@@ -95,6 +95,7 @@ class CareRuleIn(CodedIn):
     causes: Annotated[list[Cause], Field(max_length=5)] = Field(default_factory=list)
     tiers: Annotated[list[Tier], Field(max_length=4)] = Field(default_factory=list)
     churn_classes: Annotated[list[ChurnClass], Field(max_length=3)] = Field(default_factory=list)
+    hidden: bool = False
     handling: Handling
     priority: Annotated[int, Field(ge=1, le=4)]
 

@@ -1,5 +1,6 @@
 """Customers: their data, where they stand, and who decides what they are offered."""
 
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -83,6 +84,19 @@ def policy_evaluate(version: Annotated[str, typer.Argument(help="As `list` print
     from app.policies.command import evaluate
 
     evaluate(Settings(), version)
+
+
+@policy.command("groups")
+def policy_groups(
+    month: Annotated[
+        datetime | None,
+        typer.Option("--month", formats=["%Y-%m"], help="Which month; this one without."),
+    ] = None,
+) -> None:
+    """Print what groups of customers were offered, accepted and cancelled in a month."""
+    from app.policies.command import groups
+
+    groups(Settings(), month and month.date())
 
 
 @policy.command("work-out", hidden=True)

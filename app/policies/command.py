@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import date, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,14 +26,18 @@ from app.core.errors import Forbidden
 from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
 from app.policies.models import PolicyEvaluation, PolicyStep
-from app.policies.queries import registry
+from app.policies.queries import days, registry
 from app.policies.rules import StepState
+from app.policies.rules.fairness import Fared, Shown, shown
+from app.policies.rules.parameters import GROUP_SHOWN_LEAST
 from app.policies.rules.replay import Method
 from app.policies.service import evaluating, promoting
+from app.policies.service.learning import top_zone
 from app.policies.service.night import Night, night
 from app.suggestions.models import PolicyModel
 from app.suggestions.rules.exploring import RULES_ONLY
 from app.suggestions.rules.model import PolicyState
+from app.suggestions.service.months import after
 
 T = TypeVar("T")
 ACTION = "command_line_policy"
@@ -61,6 +66,43 @@ def show(settings: Settings, console: Console | None = None) -> None:
         console.print(_models(rows[:SHOWN]))
 
     asyncio.run(_with(settings, read))
+
+
+def groups(settings: Settings, day: date | None, console: Console | None = None) -> None:
+    """Print how groups of customers fared in the month of a local day, or in this one."""
+    console = console or Console()
+    now = clock_from(settings.clock).now()
+
+    async def read(database: Database) -> tuple[date, list[Shown]]:
+        async with database.read() as session:
+            first = (day or now.astimezone(await top_zone(session)).date()).replace(day=1)
+            least = (await parameters_in_force(session)).number(GROUP_SHOWN_LEAST, now)
+            fared = await days.groups(session, "", first, after(first) - timedelta(days=1))
+        return first, shown(fared, least)
+
+    month, found = asyncio.run(_with(settings, read))
+    table = Table("group", "visits", "offered", "accepted of pitched", "cancelled of accepted")
+    table.title = f"{month:%Y-%m}"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for one in found:
+        table.add_row(f"{one.kind} {one.group}", *_fared(one.fared))
+    console.print(table)
+
+
+def _fared(one: Fared | None) -> tuple[str, ...]:
+    if one is None:
+        return ("too few", "", "", "")
+    return (
+        f"{one.visits:,}",
+        _share(one.offered, one.visits),
+        _share(one.accepted, one.pitched),
+        _share(one.cancelled, one.accepted),
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}" if whole else ""
 
 
 def learn(settings: Settings, *, quiet: bool = False, console: Console | None = None) -> Night:

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.db import Base, Row, text_enum
 from app.policies.rules import EvaluationState, StepState
 from app.policies.rules.metrics import Metric
+from app.policies.rules.promotion import GroupKind
 from app.suggestions.rules.model import PolicyState
 
 
@@ -111,3 +112,24 @@ class PolicyDay(Base):
     part: Mapped[float]
     whole: Mapped[float]
     left_out: Mapped[int]
+
+
+class PolicyGroupDay(Base):
+    """How a group of an org unit's customers fared on one local day.
+
+    Each visit counts in one group of each kind. `rules.fairness.Fared` says what is counted; what
+    was pitched, accepted and cancelled counts on the day of the answer. A day is written anew while
+    its outcomes can change.
+    """
+
+    __tablename__ = "policy_group_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    org_unit_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[GroupKind] = mapped_column(text_enum(GroupKind), primary_key=True)
+    group: Mapped[str] = mapped_column(primary_key=True)
+    visits: Mapped[int]
+    offered: Mapped[int]
+    pitched: Mapped[int]
+    accepted: Mapped[int]
+    cancelled: Mapped[int]

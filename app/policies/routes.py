@@ -1,6 +1,7 @@
 """Doorways of policies: the registry, evaluations, steps, the switch, and what it all came to."""
 
 from datetime import date, datetime, timedelta
+from math import ceil
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -17,6 +18,8 @@ from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.policies.queries import days, registry
+from app.policies.rules import parameters as numbers
+from app.policies.rules.fairness import shown
 from app.policies.rules.metrics import WORDS, Metric
 from app.policies.schemas import (
     AlarmOut,
@@ -25,6 +28,8 @@ from app.policies.schemas import (
     EvaluationsOut,
     FigureOut,
     FiguresOut,
+    GroupMonthOut,
+    GroupsOut,
     PoliciesOut,
     PolicyOut,
     PolicyWholeOut,
@@ -37,6 +42,7 @@ from app.policies.schemas import (
 from app.policies.service import evaluating, promoting
 from app.suggestions.rules.exploring import RULES_ONLY
 from app.suggestions.rules.model import ModelKind, PolicyState
+from app.suggestions.service.months import after as month_after
 
 router = Router(prefix="/v1/policies", tags=["policies"])
 
@@ -123,6 +129,42 @@ async def metrics(
             )
             for metric in Metric
         ],
+    )
+
+
+@router.get("/groups", operation_id="policies_groups")
+async def groups(
+    reader: Reader,
+    read: Read,
+    now: Now,
+    since: Annotated[
+        date | None, Query(alias="from", description="A day of the first month; this one without.")
+    ] = None,
+    until: Annotated[
+        date | None, Query(description="A day of the last month; the first one without.")
+    ] = None,
+    org_unit_id: Annotated[
+        UUID | None, Query(description="This unit and those under it; the caller's without.")
+    ] = None,
+) -> GroupsOut:
+    """Tell how groups of customers fare by the month: offers, acceptance and cancellations.
+
+    By value tier, stage, segment, and whether they are elderly. Days are added up in the night
+    after them; groups that are too small are masked.
+    """
+    unit = await org_unit_within(read, org_unit_id or reader.org_unit_id, reader)
+    first = (since or now.astimezone(ZoneInfo(unit.time_zone)).date()).replace(day=1)
+    last = month_after((until or first).replace(day=1)) - timedelta(days=1)
+    if not last - timedelta(days=MOST_DAYS) < first <= last:
+        raise Invalid(errors=[{"field": "from", "message": "at most twelve months up to `until`"}])
+    least = (await parameters_in_force(read)).number(numbers.GROUP_SHOWN_LEAST, now, unit.path)
+    fared = shown(await days.groups(read, unit.path, first, last), least)
+    return GroupsOut(
+        since=first,
+        until=last,
+        org_unit_id=unit.id,
+        least=ceil(least),
+        groups=[GroupMonthOut.of(one) for one in fared],
     )
 
 

@@ -11,6 +11,7 @@ from app.core.http import Answer, Input, Line, Moment, Note
 from app.core.paging import NextPage
 from app.policies.models import PolicyEvaluation, PolicyStep
 from app.policies.rules import EvaluationState, StepState
+from app.policies.rules.fairness import Shown
 from app.policies.rules.metrics import Metric
 from app.policies.rules.promotion import Check, GroupKind
 from app.suggestions.models import PolicyModel
@@ -261,3 +262,40 @@ class FiguresOut(Answer):
     org_unit_id: UUID
     version: Line | None
     figures: list[FigureOut] = Field(max_length=20)
+
+
+class GroupMonthOut(Answer):
+    """How a group of customers fared in a month; all counts are null where too few are in it."""
+
+    month: date = Field(description="Its first day.")
+    kind: GroupKind
+    group: Line = Field(description="`unknown` where it was not known; elderly `yes` or `no`.")
+    visits: int | None = Field(description="In which something could have been offered.")
+    offered: int | None = Field(description="Visits in which something was.")
+    pitched: int | None
+    accepted: int | None
+    cancelled: int | None = Field(description="Accepted, but it came to nothing.")
+
+    @classmethod
+    def of(cls, one: Shown) -> Self:
+        """Write a group."""
+        names = ("visits", "offered", "pitched", "accepted", "cancelled")
+        return cls(
+            month=one.month,
+            kind=one.kind,
+            group=one.group,
+            **{name: one.fared and getattr(one.fared, name) for name in names},
+        )
+
+
+class GroupsOut(Answer):
+    """Whether any group of customers is offered less, accepts less or cancels more."""
+
+    since: date
+    until: date
+    org_unit_id: UUID
+    least: int = Field(
+        description="Groups with fewer visits in a month are masked; where that is one alone, the "
+        "next smallest too, or it could be worked out."
+    )
+    groups: list[GroupMonthOut] = Field(max_length=1000)

@@ -61,6 +61,7 @@ class CareRule(Row, Base):
     causes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     churn_classes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    hidden: Mapped[bool] = mapped_column(server_default=text("false"))
     handling: Mapped[Handling] = mapped_column(text_enum(Handling))
     priority: Mapped[int]
 

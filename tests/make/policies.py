@@ -34,8 +34,15 @@ class Log:
     technician_id: UUID
     work_order_id: UUID
     customers: list[Customer]
-    offerings: dict[str, UUID]
+    offerings: dict[str, UUID] = field(default_factory=dict)
     chance: np.random.Generator = field(default_factory=lambda: np.random.default_rng(5))
+
+    async def add_offering(self, code: str, **fields: Any) -> None:
+        """Add one more offering."""
+        offering = await make_offering(
+            self.tx, code=code, expert_rate=EXPERT, margin_12m_fen=VALUE, **fields
+        )
+        self.offerings[code] = offering.id
 
     async def decide(
         self,
@@ -59,7 +66,7 @@ class Log:
             customer = self.customers[number % len(self.customers)]
             then = at - over * (1 - number / count)
             visit, decision = new_id(), new_id()
-            visits.append([visit, self.work_order_id, self.technician_id, then, then])
+            visits.append([visit, self.work_order_id, self.technician_id, then, then, then])
             first = int(self.chance.integers(len(codes)))
             facts = orjson.dumps({"tier": "AB"[number % 2], "stage": "climax"}).decode()
             decided.append(
@@ -86,7 +93,11 @@ class Log:
                     )  # fmt: skip
         await put(
             self.tx,
-            Rows("visit", "id work_order_id technician_id travel_started_at ended_at", visits),
+            Rows(
+                "visit",
+                "id work_order_id technician_id travel_started_at restored_at ended_at",
+                visits,
+            ),
             Rows(
                 "suggestion_decision",
                 "id visit_id work_order_id customer_id technician_id at policy model_version group"
@@ -113,12 +124,10 @@ async def make_log(tx: AsyncSession, *, now: datetime, customers: int = 4) -> Lo
     technician = await make_technician(tx, org_unit=unit)
     people = [await make_customer(tx, org_unit=unit) for _ in range(customers)]
     order = await make_assigned_order(tx, technician, people[0], now=now)
-    offerings = {
-        code: (await make_offering(tx, code=code, expert_rate=EXPERT, margin_12m_fen=VALUE)).id
-        for code in TRUTH
-    }
-    await tx.flush()
-    return Log(tx, technician.id, order.id, people, offerings)
+    log = Log(tx, technician.id, order.id, people)
+    for code in TRUTH:
+        await log.add_offering(code)
+    return log
 
 
 async def make_model(

@@ -24,6 +24,12 @@ CONTENT: dict[str, Any] = {
         {"hand": "manager", "discount_percent": 30, "months": 12},
     ],
     "approval": ["supervisor", "manager"],
+    "steps": [
+        {"discount_percent": 5, "months": 3},
+        {"discount_percent": 10, "months": 6},
+        {"discount_percent": 20, "months": 6},
+        {"discount_percent": 30, "months": 12},
+    ],
 }
 
 
@@ -58,6 +64,7 @@ async def make_care_rule(tx: AsyncSession, **fields: Any) -> CareRule:
         "causes": [],
         "tiers": [],
         "churn_classes": [],
+        "hidden": False,
         "handling": Handling.VISIT,
         "priority": 2,
     }

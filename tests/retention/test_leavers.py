@@ -1,15 +1,22 @@
 """Who has left is told by a removal, the lifecycle, a file or a person; the best word stays."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from sqlalchemy import select
 
+from app.core.db import database_of, new_id
 from app.core.files import FileRefused
-from app.lifecycle.rules import ChangeKind, Stage, Tier
+from app.lifecycle.rules import ChangeKind, ChurnClass, Stage, Tier
 from app.retention import jobs
 from app.retention.loading import load_leavers, load_toolkits
 from app.retention.models import FormerCustomer, RetentionToolkit
+from app.retention.queries.toolkits import toolkits
+from app.retention.queries.warnings import care_rules
+from app.retention.rules import Cause, Handling
+from app.retention.rules.cases import TOOLKIT_OF
+from app.retention.rules.toolkits import Subject, toolkit_for
+from app.retention.rules.warnings import Warned, decide, rules_for
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
@@ -144,12 +151,50 @@ async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     assert (await tx.scalars(select(RetentionToolkit))).all() == []
     for code in ("IPTV-4K", "MOBILE-SUB"):
         await make_offering(tx, code=code)
-    assert (await load_toolkits(tx, document)).inserted == 8
-    assert (await load_toolkits(tx, document)).unchanged == 8
+    assert (await load_toolkits(tx, document)).inserted == 10
+    assert (await load_toolkits(tx, document)).unchanged == 10
     changed = document.replace("discount_percent: 40", "discount_percent: 35").replace(
         "valid_from: 2026-01-01", "valid_from: 2026-05-01"
     )
     assert (await load_toolkits(tx, changed)).inserted == 1
     rules = (HERE / "care_rules.yaml").read_text("utf-8")
-    assert (await load_care_rules(tx, rules)).inserted == 5
-    assert (await load_care_rules(tx, rules)).unchanged == 5
+    assert (await load_care_rules(tx, rules)).inserted == 7
+    assert (await load_care_rules(tx, rules)).unchanged == 7
+
+    # Whoever is worth more than they bring is kept, although their tier alone gives them nothing.
+    database_of(tx).cache.clear()
+    given, kits = await care_rules(tx), (await toolkits(tx)).values()
+    today = date(2026, 3, 2)
+    for tier, hidden, churn, cause, handling, kit in (
+        (Tier.D, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-hidden"),
+        (Tier.C, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-hidden"),
+        (Tier.D, True, ChurnClass.MID, Cause.STAGE_DECLINE, Handling.CALL, "yj-keep-hidden"),
+        (Tier.D, True, ChurnClass.LOW, Cause.TIER_FELL, Handling.CALL, "yj-care-hidden"),
+        (Tier.D, False, ChurnClass.HIGH, Cause.CHURN_HIGH, None, "yj-keep"),
+        (Tier.C, False, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.CALL, "yj-keep"),
+        (Tier.A, False, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-high"),
+    ):
+        one = Warned(
+            new_id(),
+            new_id(),
+            frozenset({cause}),
+            Stage.DECLINE,
+            tier,
+            churn,
+            hidden,
+            1,
+            None,
+            True,
+        )
+        found = decide(
+            [one],
+            rules_for(given, "yj.ch.np.", today),
+            {},
+            a_week=9,
+            holdout_percent=0,
+            now=datetime(2026, 3, 2, 1, tzinfo=UTC),
+        )
+        assert [each.handling for each in found] == ([handling] if handling else [])
+        subject = Subject(tier, churn, Stage.DECLINE, hidden=hidden)
+        fits = toolkit_for(kits, TOOLKIT_OF[cause], subject, "yj.ch.np.", today)
+        assert fits is not None and fits.code == kit

@@ -2,6 +2,8 @@
 
 from datetime import date, timedelta
 
+import pytest
+
 from app.catalog.rules import ValueLever
 from app.core.db import new_id
 from app.core.i18n import Words
@@ -9,6 +11,7 @@ from app.customers.models import CustomerMonth
 from app.customers.rules import Channel, InteractionKind
 from app.lifecycle.rules import ChurnClass, Tier
 from app.retention.models import RetentionCase, SpecialTerms
+from app.retention.queries import levers
 from app.retention.rules import (
     Arm,
     CaseOutcome,
@@ -53,6 +56,62 @@ def test_what_is_known_of_too_few_is_left_out_and_counted():
     assert found[ValueLever.RENEWAL].harm.excluded == 1
 
 
+async def answered(tx, customer, technician, offered, at, *answers):
+    """Add a suggestion and what was said of it, in the order in which it was heard."""
+    suggestion = Suggestion(
+        id=new_id(),
+        decision_id=new_id(),
+        offering_id=offered.id,
+        offering_code=offered.code,
+        rank=1,
+        score_fen=1,
+        reasons=[],
+    )
+    tx.add(suggestion)
+    for number, answer in enumerate(answers):
+        tx.add(
+            SuggestionAnswer(
+                suggestion_id=suggestion.id,
+                customer_id=customer.id,
+                technician_id=technician.id,
+                answer=answer,
+                pitched=answer not in (AnswerKind.NOT_PITCHED, AnswerKind.ABSENT),
+                # What is heard later may say that it was earlier: phones' clocks differ.
+                at=at - number * timedelta(minutes=5),
+                device_at=at,
+                created_at=at + number * timedelta(hours=1),
+            )
+        )
+    await tx.flush()
+
+
+@pytest.mark.parametrize(
+    "answers, pitched, accepted, not_pitched",
+    [
+        ((AnswerKind.ABSENT,), 0, 0, 1),
+        ((AnswerKind.NOT_PITCHED,), 0, 0, 1),
+        ((None,), 1, 0, 0),
+        ((None, AnswerKind.ACCEPTED), 1, 1, 0),
+        ((AnswerKind.ACCEPTED, None), 1, 1, 0),
+        ((AnswerKind.LATER, AnswerKind.DECLINED), 1, 0, 0),
+        ((AnswerKind.ACCEPTED, AnswerKind.ABSENT), 0, 0, 1),
+    ],
+)
+async def test_what_was_pitched_is_the_technicians_word(
+    tx, office, clock, answers, pitched, accepted, not_pitched
+):
+    customer = await make_customer(tx, org_unit=office.branch)
+    offering = await make_offering(tx, code="TV", levers=["income"])
+    at = clock.now() - 20 * DAY
+    await answered(tx, customer, office.land.people[0], offering, at, *answers)
+    period = levers.Period(
+        [office.branch.id], at - DAY, at + DAY, (at - DAY).date(), (at + DAY).date()
+    )
+    found = (await levers.offers(tx, period))[None]
+    assert (found.pitched, found.accepted, found.not_pitched) == (pitched, accepted, not_pitched)
+    assert found.open_to_it == accepted
+
+
 async def test_the_levers_of_a_month(tx, office, clock):
     now = clock.now()
     kit = await make_toolkit(tx)
@@ -75,26 +134,7 @@ async def test_the_levers_of_a_month(tx, office, clock):
         (people[2], AnswerKind.NOT_PITCHED, offering),
         (people[1], AnswerKind.ACCEPTED, fit),
     ):
-        suggestion = Suggestion(
-            id=new_id(),
-            decision_id=new_id(),
-            offering_id=offered.id,
-            offering_code=offered.code,
-            rank=1,
-            score_fen=1,
-            reasons=[],
-        )
-        tx.add(suggestion)
-        tx.add(
-            SuggestionAnswer(
-                suggestion_id=suggestion.id,
-                customer_id=customer.id,
-                technician_id=technician.id,
-                answer=answer,
-                at=at,
-                device_at=at,
-            )
-        )
+        await answered(tx, customer, technician, offered, at, answer)
     for month, fen in ((1, 9000), (3, 8000)):
         row = CustomerMonth(
             customer_id=people[1].id, month=date(2026, month, 1), income_fen=fen, as_of=AS_OF
@@ -150,10 +190,10 @@ async def test_the_levers_of_a_month(tx, office, clock):
     await tx.flush()
     period = {"from": "2026-02-01", "until": "2026-03-01"}
     told = await office.ok("supervisor", "GET", "/levers", **period)
-    levers = {one["lever"]: one for one in told["levers"]}
+    pairs_told = {one["lever"]: one for one in told["levers"]}
 
     def counts(lever, side):
-        figure = levers[lever][side]
+        figure = pairs_told[lever][side]
         return figure["numerator"], figure["denominator"], figure["excluded"]
 
     assert counts("intent", "gain") == (2, 3, 1)

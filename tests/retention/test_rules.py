@@ -36,6 +36,7 @@ from app.retention.rules.toolkits import (
     Subject,
     Terms,
     TermsBeyondMandate,
+    TermsOffTheSteps,
     Toolkit,
     faults_of,
     hand_of,
@@ -53,6 +54,7 @@ KIT = Toolkit(
     talk_track=Words("您好", "hello"),
     mandates=(Mandate(T, 5, 3), Mandate(S, 10, 6), Mandate(M, 30, 12)),
     approval=(S, M),
+    steps=(Terms(5, 3), Terms(5, 6), Terms(10, 6), Terms(20, 6), Terms(30, 12)),
 )
 
 
@@ -73,25 +75,48 @@ def test_whose_word_it_is(role, path, hand):
 @pytest.mark.parametrize(
     "asker, percent, months, path",
     [
+        (T, 0, 0, ()),
         (T, 5, 3, ()),
-        (T, 6, 3, (S,)),
-        (T, 5, 4, (S,)),
-        (T, 11, 6, (S, M)),
+        (T, 5, 6, (S,)),
+        (T, 20, 6, (S, M)),
         (S, 10, 6, ()),
         (S, 30, 12, (M,)),
         (M, 30, 12, ()),
-        (T, 31, 1, None),
-        (S, 1, 13, None),
-        (M, 31, 1, None),
+        (T, 3, 3, TermsOffTheSteps),  # within the mandate, but off the steps
+        (S, 10, 5, TermsOffTheSteps),
+        (M, 29, 12, TermsOffTheSteps),
+        (M, 31, 1, TermsOffTheSteps),
+        (M, 0, 12, TermsOffTheSteps),
+        (M, 5, 0, TermsOffTheSteps),
     ],
 )
 def test_the_path_goes_up_as_far_as_somebody_may(asker, percent, months, path):
-    if path is None:
-        with pytest.raises(TermsBeyondMandate) as refused:
+    if path is TermsOffTheSteps:
+        with pytest.raises(TermsOffTheSteps) as refused:
             path_of(KIT, asker, Terms(percent, months))
-        assert refused.value.facts == {"discount_percent": 30, "months": 12}
+        assert refused.value.facts["steps"] == [
+            "5% × 3",
+            "5% × 6",
+            "10% × 6",
+            "20% × 6",
+            "30% × 12",
+        ]
     else:
         assert path_of(KIT, asker, Terms(percent, months)) == path
+
+
+def test_the_path_may_end_before_anybody_may_give_a_step():
+    with pytest.raises(TermsBeyondMandate) as refused:
+        path_of(replace(KIT, approval=(S,)), T, Terms(20, 6))
+    assert refused.value.facts == {"discount_percent": 10, "months": 6}
+
+
+def test_without_steps_of_its_own_a_toolkit_has_its_mandates_limits():
+    plain = replace(KIT, steps=(), mandates=(*KIT.mandates[:2], Mandate(M, 0, 0)))
+    assert plain.ladder() == [Terms(5, 3), Terms(10, 6)]
+    assert path_of(plain, T, Terms(10, 6)) == (S,)
+    with pytest.raises(TermsOffTheSteps):
+        path_of(plain, T, Terms(9, 6))
 
 
 @pytest.mark.parametrize(
@@ -101,6 +126,9 @@ def test_the_path_goes_up_as_far_as_somebody_may(asker, percent, months, path):
         ({"offers": ()}, "offers"),
         ({"mandates": (Mandate(S, 1, 1), Mandate(S, 2, 2), Mandate(M, 3, 3))}, "mandates"),
         ({"mandates": (Mandate(S, 10, 6), Mandate(M, 5, 12))}, "mandates"),
+        ({"steps": (Terms(5, 3), Terms(5, 3))}, "steps"),
+        ({"steps": (Terms(0, 3),)}, "steps"),
+        ({"steps": (Terms(20, 13),)}, "steps"),
         ({"approval": (M, S)}, "approval"),
         ({"approval": (S,), "mandates": (Mandate(M, 5, 3),)}, "approval"),
     ],
@@ -122,6 +150,8 @@ def kit(code: str, org_path: str = "", since: str = "2026-01-01", version: int =
         (Subject(tier=Tier.A), "yj.", "2026-03-02", "best"),
         (Subject(tier=Tier.A, churn_class=ChurnClass.HIGH), "yj.", "2026-03-02", "best-high"),
         (Subject(tier=Tier.D), "yj.", "2026-03-02", "any"),
+        (Subject(tier=Tier.D, hidden=True), "yj.", "2026-03-02", "hidden"),
+        (Subject(hidden=True), "yj.", "2026-03-02", "hidden"),
         (Subject(tier=Tier.A, churn_class=ChurnClass.HIGH), "yj.np.", "2026-03-02", "own"),
         (Subject(), "yj.", "2025-12-31", None),
         (Subject(), "yj.", "2026-06-01", None),  # withdrawn by its second version
@@ -131,6 +161,7 @@ def test_the_closest_and_most_telling_toolkit_is_a_customers(subject, path, day,
     known = [
         kit("any"),
         kit("any", since="2026-06-01", version=2, active=False),
+        kit("hidden", hidden=True),
         kit("best", tiers=(Tier.A,)),
         kit("best-high", tiers=(Tier.A, Tier.B), churn_classes=(ChurnClass.HIGH,)),
         kit("own", "yj.np."),
@@ -181,6 +212,7 @@ def rule(place: int, handling: Handling = Handling.VISIT, org_path: str = "", **
         fields.get("classes", ()),
         handling,
         2,
+        fields.get("hidden", False),
     )
 
 
@@ -222,6 +254,8 @@ def test_of_the_closest_units_rules_the_first_that_fits_counts():
         ({"tier": Tier.D}, None, None),
         ({"tier": None}, None, None),
         ({"tier": Tier.A, "churn_class": ChurnClass.MID}, Handling.CALL, Cause.TIER_FELL),
+        ({"tier": Tier.D, "hidden_high_value": True}, Handling.CALL, Cause.CHURN_HIGH),
+        ({"tier": Tier.A, "hidden_high_value": True}, Handling.VISIT, Cause.CHURN_HIGH),
     ],
 )
 def test_what_a_warned_customer_is_given(change, handling, cause):
@@ -229,6 +263,7 @@ def test_what_a_warned_customer_is_given(change, handling, cause):
         rule(1, tiers=(Tier.A, Tier.B), classes=(ChurnClass.HIGH,), causes=(Cause.CHURN_HIGH,)),
         rule(2, Handling.CALL, tiers=(Tier.C,), causes=(Cause.CHURN_HIGH,)),
         rule(3, Handling.CALL, tiers=(Tier.A,), causes=(Cause.TIER_FELL,)),
+        rule(8, Handling.CALL, hidden=True),
         rule(9, Handling.NOTHING),
     ]
     found = decided([warned(**change)], rules)

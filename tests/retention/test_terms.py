@@ -139,7 +139,8 @@ async def test_what_ones_own_mandate_covers_needs_nobody_and_one_is_open_at_a_ti
     refused = await office.ask("technician", "POST", "/special-terms", other)
     assert slug(refused) == (409, "offer-not-in-toolkit")
     much = await office.ask("technician", "POST", "/special-terms", asked(customer, 31))
-    assert slug(much) == (409, "terms-beyond-mandate")
+    assert slug(much) == (409, "terms-off-the-steps")
+    assert much.json()["facts"]["steps"] == ["5% × 3", "10% × 6", "20% × 6", "30% × 12"]
     assert await tx.scalar(select(func.count()).select_from(SpecialTerms)) == 0
 
     mine = asked(customer, 5, 3)

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from datetime import date
 
-from sqlalchemy import Row, delete, func, select, text
+from sqlalchemy import BigInteger, Date, Row, cast, delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
-from app.policies.models import PolicyDay
+from app.policies.models import PolicyDay, PolicyGroupDay
 from app.policies.queries import guards
 from app.policies.queries.log import TAKEN_BACK
+from app.policies.rules.fairness import Fared
 from app.policies.rules.metrics import Metric
 
 # A day's complaints and cancellations are known 30 days later, who has left 90 days later.
@@ -26,7 +27,8 @@ WITH said AS (
         suggestion.context * suggestion.lever AS times, customer.org_unit_id,
         coalesce(decision.visit_id, decision.id) AS visit_id,
         coalesce(decision.model_version, decision.policy) AS version,
-        timezone(:zone, answer.at)::date AS day,
+        timezone(:zone, answer.at)::date AS day, customer.segment, customer.elderly,
+        decision.facts ->> 'tier' AS tier, decision.facts ->> 'stage' AS stage,
         {TAKEN_BACK} AS cancelled
     FROM suggestion_answer AS answer
     JOIN suggestion ON suggestion.id = answer.suggestion_id
@@ -119,6 +121,43 @@ GROUP BY 1, 2, 3
 """  # noqa: S608 - text of our own
 )
 
+# How groups fare: by tier and stage as they were when it was decided. Who is offered nothing for
+# the sake of the comparison is left out, whoever they are. Of a visit with several decisions
+# something was offered if any of them did.
+GROUPS = text(
+    f"""
+INSERT INTO policy_group_day
+    (day, org_unit_id, kind, "group", visits, offered, pitched, accepted, cancelled)
+{_SAID},
+decided AS (
+    SELECT timezone(:zone, decision.at)::date AS day, customer.org_unit_id,
+        customer.segment, customer.elderly, max(decision.facts ->> 'tier') AS tier,
+        max(decision.facts ->> 'stage') AS stage,
+        bool_or(decision.held_back IS NULL) AS offered
+    FROM suggestion_decision AS decision
+    JOIN customer ON customer.id = decision.customer_id
+    WHERE decision.at >= timezone(:zone, CAST(:first AS timestamp))
+    AND decision.at < timezone(:zone, CAST(:last AS timestamp) + interval '1 day')
+    AND decision."group" <> 'holdout'
+    GROUP BY 1, decision.work_order_id, customer.id
+)
+SELECT day, org_unit_id, kind, coalesce(name, 'unknown'), sum(visits), sum(offered), sum(pitched),
+    sum(accepted), sum(cancelled)
+FROM (
+    SELECT day, org_unit_id, tier, stage, segment, elderly, 1 AS visits, offered::int AS offered,
+        0 AS pitched, 0 AS accepted, 0 AS cancelled FROM decided
+    UNION ALL
+    SELECT day, org_unit_id, tier, stage, segment, elderly, 0, 0, pitched::int, accepted::int,
+        cancelled::int FROM said
+) AS counted
+CROSS JOIN LATERAL (VALUES
+    ('tier', tier), ('stage', stage), ('segment', segment),
+    ('elderly', CASE WHEN elderly THEN 'yes' ELSE 'no' END)
+) AS of_group (kind, name)
+GROUP BY 1, 2, 3, 4
+"""  # noqa: S608 - text of our own
+)
+
 # Of all channels, so it is nobody's policy alone.
 CONTACTS = text(
     f"""{_INTO}
@@ -186,6 +225,29 @@ async def forget(tx: AsyncSession, first: date, last: date, *, churn: bool) -> N
     await tx.execute(
         delete(PolicyDay).where(PolicyDay.day.between(first, last), which if churn else ~which)
     )
+    if not churn:
+        await tx.execute(delete(PolicyGroupDay).where(PolicyGroupDay.day.between(first, last)))
+
+
+async def groups(session: AsyncSession, org_path: str, first: date, last: date) -> list[Fared]:
+    """Add up how groups fared in an org unit's subtree on local days, by the calendar month."""
+    month = cast(func.date_trunc("month", PolicyGroupDay.day), Date)
+    counted = [getattr(PolicyGroupDay, name) for name in Fared._fields[3:]]
+    rows = await session.execute(
+        select(
+            month,
+            PolicyGroupDay.kind,
+            PolicyGroupDay.group,
+            *(cast(func.sum(one), BigInteger) for one in counted),
+        )
+        .join(OrgUnit, OrgUnit.id == PolicyGroupDay.org_unit_id)
+        .where(
+            PolicyGroupDay.day.between(first, last),
+            OrgUnit.path.startswith(org_path, autoescape=True),
+        )
+        .group_by(month, PolicyGroupDay.kind, PolicyGroupDay.group)
+    )
+    return [Fared(*row) for row in rows]
 
 
 async def report(

@@ -83,6 +83,17 @@ GROUP_LEAST = Parameter(
     least=1,
     most=1_000_000,
 )
+GROUP_SHOWN_LEAST = Parameter(
+    name="policies.group_shown_least",
+    default=20,
+    unit="visits",
+    words=Words(
+        zh="客户群每月至少有多少次上门才显示其数据",
+        en="Visits in a month from which on it is shown how a group of customers fares",
+    ),
+    least=1,
+    most=1_000_000,
+)
 EVALUATION_DAYS = Parameter(
     name="policies.evaluation_days",
     default=7,

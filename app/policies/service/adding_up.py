@@ -37,11 +37,11 @@ async def add_up(tx: AsyncSession, until: datetime, now: datetime) -> bool:
         "complained_until": last - timedelta(days=14),
     }
     await days.forget(tx, first, last, churn=False)
-    for statement in (days.ANSWERED, days.VALUE, days.COMPLAINTS, days.CONTACTS):
+    for statement in (days.ANSWERED, days.VALUE, days.COMPLAINTS, days.GROUPS, days.CONTACTS):
         await tx.execute(statement, given)
     await tx.execute(
         days.VIOLATIONS,
-        {"zone": zone.key, "since": begin, "until": end} | await guards.bounds(tx, now),
+        {"zone": zone.key} | await guards.judging(tx, begin, end),
     )
     # Who has left is known for days that lie a quarter back, those that were missed included.
     old = last - timedelta(days=days.OLD_DAYS)

@@ -31,18 +31,20 @@ class Period(NamedTuple):
         return {**self._asdict(), "units": list(self.units)}
 
 
-# The newest answer to a suggestion counts. Income is compared between the month before the answer
-# and the month after it.
+# The newest answer to a suggestion counts, as everywhere by when we heard of it; a pitch whose
+# answer is not known counts as one until there is an answer. Whether something was pitched is the
+# technician's word, whatever was answered: at an empty home it was not. Income is compared between
+# the month before the answer and the month after it.
 _OFFERS = text(
     """
     WITH answered AS (
-        SELECT DISTINCT ON (a.suggestion_id) a.suggestion_id, a.customer_id, a.answer, a.competitor,
-            a.at
+        SELECT DISTINCT ON (a.suggestion_id) a.suggestion_id, a.customer_id, a.answer, a.pitched,
+            a.competitor, a.at
         FROM customer c JOIN suggestion_answer a ON a.customer_id = c.id
         WHERE c.org_unit_id = ANY(CAST(:units AS uuid[])) AND a.at >= :begins AND a.at < :ends
-        ORDER BY a.suggestion_id, a.at DESC, a.id DESC
+        ORDER BY a.suggestion_id, a.answer IS NULL, a.created_at DESC, a.id DESC
     ), judged AS (
-        SELECT a.*, o.levers, a.answer <> 'not_pitched' AS pitched, a.answer = 'accepted' AS yes,
+        SELECT a.*, o.levers, coalesce(a.answer = 'accepted', false) AS yes,
             EXISTS (
                 SELECT FROM interaction i WHERE i.customer_id = a.customer_id
                     AND i.kind = 'complaint' AND i.at > a.at AND i.at <= a.at + interval '14 days'
@@ -64,8 +66,9 @@ _OFFERS = text(
     SELECT lever,
         count(*) FILTER (WHERE pitched) AS pitched,
         count(*) FILTER (WHERE yes) AS accepted,
-        count(*) FILTER (WHERE answer IN ('accepted', 'later') OR competitor IS NOT NULL)
-            AS open_to_it,
+        count(*) FILTER (
+            WHERE pitched AND (answer IN ('accepted', 'later') OR competitor IS NOT NULL)
+        ) AS open_to_it,
         count(*) FILTER (WHERE pitched AND complained) AS complained,
         count(*) FILTER (WHERE yes AND called) AS called,
         count(more_fen) FILTER (WHERE yes) AS pays_known,

@@ -88,6 +88,7 @@ _RENEWAL = text(
         'phone' = ANY(c.channels_allowed) AS call_allowed, home.locality,
         home.building, line.ends_on, line.ends_on - CAST(:today AS date) AS days_left,
         line.monthly_price_fen, line.offerings, l.tier, l.churn_class, l.stage, l.value_12m_fen,
+        coalesce(l.hidden_high_value, false) AS hidden,
         coalesce(l.tier, 'Z') AS place
     FROM home
     JOIN customer c ON c.id = home.customer_id

@@ -85,7 +85,8 @@ _STANDING = text(
             SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
                 AND (s.ended_on IS NULL OR s.ended_on > :today)
         ) AS running,
-        l.tier, l.churn_class, l.stage, f.reason, l.value_12m_fen, f.left_on
+        l.tier, l.churn_class, l.stage, f.reason,
+        coalesce(l.hidden_high_value, false) AS hidden, l.value_12m_fen, f.left_on
     FROM customer c
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
     LEFT JOIN former_customer f ON f.customer_id = c.id AND f.returned_on IS NULL
@@ -107,6 +108,7 @@ async def standing(session: AsyncSession, customer_id: UUID, today: date) -> Sta
             ChurnClass(row.churn_class) if row.churn_class else None,
             Stage(row.stage) if row.stage else None,
             LeaveReason(row.reason) if row.reason else None,
+            row.hidden,
         ),
         row.value_12m_fen,
         row.left_on,

@@ -35,6 +35,7 @@ async def _care_rules(session: AsyncSession) -> list[CareRule]:
             churn_classes=tuple(map(ChurnClass, row.churn_classes)),
             handling=row.handling,
             priority=row.priority,
+            hidden=row.hidden,
         )
         for row in rows
     ]

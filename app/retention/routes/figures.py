@@ -1,6 +1,6 @@
-"""Doorways of what retention brings: effects, and the levers in pairs."""
+"""Doorways of what retention brings: effects, the levers in pairs, and what customers bring."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Annotated, NamedTuple
 from uuid import UUID
 
@@ -13,10 +13,12 @@ from app.core.errors import Invalid
 from app.core.http import Now
 from app.core.parameter_values import parameters_in_force
 from app.retention.queries import effects, levers
+from app.retention.queries import market as markets
 from app.retention.routes.callers import OrgUnitCode, Overseer
-from app.retention.rules import cases
+from app.retention.rules import cases, market
 from app.retention.rules.levers import pairs
-from app.retention.schemas.figures import EffectsOut, LeverOut, LeversOut
+from app.retention.schemas.figures import EffectsOut, LeverOut, LeversOut, MarketOut
+from app.suggestions.rules.limits import limits_in_force
 from app.workorders.queries import org_units
 
 router = Router(prefix="/v1", tags=["retention"])
@@ -99,3 +101,35 @@ async def in_pairs(
         until_day=until_day,
         levers=[LeverOut.of(pair) for pair in found],
     )
+
+
+@router.get("/market-figures", operation_id="market_figures")
+async def of_month(
+    overseer: Overseer,
+    read: Read,
+    month: Annotated[date, Query(description="A local day of the month; each one means the same.")],
+    org_unit: OrgUnitCode = None,
+) -> MarketOut:
+    """Tell what a month's customers brought: how many of the target market were kept, what is left
+    over of a customer, and what new services brought and was collected.
+
+    What is left over is no full EBITDA: it is what can be known by the customer.
+    """
+    first = month.replace(day=1)
+    until = (first + timedelta(days=31)).replace(day=1)
+    period = await _period(read, overseer, org_unit, first, until)
+    numbers = await parameters_in_force(read)
+    limits = limits_in_force(numbers, period.ends, period.path)
+    costs = market.Costs(
+        margin_share=limits.margin_share,
+        visit_fen=numbers.number(market.VISIT_COST_FEN, period.ends, period.path),
+        spoken_fen=numbers.number(market.SPOKEN_COST_FEN, period.ends, period.path),
+        sales_contact_fen=limits.contact_cost_fen,
+        gift_fen=limits.incentive_fen,
+    )
+    counted = await markets.counted(
+        read,
+        levers.Period(period.units, period.begins, period.ends, first, until),
+        target_tiers=numbers.whole(market.TARGET_TIERS, period.ends, period.path),
+    )
+    return MarketOut.of(period.unit_id, first, market.figures(counted, costs))

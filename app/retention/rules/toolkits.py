@@ -77,6 +77,9 @@ class Terms(NamedTuple):
     months: int
 
 
+STANDARD = Terms(0.0, 0)
+
+
 @dataclass(frozen=True)
 class Mandate:
     """How much one hand may give by its own word."""
@@ -94,9 +97,11 @@ class Mandate:
 class Toolkit:
     """One toolkit: for whom it is meant, its offers, mandates, talk track and approval path.
 
-    An empty list of tiers, classes, stages or reasons leaves nobody out. `approval` are the hands
-    that are asked in turn for what the asker may not give. A toolkit that is not `active` is kept
-    for the cases that began with it, and chosen for none.
+    An empty list of tiers, classes, stages or reasons leaves nobody out, and `hidden` leaves in
+    only customers who are worth more than they bring. `approval` are the hands that are asked in
+    turn for what the asker may not give. `steps` are the only terms that can be asked for; where
+    none are listed they are the limits of the mandates. A toolkit that is not `active` is kept for
+    the cases that began with it, and chosen for none.
     """
 
     kind: ToolkitKind
@@ -109,11 +114,18 @@ class Toolkit:
     churn_classes: tuple[ChurnClass, ...] = ()
     stages: tuple[Stage, ...] = ()
     reasons: tuple[LeaveReason, ...] = ()
+    hidden: bool = False
+    steps: tuple[Terms, ...] = ()
     active: bool = True
 
     def mandate(self, hand: Hand) -> Mandate:
         """Give what a hand may give; one that is not named may give nothing special."""
         return next((one for one in self.mandates if one.hand is hand), Mandate(hand, 0.0, 0))
+
+    def ladder(self) -> list[Terms]:
+        """List the special terms there are, the smallest first."""
+        limits = (Terms(one.discount_percent, one.months) for one in self.mandates)
+        return sorted({one for one in self.steps or limits if one.discount_percent and one.months})
 
 
 class DatedToolkit(NamedTuple):
@@ -134,6 +146,7 @@ class Subject(NamedTuple):
     churn_class: ChurnClass | None = None
     stage: Stage | None = None
     reason: LeaveReason | None = None
+    hidden: bool = False
 
 
 class NoToolkit(Conflict):
@@ -160,6 +173,15 @@ class TermsBeyondMandate(Conflict):
     advice = Words(
         zh="最多可申请优惠 {discount_percent}%、{months} 个月，请调低后重新申请。",
         en="At most {discount_percent} % for {months} months can be asked for; ask for less.",
+    )
+
+
+class TermsOffTheSteps(Conflict):
+    slug = "terms-off-the-steps"
+    title = Words(zh="优惠不在规定的档位上", en="These terms are not one of the steps")
+    advice = Words(
+        zh="同一层级同一优惠同一价格，{toolkit}可申请的档位：{steps}。",
+        en="The same price for the same tier: {toolkit} has these steps: {steps}.",
     )
 
 
@@ -212,7 +234,7 @@ def toolkit_for(
 
 def fits(toolkit: Toolkit, subject: Subject) -> bool:
     """Tell whether a toolkit is meant for a customer; what is not known fits no condition."""
-    return all(
+    return (subject.hidden or not toolkit.hidden) and all(
         not wanted or is_so in wanted
         for wanted, is_so in (
             (toolkit.tiers, subject.tier),
@@ -230,15 +252,21 @@ def _conditions(toolkit: Toolkit) -> int:
         toolkit.stages,
         toolkit.reasons,
     )
-    return sum(bool(one) for one in lists)
+    return sum(bool(one) for one in lists) + toolkit.hidden
 
 
 def path_of(toolkit: Toolkit, asker: Hand, terms: Terms) -> tuple[Hand, ...]:
     """Say who is asked in turn for terms; nobody, where the asker may give them.
 
     The path goes up from the asker as far as somebody's mandate covers the terms. Raises
-    TermsBeyondMandate when nobody's does.
+    TermsOffTheSteps for terms that the toolkit does not list, whoever asks, and TermsBeyondMandate
+    when nobody's mandate covers them.
     """
+    if terms != STANDARD and terms not in toolkit.ladder():
+        raise TermsOffTheSteps(
+            toolkit=toolkit.name.zh,
+            steps=[f"{step.discount_percent:g}% × {step.months}" for step in toolkit.ladder()],
+        )
     if toolkit.mandate(asker).covers(terms):
         return ()
     asked: list[Hand] = []
@@ -283,6 +311,14 @@ def faults_of(toolkit: Toolkit) -> list[Fault]:
                 "上级权限不得小于下级权限", "a higher hand may give no less than a lower one"
             )
             faults.append(Fault("mandates", words))
+    if len(set(toolkit.steps)) != len(toolkit.steps):
+        faults.append(Fault("steps", Words("档位重复", "a step is there twice")))
+    if not all(one.discount_percent and one.months for one in toolkit.steps):
+        words = Words("档位须有折扣和月数", "a step takes off something for some months")
+        faults.append(Fault("steps", words))
+    if not all(any(hand.covers(one) for hand in toolkit.mandates) for one in toolkit.steps):
+        words = Words("档位超出所有角色的权限", "a step lies beyond every mandate")
+        faults.append(Fault("steps", words))
     if toolkit.kind is not ToolkitKind.CARE_BY_VALUE and not toolkit.offers:
         faults.append(Fault("offers", Words("至少要有一个销售品", "at least one is needed")))
     return faults

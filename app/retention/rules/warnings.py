@@ -17,7 +17,8 @@ from app.retention.rules.cases import WARNED, Arm, Cause, Handling, held_out
 class CareRule(NamedTuple):
     """Which warned customers get what, for an org unit's subtree, from a local day on.
 
-    Empty lists leave nobody out. Of the closest org unit's rules the first by `place` counts.
+    Empty lists leave nobody out, and `hidden` leaves in only those who are worth more than they
+    bring, whatever their tier. Of the closest org unit's rules the first by `place` counts.
     """
 
     id: UUID
@@ -31,6 +32,7 @@ class CareRule(NamedTuple):
     churn_classes: tuple[ChurnClass, ...]
     handling: Handling
     priority: int
+    hidden: bool = False
 
 
 class Warned(NamedTuple):
@@ -85,6 +87,7 @@ def rule_of(rules: Sequence[CareRule], warned: Warned) -> tuple[CareRule, Cause]
             causes
             and (not rule.tiers or warned.tier in rule.tiers)
             and (not rule.churn_classes or warned.churn_class in rule.churn_classes)
+            and (warned.hidden_high_value or not rule.hidden)
         ):
             return rule, next(cause for cause in WARNED if cause in causes)
     return None

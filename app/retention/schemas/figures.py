@@ -1,6 +1,6 @@
 """Wire shapes of what retention brings: its effect, and the levers beside their harm."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Annotated, Self
 from uuid import UUID
@@ -14,6 +14,7 @@ from app.retention.rules import Arm, Cause
 from app.retention.rules.cases import CAUSE_WORDS
 from app.retention.rules.effects import Kept, effect, interval
 from app.retention.rules.levers import LEVER_WORDS, Figure, Pair, Unit
+from app.retention.rules.market import MarketFigure
 from app.retention.schemas.toolkits import WordsOut
 
 Count = Annotated[int, Field(ge=0)]
@@ -157,3 +158,31 @@ class LeversOut(Answer):
     first_day: date
     until_day: date
     levers: Annotated[list[LeverOut], Field(max_length=20)]
+
+
+class MarketFigureOut(FigureOut):
+    """One figure of a month."""
+
+    figure: MarketFigure
+
+    @classmethod
+    def named(cls, name: MarketFigure, figure: Figure) -> Self:
+        """Write a figure with its name."""
+        return cls(figure=name, **FigureOut.of(figure).model_dump())
+
+
+class MarketOut(Answer):
+    """What the customers of an org unit brought in a month."""
+
+    org_unit_id: UUID
+    month: date = Field(description="Its first day.")
+    figures: Annotated[list[MarketFigureOut], Field(max_length=20)]
+
+    @classmethod
+    def of(cls, unit: UUID, month: date, figures: Mapping[MarketFigure, Figure]) -> Self:
+        """Write the figures of a month."""
+        return cls(
+            org_unit_id=unit,
+            month=month,
+            figures=[MarketFigureOut.named(*one) for one in figures.items()],
+        )

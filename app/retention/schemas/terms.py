@@ -28,7 +28,7 @@ class TermsIn(Input):
                     "customer_id": "01956f3a-6b00-7000-8000-000000000001",
                     "kind": "retention",
                     "offering_code": "RENEW-24",
-                    "discount_percent": 15,
+                    "discount_percent": 20,
                     "months": 12,
                     "reason": "友商上门报价 99 元，老用户愿意续两年",
                     "case_id": None,

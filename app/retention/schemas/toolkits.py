@@ -34,6 +34,13 @@ class MandateIn(Input):
     months: Months = Field(description="For so many months at most.")
 
 
+class StepIn(Input):
+    """Terms that can be asked for: so much off the monthly price for so many months."""
+
+    discount_percent: Percent
+    months: Months
+
+
 class ContentIn(Input):
     """All that a toolkit says."""
 
@@ -54,6 +61,14 @@ class ContentIn(Input):
     stages: Annotated[list[Stage], Field(max_length=5)] = Field(default_factory=list)
     reasons: Annotated[list[LeaveReason], Field(max_length=20)] = Field(
         default_factory=list, description="For which reasons of leaving."
+    )
+    hidden: bool = Field(
+        default=False,
+        description="Only for customers who are worth more than they bring (hidden high value).",
+    )
+    steps: Annotated[list[StepIn], Field(max_length=20)] = Field(
+        default_factory=list,
+        description="The only terms that can be asked for; empty: the mandates' limits.",
     )
     active: bool = Field(default=True, description="False takes the toolkit out of use.")
 
@@ -89,6 +104,11 @@ class ToolkitIn(ContentIn):
                         {"hand": "manager", "discount_percent": 30, "months": 12},
                     ],
                     "approval": ["supervisor", "manager"],
+                    "steps": [
+                        {"discount_percent": 10, "months": 6},
+                        {"discount_percent": 20, "months": 12},
+                        {"discount_percent": 30, "months": 12},
+                    ],
                     "tiers": ["A", "B"],
                     "churn_classes": ["high"],
                 }
@@ -124,6 +144,13 @@ class MandateOut(Answer):
     months: Months
 
 
+class StepOut(Answer):
+    """Terms that can be asked for: so much off the monthly price for so many months."""
+
+    discount_percent: Percent
+    months: Months
+
+
 class ToolkitOut(Answer):
     """One version of a toolkit."""
 
@@ -142,6 +169,10 @@ class ToolkitOut(Answer):
     churn_classes: Annotated[list[ChurnClass], Field(max_length=3)]
     stages: Annotated[list[Stage], Field(max_length=5)]
     reasons: Annotated[list[LeaveReason], Field(max_length=20)]
+    hidden: bool
+    steps: Annotated[list[StepOut], Field(max_length=20)] = Field(
+        description="The only special terms that can be asked for, the smallest first."
+    )
     active: bool
 
     @classmethod
@@ -159,6 +190,8 @@ class ToolkitOut(Answer):
             name=WordsOut.of(kit.name),
             talk_track=WordsOut.of(kit.talk_track),
             mandates=[MandateOut.model_validate(each) for each in kit.mandates],
+            steps=[StepOut(discount_percent=one[0], months=one[1]) for one in kit.ladder()],
+            hidden=kit.hidden,
             active=kit.active,
             **{name: list(getattr(kit, name)) for name in lists},
         )
@@ -181,6 +214,7 @@ class CareRuleOut(Answer):
     causes: Annotated[list[Cause], Field(max_length=5)]
     tiers: Annotated[list[Tier], Field(max_length=4)]
     churn_classes: Annotated[list[ChurnClass], Field(max_length=3)]
+    hidden: bool = Field(description="Only customers who are worth more than they bring.")
     handling: Handling
     priority: Annotated[int, Field(ge=1, le=4)] = Field(description="Of the order; 1 is first.")
 

@@ -92,6 +92,7 @@ async def renewal(
             Tier(row.tier) if row.tier else None,
             ChurnClass(row.churn_class) if row.churn_class else None,
             Stage(row.stage) if row.stage else None,
+            hidden=row.hidden,
         )
 
     return await _listed(read, asked, rows, unit.path, Cause.CONTRACT_ENDS, subject)

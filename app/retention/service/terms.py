@@ -36,8 +36,8 @@ async def ask(
     """Ask for special terms for a customer; the same again is answered like the first time.
 
     What the asker may give by their own word is approved at once. Raises NotFound for a customer
-    outside the caller's subtree, NoToolkit, OfferNotInToolkit, TermsBeyondMandate, OneAskedAtATime
-    and SameIdOtherContent.
+    outside the caller's subtree, NoToolkit, OfferNotInToolkit, TermsOffTheSteps,
+    TermsBeyondMandate, OneAskedAtATime and SameIdOtherContent.
     """
     # The customer's lock lets one ask at a time.
     customer = await customers.for_change(tx, caller, asked.customer_id)
