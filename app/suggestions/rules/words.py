@@ -66,7 +66,7 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.NO_NEED: Words("用量低，无此需要", "They use little and do not need it"),
     HeldBack.USES_MORE: Words(
         "用量不低或未知，不宜换小套餐",
-        "They use more, or it is not known; a small package may not do",
+        "They use more, or it is not known: a small package may not do",
     ),
     HeldBack.FEW_CALLS: Words(
         "客户很少来电，无需教学", "They seldom call, so there is nothing to teach them"
