@@ -23,7 +23,7 @@ from app.suggestions.rules.levers import (
 )
 from seed.city import HERE
 from seed.dated import load_levers
-from tests.make.auth import make_account
+from tests.make.auth import bearer, caller_for, make_account
 from tests.make.catalog import make_offering
 from tests.make.lifecycle import make_lifecycle
 from tests.make.retention import make_toolkit
@@ -112,6 +112,18 @@ async def test_the_seeds_file_names_every_lever_once_and_changes_nothing_the_sec
     assert (report.inserted, report.refused) == (11, 0)
     assert len(set(await tx.scalars(select(SuggestionLever.lever)))) == 11
     assert not (await load_levers(tx, document)).changed
+
+
+async def test_supervisors_read_whom_each_lever_is_for(tx, app, http, branch):
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    headers = bearer(app, caller_for(Role.SUPERVISOR, branch))
+    read = (await http.get("/v1/suggestion-levers?day=2026-03-02", headers=headers)).json()
+    told = {one["lever"]: (one["stages"], one["manager_tiers"]) for one in read["items"]}
+    assert told["renewal"] == (["build_up", "climax", "decline"], ["A"])
+    assert told["brand_migration"] == (None, [])
+    before = (await http.get("/v1/suggestion-levers?day=2026-01-31", headers=headers)).json()
+    assert {(one["code"], one["stages"] and 1) for one in before["items"]} == {(None, None)}
+    assert len(before["items"]) == 11
 
 
 # --- at the door ----------------------------------------------------------------------------------
