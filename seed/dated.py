@@ -25,12 +25,12 @@ from app.followups.rules import FollowUpChannel
 from app.grids.models import GridExpansion
 from app.grids.rules import GridKind
 from app.grids.rules.asking import EVERY_DAY
-from app.lifecycle.rules import ChurnClass, Tier
+from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.promises.models import PromiseRule
 from app.promises.rules import Clock, Per
 from app.retention.models import CareRule
 from app.retention.rules import Cause, Handling
-from app.suggestions.models import SuggestionCampaign, SuggestionGate
+from app.suggestions.models import SuggestionCampaign, SuggestionGate, SuggestionLever
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.campaigns import LEAST, MOST
 from app.suggestions.service import Switch, switch_gate
@@ -157,6 +157,14 @@ class CampaignIn(CodedIn):
         return self
 
 
+class LeverIn(CodedIn):
+    """One rule of a lever of a file: see `suggestions.rules.levers.LeverRule`."""
+
+    lever: ValueLever
+    stages: Annotated[list[Stage], Field(max_length=len(Stage))] | None = None
+    manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(default_factory=list)
+
+
 class GateSwitchIn(Input):
     """One version of a gate of a file: whether it holds for an org unit's subtree from a day on."""
 
@@ -235,6 +243,16 @@ async def load_campaigns(tx: AsyncSession, document: str, *, skip_refused: bool 
     """
     return await load_dated(
         tx, "campaigns", "campaigns", CampaignIn, SuggestionCampaign, document, skip_refused
+    )
+
+
+async def load_levers(tx: AsyncSession, document: str, *, skip_refused: bool = False) -> Report:
+    """Load whom levers are for from YAML: `levers`, each a `LeverIn`, by code.
+
+    Like a promise, a rule is not rewritten but ended. Raises FileRefused like `load_promise_rules`.
+    """
+    return await load_dated(
+        tx, "levers", "levers", LeverIn, SuggestionLever, document, skip_refused
     )
 
 

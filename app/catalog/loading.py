@@ -18,6 +18,7 @@ from app.core.loading import Report
 WHAT = "catalogue"
 
 Fen = Annotated[int, Field(ge=0, le=100_000_000)]
+Gigabytes = Annotated[int, Field(gt=0, le=100_000)]
 TalkTrack = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
@@ -46,6 +47,8 @@ class EntryIn(Input):
     speed_mbps: Annotated[int, Field(gt=0)] | None = None
     requires: list[Code] = Field(default_factory=list)
     excludes: list[Code] = Field(default_factory=list)
+    least_usage_gb: Gigabytes | None = None
+    most_usage_gb: Gigabytes | None = None
     terminal_kind: Code | None = None
     skill: Code | None = None
     install_minutes: Annotated[int, Field(gt=0, le=480)] | None = None

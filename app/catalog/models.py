@@ -15,7 +15,9 @@ class ProductOffering(Row, Base):
     """One version of an offering, valid from one local day to another (the last excluded).
 
     `requires` names what a customer must hold, all of it, and `excludes` what none may hold: codes
-    of offerings or categories. Margin and prices are in fen; `expert_rate` is the guessed share of
+    of offerings, categories, or kinds of terminals that are at their home. `least_usage_gb` is the
+    monthly usage from which on somebody has a use for it, `most_usage_gb` the usage up to which it
+    is enough; null is any. Margin and prices are in fen; `expert_rate` is the guessed share of
     customers who accept.
     """
 
@@ -44,6 +46,8 @@ class ProductOffering(Row, Base):
     speed_mbps: Mapped[int | None]
     requires: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     excludes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    least_usage_gb: Mapped[int | None]
+    most_usage_gb: Mapped[int | None]
     terminal_kind: Mapped[str | None]
     skill: Mapped[str | None]
     install_minutes: Mapped[int | None]

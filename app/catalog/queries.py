@@ -38,6 +38,8 @@ class Offering:
     speed_mbps: int | None
     requires: tuple[str, ...]
     excludes: tuple[str, ...]
+    least_usage_gb: int | None
+    most_usage_gb: int | None
     terminal_kind: str | None
     skill: str | None
     install_minutes: int | None

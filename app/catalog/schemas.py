@@ -37,7 +37,15 @@ class OfferingOut(Answer):
     contract_months: int
     speed_mbps: int | None
     requires: Codes = Field(description="Offerings or categories a customer must hold, all.")
-    excludes: Codes = Field(description="Offerings or categories a customer must not hold.")
+    excludes: Codes = Field(
+        description="Offerings or categories a customer must not hold, or kinds of terminals."
+    )
+    least_usage_gb: int | None = Field(
+        description="Not offered to whom is known to use less in a month; null is for everybody."
+    )
+    most_usage_gb: int | None = Field(
+        description="Offered only to whom is known to use no more; null is for everybody."
+    )
     terminal_kind: Text | None
     skill: Text | None
     install_minutes: int | None

@@ -37,6 +37,7 @@ class Kind(StrEnum):
     ROAD_MAP = "road-map"
     CHURN_CARDS = "churn-cards"
     GATES = "gates"
+    LEVERS = "levers"
     CAMPAIGNS = "campaigns"
 
 

@@ -12,9 +12,22 @@ from datetime import date, datetime, timedelta
 
 from benchmarks.suggestions.field import Event, Visit, local_day
 from benchmarks.suggestions.offers import Offering
-from benchmarks.suggestions.people import Household
+from benchmarks.suggestions.people import Household, stage_of
 
 RENEWAL_DAYS, LITTLE_GB = 90, 30
+# For whom each lever is, as the table of the eleven levers has it; the others are for anybody.
+NEW, GROWING, MATURE, DECLINING, LEFT = "acquisition", "build_up", "climax", "decline", "exit"
+FOR = {
+    "intent": {NEW},
+    "acquisition": {NEW},
+    "income": {GROWING, MATURE},
+    "cross_sell": {GROWING, MATURE},
+    "tariff_fit": {MATURE, DECLINING},
+    "renewal": {GROWING, MATURE, DECLINING},
+    "retention": {DECLINING},
+    "win_back": {LEFT},
+}
+ANYBODY = {NEW, GROWING, MATURE, DECLINING, LEFT}
 
 
 @dataclass
@@ -115,16 +128,21 @@ class Judge:
         faster = line is not None and (card.speed_mbps or 0) < line
         little = home.usage_gb is not None and home.usage_gb < LITTLE_GB
         ends = card.contract_ends_on
+        stage = stage_of(home, today)
         breaks = {
+            "not_for_their_stage": not any(
+                stage in FOR.get(lever, ANYBODY) for lever in offer.levers
+            ),
             "has_it": offer.code in card.held or bool(offer.excludes & card.held),
             "lacks_what_it_needs": not offer.requires <= card.held,
             "just_ordered": _within(card.accepted.get(offer.code), today, 30),
             "line_cannot": line is not None and (home.line_max_mbps or 0) < line,
             "no_port": line is not None and card.speed_mbps is None and home.port_free is False,
-            "sells_too_much": "broadband" in offer.requires
-            and line is not None
-            and faster
-            and little,
+            "sells_too_much": little
+            and "broadband" in offer.requires
+            and (faster or offer.category == "wifi"),
+            "sells_too_little": offer.most_usage_gb is not None
+            and (home.usage_gb is None or home.usage_gb > offer.most_usage_gb),
             "gains_nothing": line is not None
             and not faster
             and card.speed_mbps is not None

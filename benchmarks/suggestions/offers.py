@@ -26,10 +26,17 @@ class Offering:
     excludes: frozenset[str]
     levers: frozenset[str]
     install_minutes: int | None
+    least_usage_gb: int | None
+    most_usage_gb: int | None
 
 
 def offerings(day: date) -> list[Offering]:
-    """Read what is sold on a day, by code."""
+    """Read what is sold on a day, what is sold longest first, then by code.
+
+    So what comes into the catalogue later is drawn for last, and the truth about the rest stays
+    what it was. What costs nothing and binds nobody is left out: no published row tells who would
+    take it.
+    """
     document = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
     newest: dict[str, tuple[date, dict[str, Any]]] = {}
     for entry in document["offerings"]:
@@ -37,6 +44,7 @@ def offerings(day: date) -> list[Offering]:
         known = newest.get(entry["code"])
         if since <= day and (known is None or known[0] < since):
             newest[entry["code"]] = since, entry
+    since = {code: first for code, (first, _) in newest.items()}
     return [
         Offering(
             code=code,
@@ -50,6 +58,9 @@ def offerings(day: date) -> list[Offering]:
             excludes=frozenset(entry.get("excludes", ())),
             levers=frozenset(entry.get("levers", ())),
             install_minutes=entry.get("install_minutes"),
+            least_usage_gb=entry.get("least_usage_gb"),
+            most_usage_gb=entry.get("most_usage_gb"),
         )
-        for code, (_, entry) in sorted(newest.items())
+        for code, (_, entry) in sorted(newest.items(), key=lambda one: (since[one[0]], one[0]))
+        if entry["monthly_price_fen"] or entry.get("contract_months")
     ]

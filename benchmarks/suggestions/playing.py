@@ -157,6 +157,7 @@ class _World:
             assert complaint.closed_at is not None
             self._closing[local_day(complaint.closed_at)].append(complaint)
         with connection.transaction():
+            stage.grow(connection, self.ground.homes, day)
             stage.fit(connection, self._sold, day)
             stage.contacts(connection, [*self._events.pop(day, []), *self._angry])
             stage.close(connection, self._closing.pop(day, []))

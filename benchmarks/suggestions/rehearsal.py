@@ -23,12 +23,13 @@ from app.suggestions.rules.exploring import (
     group_of,
 )
 from app.suggestions.rules.facts import Facts, Offer
+from app.suggestions.rules.levers import stages_of
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.model import FEATURES, Model, Trying
 from app.suggestions.rules.ranking import Candidate, Way, ranked
 from benchmarks.suggestions import stage
 from benchmarks.suggestions.door import Pitch, pitched
-from benchmarks.suggestions.field import FIRST_DAY, Field, Visit, local_day
+from benchmarks.suggestions.field import Field, Visit, local_day
 from benchmarks.suggestions.judge import Judge
 from benchmarks.suggestions.losses import Passed
 from benchmarks.suggestions.numbers import Floats
@@ -38,6 +39,7 @@ from benchmarks.suggestions.people import risk_of, stage_of
 from benchmarks.suggestions.playing import Played
 
 LIMITS = Limits()
+LEVERS = stage.levers()
 
 
 def rehearse(ground: Field, best: Floats, name: str) -> Played:
@@ -131,6 +133,9 @@ def _offer_of(offer: Offering) -> Offer:
         excludes=offer.excludes,
         levers=frozenset(ValueLever(lever) for lever in offer.levers),
         install_minutes=offer.install_minutes,
+        least_usage_gb=offer.least_usage_gb,
+        most_usage_gb=offer.most_usage_gb,
+        stages=stages_of(offer.levers, LEVERS),
     )
 
 
@@ -163,7 +168,7 @@ def facts_of(judge: Judge, visit: Visit) -> Facts:
         accepted_on=dict(card.accepted),
         later_on=dict(card.later),
         tenure_months=(today - home.activated_on).days // 30,
-        stage=stage_of(home, FIRST_DAY),
+        stage=stage_of(home, today),
         tier=home.tier,
         churn_class=risk_of(home),
         churn_score=home.leaves,

@@ -6,11 +6,14 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 import psycopg
+import yaml
 from psycopg import sql
 
 from app.catalog.loading import load_catalogue
 from app.core.db import open_database
 from app.core.settings import Settings
+from app.suggestions.rules.levers import LeverRule, Levers, levers_in_force
+from benchmarks.stand import ROOT
 from benchmarks.suggestions.door import BOUND, RENEWED, Pitch
 from benchmarks.suggestions.field import (
     FIRST_DAY,
@@ -23,8 +26,10 @@ from benchmarks.suggestions.field import (
 )
 from benchmarks.suggestions.offers import CATALOGUE
 from benchmarks.suggestions.people import Household, risk_of, stage_of
+from seed.dated import load_levers
 
 PATH = "field."
+LEVERS = ROOT / "seed" / "levers.yaml"
 _UNIT, _TECHNICIAN, _CUSTOMER, _ADDRESS, _SERVICE, _ORDER, _VISIT, _CONTACT, _CAMPAIGN = range(
     1, 10
 )
@@ -58,12 +63,23 @@ def visit_id(visit: Visit) -> UUID:
     return id_of(_VISIT, visit.number, visit.at)
 
 
+def levers() -> Levers:
+    """Read whom each lever is for in the field from its first day on."""
+    entries = yaml.safe_load(LEVERS.read_text(encoding="utf-8"))["levers"]
+    rules = [
+        LeverRule(**{"stages": None, "manager_tiers": (), "org_path": "", "valid_to": None, **one})
+        for one in entries
+    ]
+    return levers_in_force(rules, PATH, FIRST_DAY)
+
+
 async def write(database_url: str, field: Field) -> None:
     """Write the catalogue, people, services and a year of contacts into a migrated database."""
     database = open_database(Settings(database_url=database_url))
     try:
         async with database.begin() as tx:
             await load_catalogue(tx, CATALOGUE.read_text(encoding="utf-8"))
+            await load_levers(tx, LEVERS.read_text(encoding="utf-8"))
     finally:
         await database.close()
     began = local(FIRST_DAY, 0)
@@ -188,6 +204,20 @@ def _standings(
             for home in homes
         ),
     )
+
+
+def grow(connection: psycopg.Connection[Any], homes: Sequence[Household], day: date) -> None:
+    """Move on those who come to another stage of the lifecycle on a day, as a night's run would."""
+    moved = [
+        (stage_of(home, day), day, customer_id(home.number))
+        for home in homes
+        if stage_of(home, day) != stage_of(home, day - timedelta(days=1))
+    ]
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "UPDATE customer_lifecycle SET stage = %s, stage_since = %s WHERE customer_id = %s",
+            moved,
+        )
 
 
 _SUBSCRIPTION = (

@@ -9,8 +9,9 @@ import pytest
 
 from benchmarks.suggestions import people, stage
 from benchmarks.suggestions.estimates import estimated
-from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of
+from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of, local_day
 from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.offers import offerings
 from benchmarks.suggestions.oracle import best, perfect
 from benchmarks.suggestions.playing import play
 from benchmarks.suggestions.policies import POLICIES
@@ -81,6 +82,42 @@ def test_the_judge_sees_each_rule_that_any_offer_would_break(field, kind, moment
     for at in moments:
         judge.happens(Event(at(visit), 0, kind, closed and closed(visit)))
     assert judge.broken_by_any(visit) == [rule]
+
+
+OFFERS = {offer.code: offer for offer in offerings(FIRST_DAY)}
+
+
+@pytest.mark.parametrize(
+    ("days", "leaves", "usage_gb", "code", "rules"),
+    [
+        (30, 0.1, 200, "IPTV-4K", ["not_for_their_stage"]),
+        (200, 0.1, 200, "IPTV-4K", []),
+        (200, 0.1, 20, "PLAN-100", ["not_for_their_stage"]),
+        (800, 0.1, 200, "PLAN-100", ["sells_too_little", "gains_nothing"]),
+        (800, 0.1, 20, "PLAN-100", []),
+        (800, 0.9, 200, "IPTV-4K", ["not_for_their_stage"]),
+        (800, 0.9, 200, "FUSION-129", []),
+        (800, 0.1, 20, "FTTR-2", ["sells_too_much"]),
+        (800, 0.1, None, "FTTR-2", []),
+        (800, 0.1, None, "PLAN-100", ["sells_too_little", "gains_nothing"]),
+    ],
+)
+def test_the_judge_sees_whom_an_offer_is_not_for(field, days, leaves, usage_gb, code, rules):
+    visit = replace(field.visits[0], home=0, work_type="care", restored=True, order_pending=False)
+    home = replace(
+        field.homes[0],
+        number=0,
+        twin=None,
+        activated_on=local_day(visit.at) - timedelta(days=days),
+        leaves=leaves,
+        usage_gb=usage_gb,
+        held={"broadband", "PLAN-300"},
+        speed_mbps=300,
+        line_max_mbps=1000,
+        do_not_disturb=False,
+        arrears_fen=0,
+    )
+    assert Judge([home]).broken(visit, OFFERS[code]) == rules
 
 
 def test_who_lives_at_the_same_address_counts_with_the_household(field):

@@ -5,7 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from app.catalog.rules import BusinessType
+from app.catalog.rules import BusinessType, OnSite
 from app.core.db import new_id
 from app.dispatch.rules import Need, NotOffered, PassedOver
 from app.feasibility.rules import (
@@ -98,15 +98,13 @@ def test_every_code_is_said_in_two_languages_and_stands_in_the_way_of_something(
 )
 def test_a_gate_becomes_a_no_with_the_facts_that_decided(gate, facts):
     known = replace(FACTS, arrears_fen=1200)
-    [no] = against_sale(FAST, [gate], known, LINE, NOBODY)
+    [no] = against_sale(FAST, [gate], OnSite.SELL, known, LINE, NOBODY)
     assert (no.code.value, no.facts, no.blocks) == (gate.value, facts, Blocks.SALE)
     assert not sellable([no])
 
 
 def test_what_is_only_a_lead_is_not_sold():
-    [no] = against_sale(
-        FAST._replace(business_type=BusinessType.STRATEGIC), [], FACTS, None, NOBODY
-    )
+    [no] = against_sale(FAST, [], OnSite.LEAD_ONLY, FACTS, None, NOBODY)
     assert no.code is Infeasible.NOT_SOLD_HERE
 
 
@@ -140,7 +138,7 @@ def test_what_is_only_a_lead_is_not_sold():
 )
 def test_a_real_name_that_did_not_pass_always_stands_in_the_way(name, wanted, held_mbps, code):
     facts = replace(FACTS, speed_mbps=held_mbps)
-    noes = against_sale(FAST, [], facts, None, Person(name, NOW, wanted))
+    noes = against_sale(FAST, [], OnSite.SELL, facts, None, Person(name, NOW, wanted))
     assert [no.code for no in noes] == ([] if code is None else [code])
 
 

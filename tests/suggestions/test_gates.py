@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.catalog.rules import BusinessType
+from app.lifecycle.rules import Stage
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.faults import faults_of
@@ -56,6 +57,12 @@ SMALLER = Offer(
     speed_mbps=100,
     levers=frozenset({"tariff_fit"}),
 )
+KEEPING = replace(RENEWAL, code="KEEP-12", levers=frozenset({"retention"}))
+HELP = Offer("HELP", "help", BusinessType.SERVICE, 4_000, 0.5, levers=frozenset({"cost_to_serve"}))
+HELP_ALL = replace(HELP, levers=frozenset())
+NONE_HELD = {"held": frozenset(), "speed_mbps": None}
+GROWING = replace(MESH, code="GROW", stages=frozenset({"build_up", "climax"}), least_usage_gb=30)
+THRIFTY = replace(SMALLER, code="THRIFTY", most_usage_gb=25)
 
 
 def test_what_nothing_holds_back_is_let_through():
@@ -74,6 +81,12 @@ def test_what_nothing_holds_back_is_let_through():
             replace(MESH, excludes=frozenset({"mesh-rental"})),
             "already_held",
         ),
+        (
+            {"terminals": frozenset({"wifi_repeater"})},
+            replace(MESH, excludes=frozenset({"wifi_repeater"})),
+            "already_held",
+        ),
+        ({"terminals": frozenset({"wifi_repeater"})}, MESH, None),
         ({"held": frozenset({"mobile"})}, MESH, "requires_other"),
         ({"order_pending": True}, FASTER, "order_pending"),
         ({"accepted_on": {"FTTH-1000": ago(29)}}, FASTER, "just_accepted"),
@@ -95,7 +108,35 @@ def test_what_nothing_holds_back_is_let_through():
         ({"complaint_closed_on": ago(14)}, MESH, None),
         ({"arrears_fen": 1}, MESH, "arrears"),
         ({"arrears_fen": None}, MESH, None),
+        ({"blacklisted": True}, MESH, "blacklisted"),
+        ({"blacklisted": None}, MESH, None),
+        ({"outage": True}, MESH, "outage"),
+        ({"contract_ends_on": TODAY}, KEEPING, "needs_approval"),
+        ({"contract_ends_on": TODAY}, replace(KEEPING, levers=frozenset({"renewal"})), None),
+        ({"offered_elsewhere": frozenset({"FTTR-2"})}, MESH, "offered_elsewhere"),
+        ({"offered_elsewhere": frozenset({"FTTR-2"})}, FASTER, None),
+        # Whoever has left: by the leavers' list or the lifecycle, and nothing of theirs runs.
+        ({**NONE_HELD, "left_on": ago(40), "work_type": "remove"}, HELP_ALL, "not_invited"),
+        ({**NONE_HELD, "stage": "exit"}, HELP_ALL, "not_invited"),
+        ({**NONE_HELD, "left_on": ago(40), "work_type": "care"}, HELP_ALL, None),
+        ({**NONE_HELD, "left_on": ago(40), "work_type": "install"}, HELP_ALL, None),
+        ({"left_on": ago(40), "win_back_refused": True}, MESH, None),
+        (
+            {
+                **NONE_HELD,
+                "left_on": ago(40),
+                "win_back_refused": True,
+                "work_type": "care",
+            },
+            HELP_ALL,
+            "win_back_refused",
+        ),
         # suitable
+        ({"stage": "decline"}, GROWING, "other_stage"),
+        ({"stage": "climax"}, GROWING, None),
+        ({"stage": None}, GROWING, None),
+        ({"stage": "climax"}, replace(GROWING, stages=frozenset()), "other_stage"),
+        ({"stage": "decline"}, MESH, None),
         ({"speed_mbps": 1000}, FASTER, "not_faster"),
         ({}, SMALLER, "not_faster"),
         ({"monthly_usage_gb": 29}, SMALLER, None),
@@ -105,6 +146,15 @@ def test_what_nothing_holds_back_is_let_through():
         ({"contract_ends_on": None}, RENEWAL, "no_renewal_due"),
         ({"monthly_usage_gb": 29}, FASTER, "no_need"),
         ({"monthly_usage_gb": None}, FASTER, None),
+        ({"monthly_usage_gb": 29}, GROWING, "no_need"),
+        ({"monthly_usage_gb": 30}, GROWING, None),
+        ({"monthly_usage_gb": None}, GROWING, None),
+        ({"monthly_usage_gb": 25}, THRIFTY, None),
+        ({"monthly_usage_gb": 26}, THRIFTY, "uses_more"),
+        ({"monthly_usage_gb": None, "speed_mbps": 50}, THRIFTY, "uses_more"),
+        ({"calls": 2}, HELP, "few_calls"),
+        ({"calls": 3}, HELP, None),
+        ({"calls": 0}, replace(HELP, levers=frozenset({"cost_to_serve", "income"})), None),
         ({}, replace(MESH, margin_12m_fen=1000), "not_worth_a_contact"),
         # contact policy
         ({"pitched_in_this_visit": 1}, MESH, "pitched_in_this_visit"),
@@ -114,6 +164,7 @@ def test_what_nothing_holds_back_is_let_through():
         ({"contacts_year": 12}, MESH, "contacts_year"),
         ({"last_contact_on": ago(6)}, MESH, "contact_gap"),
         ({"last_contact_on": ago(7)}, MESH, None),
+        ({"served_today": True}, MESH, "served_today"),
         ({"slot_taken": True}, MESH, "slot_taken"),
         ({"refusals": 2}, MESH, None),
         ({"refusals": 3}, MESH, "refused_often"),
@@ -210,8 +261,23 @@ facts = st.builds(
     declined_group_on=st.dictionaries(groups, days_back),
     accepted_on=st.dictionaries(codes, days_back),
     later_on=st.dictionaries(codes, st.integers(-30, 30).map(ahead)),
+    tenure_months=st.none() | st.integers(0, 200),
+    stage=st.none() | st.sampled_from(list(Stage)),
+    tier=st.none() | st.sampled_from("ABCD"),
+    churn_class=st.none() | st.sampled_from(["low", "mid", "high"]),
+    churn_score=st.none() | st.floats(0, 1),
+    value_12m_fen=st.none() | st.integers(0, 500_000),
+    generic=st.booleans(),
+    blacklisted=st.none() | st.booleans(),
+    outage=st.booleans(),
+    served_today=st.booleans(),
+    offered_elsewhere=st.frozensets(codes),
+    terminals=st.frozensets(st.sampled_from(["ont_gateway", "wifi_repeater"])),
+    calls=st.integers(0, 5),
+    left_on=st.none() | days_back,
+    win_back_refused=st.booleans(),
 )
-OFFERS = [FASTER, MESH, RENEWAL, SMALLER]
+OFFERS = [FASTER, MESH, RENEWAL, SMALLER, KEEPING, HELP, GROWING, THRIFTY]
 
 # Each makes one more reason to hold back true, whatever else is known.
 MORE = [
@@ -232,6 +298,15 @@ MORE = [
     lambda f: replace(f, accepted_on={**f.accepted_on, "FTTH-1000": TODAY}),
     lambda f: replace(f, later_on={**f.later_on, "RENEW-12": ahead(99)}),
     lambda f: replace(f, line_max_mbps=None),
+    lambda f: replace(f, blacklisted=True),
+    lambda f: replace(f, outage=True),
+    lambda f: replace(f, served_today=True),
+    lambda f: replace(f, offered_elsewhere=f.offered_elsewhere | {"FTTR-2"}),
+    lambda f: replace(f, terminals=f.terminals | {"wifi_repeater"}),
+    lambda f: replace(f, calls=0),
+    lambda f: replace(f, stage="nowhere"),
+    lambda f: replace(f, left_on=f.left_on or TODAY),
+    lambda f: replace(f, win_back_refused=True),
 ]
 
 

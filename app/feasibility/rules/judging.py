@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, NamedTuple
 
-from app.catalog.rules import ON_SITE, BusinessType, OnSite
+from app.catalog.rules import BusinessType, OnSite
 from app.core.errors import plain
 from app.dispatch.rules import Need, NotOffered, PassedOver
 from app.feasibility.rules.codes import OF_DAY, OF_GATE, Blocks, Infeasible, No
@@ -94,13 +94,17 @@ class Person(NamedTuple):
 def against_sale(
     piece: Piece,
     gates: Sequence[HeldBack],
+    on_site: OnSite,
     facts: Facts,
     line: LineAt | None,
     person: Person,
 ) -> list[No]:
-    """List what stands against selling something, with the facts, the weightiest first."""
+    """List what stands against selling something, with the facts, the weightiest first.
+
+    `on_site` is what may be done with it at the door of this customer.
+    """
     noes = []
-    if ON_SITE[piece.business_type] is OnSite.LEAD_ONLY:
+    if on_site is OnSite.LEAD_ONLY:
         noes.append(No(Infeasible.NOT_SOLD_HERE, {"business_type": piece.business_type.value}))
     noes.extend(No(OF_GATE[gate], _facts(gate, piece, facts, line)) for gate in gates)
     new_line = piece.speed_mbps is not None and facts.speed_mbps is None

@@ -170,7 +170,14 @@ async def _answered(
     )
     noes = {
         piece.code: [
-            *rules.against_sale(piece, may.against[piece.code], may.facts, line, person),
+            *rules.against_sale(
+                piece,
+                may.against[piece.code],
+                may.on_site[piece.code],
+                may.facts,
+                line,
+                person,
+            ),
             *(rules.against_install(piece.need, lacking(day, piece.need)) if piece.need else ()),
         ]
         for piece in pieces

@@ -139,7 +139,9 @@ async def against(
     person = await person_of(tx, door.door.customer_id, caller.org_path, now)
     noes: dict[Infeasible, No] = {}
     for piece in pieces:
-        for no in rules.against_sale(piece, may.against[piece.code], may.facts, line, person):
+        for no in rules.against_sale(
+            piece, may.against[piece.code], may.on_site[piece.code], may.facts, line, person
+        ):
             noes.setdefault(no.code, no)
     for no in rules.against_install(need, lacking(day, need)):
         noes.setdefault(no.code, no)

@@ -16,7 +16,7 @@ from app.real_name.rules import RealNameState
 from app.sales import rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, ShownItem
-from app.sales.service.selling import priced_in
+from app.sales.service.selling import priced_in, sold_at_the_door
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,14 @@ async def agreed_now(
     day = await today_of(tx, sale.org_unit_id, now)
     catalogue = await in_force(tx, day)
     today = priced_in(catalogue, sale.id, lines)
+    await sold_at_the_door(
+        tx,
+        [catalogue[item.offering_code] for item in items],
+        customer_id=sale.customer_id,
+        org_unit_id=sale.org_unit_id,
+        sale_id=sale.id,
+        now=now,
+    )
     shown = shown_of(sale, items)
     rules.terms_unchanged(
         shown,

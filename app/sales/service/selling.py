@@ -14,6 +14,7 @@ from app.core.db import new_id
 from app.core.parameter_values import parameters_in_force
 from app.sales import queries, rules
 from app.sales.rules import Line
+from app.suggestions.service import for_the_manager
 
 
 async def visit_to_sell_in(
@@ -32,11 +33,46 @@ async def visit_to_sell_in(
 
 
 async def priced(
-    tx: AsyncSession, sale_id: UUID, org_unit_id: UUID, lines: Sequence[Line], now: datetime
+    tx: AsyncSession,
+    sale_id: UUID,
+    visit: queries.SellingVisit,
+    lines: Sequence[Line],
+    now: datetime,
 ) -> list[dict[str, Any]]:
-    """Price the lines from the catalogue of the org unit's local day."""
-    catalogue = await in_force(tx, await today_of(tx, org_unit_id, now))
-    return priced_in(catalogue, sale_id, lines)
+    """Price the lines from the catalogue of the org unit's local day.
+
+    Raises what `priced_in` and `sold_at_the_door` raise.
+    """
+    catalogue = await in_force(tx, await today_of(tx, visit.org_unit_id, now))
+    items = priced_in(catalogue, sale_id, lines)
+    codes = [line.offering_code for line in lines]
+    await sold_at_the_door(
+        tx,
+        [catalogue[code] for code in codes],
+        customer_id=visit.customer_id,
+        org_unit_id=visit.org_unit_id,
+        sale_id=sale_id,
+        now=now,
+    )
+    return items
+
+
+async def sold_at_the_door(
+    tx: AsyncSession,
+    offerings: Sequence[Offering],
+    *,
+    customer_id: UUID,
+    org_unit_id: UUID,
+    sale_id: UUID,
+    now: datetime,
+) -> None:
+    """Check that nothing sold is the account manager's for this customer. Raises
+    NotSoldAtTheDoor."""
+    found = await for_the_manager(
+        tx, customer_id, offerings, org_unit_id=org_unit_id, sale_id=sale_id, now=now
+    )
+    if found:
+        raise rules.NotSoldAtTheDoor(offering=min(found), on_site=OnSite.LEAD_ONLY)
 
 
 def priced_in(

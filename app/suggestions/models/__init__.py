@@ -13,6 +13,7 @@ from app.suggestions.models.deciding import (
     SuggestionCampaign,
     SuggestionDecision,
     SuggestionGate,
+    SuggestionLever,
 )
 
 __all__ = [
@@ -26,5 +27,6 @@ __all__ = [
     "SuggestionCampaign",
     "SuggestionDecision",
     "SuggestionGate",
+    "SuggestionLever",
     "SuggestionOutcome",
 ]

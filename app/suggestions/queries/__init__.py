@@ -9,12 +9,15 @@ from app.suggestions.queries.answering import (
     own_suggestion,
 )
 from app.suggestions.queries.choosing import (
+    Buyer,
     Standing,
+    buyer_in_unit,
     campaigns,
     campaigns_page,
     changed_winners,
     forget,
     gates,
+    levers,
     logged,
     models_at_work,
 )
@@ -43,10 +46,12 @@ from app.suggestions.queries.explaining import model_named, seen_suggestion
 from app.suggestions.queries.outcomes import settle
 
 __all__ = [
+    "Buyer",
     "Heard",
     "Known",
     "Standing",
     "answers_of",
+    "buyer_in_unit",
     "campaigns",
     "campaigns_page",
     "candidates_of",
@@ -62,6 +67,7 @@ __all__ = [
     "lead_for_change",
     "leads_page",
     "ledger_of",
+    "levers",
     "lock_customer",
     "lock_customers",
     "logged",

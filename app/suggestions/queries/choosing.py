@@ -1,4 +1,4 @@
-"""What a choice rests on beside the customer: models, gates, campaigns, and the size of the log.
+"""What a choice rests on beside the customer: models, gates, campaigns, levers, the log's size.
 
 All of it changes rarely, so a process remembers it for a few seconds.
 """
@@ -13,13 +13,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Database, fetched, first_id_at
 from app.core.lately import lately, remembered
-from app.suggestions.models import PolicyModel, SuggestionCampaign, SuggestionGate
+from app.suggestions.models import (
+    PolicyModel,
+    SuggestionCampaign,
+    SuggestionGate,
+    SuggestionLever,
+)
 from app.suggestions.rules.campaigns import Campaign
 from app.suggestions.rules.gating import GateVersion
+from app.suggestions.rules.levers import LeverRule
 from app.suggestions.rules.model import Model, ModelKind, PolicyState
 
-_MODELS, _GATES, _CAMPAIGNS, _LOGGED = (
-    f"suggestions.{name}" for name in ("models", "gates", "campaigns", "logged")
+_MODELS, _GATES, _CAMPAIGNS, _LEVERS, _LOGGED = (
+    f"suggestions.{name}" for name in ("models", "gates", "campaigns", "levers", "logged")
 )
 # How many decisions there are is asked once a minute: it moves a floor after tens of thousands.
 COUNTED_EVERY_SECONDS = 60.0
@@ -85,6 +91,54 @@ async def _campaigns(session: AsyncSession) -> Sequence[Campaign]:
     return [Campaign(*row) for row in rows]
 
 
+async def levers(session: AsyncSession) -> Sequence[LeverRule]:
+    """Return every rule of a lever there is, was, or will be."""
+    return await lately(session, _LEVERS, _levers)
+
+
+async def _levers(session: AsyncSession) -> Sequence[LeverRule]:
+    columns = [getattr(SuggestionLever, name) for name in LeverRule._fields]
+    rows = await session.execute(select(*columns).order_by(SuggestionLever.id))
+    return [LeverRule(*row) for row in rows]
+
+
+class Buyer(NamedTuple):
+    """What a sale asks of a customer and the org unit: its path and zone, their tier (None is not
+    known), and the offerings for which special terms are approved."""
+
+    path: str
+    zone: str
+    tier: str | None
+    agreed: list[str]
+
+
+_BUYER = text(
+    """
+    SELECT org_unit.path, org_unit.time_zone, customer_lifecycle.tier,
+        ARRAY(
+            SELECT offering_code FROM special_terms WHERE special_terms.customer_id = :customer_id
+            AND (redeemed_for = :sale_id OR (state = 'approved' AND expires_at > :now))
+        )
+    FROM org_unit
+    LEFT JOIN customer_lifecycle ON customer_lifecycle.customer_id = :customer_id
+    WHERE org_unit.id = :org_unit_id
+    """
+)
+
+
+async def buyer_in_unit(
+    session: AsyncSession, customer_id: UUID, org_unit_id: UUID, sale_id: UUID, now: datetime
+) -> Buyer:
+    """Read what decides whether a sale to a customer is the account manager's."""
+    given = {
+        "customer_id": customer_id,
+        "org_unit_id": org_unit_id,
+        "sale_id": sale_id,
+        "now": now,
+    }
+    return Buyer(*(await session.execute(_BUYER, given)).one())
+
+
 async def logged(session: AsyncSession, most: int) -> int:
     """Count the decisions that were logged, up to a number past which it makes no difference."""
 
@@ -102,7 +156,7 @@ _COUNT = text("SELECT count(*) FROM (SELECT FROM suggestion_decision LIMIT :most
 
 def forget(database: Database) -> None:
     """Let this process read anew what it has just changed itself."""
-    for name in (_MODELS, _GATES, _CAMPAIGNS):
+    for name in (_MODELS, _GATES, _CAMPAIGNS, _LEVERS):
         database.cache.pop(name, None)
 
 

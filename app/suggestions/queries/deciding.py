@@ -45,12 +45,21 @@ _CUSTOMERS = f"""
         ARRAY(
             SELECT offering_code FROM sales_lead
             WHERE sales_lead.customer_id = customer.id AND state IN ('open', 'taken')
+        ),
+        ARRAY(SELECT DISTINCT kind FROM terminal WHERE terminal.customer_id = customer.id),
+        gone.left_on, gone.refused_at IS NOT NULL,
+        ARRAY(
+            SELECT offering_code FROM special_terms
+            WHERE special_terms.customer_id = customer.id AND state = 'approved'
+            AND expires_at > %(now)s
         )
     FROM unnest(%(work_order_ids)s::uuid[], %(customer_ids)s::uuid[], %(visit_ids)s::uuid[],
         %(began_at)s::timestamptz[], %(zones)s::text[], %(days)s::date[]
     ) AS door (work_order_id, customer_id, visit_id, began_at, zone, today)
     JOIN customer ON customer.id = door.customer_id
     CROSS JOIN LATERAL age(door.today, customer.activated_on) AS tenure
+    LEFT JOIN former_customer AS gone
+        ON gone.customer_id = customer.id AND gone.returned_on IS NULL
     LEFT JOIN customer_lifecycle AS standing ON standing.customer_id = customer.id
     CROSS JOIN LATERAL (
         SELECT array_agg(DISTINCT offering_code) AS codes,
@@ -79,7 +88,11 @@ _CUSTOMERS = f"""
                 kind = 'service' AND work_order_id IS DISTINCT FROM door.work_order_id
                 AND at <= %(now)s
                 AND timezone(door.zone, at)::date = door.today
-            ), false)
+            ), false),
+            count(*) FILTER (
+                WHERE channel = 'phone' AND kind <> 'sales' AND at > %(calls_since)s
+                AND at <= %(now)s
+            )
         FROM interaction WHERE customer_id = customer.id
     ) AS ledger
     CROSS JOIN LATERAL (
@@ -122,15 +135,20 @@ class Known(NamedTuple):
     complaint_closed_on: date | None
     fault_calls: list[datetime]
     served_today: bool
+    calls: int
     contacts_month: int
     contacts_year: int
     last_contact_on: date | None
     slot_taken: bool
     offered_elsewhere: list[str]
+    terminals: list[str]
+    left_on: date | None
+    win_back_refused: bool
+    agreed: list[str]
 
 
 async def customer_facts(
-    tx: AsyncSession, doors: Sequence[Door], *, faults_since: datetime, now: datetime
+    tx: AsyncSession, doors: Sequence[Door], limits: Limits, now: datetime
 ) -> Mapping[UUID, Known]:
     """Read what is known of the customers behind doors, by the doors' orders, under
     `lock_customers`."""
@@ -144,7 +162,8 @@ async def customer_facts(
             "began_at": [door.began_at for door in doors],
             "zones": [door.zone.key for door in doors],
             "days": [now.astimezone(door.zone).date() for door in doors],
-            "faults_since": faults_since,
+            "faults_since": now - timedelta(days=limits.repeat_fault_days),
+            "calls_since": now - timedelta(days=limits.calls_days),
             "now": now,
             "month_ago": now - MONTH,
             "year_ago": now - YEAR,

@@ -1,4 +1,4 @@
-"""Doorways of what operators set: gates, campaigns, and what campaigns changed."""
+"""Doorways of what operators set: gates, levers, campaigns, and what campaigns changed."""
 
 from datetime import date, datetime, time, timedelta
 from typing import Annotated
@@ -12,6 +12,7 @@ from app.auth.callers import Caller, caller
 from app.auth.models import OrgUnit
 from app.auth.queries import org_unit_within
 from app.auth.rules import Role
+from app.catalog.rules import ValueLever
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
@@ -21,6 +22,7 @@ from app.suggestions import queries, service
 from app.suggestions.models import SuggestionCampaign, SuggestionGate
 from app.suggestions.rules.gates import HOLDS
 from app.suggestions.rules.gating import in_force
+from app.suggestions.rules.levers import levers_in_force
 from app.suggestions.schemas.terms import (
     CampaignEnd,
     CampaignIn,
@@ -31,6 +33,8 @@ from app.suggestions.schemas.terms import (
     GateOut,
     GatesOut,
     GateVersionOut,
+    LeverOut,
+    LeversOut,
 )
 
 router = Router(prefix="/v1", tags=["parameters"])
@@ -84,6 +88,24 @@ async def set_gate(body: GateIn, setter: Setter, tx: Tx, now: Now) -> Suggestion
     unit = await _unit(tx, body.org_unit_id, setter)
     switch = service.Switch(body.id, body.code, unit.path, body.valid_from, body.in_force)
     return await service.switch_gate(tx, switch, today=_today(unit, now), set_by=setter.account_id)
+
+
+@router.get("/suggestion-levers", operation_id="suggestion_levers_list")
+async def levers(
+    reader: Reader,
+    read: Read,
+    now: Now,
+    org_unit_id: Annotated[
+        UUID | None, Query(description="For which unit; left out, the caller's own.")
+    ] = None,
+    day: Annotated[
+        date | None, Query(description="A local day of the org unit; left out, today.")
+    ] = None,
+) -> LeversOut:
+    """List each lever: at which stages it is moved, and for which tiers that is the manager's."""
+    unit = await _unit(read, org_unit_id, reader)
+    found = levers_in_force(await queries.levers(read), unit.path, day or _today(unit, now))
+    return LeversOut(items=[LeverOut.of(lever, found.get(lever)) for lever in ValueLever])
 
 
 @router.get("/campaigns", operation_id="campaigns_list")

@@ -7,16 +7,22 @@ from typing import Any
 
 from app.catalog.rules import BusinessType
 from app.core.errors import plain
+from app.lifecycle.rules import Stage
 
 # The work types, as a visit hands them in, that change what may be said at the door.
-REPAIR, INSTALL = "repair", "install"
+REPAIR, INSTALL, CARE = "repair", "install", "care"
+# For these a technician comes who was asked to come: by an order, or by a yes to a visit.
+INVITED = frozenset({INSTALL, CARE})
 
 
 @dataclass(frozen=True)
 class Offer:
     """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s.
 
-    `push` is what the campaigns of the day make of its worth: a factor from 0.5 to 2.
+    `least_usage_gb` is the monthly usage from which on somebody has a use for it, `most_usage_gb`
+    the usage up to which it is enough. Of the day's own rules come `push`, what campaigns make of
+    its worth (a factor from 0.5 to 2), `stages`, the stages of the lifecycle it is offered at (None
+    is any), and `manager_tiers`, the tiers for which it is the account manager's to sell.
     """
 
     code: str
@@ -29,7 +35,11 @@ class Offer:
     excludes: frozenset[str] = frozenset()
     levers: frozenset[str] = frozenset()
     install_minutes: int | None = None
+    least_usage_gb: int | None = None
+    most_usage_gb: int | None = None
     push: float = 1.0
+    stages: frozenset[str] | None = None
+    manager_tiers: frozenset[str] = frozenset()
 
 
 def day_of(stored: Mapping[str, Any]) -> date:
@@ -48,7 +58,10 @@ class Facts:
     visit, and `offered_elsewhere` has what another channel is offering. Of the mappings,
     `declined_group` goes by category and the others by offering code. `churn_score` is a chance
     from 0 to 1, `value_12m_fen` what the customer pays in twelve months. `generic` is for a
-    customer who wants no ranking made for them personally.
+    customer who wants no ranking made for them personally. `terminals` has the kinds of the devices
+    that are booked to them, `calls` counts what they telephoned about but for sales within the days
+    of the limits. `left_on` is set of whom is known to have left, `win_back_refused` of who then
+    said that they will not come back. `agreed` has the offers special terms of which are approved.
     """
 
     today: date
@@ -87,6 +100,16 @@ class Facts:
     outage: bool = False
     served_today: bool = False
     offered_elsewhere: frozenset[str] = frozenset()
+    terminals: frozenset[str] = frozenset()
+    calls: int = 0
+    left_on: date | None = None
+    win_back_refused: bool = False
+    agreed: frozenset[str] = frozenset()
+
+    @property
+    def gone(self) -> bool:
+        """Tell whether they are known to have left, and no service of theirs runs again."""
+        return not self.held and (self.left_on is not None or self.stage == Stage.EXIT)
 
     def as_json(self) -> dict[str, Any]:
         """Write the facts as they are stored and hashed: plain values in one order."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from app.catalog.rules import BusinessType, ValueLever
 from app.suggestions.rules import Gate, HeldBack
-from app.suggestions.rules.facts import REPAIR, Facts, Offer
+from app.suggestions.rules.facts import INVITED, REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.score import scored
 
@@ -36,7 +36,10 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.ELIGIBLE,
         HeldBack.ALREADY_HELD,
-        lambda facts, offer, limits: offer.code in facts.held or bool(offer.excludes & facts.held),
+        # A device that is there does what another would, whether or not a service goes with it.
+        lambda facts, offer, limits: (
+            offer.code in facts.held or bool(offer.excludes & (facts.held | facts.terminals))
+        ),
     ),
     Hold(
         Gate.ELIGIBLE,
@@ -93,6 +96,17 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         lambda facts, limits: facts.arrears_fen is not None and facts.arrears_fen > 0,
     ),
     WholeHold(Gate.ALLOWED, HeldBack.BLACKLISTED, lambda facts, limits: facts.blacklisted is True),
+    # Who has left is asked once, by those who keep the list of leavers, and may say no for good.
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.WIN_BACK_REFUSED,
+        lambda facts, limits: facts.gone and facts.win_back_refused,
+    ),
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.NOT_INVITED,
+        lambda facts, limits: facts.gone and facts.work_type not in INVITED,
+    ),
     WholeHold(Gate.ALLOWED, HeldBack.OUTAGE, lambda facts, limits: facts.outage),
     Hold(
         Gate.ALLOWED,
@@ -111,6 +125,14 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         lambda facts, offer, limits: offer.code in facts.offered_elsewhere,
     ),
     # Suitable: there is a need, and it is worth a contact.
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.OTHER_STAGE,
+        # Who is not known to be at any stage is kept from nothing by it.
+        lambda facts, offer, limits: (
+            facts.stage is not None and offer.stages is not None and facts.stage not in offer.stages
+        ),
+    ),
     Hold(
         Gate.SUITABLE,
         HeldBack.NOT_FASTER,
@@ -138,7 +160,28 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NO_NEED,
-        lambda facts, offer, limits: facts.faster(offer) and facts.uses_little(limits.low_usage_gb),
+        # Usage that is not known keeps nobody from anything.
+        lambda facts, offer, limits: (
+            (facts.faster(offer) and facts.uses_little(limits.low_usage_gb))
+            or (offer.least_usage_gb is not None and facts.uses_little(offer.least_usage_gb))
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.USES_MORE,
+        # Less is offered only to who is known to need less.
+        lambda facts, offer, limits: (
+            offer.most_usage_gb is not None
+            and (facts.monthly_usage_gb is None or facts.monthly_usage_gb > offer.most_usage_gb)
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.FEW_CALLS,
+        # What only lowers the cost of serving somebody is for those who cost some.
+        lambda facts, offer, limits: (
+            offer.levers == {ValueLever.COST_TO_SERVE} and facts.calls < limits.many_calls
+        ),
     ),
     Hold(
         Gate.SUITABLE,
@@ -207,6 +250,7 @@ ABSOLUTE = frozenset(
         HeldBack.NOT_RESTORED,
         HeldBack.DO_NOT_DISTURB,
         HeldBack.NEEDS_APPROVAL,
+        HeldBack.WIN_BACK_REFUSED,
         HeldBack.OFFERED_ELSEWHERE,
         HeldBack.SLOT_TAKEN,
     }

@@ -18,6 +18,7 @@ NUMBERS: dict[HeldBack, tuple[str, ...]] = {
     HeldBack.NOT_FASTER: ("low_usage_gb",),
     HeldBack.NO_RENEWAL_DUE: ("renewal_days",),
     HeldBack.NO_NEED: ("low_usage_gb",),
+    HeldBack.FEW_CALLS: ("many_calls", "calls_days"),
     HeldBack.NOT_WORTH_A_CONTACT: ("contact_cost_fen",),
     HeldBack.PITCHED_IN_THIS_VISIT: ("pitched_per_visit",),
     HeldBack.CONTACTS_MONTH: ("contacts_month",),

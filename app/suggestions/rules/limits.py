@@ -25,6 +25,8 @@ class Limits(NamedTuple):
     repeat_fault_days: float = 30
     renewal_days: float = 90
     low_usage_gb: float = 30
+    many_calls: float = 3
+    calls_days: float = 90
     high_usage_gb: float = 300
     high_usage_mbps: float = 300
     contract_boost: float = 1.3
@@ -128,6 +130,21 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         0,
         100_000,
         Words("月流量低于此值不推荐提速", "Below this usage no faster line is offered"),
+    ),
+    "many_calls": (
+        "calls",
+        0,
+        1000,
+        Words(
+            "客户来电达到几次才推荐自助服务",
+            "Calls from which on a customer is shown how to help themselves",
+        ),
+    ),
+    "calls_days": (
+        "days",
+        1,
+        365,
+        Words("统计客户来电的时间", "The days over which a customer's calls count"),
     ),
     "high_usage_gb": (
         "GB a month",

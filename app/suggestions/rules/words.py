@@ -47,6 +47,12 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.BLACKLISTED: Words(
         "客户在信用黑名单中，不赊销", "They are on the list of bad debts; nothing is sold on credit"
     ),
+    HeldBack.WIN_BACK_REFUSED: Words(
+        "客户离网后已明确不再回来", "They have left and said that they will not come back"
+    ),
+    HeldBack.NOT_INVITED: Words(
+        "客户已离网，未受邀不营销", "They have left; nothing is sold where nobody was asked to come"
+    ),
     HeldBack.OUTAGE: Words("所在区域有大面积故障", "There is an outage where they live"),
     HeldBack.NEEDS_APPROVAL: Words(
         "特殊挽留条件须经经理授权码批准", "Special terms need the manager's approval code"
@@ -54,9 +60,20 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.OFFERED_ELSEWHERE: Words(
         "其他渠道正在跟进该业务", "Another channel is offering it to them already"
     ),
+    HeldBack.OTHER_STAGE: Words(
+        "客户所处生命周期阶段不做该类推荐",
+        "This is not what is offered at their stage of the lifecycle",
+    ),
     HeldBack.NOT_FASTER: Words("不比现有线路快", "It is not faster than what they have"),
     HeldBack.NO_RENEWAL_DUE: Words("合约未临近到期", "No contract is about to end"),
-    HeldBack.NO_NEED: Words("用量低，无需提速", "They use little; a faster line is not needed"),
+    HeldBack.NO_NEED: Words("用量低，无此需要", "They use little and do not need it"),
+    HeldBack.USES_MORE: Words(
+        "用量不低或未知，不宜换小套餐",
+        "They use more, or it is not known: a small package may not do",
+    ),
+    HeldBack.FEW_CALLS: Words(
+        "客户很少来电，无需教学", "They seldom call, so there is nothing to teach them"
+    ),
     HeldBack.NOT_WORTH_A_CONTACT: Words(
         "预期收益抵不过一次打扰", "What it may bring is not worth a contact"
     ),

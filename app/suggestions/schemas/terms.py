@@ -1,4 +1,4 @@
-"""Wire shapes of gates and campaigns."""
+"""Wire shapes of gates, levers and campaigns."""
 
 from datetime import date
 from typing import Annotated, Self
@@ -10,10 +10,12 @@ from app.catalog.rules import ValueLever
 from app.core.http import Answer, Code, Input, Line, Name, Note
 from app.core.i18n import Lang
 from app.core.paging import NextPage
+from app.lifecycle.rules import Stage, Tier
 from app.suggestions.rules import Gate, HeldBack, words
 from app.suggestions.rules.campaigns import LEAST, MOST
 from app.suggestions.rules.gates import ABSOLUTE, Hold, WholeHold
 from app.suggestions.rules.gating import NUMBERS, GateVersion
+from app.suggestions.rules.levers import LeverRule
 
 Text = Annotated[str, Field(max_length=300)]
 Factor = Annotated[float, Field(ge=LEAST, le=MOST)]
@@ -96,6 +98,39 @@ class GateVersionOut(Answer):
     org_path: Note
     valid_from: date
     in_force: bool
+
+
+class LeverOut(Answer):
+    """Whom a lever is for, for an org unit on a day."""
+
+    lever: ValueLever
+    stages: Annotated[list[Stage], Field(max_length=len(Stage))] | None = Field(
+        description="At which stages of the lifecycle it is moved; null is any."
+    )
+    manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
+        description="For customers of these tiers it is the account manager's; a lead is noted."
+    )
+    code: Line | None = Field(description="The rule that says so; null where nobody ever set one.")
+    org_path: Text | None = Field(description="For whose subtree it was set.")
+    valid_from: date | None
+
+    @classmethod
+    def of(cls, lever: ValueLever, rule: LeverRule | None) -> Self:
+        """Write a lever and the rule of it that counts."""
+        return cls(
+            lever=lever,
+            stages=None if rule is None or rule.stages is None else list(map(Stage, rule.stages)),
+            manager_tiers=[] if rule is None else list(map(Tier, rule.manager_tiers)),
+            code=rule and rule.code,
+            org_path=None if rule is None else rule.org_path,
+            valid_from=rule and rule.valid_from,
+        )
+
+
+class LeversOut(Answer):
+    """All levers by which a customer's value is made, kept or lost."""
+
+    items: Annotated[list[LeverOut], Field(max_length=len(ValueLever))]
 
 
 class CampaignIn(Input):

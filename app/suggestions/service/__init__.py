@@ -4,9 +4,9 @@ the contact slot, see to leads, set gates and campaigns, keep the log's months."
 from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
-from app.suggestions.service.asking import Line, MayHave, may_have
+from app.suggestions.service.asking import Line, MayHave, for_the_manager, may_have
 from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
-from app.suggestions.service.deciding import Decided, offer_of, suggest, suggest_ahead
+from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
@@ -31,11 +31,11 @@ __all__ = [
     "confirm",
     "end_campaign",
     "explain",
+    "for_the_manager",
     "hand_over",
     "may_have",
     "months_kept",
     "move_lead",
-    "offer_of",
     "prepare_months",
     "release",
     "release_slot",

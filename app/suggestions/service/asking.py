@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.queries import Offering
+from app.catalog.rules import OnSite
+from app.suggestions import queries
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.asking import stand_against
 from app.suggestions.rules.facts import Facts
+from app.suggestions.rules.levers import levers_in_force, manager_tiers_of, on_site
 from app.suggestions.service.choosing import terms_for
-from app.suggestions.service.deciding import facts_at, offer_of
+from app.suggestions.service.deciding import facts_at
 
 
 @dataclass(frozen=True)
@@ -25,10 +30,12 @@ class Line:
 
 @dataclass(frozen=True)
 class MayHave:
-    """What is known at the door, and what stands against each offering, by its code."""
+    """What is known at the door, what stands against each offering, and what a technician may do
+    with it there, by its code."""
 
     facts: Facts
     against: Mapping[str, Sequence[HeldBack]]
+    on_site: Mapping[str, OnSite]
 
 
 async def may_have(
@@ -45,10 +52,34 @@ async def may_have(
         line_max_mbps=line.max_speed_mbps,
         port_free=line.port_free,
     )
+    offers = [terms.offer(one) for one in offerings]
     return MayHave(
         facts,
-        {
-            one.code: stand_against(facts, offer_of(one), terms.limits, terms.off)
-            for one in offerings
-        },
+        {one.code: stand_against(facts, one, terms.limits, terms.off) for one in offers},
+        {one.code: on_site(facts, one) for one in offers},
+    )
+
+
+async def for_the_manager(
+    session: AsyncSession,
+    customer_id: UUID,
+    offerings: Iterable[Offering],
+    *,
+    org_unit_id: UUID,
+    sale_id: UUID,
+    now: datetime,
+) -> frozenset[str]:
+    """Name the offerings that are the account manager's to sell to this customer, by their tier,
+    unless special terms for them are approved or were used for this very sale."""
+    rules = await queries.levers(session)
+    of_levers = {rule.lever for rule in rules if rule.manager_tiers}
+    asked = [one for one in offerings if of_levers & set(one.levers)]
+    if not asked:
+        return frozenset()
+    buyer = await queries.buyer_in_unit(session, customer_id, org_unit_id, sale_id, now)
+    levers = levers_in_force(rules, buyer.path, now.astimezone(ZoneInfo(buyer.zone)).date())
+    return frozenset(
+        one.code
+        for one in asked
+        if buyer.tier in manager_tiers_of(one.levers, levers) and one.code not in buyer.agreed
     )

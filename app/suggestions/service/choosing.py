@@ -8,10 +8,11 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.queries import Offering
 from app.core.parameter_values import parameters_in_force
 from app.suggestions import queries
 from app.suggestions.rules import Group
-from app.suggestions.rules.campaigns import Campaign
+from app.suggestions.rules.campaigns import Campaign, push_of
 from app.suggestions.rules.exploring import (
     LATE_FROM,
     RULES_ONLY,
@@ -20,8 +21,15 @@ from app.suggestions.rules.exploring import (
     shares_in_force,
     trying_in_force,
 )
+from app.suggestions.rules.facts import Offer
 from app.suggestions.rules.gates import Off
 from app.suggestions.rules.gating import switched_off
+from app.suggestions.rules.levers import (
+    Levers,
+    levers_in_force,
+    manager_tiers_of,
+    stages_of,
+)
 from app.suggestions.rules.limits import Limits, limits_in_force
 from app.suggestions.rules.model import Model, PolicyState, Trying
 from app.suggestions.rules.ranking import RULES_ALONE, Way
@@ -29,7 +37,7 @@ from app.suggestions.rules.ranking import RULES_ALONE, Way
 
 @dataclass(frozen=True)
 class Terms:
-    """What holds for an org unit at a moment: numbers, gates, campaigns, models and shares.
+    """What holds for an org unit at a moment: numbers, gates, campaigns, levers, models, shares.
 
     `way` is that of the customer's group, still without its seed. `shadows` are models that note
     what they would have chosen.
@@ -38,6 +46,7 @@ class Terms:
     limits: Limits
     off: Off
     campaigns: Sequence[Campaign]
+    levers: Levers
     way: Way
     shadows: Sequence[Way]
 
@@ -49,13 +58,42 @@ class Terms:
             shadows=[replace(shadow, seed=seed) for shadow in self.shadows],
         )
 
+    def offer(self, row: Offering) -> Offer:
+        """See an offering of the catalogue as it may be offered."""
+        offer = offer_of(row)
+        return replace(
+            offer,
+            push=push_of(offer, self.campaigns),
+            stages=stages_of(row.levers, self.levers),
+            manager_tiers=manager_tiers_of(row.levers, self.levers),
+        )
+
     def rests_on(self) -> Mapping[str, object]:
         """Say what a ranking rests on beside facts and offers, as plain values."""
         return {
             "limits": self.limits._asdict(),
             "off": sorted(self.off),
             "campaigns": [str(one.id) for one in self.campaigns],
+            "levers": sorted(one.code for one in self.levers.values()),
         }
+
+
+def offer_of(row: Offering) -> Offer:
+    """See an offering of the catalogue as the ranking sees it, without what holds for a day."""
+    return Offer(
+        code=row.code,
+        category=row.category,
+        business_type=row.business_type,
+        margin_12m_fen=row.margin_12m_fen,
+        expert_rate=row.expert_rate,
+        speed_mbps=row.speed_mbps,
+        requires=frozenset(row.requires),
+        excludes=frozenset(row.excludes),
+        levers=frozenset(row.levers),
+        install_minutes=row.install_minutes,
+        least_usage_gb=row.least_usage_gb,
+        most_usage_gb=row.most_usage_gb,
+    )
 
 
 async def terms_for(
@@ -83,6 +121,7 @@ async def terms_for(
         limits=limits_in_force(numbers, now, org_path),
         off=switched_off(await queries.gates(session), org_path, today),
         campaigns=[one for one in await queries.campaigns(session) if one.runs(org_path, today)],
+        levers=levers_in_force(await queries.levers(session), org_path, today),
         way=way,
         shadows=shadows,
     )

@@ -11,15 +11,16 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.queries import Offering, in_force
+from app.catalog.rules import OnSite
 from app.core.db import new_id
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import AnswerKind, Group, HeldBack, Mode
 from app.suggestions.rules.ahead import Door, valid_until
-from app.suggestions.rules.campaigns import push_of
-from app.suggestions.rules.facts import REPAIR, Facts, Offer
+from app.suggestions.rules.facts import REPAIR, Facts
 from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import nothing_at_all
+from app.suggestions.rules.levers import on_site
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import COORDINATION, Candidate, Way, foreseen, ranked
 from app.suggestions.rules.words import FITS_NOTHING
@@ -29,11 +30,15 @@ from app.suggestions.service.contacts import hold_slots, release_doors
 
 @dataclass(frozen=True)
 class Decided:
-    """A stored decision, what it said of each offering, and the catalogue it was made from."""
+    """A stored decision, what it said of each offering, and the catalogue it was made from.
+
+    `on_site` is what a technician may do with each offering at the door of this customer.
+    """
 
     decision: SuggestionDecision
     candidates: Sequence[Suggestion]
     catalogue: Mapping[str, Offering]
+    on_site: Mapping[str, OnSite]
 
 
 async def suggest(tx: AsyncSession, door: Door, now: datetime) -> Decided:
@@ -90,7 +95,12 @@ async def _decided(tx: AsyncSession, doors: Sequence[Door], now: datetime) -> Se
     await _keep(tx, found)
     kept = await queries.candidates_of(tx, [one.decision.id for one in found if one.new is None])
     return [
-        Decided(one.decision, kept[one.decision.id] if one.new is None else one.new, one.catalogue)
+        Decided(
+            one.decision,
+            kept[one.decision.id] if one.new is None else one.new,
+            one.catalogue,
+            one.on_site,
+        )
         for one in found
     ]
 
@@ -101,6 +111,7 @@ class _Found(NamedTuple):
     door: Door
     decision: SuggestionDecision
     catalogue: Mapping[str, Offering]
+    on_site: Mapping[str, OnSite]
     new: Sequence[Suggestion] | None
 
 
@@ -115,9 +126,10 @@ def _decide(
     """Take the decision made before, if nothing it rests on has changed, or make one."""
     rules_version = _hash(terms.rests_on())
     print_of = _fingerprint(facts, rules_version, terms.way, catalogue)
+    offers = [terms.offer(row) for row in catalogue.values()]
+    may = {one.code: on_site(facts, one) for one in offers}
     if before is not None and before.fingerprint == print_of and _still_valid(before, now):
-        return _Found(door, before, catalogue, None)
-    offers = [_pushed(offer_of(row), terms) for row in catalogue.values()]
+        return _Found(door, before, catalogue, may, None)
     decision_id = new_id()
     # The last bits of an id are random, and one decision needs but one piece of chance.
     terms = terms.seeded(decision_id.int & _SEED)
@@ -153,7 +165,7 @@ def _decide(
         or None,
     )
     stored = [_stored(decision.id, catalogue, candidate) for candidate in candidates]
-    return _Found(door, decision, catalogue, stored)
+    return _Found(door, decision, catalogue, may, stored)
 
 
 def _still_valid(before: SuggestionDecision, now: datetime) -> bool:
@@ -183,11 +195,6 @@ _SEED = 2**62 - 1
 _VERSION_SHOWN = 16
 
 
-def _pushed(offer: Offer, terms: Terms) -> Offer:
-    push = push_of(offer, terms.campaigns)
-    return offer if push == 1 else replace(offer, push=push)
-
-
 def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Candidate]) -> str:
     """Say why nothing is offered: a gate that holds all back, the group, or that nothing fits."""
     whole = nothing_at_all(facts, terms.limits, terms.off)
@@ -198,22 +205,6 @@ def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Cand
     if any(one.held_back is HeldBack.NOTHING_TODAY for one in candidates):
         return HeldBack.NOTHING_TODAY
     return FITS_NOTHING
-
-
-def offer_of(row: Offering) -> Offer:
-    """See an offering of the catalogue as the ranking sees it."""
-    return Offer(
-        code=row.code,
-        category=row.category,
-        business_type=row.business_type,
-        margin_12m_fen=row.margin_12m_fen,
-        expert_rate=row.expert_rate,
-        speed_mbps=row.speed_mbps,
-        requires=frozenset(row.requires),
-        excludes=frozenset(row.excludes),
-        levers=frozenset(row.levers),
-        install_minutes=row.install_minutes,
-    )
 
 
 def _stored(
@@ -265,8 +256,7 @@ async def facts_at(
     tx: AsyncSession, doors: Sequence[Door], limits: Limits, now: datetime
 ) -> Mapping[UUID, Facts]:
     """Read what decisions see, by the doors' orders. Raises NotFound."""
-    faults_since = now - timedelta(days=limits.repeat_fault_days)
-    known_of = await queries.customer_facts(tx, doors, faults_since=faults_since, now=now)
+    known_of = await queries.customer_facts(tx, doors, limits, now)
     heard = await queries.answers_of(tx, [door.customer_id for door in doors], limits, now)
     return {
         door.work_order_id: _facts_of(
@@ -328,5 +318,10 @@ def _facts_of(
         outage=door.outage,
         served_today=known.served_today,
         offered_elsewhere=frozenset(known.offered_elsewhere),
+        terminals=frozenset(known.terminals),
+        calls=known.calls,
+        left_on=known.left_on,
+        win_back_refused=known.win_back_refused,
+        agreed=frozenset(known.agreed),
         later_on={row.code: row.later_on for row in answers if row.later_on is not None},
     )

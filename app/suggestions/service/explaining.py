@@ -13,7 +13,7 @@ from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.explaining import Explanation, Weighed, explained
 from app.suggestions.rules.facts import day_of
-from app.suggestions.service.deciding import offer_of
+from app.suggestions.service.choosing import offer_of
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.catalog.queries import Offering, talk_track_of
-from app.catalog.rules import ON_SITE, BusinessType, OnSite
+from app.catalog.rules import BusinessType, OnSite
 from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion
@@ -55,7 +55,9 @@ class OfferOut(Answer):
     name: Text
     category: Text
     business_type: BusinessType
-    on_site: OnSite = Field(description="What a technician may do with it at the door.")
+    on_site: OnSite = Field(
+        description="What a technician may do with it at the door of this customer."
+    )
     coordination: Coordination | None = Field(
         description="How it goes with the other channels; null in decisions made before there were"
         " any such words."
@@ -117,6 +119,7 @@ class SuggestionsOut(Answer):
                     decided.catalogue[one.offering_code],
                     work_type,
                     installs[one.offering_code],
+                    decided.on_site[one.offering_code],
                     lang,
                 )
                 for one in decided.candidates
@@ -158,6 +161,7 @@ def _offer(
     offering: Offering,
     work_type: str,
     install: InstallNow,
+    on_site: OnSite,
     lang: Lang,
 ) -> OfferOut:
     return OfferOut(
@@ -167,7 +171,7 @@ def _offer(
         name=_name(offering, lang),
         category=offering.category,
         business_type=offering.business_type,
-        on_site=ON_SITE[offering.business_type],
+        on_site=on_site,
         monthly_price_fen=offering.monthly_price_fen,
         one_off_price_fen=offering.one_off_price_fen,
         contract_months=offering.contract_months,

@@ -10,7 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
 from app.catalog.queries import Offering
-from app.catalog.rules import ON_SITE
 from app.dispatch.service.own_day import own_day
 from app.outages.queries.open import Open, open_now
 from app.outages.rules import Place, PlaceKind
@@ -165,7 +164,7 @@ def _at_door(decided: Decided, hands: Hands | None) -> AtTheDoor:
     installs = {
         offering.code: install_now(
             ToInstall(
-                ON_SITE[offering.business_type],
+                decided.on_site[offering.code],
                 offering.skill,
                 offering.install_minutes,
                 offering.terminal_kind,

@@ -1,0 +1,70 @@
+"""Who is offered what by the lever it moves, and whose business it is: what an operator sets.
+
+An offer may be made where one of its levers is moved. A lever nobody speaks of is moved at every
+stage of the lifecycle, and by the technician.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+from typing import NamedTuple
+
+from app.catalog.rules import ON_SITE, OnSite, ValueLever
+from app.suggestions.rules.facts import Facts, Offer
+
+
+class LeverRule(NamedTuple):
+    """At which stages a lever is moved (None is any), and for which tiers that is the account
+    manager's, for an org unit's subtree from a local day to another (the last excluded)."""
+
+    code: str
+    lever: ValueLever
+    org_path: str
+    valid_from: date
+    valid_to: date | None
+    stages: Sequence[str] | None
+    manager_tiers: Sequence[str]
+
+    def runs(self, org_path: str, day: date) -> bool:
+        """Tell whether it counts for an org unit on a local day."""
+        return (
+            org_path.startswith(self.org_path)
+            and self.valid_from <= day
+            and (self.valid_to is None or day < self.valid_to)
+        )
+
+
+Levers = Mapping[ValueLever, LeverRule]
+
+
+def levers_in_force(rules: Iterable[LeverRule], org_path: str, day: date) -> Levers:
+    """Find the rule of each lever for an org unit on a day: the closest unit's, then the latest."""
+    running = (one for one in rules if one.runs(org_path, day))
+    ordered = sorted(running, key=lambda one: (len(one.org_path), one.valid_from, one.code))
+    return {one.lever: one for one in ordered}
+
+
+def stages_of(moves: Iterable[str], levers: Levers) -> frozenset[str] | None:
+    """List the stages at which one of an offer's levers is moved; None is any."""
+    found = [
+        None if (rule := levers.get(ValueLever(lever))) is None else rule.stages for lever in moves
+    ]
+    if not found or None in found:
+        return None
+    return frozenset(stage for stages in found for stage in stages or ())
+
+
+def manager_tiers_of(moves: Iterable[str], levers: Levers) -> frozenset[str]:
+    """List the tiers for which an offer is the account manager's by one of its levers."""
+    ruled = (levers.get(ValueLever(lever)) for lever in moves)
+    return frozenset(tier for rule in ruled if rule is not None for tier in rule.manager_tiers)
+
+
+def on_site(facts: Facts, offer: Offer) -> OnSite:
+    """Say what a technician may do with an offer at the door of a customer.
+
+    What is the account manager's for their tier is sold there once special terms are approved.
+    Where the tier is not known, what holds for everybody holds.
+    """
+    if facts.tier in offer.manager_tiers and offer.code not in facts.agreed:
+        return OnSite.LEAD_ONLY
+    return ON_SITE[offer.business_type]

@@ -1,0 +1,215 @@
+"""Whom a lever is for: at which stages it is moved, and whose renewals are the manager's."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import select
+
+from app.auth.rules import Role
+from app.catalog.rules import BusinessType, OnSite
+from app.core.db import new_id
+from app.lifecycle.rules import Stage, Tier
+from app.retention.models import SpecialTerms
+from app.retention.rules import Hand, TermsState
+from app.sales.models import Sale
+from app.suggestions.models import SuggestionLever
+from app.suggestions.rules.facts import Facts, Offer
+from app.suggestions.rules.levers import (
+    LeverRule,
+    levers_in_force,
+    manager_tiers_of,
+    on_site,
+    stages_of,
+)
+from seed.city import HERE
+from seed.dated import load_levers
+from tests.make.auth import bearer, caller_for, make_account
+from tests.make.catalog import make_offering
+from tests.make.lifecycle import make_lifecycle
+from tests.make.retention import make_toolkit
+from tests.suggestions.test_deciding import asked, shown, why
+
+DAY = date(2026, 3, 2)
+TOMORROW = DAY + timedelta(days=1)
+
+
+def rule(code="a", lever="income", org_path="", since=DAY, until=None, stages=("climax",), to=()):
+    return LeverRule(code, lever, org_path, since, until, stages, to)
+
+
+@pytest.mark.parametrize(
+    ("rules", "counts"),
+    [
+        ([], None),
+        ([rule()], "a"),
+        ([rule(since=TOMORROW)], None),
+        ([rule(since=date(2026, 1, 1), until=DAY)], None),
+        ([rule(since=date(2026, 1, 1), until=TOMORROW)], "a"),
+        ([rule(org_path="gd.")], None),
+        ([rule("near", org_path="yj.", since=date(2026, 1, 1)), rule()], "near"),
+        ([rule("old", since=date(2026, 1, 1)), rule("new")], "new"),
+    ],
+)
+def test_of_a_lever_the_closest_units_latest_rule_counts(rules, counts):
+    found = levers_in_force(rules, "yj.ch.", DAY).get("income")
+    assert (found and found.code) == counts
+
+
+LEVERS = levers_in_force(
+    [
+        rule("i", "income", stages=("build_up", "climax")),
+        rule("r", "renewal", stages=("decline",), to=("A",)),
+        rule("m", "brand_migration", stages=None),
+        rule("d", "bad_debt", stages=()),
+    ],
+    "",
+    DAY,
+)
+
+
+@pytest.mark.parametrize(
+    ("moves", "stages"),
+    [
+        ((), None),
+        (("income",), {"build_up", "climax"}),
+        (("income", "renewal"), {"build_up", "climax", "decline"}),
+        (("income", "brand_migration"), None),
+        # Nobody has said anything of it.
+        (("income", "cross_sell"), None),
+        (("bad_debt",), set()),
+    ],
+)
+def test_an_offer_is_made_where_one_of_its_levers_is_moved(moves, stages):
+    assert stages_of(moves, LEVERS) == stages
+
+
+@pytest.mark.parametrize(
+    ("tier", "agreed", "may"),
+    [
+        ("A", (), OnSite.LEAD_ONLY),
+        ("A", ("RENEW-12",), OnSite.STANDARD_ONLY),
+        ("A", ("OTHER",), OnSite.LEAD_ONLY),
+        ("B", (), OnSite.STANDARD_ONLY),
+        (None, (), OnSite.STANDARD_ONLY),
+    ],
+)
+def test_the_best_tiers_renewals_are_the_managers(tier, agreed, may):
+    offer = Offer(
+        "RENEW-12",
+        "renewal",
+        BusinessType.RETENTION,
+        30_000,
+        0.3,
+        manager_tiers=manager_tiers_of(("renewal", "retention"), LEVERS),
+    )
+    known = Facts(DAY, "care", True, tier=tier, agreed=frozenset(agreed))
+    assert on_site(known, offer) is may
+
+
+async def test_the_seeds_file_names_every_lever_once_and_changes_nothing_the_second_time(tx):
+    document = (HERE / "levers.yaml").read_text(encoding="utf-8")
+    report = await load_levers(tx, document)
+    assert (report.inserted, report.refused) == (11, 0)
+    assert len(set(await tx.scalars(select(SuggestionLever.lever)))) == 11
+    assert not (await load_levers(tx, document)).changed
+
+
+async def test_supervisors_read_whom_each_lever_is_for(tx, app, http, branch):
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    headers = bearer(app, caller_for(Role.SUPERVISOR, branch))
+    read = (await http.get("/v1/suggestion-levers?day=2026-03-02", headers=headers)).json()
+    told = {one["lever"]: (one["stages"], one["manager_tiers"]) for one in read["items"]}
+    assert told["renewal"] == (["build_up", "climax", "decline"], ["A"])
+    assert told["brand_migration"] == (None, [])
+    before = (await http.get("/v1/suggestion-levers?day=2026-01-31", headers=headers)).json()
+    assert {(one["code"], one["stages"] and 1) for one in before["items"]} == {(None, None)}
+    assert len(before["items"]) == 11
+
+
+# --- at the door ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def levers(tx, line):
+    """Levers as the seed has them, for what these tests sell, and a renewal that is due."""
+    line.contract_ends_on = date(2026, 4, 1)
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    for code, moves in [("TV-4K", ["income"]), ("CAMERA", ["tariff_fit"]), ("RENEW", ["renewal"])]:
+        await make_offering(
+            tx,
+            code=code,
+            category=code,
+            business_type=BusinessType.RETENTION if code == "RENEW" else BusinessType.SALES,
+            levers=moves,
+            margin_12m_fen=30_000,
+            expert_rate=0.3,
+        )
+
+
+@pytest.mark.usefixtures("levers")
+@pytest.mark.parametrize(
+    ("stage", "offered", "held"),
+    [
+        (Stage.ACQUISITION, set(), {"TV-4K", "CAMERA", "RENEW"}),
+        (Stage.BUILD_UP, {"TV-4K", "RENEW"}, {"CAMERA"}),
+        (Stage.CLIMAX, {"TV-4K", "CAMERA", "RENEW"}, set()),
+        (Stage.DECLINE, {"CAMERA", "RENEW"}, {"TV-4K"}),
+    ],
+)
+async def test_what_is_offered_follows_the_stage(tx, phone, customer, order, stage, offered, held):
+    await make_lifecycle(tx, customer, stage=stage, value_12m_fen=None, churn_score=None)
+    read = await asked(phone, await phone.restore(order))
+    assert set(shown(read)) == offered
+    assert {code for code, word in why(read).items() if word == "other_stage"} == held
+
+
+@pytest.mark.usefixtures("levers")
+async def test_the_best_tiers_renewal_is_a_lead_until_its_terms_are_approved(
+    tx, phone, customer, order, branch, clock
+):
+    await make_lifecycle(
+        tx, customer, tier=Tier.A, stage=Stage.DECLINE, value_12m_fen=None, churn_score=None
+    )
+    visit_id = await phone.restore(order)
+
+    async def renewal():
+        read = await asked(phone, visit_id)
+        return next(one for one in read["offers"] if one["offering_code"] == "RENEW")
+
+    async def sold():
+        item = {"offering_code": "RENEW", "quantity": 1}
+        return await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=[item])
+
+    offer = await renewal()
+    assert offer["on_site"] == "lead_only"
+    assert offer["install_now"]["code"] == "not_sold_here"
+    refused = await sold()
+    assert refused.json()["type"].endswith("not-sold-at-the-door")
+    asker = await make_account(tx, branch, role=Role.SUPERVISOR)
+    terms = SpecialTerms(
+        id=new_id(),
+        org_unit_id=branch.id,
+        customer_id=customer.id,
+        toolkit_id=(await make_toolkit(tx)).id,
+        offering_code="RENEW",
+        discount_percent=10.0,
+        months=6,
+        reason="x",
+        content_hash="x",
+        asked_by=asker.id,
+        asked_as=Hand.SUPERVISOR,
+        asked_at=clock.now(),
+        path=[],
+        state=TermsState.WAITING,
+        expires_at=clock.now() + timedelta(days=1),
+    )
+    tx.add(terms)
+    await tx.flush()
+    assert (await sold()).status_code == 409
+    terms.state = TermsState.APPROVED
+    await tx.flush()
+    assert (await renewal())["on_site"] == "standard_only"
+    assert (await sold()).status_code == 201
+    clock.tick(timedelta(days=2))
+    assert (await sold()).status_code == 409
+    assert len((await tx.scalars(select(Sale))).all()) == 1
