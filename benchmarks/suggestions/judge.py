@@ -181,8 +181,7 @@ def _still_stopped(declined: Sequence[tuple[date, Offering]], today: date) -> bo
     """Tell whether some refusal, with two more in the 180 days up to it, is under 180 days old."""
     days = [day for day, _ in declined]
     return any(
-        (today - third).days < 180
-        and sum(0 <= (third - day).days < 180 for day in days) >= 3
+        (today - third).days < 180 and sum(0 <= (third - day).days < 180 for day in days) >= 3
         for third in days
     )
 

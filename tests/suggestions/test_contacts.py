@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from app.auth.rules import Role
-from app.core.db import new_id
 from app.catalog.models import ProductOffering
 from app.catalog.rules import BusinessType
+from app.core.db import new_id
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.outages.models import Outage

@@ -80,9 +80,7 @@ async def answers_of(
     session: AsyncSession, customer_ids: Sequence[UUID], limits: Limits, now: datetime
 ) -> Mapping[UUID, Sequence[Heard]]:
     """List what customers last said of each offer on all channels, each customer's oldest first."""
-    longest = max(
-        limits.declined_days, 2 * limits.refusal_days, limits.accepted_days, YEAR.days
-    )
+    longest = max(limits.declined_days, 2 * limits.refusal_days, limits.accepted_days, YEAR.days)
     # A day more, for what is counted are local days.
     since = now - timedelta(days=longest + 1)
     given = {"customer_ids": list(customer_ids), "since": since}
