@@ -1,13 +1,13 @@
 """By which numbers the phones of an org unit were last told what to keep is noted.
 
-Revision: 0087, after 0071
+Revision: 0082, after 0081
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0087"
-down_revision: str | None = "0071"
+revision: str = "0082"
+down_revision: str | None = "0081"
 branch_labels: str | None = None
 depends_on: str | None = None
 

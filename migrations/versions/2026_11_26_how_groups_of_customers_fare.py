@@ -1,13 +1,13 @@
 """How groups of customers fare with suggestions is added up by the day.
 
-Revision: 0077, after 0076
+Revision: 0075, after 0074
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0077"
-down_revision: str | None = "0076"
+revision: str = "0075"
+down_revision: str | None = "0074"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,12 +1,12 @@
 """A terminal that a colleague gives, and the shift that goes on, are told to phones.
 
-Revision: 0088, after 0087
+Revision: 0083, after 0082
 """
 
 from alembic import op
 
-revision: str = "0088"
-down_revision: str | None = "0087"
+revision: str = "0083"
+down_revision: str | None = "0082"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """A care rule can be for customers who are worth more than they bring.
 
-Revision: 0076, after 0071
+Revision: 0074, after 0073
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0076"
-down_revision: str | None = "0071"
+revision: str = "0074"
+down_revision: str | None = "0073"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """The slot that was booked for the install of a sale.
 
-Revision: 0084, after 0083
+Revision: 0079, after 0078
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0084"
-down_revision: str | None = "0083"
+revision: str = "0079"
+down_revision: str | None = "0078"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """Changes of orders that came to nothing wait until somebody closes them; since when we are not heard.
 
-Revision: 0081, after 0071
+Revision: 0076, after 0075
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0081"
-down_revision: str | None = "0071"
+revision: str = "0076"
+down_revision: str | None = "0075"
 branch_labels: str | None = None
 depends_on: str | None = None
 

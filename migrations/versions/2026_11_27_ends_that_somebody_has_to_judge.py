@@ -1,13 +1,13 @@
 """Orders that ended in part or in two ways are found with what failed, and those that stand still.
 
-Revision: 0082, after 0081
+Revision: 0077, after 0076
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0082"
-down_revision: str | None = "0081"
+revision: str = "0077"
+down_revision: str | None = "0076"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """Evidence that came when its order was somebody else's already is told from the other.
 
-Revision: 0085, after 0071
+Revision: 0080, after 0079
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0085"
-down_revision: str | None = "0071"
+revision: str = "0080"
+down_revision: str | None = "0079"
 branch_labels: str | None = None
 depends_on: str | None = None
 

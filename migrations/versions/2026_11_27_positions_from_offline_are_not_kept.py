@@ -2,13 +2,13 @@
 
 Only that a batch came, and the hash by which the same one is known again, stays of it.
 
-Revision: 0086, after 0085
+Revision: 0081, after 0080
 """
 
 from alembic import op
 
-revision: str = "0086"
-down_revision: str | None = "0085"
+revision: str = "0081"
+down_revision: str | None = "0080"
 branch_labels: str | None = None
 depends_on: str | None = None
 

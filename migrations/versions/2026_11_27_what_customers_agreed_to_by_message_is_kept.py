@@ -1,13 +1,13 @@
 """What customers were asked and replied by message is kept with the request, not with the message.
 
-Revision: 0083, after 0071
+Revision: 0078, after 0077
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0083"
-down_revision: str | None = "0071"
+revision: str = "0078"
+down_revision: str | None = "0077"
 branch_labels: str | None = None
 depends_on: str | None = None
 

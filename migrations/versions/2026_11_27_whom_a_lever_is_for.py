@@ -1,13 +1,13 @@
 """Levers are for stages of the lifecycle, some for the account manager; offers need some usage.
 
-Revision: 0074, after 0071
+Revision: 0073, after 0072
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0074"
-down_revision: str | None = "0071"
+revision: str = "0073"
+down_revision: str | None = "0072"
 branch_labels: str | None = None
 depends_on: str | None = None
 

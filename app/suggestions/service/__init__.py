@@ -1,11 +1,22 @@
 """What can be done with suggestions, a file for each: decide what to offer, take down answers, hold
 the contact slot, see to leads, set gates and campaigns, keep the log's months."""
 
+from app.suggestions.queries import Own
 from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
 from app.suggestions.service.asking import Line, MayHave, for_the_manager, may_have
-from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
+from app.suggestions.service.choosing import offer_of
+from app.suggestions.service.contacts import (
+    check,
+    confirm,
+    held_back,
+    release,
+    release_slot,
+    reserve,
+    reserved,
+    standing_of,
+)
 from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
@@ -24,15 +35,18 @@ __all__ = [
     "Explained",
     "Line",
     "MayHave",
+    "Own",
     "Said",
     "Switch",
     "Wanted",
     "begin_campaign",
+    "check",
     "confirm",
     "end_campaign",
     "explain",
     "for_the_manager",
     "hand_over",
+    "held_back",
     "may_have",
     "months_kept",
     "move_lead",
@@ -40,6 +54,7 @@ __all__ = [
     "release",
     "release_slot",
     "reserve",
+    "reserved",
     "standing_of",
     "suggest",
     "suggest_ahead",
