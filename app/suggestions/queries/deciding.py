@@ -15,6 +15,7 @@ from app.core.db import Rows, fetched, put
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.queries.contacts import HOUSEHOLD, STILL_HELD
 from app.suggestions.rules.ahead import Door
+from app.suggestions.rules.limits import Limits
 
 UUIDS = ARRAY(Uuid())
 

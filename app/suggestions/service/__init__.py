@@ -50,6 +50,7 @@ __all__ = [
     "may_have",
     "months_kept",
     "move_lead",
+    "offer_of",
     "prepare_months",
     "release",
     "release_slot",
