@@ -191,7 +191,9 @@ class ContactConsent(Row, Base):
 class Interaction(Row, Base):
     """One contact with a customer on any channel; append-only but for outcome and closing.
 
-    `external_id` is what the CRM calls it; null was written here.
+    `external_id` is what the CRM calls it; null was written here. `offering_code` is the offering
+    that was spoken of on another channel than a visit's suggestions, and `later_on` the local day
+    on which the customer wants to hear of it again; null was not said.
     """
 
     __tablename__ = "interaction"
@@ -214,6 +216,8 @@ class Interaction(Row, Base):
     kind: Mapped[InteractionKind] = mapped_column(text_enum(InteractionKind))
     subject: Mapped[str]
     outcome: Mapped[str | None]
+    offering_code: Mapped[str | None]
+    later_on: Mapped[date | None]
     closed_at: Mapped[datetime | None]
     technician_id: Mapped[UUID | None] = mapped_column(ForeignKey("technician.id"))
     work_order_id: Mapped[UUID | None]

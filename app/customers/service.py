@@ -1,7 +1,7 @@
 """What can be done about customers: write down a contact, and move the switches they ask for."""
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -23,6 +23,8 @@ async def record_contact(
     kind: InteractionKind,
     subject: str,
     outcome: str | None = None,
+    offering_code: str | None = None,
+    later_on: date | None = None,
     technician_id: UUID | None = None,
     work_order_id: UUID | None = None,
 ) -> Interaction:
@@ -35,6 +37,8 @@ async def record_contact(
         kind=kind,
         subject=subject,
         outcome=outcome,
+        offering_code=offering_code,
+        later_on=later_on,
         technician_id=technician_id,
         work_order_id=work_order_id,
     )

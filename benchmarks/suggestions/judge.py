@@ -105,7 +105,7 @@ class Judge:
             "three_in_30_days": _since(contacts, now, 30) >= 3,
             "twelve_a_year": _since(contacts, now, 365) >= 12,
             "seven_days_apart": any((today - local_day(at)).days < 7 for at in contacts),
-            "third_refusal": sum((today - day).days < 180 for day, _ in card.declined) >= 3,
+            "third_refusal": _still_stopped(card.declined, today),
         }
         return [rule for rule, is_so in breaks.items() if is_so]
 
@@ -175,6 +175,15 @@ def _complains(complaint: Event, now: datetime, today: date) -> bool:
     if complaint.closed_at is None or complaint.closed_at > now:
         return complaint.at <= now
     return (today - local_day(complaint.closed_at)).days < 14
+
+
+def _still_stopped(declined: Sequence[tuple[date, Offering]], today: date) -> bool:
+    """Tell whether some refusal, with two more in the 180 days up to it, is under 180 days old."""
+    days = [day for day, _ in declined]
+    return any(
+        (today - third).days < 180 and sum(0 <= (third - day).days < 180 for day in days) >= 3
+        for third in days
+    )
 
 
 def _since(moments: Iterable[datetime], now: datetime, days: int) -> int:

@@ -26,6 +26,7 @@ from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.model import FEATURES, Model, Trying
 from app.suggestions.rules.ranking import Candidate, Way, ranked
+from app.suggestions.rules.silence import stopped_on
 from benchmarks.suggestions import stage
 from benchmarks.suggestions.door import Pitch, pitched
 from benchmarks.suggestions.field import FIRST_DAY, Field, Visit, local_day
@@ -158,6 +159,7 @@ def facts_of(judge: Judge, visit: Visit) -> Facts:
         contacts_year=sum((visit.at - at).days < 365 for at in contacts),
         last_contact_on=max(map(local_day, contacts), default=None),
         refusals=sum((today - day).days < 180 for day, _ in card.declined),
+        stopped_on=stopped_on(sorted(day for day, _ in card.declined), LIMITS),
         declined_on={offer.code: day for day, offer in card.declined},
         declined_group_on={offer.category: day for day, offer in card.declined},
         accepted_on=dict(card.accepted),

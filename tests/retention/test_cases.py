@@ -5,17 +5,21 @@ from datetime import date, timedelta
 from sqlalchemy import select
 
 from app.auth.models import AuditEntry
+from app.catalog.rules import BusinessType
 from app.core.db import database_of, new_id
 from app.core.parameter_values import ParameterValue
 from app.customers.models import Customer, Interaction
+from app.customers.rules import InteractionKind
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention import jobs
 from app.retention.models import FormerCustomer, RetentionCase
 from app.retention.rules import Arm, CaseState, Cause, Handling, LeaveReason
+from app.suggestions.models import ContactReservation, ContactSlot
 from app.worker import HANDLERS
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
+from tests.make.catalog import make_offering
 from tests.make.counting import counted
 from tests.make.customers import make_address, make_contact, make_customer, make_subscription
 from tests.make.lifecycle import make_lifecycle
@@ -324,3 +328,114 @@ async def test_who_has_left_is_asked_back_once(tx, office, clock):
     gone["unknown"].do_not_disturb = True
     await tx.flush()
     assert (await office.ok("supervisor", "GET", "/win-back", grid_id=grid))["entries"] == []
+
+
+# --- what every channel keeps to ------------------------------------------------------------------
+
+
+async def care_call(tx, office, worker, clock):
+    """A customer who is likely to leave and is to be called, with a toolkit that has an offer."""
+    await make_toolkit(tx)
+    await make_care_rule(tx, handling=Handling.CALL)
+    await set_numbers(tx, clock, holdout_percent=0)
+    customer = await household(office)
+    await make_warning(tx, customer, at=clock.now())
+    await jobs.look_around(worker)
+    case = (await cases_of(tx))[customer.id]
+    return customer, f"/retention-cases/{case.id}"
+
+
+async def told_of(tx, customer):
+    """Read what the ledger has of a customer: kind, outcome and offering, the oldest first."""
+    rows = await tx.scalars(
+        select(Interaction).where(Interaction.customer_id == customer.id).order_by(Interaction.at)
+    )
+    return [(one.kind, one.outcome, one.offering_code) for one in rows]
+
+
+async def test_a_call_that_cares_reserves_the_slot_and_its_no_counts_as_one(
+    tx, office, worker, clock
+):
+    customer, path = await care_call(tx, office, worker, clock)
+    claimed = await office.ok("supervisor", "POST", f"{path}/claim")
+    assert claimed["offers"] == [
+        {"offering_code": "RENEW-24", "held_back": None, "held_back_words": None}
+    ]
+    assert await tx.scalar(select(ContactSlot.customer_id)) == customer.id
+    no = {"outcome": "refused", "reason": "price", "offering_code": "RENEW-24"}
+    await office.ok("supervisor", "POST", f"{path}/outcome", no)
+    assert await told_of(tx, customer) == [("sales", "declined", "RENEW-24")]
+    assert await tx.scalar(select(ContactSlot.customer_id)) is None
+
+
+async def test_a_call_that_only_cared_gives_the_slot_back(tx, office, worker, clock):
+    customer, path = await care_call(tx, office, worker, clock)
+    await office.ok("supervisor", "POST", f"{path}/claim")
+    await office.ok("supervisor", "POST", f"{path}/outcome", {"outcome": "stays"})
+    assert await told_of(tx, customer) == [("service", "stays", None)]
+    assert await tx.scalar(select(ContactSlot.customer_id)) is None
+    state = await tx.scalar(select(ContactReservation.state))
+    assert state == "released"
+
+
+async def test_who_may_not_be_sold_to_is_cared_for_all_the_same(tx, office, worker, clock):
+    customer, path = await care_call(tx, office, worker, clock)
+    complaint = await make_contact(tx, customer, at=clock.now(), kind=InteractionKind.COMPLAINT)
+    claimed = await office.ok("supervisor", "POST", f"{path}/claim")
+    assert claimed["phone"] == "15400001234"
+    (offer,) = claimed["offers"]
+    assert (offer["offering_code"], offer["held_back"]) == ("RENEW-24", "complaint_open")
+    assert offer["held_back_words"]
+    assert await tx.scalar(select(ContactSlot.customer_id)) is None
+    yes = {"outcome": "accepted", "offering_code": "RENEW-24"}
+    against = await office.ask("supervisor", "POST", f"{path}/outcome", yes)
+    assert slug(against) == (409, "contact-refused")
+    assert against.json()["facts"]["reason"] == "complaint_open"
+    await office.ok("supervisor", "POST", f"{path}/outcome", {"outcome": "stays"})
+    await tx.delete(complaint)
+    await tx.flush()
+    assert await told_of(tx, customer) == [("service", "stays", None)]
+
+
+async def test_sensitive_business_is_not_accepted_by_telephone(tx, office, worker, clock):
+    customer, path = await care_call(tx, office, worker, clock)
+    await make_offering(tx, code="RENEW-24", business_type=BusinessType.SENSITIVE)
+    (offer,) = (await office.ok("supervisor", "POST", f"{path}/claim"))["offers"]
+    assert offer["held_back"] == "other_channel"
+    yes = {"outcome": "accepted", "offering_code": "RENEW-24"}
+    against = await office.ask("supervisor", "POST", f"{path}/outcome", yes)
+    assert slug(against) == (409, "channel-not-for-offer")
+    assert await told_of(tx, customer) == []
+
+
+async def test_a_visit_sells_only_what_every_channel_may(tx, office, clock):
+    await make_toolkit(tx, kind="win_back", offers=["LINE-500"])
+    customer = await household(office, stage=Stage.EXIT)
+    await make_leaver(tx, customer, left_on=date(2026, 1, 2), now=clock.now())
+    body = {
+        "id": str(new_id()),
+        "customer_id": str(customer.id),
+        "list": "win_back",
+        "handling": "visit",
+    }
+    case = await office.ok("supervisor", "POST", "/retention-cases", body)
+    path = f"/retention-cases/{case['id']}/outcome"
+    # The visit itself, under way and spoken of in the ledger, is no hindrance.
+    order = await tx.get_one(WorkOrder, case["work_order_id"])
+    order.state = State.ON_SITE
+    await make_contact(
+        tx, customer, at=clock.now(), kind=InteractionKind.SERVICE, work_order_id=order.id
+    )
+    yes = {"outcome": "accepted", "offering_code": "LINE-500"}
+    customer.arrears_fen = 1
+    await tx.flush()
+    against = await office.ask("technician", "POST", path, yes)
+    assert (slug(against), against.json()["facts"]["reason"]) == (
+        (409, "contact-refused"),
+        "arrears",
+    )
+    assert len(await told_of(tx, customer)) == 1
+    customer.arrears_fen = 0
+    await tx.flush()
+    await office.ok("technician", "POST", path, yes)
+    assert (await told_of(tx, customer))[1:] == [("sales", "accepted", "LINE-500")]

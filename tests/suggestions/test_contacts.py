@@ -9,16 +9,28 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from app.auth.rules import Role
+from app.catalog.models import ProductOffering
+from app.catalog.rules import BusinessType
 from app.core.db import new_id
 from app.customers.models import Interaction
-from app.customers.rules import InteractionKind
-from app.suggestions.models import ContactReservation, ContactSlot
-from app.suggestions.rules.contacts import Ledger, ban_of
+from app.customers.rules import Channel, InteractionKind
+from app.outages.models import Outage
+from app.outages.rules import OutageState, PlaceKind
+from app.suggestions.models import ContactReservation, ContactSlot, SuggestionDecision
+from app.suggestions.rules import HeldBack
+from app.suggestions.rules.channels import may_speak
+from app.suggestions.rules.contacts import BANS, About, Ledger, ban_of
+from app.suggestions.rules.gates import HOLDS
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.silence import Silence, Spoken, silence_of, stopped_on
 from app.suggestions.schemas.contacts import masked_words
 from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_account
+from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_contact, make_customer
+from tests.make.grids import make_grid
+from tests.make.retention import lies_in
 from tests.make.visits import make_assigned_order
 from tests.make.workorders import make_work_order
 
@@ -29,6 +41,16 @@ LIMITS = Limits()
 
 def ago(*days: float) -> list[datetime]:
     return [NOW - timedelta(days=each) for each in days]
+
+
+def day(days_ago: int) -> date:
+    return date(2026, 3, 2) - timedelta(days=days_ago)
+
+
+MESH, LIKE_IT = About("FTTR-2", "home_wifi", LeadTo.PHONE), About("WIFI-2", "home_wifi")
+FTTH = About("FTTH-1000", "broadband")
+# Fibre to the room was declined forty days ago, and something like it ten days ago.
+NO = Silence(declined_on={"FTTR-2": day(40)}, declined_group_on={"home_wifi": day(10)})
 
 
 def ledger(**known) -> Ledger:
@@ -59,7 +81,28 @@ def ledger(**known) -> Ledger:
         ({"sold_at": ago(*range(31, 31 + 12 * 8, 8))}, "contacts_year", date(2026, 11, 3)),
         ({"taken_until": NOW + timedelta(hours=3)}, "slot_taken", date(2026, 3, 2)),
         ({"taken_until": NOW}, None, None),
-        ({"refused_at": ago(40, 80, 120)}, "refused_often", date(2026, 5, 1)),
+        ({"silence": Silence(stopped_on=day(40))}, "refused_often", date(2026, 7, 20)),
+        ({"silence": Silence(stopped_on=day(180))}, None, None),
+        ({"order_pending": True}, "order_pending", None),
+        ({"outage": True}, "outage", None),
+        # Of an offering: what was answered to it and its like, and who else has it.
+        ({"about": MESH, "silence": NO}, "declined_recently", date(2026, 4, 21)),
+        ({"about": LIKE_IT, "silence": NO}, "declined_group", date(2026, 3, 22)),
+        ({"about": FTTH, "silence": NO}, None, None),
+        ({"silence": NO}, None, None),
+        (
+            {"about": MESH, "silence": Silence(later_on={"FTTR-2": date(2026, 5, 1)})},
+            "asked_for_later",
+            date(2026, 5, 1),
+        ),
+        (
+            {"about": MESH, "silence": Silence(accepted_on={"FTTR-2": day(29)})},
+            "just_accepted",
+            date(2026, 3, 3),
+        ),
+        ({"about": MESH, "leads": {"FTTR-2": LeadTo.SHOP}}, "offered_elsewhere", None),
+        ({"about": MESH, "leads": {"FTTR-2": LeadTo.PHONE}}, None, None),
+        ({"about": MESH, "leads": {"TV-4K": LeadTo.SHOP}}, None, None),
         # The reason is the first, and the day the last of all.
         ({"served_today": True, "sold_at": ago(2)}, "contact_gap", date(2026, 3, 7)),
         ({"complaint_open": True, "sold_at": ago(2)}, "complaint_open", None),
@@ -82,7 +125,12 @@ def test_from_the_moment_told_on_nothing_forbids_it_and_before_something_does(
 ):
     known = ledger(
         sold_at=sold,
-        refused_at=refused,
+        silence=silence_of(
+            [Spoken(at.date(), "declined", "TV-4K", "tv") for at in sorted(refused)],
+            NOW.date(),
+            LIMITS,
+        ),
+        about=About("TV-4K", "tv"),
         complaint_closed_at=None if closed is None else NOW - timedelta(days=closed),
         served_today=served,
     )
@@ -319,3 +367,235 @@ async def test_only_systems_reserve(app, http, crm, customer, branch):
         assert (await someone.ask(customer)).status_code == 403
         assert (await someone.get(f"/customers/{customer.id}/contacts")).status_code == 200
     assert (await crm.ask(customer, channel="visit")).status_code == 422
+
+
+# --- one policy for all channels ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("refused", "stopped"),
+    [
+        ([], None),
+        ([0, 100], None),
+        # It is the third that stops selling, however old the first one is by then.
+        ([0, 100, 179], 179),
+        ([0, 100, 180], None),
+        ([0, 100, 179, 250], 250),
+        ([0, 1, 2, 200, 210], 2),
+    ],
+)
+def test_selling_stops_from_the_day_of_the_third_refusal_on(refused, stopped):
+    first = date(2026, 1, 1)
+    days = [first + timedelta(days=each) for each in refused]
+    assert stopped_on(days, LIMITS) == (stopped and first + timedelta(days=stopped))
+
+
+def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_too():
+    """What is asked of the door alone: whether it fits the line, and what is said in the visit."""
+    door_only = {
+        HeldBack.ALREADY_HELD,
+        HeldBack.REQUIRES_OTHER,
+        HeldBack.LINE_UNKNOWN,
+        HeldBack.LINE_TOO_SLOW,
+        HeldBack.NO_FREE_PORT,
+        HeldBack.NEEDS_APPROVAL,
+        HeldBack.NOT_FASTER,
+        HeldBack.NO_RENEWAL_DUE,
+        HeldBack.NO_NEED,
+        HeldBack.NOT_WORTH_A_CONTACT,
+        HeldBack.PITCHED_IN_THIS_VISIT,
+    }
+    elsewhere = [code for code, _ in BANS if code is not HeldBack.NO_CONSENT]
+    assert elsewhere == [hold.code for hold in HOLDS if hold.code not in door_only]
+
+
+@pytest.mark.parametrize("business_type", BusinessType)
+def test_who_may_speak_of_what_and_on_which_channel(business_type):
+    strategic = business_type is BusinessType.STRATEGIC
+    for channel in Channel:
+        said = may_speak(business_type, channel, by_account_manager=False)
+        on_paper = channel in {Channel.SMS, Channel.APP}
+        if business_type is BusinessType.SENSITIVE:
+            assert said == (channel in {Channel.VISIT, Channel.SHOP})
+        elif business_type is BusinessType.RETENTION:
+            assert said != on_paper
+        else:
+            assert said != strategic
+        assert may_speak(business_type, channel, by_account_manager=True) or not said
+    if strategic:
+        assert may_speak(business_type, Channel.PHONE, by_account_manager=True)
+    assert not may_speak(BusinessType.SENSITIVE, Channel.PHONE, by_account_manager=True)
+
+
+async def confirmed(crm, customer, clock, outcome, *, code=None, **more):
+    """Reserve, speak and say how it ended."""
+    slot = new_id()
+    asked = {"id": str(slot), "channel": "shop", "subject": "SPRING", "offering_code": code}
+    held = await crm.post(f"/customers/{customer.id}/contact-slots", **asked)
+    assert held.status_code == 200, held.text
+    said = {"contacted_at": clock.now().isoformat(), "outcome": outcome, **more}
+    done = await crm.post(f"/contact-slots/{slot}/confirm", **said)
+    assert done.status_code == 200, done.text
+    assert (await crm.post(f"/contact-slots/{slot}/confirm", **said)).json() == done.json()
+    return slot, said
+
+
+async def at_the_door(tx, phone, customer, now):
+    """Ask at a door what is held back there, and why; the visit ends without a pitch."""
+    order = await make_assigned_order(tx, phone.technician, customer, now=now, work_type="care")
+    visit = await phone.arrive(order)
+    told = (await phone.post(f"/visits/{visit}/suggestions")).json()
+    await phone.post(f"/visits/{visit}/hand-back", cause="other")
+    return {one["offering_code"]: one["code"] for one in told["held_back"]}
+
+
+async def test_a_no_on_the_telephone_is_heard_at_the_door(
+    tx, crm, phone, customer, line, catalogue, clock
+):
+    await make_offering(tx, code="TV-8K", category="tv", margin_12m_fen=20_000, expert_rate=0.2)
+    slot, said = await confirmed(crm, customer, clock, "declined", code="TV-4K")
+    other = await crm.post(f"/contact-slots/{slot}/confirm", **said, offering_code="CAMERA")
+    assert other.json()["type"].endswith("same-id-other-content")
+    clock.tick(timedelta(days=8))
+    door = await at_the_door(tx, phone, customer, clock.now())
+    assert (door["TV-4K"], door["TV-8K"]) == ("declined_recently", "declined_group")
+    assert door.get("FTTH-1000") is None
+    facts = (await tx.scalars(select(SuggestionDecision.facts))).all()[-1]
+    assert facts["refusals"] == 1
+    await confirmed(crm, customer, clock, "later", code="CAMERA", later_on="2026-05-01")
+    clock.tick(timedelta(days=31))
+    door = await at_the_door(tx, phone, customer, clock.now())
+    assert (door["TV-4K"], door.get("TV-8K")) == ("declined_recently", None)
+    assert door["CAMERA"] == "asked_for_later"
+    (contact,) = [
+        one
+        for one in (await crm.get(f"/customers/{customer.id}/contacts")).json()["contacts"]
+        if one["outcome"] == "later"
+    ]
+    assert (contact["offering_code"], contact["later_on"]) == ("CAMERA", "2026-05-01")
+
+
+async def test_a_no_at_the_door_is_heard_on_every_other_channel(
+    tx, crm, phone, customer, order, line, catalogue, clock
+):
+    visit = await phone.restore(order)
+    (best, *_) = (await phone.post(f"/visits/{visit}/suggestions")).json()["offers"]
+    await phone.post(
+        f"/suggestions/{best['suggestion_id']}/answer",
+        id=str(new_id()),
+        answer="declined",
+        reason="price",
+    )
+    await phone.complete(visit)
+    clock.tick(timedelta(days=31))
+    asked = {"channel": "shop", "subject": "SPRING"}
+    path = f"/customers/{customer.id}/contact-slots"
+    refused = await crm.post(path, id=str(new_id()), offering_code=best["offering_code"], **asked)
+    facts = refused.json()["facts"]
+    assert (facts["reason"], facts["allowed_on"]) == ("declined_recently", "2026-05-31")
+    unknown = await crm.post(path, id=str(new_id()), offering_code="NO-SUCH", **asked)
+    assert unknown.json()["facts"]["errors"][0]["field"] == "offering_code"
+    assert (await crm.post(path, id=str(new_id()), offering_code="TV-4K", **asked)).is_success
+
+
+async def test_strategic_business_is_the_account_managers_and_sensitive_is_face_to_face(
+    tx, crm, customer, catalogue
+):
+    await make_offering(tx, code="SIM", category="sim", business_type=BusinessType.SENSITIVE)
+    customer.channels_allowed = ["phone", "sms"]
+    await tx.flush()
+    path = f"/customers/{customer.id}/contact-slots"
+
+    async def asked(code, channel, **more):
+        answer = await crm.post(
+            path, id=str(new_id()), channel=channel, subject="X", offering_code=code, **more
+        )
+        if answer.is_success:
+            await crm.post(f"/contact-slots/{answer.json()['id']}/release")
+            return None
+        assert answer.json()["type"].endswith("channel-not-for-offer"), answer.text
+        return answer.json()["facts"]["allowed"]
+
+    for channel in ("phone", "sms", "app"):
+        assert await asked("SIM", channel) == ["shop", "visit"]
+    assert await asked("SIM", "shop") is None
+    assert await asked("CARD-2ND", "shop") == ["account_manager"]
+    assert await asked("CARD-2ND", "phone", by_account_manager=True) is None
+    assert await asked("RENEW-12", "sms") == ["phone", "shop", "visit"]
+
+
+async def test_what_was_handed_over_is_for_whom_it_was_handed_to(
+    tx, crm, phone, customer, order, line, catalogue, clock
+):
+    customer.channels_allowed = ["phone"]
+    visit = await phone.restore(order)
+    (best, *_) = (await phone.post(f"/visits/{visit}/suggestions")).json()["offers"]
+    offering = await tx.get_one(ProductOffering, catalogue[best["offering_code"]].id)
+    offering.business_type = BusinessType.SENSITIVE
+    await tx.flush()
+    handing = {"id": str(new_id()), "handed_to": "phone", "device_at": clock.now().isoformat()}
+    path = f"/suggestions/{best['suggestion_id']}/hand-over"
+    refused = await phone.post(path, **handing)
+    assert refused.json()["type"].endswith("channel-not-for-offer")
+    assert refused.json()["facts"]["allowed"] == ["shop"]
+    offering.business_type = BusinessType.SALES
+    await tx.flush()
+    assert (await phone.post(path, **handing)).status_code == 200
+    await phone.complete(visit)
+    clock.tick(timedelta(days=8))
+    path = f"/customers/{customer.id}/contact-slots"
+    asked = {"subject": "X", "offering_code": best["offering_code"]}
+    shop = await crm.post(path, id=str(new_id()), channel="shop", **asked)
+    assert shop.json()["facts"]["reason"] == "offered_elsewhere"
+    assert (await crm.post(path, id=str(new_id()), channel="phone", **asked)).is_success
+
+
+@pytest.mark.parametrize("kind", ["install", "repair"])
+async def test_who_waits_for_an_order_is_sold_nothing_on_any_channel(
+    tx, crm, customer, branch, clock, kind
+):
+    await make_work_order(
+        tx, now=clock.now(), org_unit=branch, customer_id=customer.id, work_type=kind
+    )
+    reason = (await crm.ask(customer)).json()["facts"]["reason"]
+    assert reason == {"install": "order_pending", "repair": "not_restored"}[kind]
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "reached"),
+    [
+        ("olt_port", "OLT-01/1/3", True),
+        ("olt_port", "OLT-01/1/4", False),
+        ("olt", "OLT-01", True),
+        ("olt", "OLT-0", False),
+        ("compound", "{path}|碧波园", True),
+        ("compound", "elsewhere.|碧波园", False),
+        ("grid", "{grid}", True),
+        ("grid", "019cac6d-1c80-7a11-8a55-0c1d5f7b2e90", False),
+    ],
+)
+async def test_nothing_is_sold_where_there_is_an_outage(
+    tx, crm, customer, branch, clock, kind, key, reached
+):
+    grid = await make_grid(tx, org_unit=branch)
+    home = await make_address(tx, customer, olt_port="OLT-01/1/3", locality="碧波 园")
+    await lies_in(tx, home.id, grid.id)
+    outage = Outage(
+        org_unit_id=branch.id,
+        place_kind=PlaceKind(kind),
+        place_key=key.format(path=branch.path, grid=grid.id),
+        name="x",
+        state=OutageState.CONFIRMED,
+        since=clock.now(),
+        found_at=clock.now(),
+        last_report_at=clock.now(),
+    )
+    tx.add(outage)
+    await tx.flush()
+    answer = await crm.ask(customer)
+    assert answer.status_code == (409 if reached else 200), answer.text
+    if reached:
+        assert answer.json()["facts"]["reason"] == "outage"
+        outage.state, outage.ended_at = OutageState.CLOSED, clock.now()
+        await tx.flush()
+        assert (await crm.ask(customer)).status_code == 200

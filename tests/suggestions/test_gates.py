@@ -115,8 +115,9 @@ def test_what_nothing_holds_back_is_let_through():
         ({"last_contact_on": ago(6)}, MESH, "contact_gap"),
         ({"last_contact_on": ago(7)}, MESH, None),
         ({"slot_taken": True}, MESH, "slot_taken"),
-        ({"refusals": 2}, MESH, None),
-        ({"refusals": 3}, MESH, "refused_often"),
+        ({"refusals": 9}, MESH, None),
+        ({"stopped_on": ago(179)}, MESH, "refused_often"),
+        ({"stopped_on": ago(180)}, MESH, None),
         ({"declined_on": {"FTTR-2": ago(89)}}, MESH, "declined_recently"),
         ({"declined_on": {"FTTR-2": ago(90)}}, MESH, None),
         ({"declined_on": {"FTTR-2": ago(1)}}, FASTER, None),
@@ -155,6 +156,7 @@ def test_every_hold_is_in_the_table_once_and_has_words_in_both_languages():
         HeldBack.NOTHING_TODAY,
         HeldBack.HOLDOUT,
         HeldBack.NO_CONSENT,
+        HeldBack.OTHER_CHANNEL,
     }
     assert set(codes) | not_gates == set(HeldBack)
     assert set(HELD_BACK) == set(HeldBack)
@@ -205,7 +207,7 @@ facts = st.builds(
     contacts_year=st.integers(0, 15),
     last_contact_on=st.none() | days_back,
     slot_taken=st.booleans(),
-    refusals=st.integers(0, 4),
+    stopped_on=st.none() | days_back,
     declined_on=st.dictionaries(codes, days_back),
     declined_group_on=st.dictionaries(groups, days_back),
     accepted_on=st.dictionaries(codes, days_back),
@@ -226,7 +228,7 @@ MORE = [
     lambda f: replace(f, contacts_month=f.contacts_month + 1, contacts_year=f.contacts_year + 1),
     lambda f: replace(f, last_contact_on=TODAY),
     lambda f: replace(f, slot_taken=True),
-    lambda f: replace(f, refusals=f.refusals + 1),
+    lambda f: replace(f, stopped_on=TODAY),
     lambda f: replace(f, declined_on={**f.declined_on, "FTTR-2": TODAY}),
     lambda f: replace(f, declined_group_on={**f.declined_group_on, "broadband": TODAY}),
     lambda f: replace(f, accepted_on={**f.accepted_on, "FTTH-1000": TODAY}),

@@ -111,7 +111,13 @@ REGISTER: Mapping[str, Table] = {
     ),
     "subscription_change": Table(_OF_SERVICE, {"offering_code": _KEPT_BEHAVIOUR}),
     "interaction": Table(
-        _THEIRS, {"subject": _WORDS_BLANK, "outcome": _WORDS_NULL, "external_id": _WORDS_NULL}
+        _THEIRS,
+        {
+            "subject": _WORDS_BLANK,
+            "outcome": _WORDS_NULL,
+            "external_id": _WORDS_NULL,
+            "offering_code": _KEPT_BEHAVIOUR,
+        },
     ),
     "contact_consent": Table(
         _THEIRS, {"channels": _KEPT_BEHAVIOUR, "reference": Personal(Kind.IDENTITY, Then.KEPT)}
@@ -258,7 +264,14 @@ REGISTER: Mapping[str, Table] = {
         _THEIRS, {"who": _WORDS_BLANK, "offer": _WORDS_NULL, "until": _KEPT_BEHAVIOUR}
     ),
     "sales_lead": Table(_THEIRS, {"note": _WORDS_NULL, "ended_note": _WORDS_NULL}),
-    "contact_reservation": Table(_THEIRS, {"subject": _WORDS_BLANK, "outcome": _KEPT_BEHAVIOUR}),
+    "contact_reservation": Table(
+        _THEIRS,
+        {
+            "subject": _WORDS_BLANK,
+            "outcome": _KEPT_BEHAVIOUR,
+            "offering_code": _KEPT_BEHAVIOUR,
+        },
+    ),
     "suggestion_outcome": Table(_THEIRS, {"accepted": _KEPT_BEHAVIOUR}),
     "retention_case": Table(_THEIRS, {"competitor": _WORDS_NULL, "note": _WORDS_NULL}),
     "special_terms": Table(_THEIRS, {"reason": _WORDS_BLANK}, hidden=("code_hash",)),

@@ -9,7 +9,7 @@ from fastapi import status
 from app.auth.callers import technician_of
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.retention.queries import cases as queries
 from app.retention.queries.toolkits import toolkits
@@ -101,15 +101,15 @@ async def give(case_id: UUID, body: GiveIn, leader: Leader, tx: Tx, now: Now) ->
 
 
 @router.post("/retention-cases/{case_id}/claim", operation_id="retention_cases_claim")
-async def claim(case_id: UUID, attendant: Attendant, tx: Tx, now: Now) -> CaseClaimOut:
+async def claim(
+    case_id: UUID, attendant: Attendant, tx: Tx, now: Now, lang: Language
+) -> CaseClaimOut:
     """Take a call on, for half an hour or so; its name and number are shown in full, and audited.
 
-    Claiming it again lengthens that.
+    Claiming it again lengthens that. Look at `offers`: what is held back may not be spoken of, and
+    a call that only cares may have none that is not.
     """
-    claimed = await working.claim(tx, case_id, attendant, now=now)
-    return CaseClaimOut(
-        case=CaseStandingOut.of(claimed.case), name=claimed.name, phone=claimed.phone
-    )
+    return CaseClaimOut.of(await working.claim(tx, case_id, attendant, now=now), lang)
 
 
 @router.post("/retention-cases/{case_id}/outcome", operation_id="retention_cases_outcome")
@@ -119,7 +119,8 @@ async def outcome(
     """Write down how a contact ended; the same again is answered alike.
 
     A call has to be claimed for it; of a visit the technician who holds its order tells, at the
-    door or after completing. `unreached` and `later` keep the case open.
+    door or after completing. `unreached` and `later` keep the case open. What was accepted against
+    what every channel keeps to is refused (`contact-refused`).
     """
     return CaseStandingOut.of(await working.said(tx, case_id, body.said(), attendant, now=now))
 

@@ -131,10 +131,14 @@ STAY_REASON_WORDS: dict[StayReason, Words] = {
 
 # Outcomes that need a coded reason.
 _WITH_REASON = frozenset({CaseOutcome.REFUSED, CaseOutcome.LEAVES})
+# Outcomes that say what became of an offer, and those that may name one.
+_OF_AN_OFFER = frozenset({CaseOutcome.ACCEPTED, CaseOutcome.REFUSED})
+_MAY_NAME = _OF_AN_OFFER | {CaseOutcome.LATER}
 
 
 class Said(NamedTuple):
-    """What became of a contact about a case; `again_on` is the local day a customer named."""
+    """What became of a contact about a case; `again_on` is the local day a customer named, and
+    `offering_code` what they were offered."""
 
     outcome: CaseOutcome
     reason: StayReason | None = None
@@ -156,10 +160,16 @@ class Said(NamedTuple):
             errors.append({"field": "again_on", "message": "belongs to `later`, which needs it"})
         elif self.again_on is not None and self.again_on <= today:
             errors.append({"field": "again_on", "message": "must be a day to come"})
-        if self.offering_code is not None and self.outcome is not CaseOutcome.ACCEPTED:
-            errors.append({"field": "offering_code", "message": "belongs to `accepted`"})
+        if self.offering_code is not None and self.outcome not in _MAY_NAME:
+            message = "belongs to `accepted`, `refused` and `later`"
+            errors.append({"field": "offering_code", "message": message})
         if errors:
             raise Invalid(errors=errors)
+
+    @property
+    def offered_something(self) -> bool:
+        """Tell whether it shows that the customer was offered something."""
+        return self.outcome in _OF_AN_OFFER or self.offering_code is not None
 
     def content(self) -> str:
         """Hash what was said, so that the same said again is known."""

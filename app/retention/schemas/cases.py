@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.http import Answer, Code, Input, Note
+from app.core.i18n import Lang
 from app.customers.rules import masked_name, masked_phone
 from app.lifecycle.rules import ChurnClass, Tier
 from app.retention.models import RetentionCase
@@ -20,6 +21,8 @@ from app.retention.rules.cases import (
     Wanted,
 )
 from app.retention.schemas.toolkits import ToolkitOut, WordsOut
+from app.suggestions.rules import HeldBack
+from app.suggestions.rules.words import HELD_BACK
 from app.workorders.rules import State
 
 Text = Annotated[str, Field(max_length=200)]
@@ -89,7 +92,9 @@ class OutcomeIn(Input):
         default=None, description="Why they refuse or leave; needed then, and only then."
     )
     competitor: Competitor | None = Field(default=None, description="With reason `competitor`.")
-    offering_code: Code | None = Field(default=None, description="What was accepted.")
+    offering_code: Code | None = Field(
+        default=None, description="What was offered: with `accepted`, `refused` and `later`."
+    )
     again_on: date | None = Field(default=None, description="The local day of a `later`.")
     note: Note = ""
 
@@ -205,9 +210,35 @@ class MyCasesOut(Answer):
     cases: Annotated[list[CaseWithToolkitOut], Field(max_length=200)]
 
 
+class CallOfferOut(Answer):
+    """What the toolkit offers, and what forbids to speak of it in this call; null is nothing."""
+
+    offering_code: Annotated[str, Field(max_length=64)]
+    held_back: HeldBack | None
+    held_back_words: Text | None
+
+
 class CaseClaimOut(Answer):
     """A call that is now the caller's, with whom to call in full; that is audited."""
 
     case: CaseStandingOut
     name: Text
     phone: Annotated[str, Field(max_length=40)]
+    offers: Annotated[list[CallOfferOut], Field(max_length=200)]
+
+    @classmethod
+    def of(cls, claim: Any, lang: Lang) -> Self:
+        """Write a claim in one language."""
+        return cls(
+            case=CaseStandingOut.of(claim.case),
+            name=claim.name,
+            phone=claim.phone,
+            offers=[
+                CallOfferOut(
+                    offering_code=code,
+                    held_back=held,
+                    held_back_words=HELD_BACK[held].say(lang) if held else None,
+                )
+                for code, held in claim.offers.items()
+            ],
+        )

@@ -1,5 +1,6 @@
 """Working on cases: taken from a list, given to somebody, called about, and how it ended."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from uuid import UUID, uuid5
@@ -24,15 +25,16 @@ from app.retention.rules import Arm, CaseOutcome, CaseState, Cause, Handling, ca
 from app.retention.rules.cases import Said, Wanted
 from app.retention.service import lists
 from app.retention.service.warnings import order_of, send
-from app.suggestions.rules.contacts import ContactOutcome
-from app.suggestions.service import confirm, release, reserve
+from app.suggestions.rules import HeldBack
+from app.suggestions.rules.contacts import ContactOutcome, ContactRefused
+from app.suggestions.service import Own, check, confirm, held_back, release, reserve, reserved
 from app.technicians.models import Technician
 from app.workorders.queries import Unit, org_units
 
 # How urgent the visit is of somebody whom a supervisor has taken from a list.
 _PRIORITY = 3
-# Who is called about these is offered something, so the call is a sales contact: it needs the
-# customer's contact slot, like those of every other channel.
+# Who is spoken to about these is offered something, so that it is a sales contact however it ends.
+# About the others it is one where something was offered, and otherwise care.
 _SELLING = frozenset({Cause.CONTRACT_ENDS, Cause.LEFT})
 # Outcomes of sales contacts have the words of every other channel.
 _SALES_WORDS = {
@@ -143,19 +145,26 @@ async def _technician(tx: AsyncSession, technician_id: UUID, caller: Caller) -> 
 
 @dataclass(frozen=True)
 class Claim:
-    """A call that the caller has taken on, with whom to call in full."""
+    """A call that the caller has taken on, with whom to call in full.
+
+    `offers` has what the toolkit offers, each with what forbids to speak of it in this call; null
+    is nothing.
+    """
 
     case: RetentionCase
     name: str
     phone: str
+    offers: Mapping[str, HeldBack | None]
 
 
 async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetime) -> Claim:
     """Take a call on for a while; only now name and number are shown, which is audited.
 
-    Claiming it again lengthens the while. A call that offers something reserves the customer's
-    contact slot. Raises NotFound, CaseNotOpen, CaseNotCalled, CaseClaimed, and ContactRefused with
-    the first day on which the customer may be spoken to.
+    Claiming it again lengthens the while. Whatever may be offered in a call needs the customer's
+    contact slot, so that it is reserved where the toolkit has offers. A call that is there to sell
+    is refused where it cannot be had; one that is there to care is not, and offers nothing then.
+    Raises NotFound, CaseNotOpen, CaseNotCalled, CaseClaimed, and ContactRefused with the first day
+    on which the customer may be spoken to.
     """
     case = await queries.for_change(tx, case_id, caller)
     cases.may_claim(
@@ -164,16 +173,22 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
     customer = await customers.one(tx, caller, case.customer_id)
     if customer.do_not_disturb:
         raise cases.CaseNotOpen(state=CaseState.DROPPED)
-    if case.cause in _SELLING:
-        await reserve(
-            tx,
-            _slot_of(case, caller),
-            customer.id,
-            caller,
-            channel=Channel.PHONE,
-            subject=_subject(case),
-            now=now,
-        )
+    offers = await _offers_of(tx, case)
+    slot = _slot_of(case, caller)
+    if offers or case.cause in _SELLING:
+        try:
+            await reserve(
+                tx,
+                slot,
+                customer.id,
+                caller,
+                channel=Channel.PHONE,
+                subject=_subject(case),
+                now=now,
+            )
+        except ContactRefused:
+            if case.cause in _SELLING:
+                raise
     minutes = (await parameters_in_force(tx)).number(cases.CLAIM_MINUTES, now, caller.org_path)
     case.claimed_by = caller.account_id
     case.claimed_until = now + timedelta(minutes=minutes)
@@ -186,7 +201,15 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
         fields=("name", "phone"),
     )
     await tx.flush()
-    return Claim(case, customer.name, customer.phone)
+    own = Own(reservation_id=slot)
+    told = await held_back(tx, customer, Channel.PHONE, offers, own=own, now=now) if offers else {}
+    return Claim(case, customer.name, customer.phone, told)
+
+
+async def _offers_of(tx: AsyncSession, case: RetentionCase) -> Sequence[str]:
+    """List what the toolkit that a case began with offers."""
+    kit = (await toolkits(tx)).get(case.toolkit_id) if case.toolkit_id is not None else None
+    return kit.toolkit.offers if kit is not None else ()
 
 
 def _slot_of(case: RetentionCase, caller: Caller) -> UUID:
@@ -203,9 +226,11 @@ async def said(
 ) -> RetentionCase:
     """Write down how a contact about a case ended; the same again is answered alike.
 
-    It is a contact in the ledger: a sales contact where something was offered. Whoever wants no
-    contact is not disturbed any more on any channel; a former customer who refuses is on no list
-    again. Raises NotFound, Invalid, CaseNotOpen, CaseClaimed and CaseNotClaimed.
+    It is a contact in the ledger: a sales contact where something was offered. What every channel
+    keeps to wins over an acceptance, by telephone or at the door; a refusal is the truth all the
+    same, and silences the offer on all channels. Whoever wants no contact is not disturbed any more
+    on any of them; a former customer who refuses is on no list again. Raises NotFound, Invalid,
+    CaseNotOpen, CaseClaimed, CaseNotClaimed, ContactRefused and ChannelNotForOffer.
     """
     case = await queries.for_change(tx, case_id, caller)
     unit = (await org_units(tx, ids=[case.org_unit_id])).by_id[case.org_unit_id]
@@ -226,23 +251,7 @@ async def said(
         )
         if case.claimed_by != caller.account_id:
             raise cases.CaseNotClaimed()
-    if case.cause in _SELLING and not visited:
-        await _tell_slot(tx, case, what, caller, now=now)
-    elif what.outcome not in _NOBODY_SPOKE:
-        selling = case.cause in _SELLING or (
-            what.outcome in (CaseOutcome.ACCEPTED, CaseOutcome.REFUSED)
-        )
-        await record_contact(
-            tx,
-            customer_id=case.customer_id,
-            at=now,
-            channel=Channel.VISIT if visited else Channel.PHONE,
-            kind=InteractionKind.SALES if selling else InteractionKind.SERVICE,
-            subject=_subject(case),
-            outcome=_SALES_WORDS[what.outcome].value if selling else what.outcome.value,
-            technician_id=caller.technician_id,
-            work_order_id=case.work_order_id,
-        )
+    await _tell_ledger(tx, case, what, caller, now=now)
     await _keep(tx, case, what, unit, now=now)
     case.closed_by = caller.account_id if case.closed_at else None
     await _follow(tx, case, what, caller, now=now)
@@ -250,16 +259,54 @@ async def said(
     return case
 
 
-async def _tell_slot(
+async def _tell_ledger(
     tx: AsyncSession, case: RetentionCase, what: Said, caller: Caller, *, now: datetime
 ) -> None:
-    """Write a call's contact into the ledger, or give its slot back when nobody was spoken to."""
+    """Write a contact into the ledger, through the slot of a call that has one, or give that back.
+
+    A visit has no slot of its own: it is its order that stands at the door.
+    """
+    visited = case.handling is Handling.VISIT
     slot = _slot_of(case, caller)
-    if what.outcome in _NOBODY_SPOKE:
+    has_slot = not visited and await reserved(tx, slot)
+    offered = what.outcome not in _NOBODY_SPOKE and (
+        case.cause in _SELLING or what.offered_something
+    )
+    if has_slot and not offered:
         await release(tx, slot, caller, now=now)
+    if what.outcome in _NOBODY_SPOKE:
         return
+    channel = Channel.VISIT if visited else Channel.PHONE
+    if what.outcome is CaseOutcome.ACCEPTED:
+        customer = await customers.one(tx, caller, case.customer_id)
+        own = Own(work_order_id=case.work_order_id) if visited else Own(reservation_id=slot)
+        await check(tx, customer, channel, what.offering_code, own=own, now=now)
     outcome = _SALES_WORDS[what.outcome]
-    await confirm(tx, slot, caller, contacted_at=now, outcome=outcome, now=now)
+    if offered and has_slot:
+        await confirm(
+            tx,
+            slot,
+            caller,
+            contacted_at=now,
+            outcome=outcome,
+            offering_code=what.offering_code,
+            later_on=what.again_on,
+            now=now,
+        )
+        return
+    await record_contact(
+        tx,
+        customer_id=case.customer_id,
+        at=now,
+        channel=channel,
+        kind=InteractionKind.SALES if offered else InteractionKind.SERVICE,
+        subject=_subject(case),
+        outcome=outcome.value if offered else what.outcome.value,
+        technician_id=caller.technician_id,
+        offering_code=what.offering_code,
+        later_on=what.again_on if offered else None,
+        work_order_id=case.work_order_id,
+    )
 
 
 async def _keep(

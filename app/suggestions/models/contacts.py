@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
@@ -45,7 +45,9 @@ class ContactReservation(Row, Base):
     """A slot that another channel than a visit asked for and got; the channel makes the id.
 
     It stays after the contact, so that each of the channel's steps can be asked a second time.
-    `contact_id` is the contact in the ledger, `contacted_at` when it was.
+    `offering_code` null names no offering. `by_account_manager` tells that it is the customer's
+    account manager who speaks. `contact_id` is the contact in the ledger, which also has the day a
+    customer named, and `contacted_at` when it was.
     """
 
     __tablename__ = "contact_reservation"
@@ -60,6 +62,8 @@ class ContactReservation(Row, Base):
     account_id: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
     channel: Mapped[Channel] = mapped_column(text_enum(Channel))
     subject: Mapped[str]
+    offering_code: Mapped[str | None]
+    by_account_manager: Mapped[bool] = mapped_column(server_default=text("false"))
     state: Mapped[SlotState] = mapped_column(text_enum(SlotState))
     reserved_at: Mapped[datetime]
     held_until: Mapped[datetime]

@@ -19,6 +19,8 @@ from app.suggestions.queries.choosing import (
     models_at_work,
 )
 from app.suggestions.queries.contacts import (
+    NOTHING_OWN,
+    Own,
     contacts_page,
     customer_named,
     customer_shown,
@@ -31,20 +33,21 @@ from app.suggestions.queries.contacts import (
     unit_of,
 )
 from app.suggestions.queries.deciding import (
-    Heard,
     Known,
-    answers_of,
     candidates_of,
     customer_facts,
     newest_decisions,
     write,
 )
 from app.suggestions.queries.explaining import model_named, seen_suggestion
+from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import settle
 
 __all__ = [
+    "NOTHING_OWN",
     "Heard",
     "Known",
+    "Own",
     "Standing",
     "answers_of",
     "campaigns",

@@ -17,9 +17,12 @@ from app.core.errors import NotFound
 from app.customers.models import Customer, Interaction
 from app.customers.rules import Channel, may_offer_on
 from app.suggestions.models import ContactReservation
+from app.suggestions.queries.hearing import answers_of
 from app.suggestions.rules.contacts import YEAR, Ledger
 from app.suggestions.rules.faults import faults_of
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.silence import silence_of
 
 # Who lives where a customer lives: contacts count for the home. Where an address names no room it
 # is a house or a building with many homes, so that nobody else counts.
@@ -127,17 +130,54 @@ async def unit_of(session: AsyncSession, org_unit_id: UUID) -> tuple[str, ZoneIn
     return path, ZoneInfo(zone)
 
 
+class Own(NamedTuple):
+    """What of the ledger is the asker's own and does not stand in their way: the slot they hold,
+    and the order at whose door they are, with what was said there."""
+
+    reservation_id: UUID | None = None
+    work_order_id: UUID | None = None
+
+
+NOTHING_OWN = Own()
+
+# Whether a customer lives where a confirmed outage is, or has an order that waits for its end: few
+# outages are open at a time, and a customer has an address or two.
+_OUTAGE = """EXISTS (
+        SELECT FROM outage
+        WHERE outage.state = 'confirmed' AND outage.ended_at IS NULL AND (
+            EXISTS (SELECT FROM orders WHERE orders.outage_id = outage.id
+                    AND orders.state NOT IN ('completed', 'archived', 'cancelled'))
+            OR EXISTS (
+                SELECT FROM service_address AS address
+                WHERE address.customer_id = customer.id AND CASE outage.place_kind
+                    WHEN 'olt_port' THEN address.olt_port = outage.place_key
+                    WHEN 'olt' THEN starts_with(address.olt_port, outage.place_key || '/')
+                    WHEN 'compound' THEN
+                        replace(address.locality, ' ', '')
+                            = substring(outage.place_key FROM '[^|]*$')
+                        AND starts_with(unit.path, substring(outage.place_key FROM '^(.*)[|]'))
+                    ELSE EXISTS (
+                        SELECT FROM address_grid WHERE service_address_id = address.id
+                        AND grid_id::text = outage.place_key)
+                    END
+            )
+        )
+    )"""
+
 # One visit is one sales contact, however much was said in it; a visit of today, done or begun, is
 # service of today.
 _LEDGER = f"""
     WITH home AS MATERIALIZED ({_HOME}),
     heard AS MATERIALIZED (
-        SELECT i.*, timezone(%(zone)s, at)::date AS day FROM interaction AS i
+        SELECT i.*, timezone(%(zone)s, at)::date AS day,
+            (i.work_order_id = %(work_order_id)s::uuid) IS TRUE AS own
+        FROM interaction AS i
         WHERE customer_id IN (SELECT id FROM home)
         AND (at > %(year_ago)s OR (kind = 'complaint' AND customer_id = %(customer_id)s))
     ),
     orders AS MATERIALIZED (
         SELECT * FROM work_order WHERE customer_id = %(customer_id)s
+        AND (id = %(work_order_id)s::uuid) IS NOT TRUE
         AND (state NOT IN ('completed', 'archived', 'cancelled') OR completed_at > %(today_began)s
              OR reported_at > %(faults_since)s)
     )
@@ -145,6 +185,9 @@ _LEDGER = f"""
         customer.arrears_fen, coalesce(customer.blacklisted, false),
         EXISTS (SELECT FROM orders WHERE work_type = 'repair'
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS fault_open,
+        EXISTS (SELECT FROM orders WHERE work_type IN ('install', 'relocate', 'remove')
+                AND state NOT IN ('completed', 'archived', 'cancelled')) AS order_pending,
+        {_OUTAGE} AS outage,
         (SELECT array_agg(at) FROM heard
          WHERE customer_id = customer.id AND kind = 'fault' AND at > %(faults_since)s) AS calls,
         (SELECT array_agg(reported_at) FROM orders
@@ -155,19 +198,22 @@ _LEDGER = f"""
         (SELECT max(closed_at) FROM heard
          WHERE customer_id = customer.id AND kind = 'complaint') AS complaint_closed_at,
         EXISTS (SELECT FROM heard WHERE customer_id = customer.id AND kind <> 'sales'
-                AND at >= %(today_began)s)
+                AND at >= %(today_began)s AND NOT own)
         OR EXISTS (SELECT FROM orders WHERE completed_at >= %(today_began)s
                    OR state IN ('en_route', 'on_site')) AS served_today,
         (SELECT array_agg(at) FROM (
-            SELECT min(at) AS at FROM heard WHERE kind = 'sales'
+            SELECT min(at) AS at FROM heard WHERE kind = 'sales' AND NOT own
             GROUP BY coalesce(work_order_id, id), day) AS once) AS sold_at,
-        (SELECT array_agg(at) FROM (
-            SELECT min(at) AS at FROM heard
-            WHERE customer_id = customer.id AND kind = 'sales' AND outcome = 'declined'
-            GROUP BY coalesce(work_order_id, id), day) AS once) AS refused_at,
         (SELECT max(held_until) FROM contact_slot
-         WHERE customer_id IN (SELECT id FROM home) AND {STILL_HELD}) AS taken_until
-    FROM customer WHERE customer.id = %(customer_id)s
+         LEFT JOIN visit ON visit.id = contact_slot.visit_id
+         WHERE contact_slot.customer_id IN (SELECT id FROM home) AND {STILL_HELD}
+         AND (contact_slot.reservation_id = %(reservation_id)s::uuid
+              OR coalesce(contact_slot.work_order_id, visit.work_order_id)
+                 = %(work_order_id)s::uuid) IS NOT TRUE) AS taken_until,
+        (SELECT jsonb_object_agg(offering_code, handed_to) FROM sales_lead
+         WHERE customer_id = customer.id AND state IN ('open', 'taken')) AS leads
+    FROM customer JOIN org_unit AS unit ON unit.id = customer.org_unit_id
+    WHERE customer.id = %(customer_id)s
 """  # noqa: S608 - text of our own
 
 
@@ -178,16 +224,19 @@ async def ledger_of(
     now: datetime,
     zone: ZoneInfo,
     channel: Channel | None = None,
+    own: Own = NOTHING_OWN,
 ) -> Ledger:
     """Read what counts before anybody speaks to a customer; under `lock_customer` to decide on it.
 
-    Without a channel nobody's consent to one is asked for. Raises NotFound.
+    Without a channel nobody's consent to one is asked for. Which offering is spoken of is for the
+    asker to add. Raises NotFound.
     """
     rows = await fetched(
         session,
         _LEDGER,
         {
             "customer_id": customer_id,
+            **own._asdict(),
             "zone": zone.key,
             "now": now,
             "year_ago": now - YEAR,
@@ -197,8 +246,10 @@ async def ledger_of(
     )
     if not rows:
         raise NotFound()
-    dnd, allows, refuses, arrears, black, fault, calls, repairs, *counted = rows[0]
-    complains, closed, served, sold, refused, taken = counted
+    dnd, allows, refuses, arrears, black, fault, pending, outage, *counted = rows[0]
+    calls, repairs, complains, closed, served, sold, taken, leads = counted
+    heard = (await answers_of(session, [customer_id], limits, now))[customer_id]
+    today = now.astimezone(zone).date()
     return Ledger(
         now=now,
         zone=zone,
@@ -213,8 +264,11 @@ async def ledger_of(
         complaint_closed_at=closed,
         served_today=served,
         sold_at=sold or [],
-        refused_at=refused or [],
         taken_until=taken,
+        order_pending=pending,
+        outage=outage,
+        leads={code: LeadTo(handed_to) for code, handed_to in (leads or {}).items()},
+        silence=silence_of([one.spoken(zone) for one in heard], today, limits),
     )
 
 

@@ -15,7 +15,6 @@ from app.core.db import Rows, fetched, put
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.queries.contacts import HOUSEHOLD, STILL_HELD
 from app.suggestions.rules.ahead import Door
-from app.suggestions.rules.limits import Limits
 
 UUIDS = ARRAY(Uuid())
 
@@ -151,56 +150,6 @@ async def customer_facts(
         },
     )
     return {row[0]: Known(*row[1:]) for row in rows}
-
-
-# The newest answer to each suggestion counts. Which days matter is for the rules to say, so
-# everything within the longest of their times is read: few rows, for a customer hears few offers.
-_ANSWERS = """
-    SELECT said.customer_id, said.answer, said.pitched, said.later_on, said.at,
-        suggestion.offering_code, product_offering.category, suggestion_decision.visit_id,
-        suggestion_decision.work_order_id
-    FROM (
-        SELECT DISTINCT ON (suggestion_id) *
-        FROM suggestion_answer
-        WHERE customer_id = ANY(%(customer_ids)s) AND at > %(since)s
-        ORDER BY suggestion_id, created_at DESC, id DESC
-    ) AS said
-    JOIN suggestion ON suggestion.id = said.suggestion_id
-    JOIN suggestion_decision ON suggestion_decision.id = suggestion.decision_id
-    JOIN product_offering ON product_offering.id = suggestion.offering_id
-    ORDER BY said.at, said.id
-"""
-
-
-class Heard(NamedTuple):
-    """What a customer last said to a suggestion; `visit_id` null was taken ahead of a visit."""
-
-    answer: str | None
-    pitched: bool
-    later_on: date | None
-    at: datetime
-    code: str
-    category: str
-    visit_id: UUID | None
-    work_order_id: UUID
-
-    def in_visit(self, door: Door) -> bool:
-        """Tell whether it was said at this door, in the visit that goes on."""
-        if self.visit_id is None or door.visit_id is None:
-            return self.visit_id is None and self.work_order_id == door.work_order_id
-        return self.visit_id == door.visit_id
-
-
-async def answers_of(
-    tx: AsyncSession, customer_ids: Sequence[UUID], limits: Limits, now: datetime
-) -> Mapping[UUID, Sequence[Heard]]:
-    """List what customers last said to each suggestion, each customer's oldest first."""
-    longest = max(limits.declined_days, limits.refusal_days, limits.accepted_days, YEAR.days)
-    given = {"customer_ids": list(customer_ids), "since": now - timedelta(days=longest)}
-    heard: dict[UUID, list[Heard]] = {customer_id: [] for customer_id in customer_ids}
-    for customer_id, *row in await fetched(tx, _ANSWERS, given):
-        heard[customer_id].append(Heard(*row))
-    return heard
 
 
 _NEWEST = (

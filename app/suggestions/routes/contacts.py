@@ -49,9 +49,8 @@ async def reserve(
     Refused with the reason and the first day on which it is allowed. Confirm it once the contact
     took place, or release it; a slot that nobody uses ends after a day.
     """
-    slot = await service.reserve(
-        tx, body.id, customer, channel, channel=body.channel, subject=body.subject, now=now
-    )
+    wanted = body.model_dump(exclude={"id"})
+    slot = await service.reserve(tx, body.id, customer, channel, **wanted, now=now)
     return ContactSlotOut.model_validate(slot)
 
 
@@ -60,9 +59,7 @@ async def confirm(
     slot_id: UUID, body: ContactIn, channel: OtherChannel, tx: Tx, now: Now
 ) -> ContactSlotOut:
     """Say that the contact took place and how it ended, also after the slot ran out."""
-    slot = await service.confirm(
-        tx, slot_id, channel, contacted_at=body.contacted_at, outcome=body.outcome, now=now
-    )
+    slot = await service.confirm(tx, slot_id, channel, **body.model_dump(), now=now)
     return ContactSlotOut.model_validate(slot)
 
 

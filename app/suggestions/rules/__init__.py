@@ -1,8 +1,9 @@
 """The words of suggestions: answers, gates, and reasons to hold back.
 
 `facts` is what a decision sees, `score` and `gates` decide about one offering, `ranking` about
-all; `limits` holds the numbers and `words` what is said. `answering`, `contacts` and `leads` are
-what comes after.
+all; `limits` holds the numbers and `words` what is said. `silence` is what answers on all channels
+forbid, `contacts` and `channels` are the policy of the channels beside the door. `answering` and
+`leads` are what comes after.
 """
 
 from enum import StrEnum
@@ -74,6 +75,8 @@ class HeldBack(StrEnum):
     DECLINED_RECENTLY = "declined_recently"
     DECLINED_GROUP = "declined_group"
     ASKED_FOR_LATER = "asked_for_later"
+    # Not a gate of the door: which channels a kind of business goes through.
+    OTHER_CHANNEL = "other_channel"
     # Not gates: it passed them all, and others fit better, or nothing is offered to this customer.
     OTHERS_FIT_BETTER = "others_fit_better"
     NOTHING_TODAY = "nothing_today"

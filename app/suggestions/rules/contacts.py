@@ -1,19 +1,22 @@
 """When another channel may speak to a customer of an offer, and from when on if not now.
 
-The guards and the numbers are those of a visit; only what belongs to a door is not asked.
+The guards and the numbers are those of a visit; only what belongs to a door is not asked. Where it
+is said which offering is spoken of, what the customer answered to it on any channel counts too.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
 from app.suggestions.rules import HeldBack
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.silence import SILENCES, Silence, stopped_until
 
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
@@ -53,14 +56,41 @@ class ContactSlotEnded(Conflict):
     )
 
 
+def check_outcome(outcome: ContactOutcome, later_on: date | None, day: date) -> None:
+    """Check that a day is named with a `later` alone, and lies after that of the contact.
+
+    A `later` need not name one. Raises Invalid.
+    """
+    if later_on is None:
+        return
+    message = None
+    if outcome is not ContactOutcome.LATER:
+        message = "belongs to `later`"
+    elif later_on <= day:
+        message = "must be a day after that of the contact"
+    if message is not None:
+        raise Invalid(errors=[{"field": "later_on", "message": message}])
+
+
+class About(NamedTuple):
+    """The offering that is to be spoken of, by its code and category, and as whom a lead would
+    name the speaker; null is nobody a lead is given to."""
+
+    code: str
+    category: str
+    speaker: LeadTo | None = None
+
+
 @dataclass(frozen=True)
 class Ledger:
     """What is known of a customer and of who has spoken to their home, as of a moment.
 
     `sold_at` has one moment for each sales contact of the last 365 days with anybody at the
-    customer's address, `refused_at` one for each refusal of theirs. `taken_until` is until when
-    somebody else holds the slot, and `served_today` tells of any other contact or visit today.
-    `consented` is whether they allow offers on the channel that asks.
+    customer's address, and `silence` is what the customer answered, on any channel. `taken_until`
+    is until when somebody else holds the slot, and `served_today` tells of any other contact or
+    visit today. `consented` is whether they allow offers on the channel that asks. `leads` says to
+    whom offers were handed over and are open there, and `about` is the offering, null where none
+    is named.
     """
 
     now: datetime
@@ -75,13 +105,20 @@ class Ledger:
     complaint_closed_at: datetime | None = None
     served_today: bool = False
     sold_at: Sequence[datetime] = ()
-    refused_at: Sequence[datetime] = ()
     taken_until: datetime | None = None
+    order_pending: bool = False
+    outage: bool = False
+    silence: Silence = field(default_factory=Silence)
+    leads: Mapping[str, LeadTo] = field(default_factory=dict)
+    about: About | None = None
+
+    def begin_of(self, day: date) -> datetime:
+        """Give the moment at which a local day begins."""
+        return datetime.combine(day, time(), self.zone)
 
     def days_after(self, moment: datetime, days: float) -> datetime:
         """Give the beginning of the local day that lies so many days after that of a moment."""
-        day = moment.astimezone(self.zone).date() + timedelta(days=days)
-        return datetime.combine(day, time(), self.zone)
+        return self.begin_of(moment.astimezone(self.zone).date() + timedelta(days=days))
 
     def within(self, at: Sequence[datetime], span: timedelta) -> list[datetime]:
         """List the moments that lie less than a span back, the oldest first."""
@@ -128,8 +165,33 @@ def _gap(ledger: Ledger, limits: Limits) -> datetime | bool:
     return _later(ledger, last and ledger.days_after(last, limits.contact_gap_days))
 
 
+def _refused(ledger: Ledger, limits: Limits) -> datetime | bool:
+    until = stopped_until(ledger.silence, limits)
+    return _later(ledger, until and ledger.begin_of(until))
+
+
+def _silent(code: HeldBack) -> tuple[HeldBack, _Until]:
+    """Make the ban that an answer to the offering is, whichever channel it was given on."""
+
+    def until(ledger: Ledger, limits: Limits) -> datetime | bool:
+        if ledger.about is None:
+            return False
+        day = SILENCES[code](ledger.silence, ledger.about.code, ledger.about.category, limits)
+        return _later(ledger, day and ledger.begin_of(day))
+
+    return code, until
+
+
+def _elsewhere(ledger: Ledger, limits: Limits) -> bool | None:
+    # One open suggestion of an offer to a customer: whoever was given it may go on with it.
+    given = ledger.leads.get(ledger.about.code) if ledger.about is not None else None
+    return False if ledger.about is None or given in (None, ledger.about.speaker) else None
+
+
 # In the order of the gates, so that the reason told is the one a visit would be told.
 BANS: tuple[tuple[HeldBack, _Until], ...] = (
+    (HeldBack.ORDER_PENDING, lambda ledger, limits: None if ledger.order_pending else False),
+    _silent(HeldBack.JUST_ACCEPTED),
     (HeldBack.NOT_RESTORED, lambda ledger, limits: None if ledger.fault_open else False),
     (HeldBack.DO_NOT_DISTURB, lambda ledger, limits: None if ledger.do_not_disturb else False),
     (HeldBack.NO_CONSENT, lambda ledger, limits: False if ledger.consented else None),
@@ -138,6 +200,8 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.COMPLAINT_RECENT, _complaint),
     (HeldBack.ARREARS, lambda ledger, limits: None if ledger.arrears_fen else False),
     (HeldBack.BLACKLISTED, lambda ledger, limits: None if ledger.blacklisted else False),
+    (HeldBack.OUTAGE, lambda ledger, limits: None if ledger.outage else False),
+    (HeldBack.OFFERED_ELSEWHERE, _elsewhere),
     (
         HeldBack.CONTACTS_MONTH,
         lambda ledger, limits: _full(ledger, ledger.sold_at, MONTH, limits.contacts_month),
@@ -152,12 +216,10 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
         lambda ledger, limits: ledger.days_after(ledger.now, 1) if ledger.served_today else False,
     ),
     (HeldBack.SLOT_TAKEN, lambda ledger, limits: _later(ledger, ledger.taken_until)),
-    (
-        HeldBack.REFUSED_OFTEN,
-        lambda ledger, limits: _full(
-            ledger, ledger.refused_at, timedelta(days=limits.refusal_days), limits.refusals
-        ),
-    ),
+    (HeldBack.REFUSED_OFTEN, _refused),
+    _silent(HeldBack.DECLINED_RECENTLY),
+    _silent(HeldBack.DECLINED_GROUP),
+    _silent(HeldBack.ASKED_FOR_LATER),
 )
 
 

@@ -45,10 +45,10 @@ class Facts:
     the services that run; `faults` counts those within the repeat-fault days, the present repair
     included; `contacts_month` and `contacts_year` count the 30 and 365 days before, with anybody at
     the customer's address. `served_today` tells of a service contact today that is not of this
-    visit, and `offered_elsewhere` has what another channel is offering. Of the mappings,
-    `declined_group` goes by category and the others by offering code. `churn_score` is a chance
-    from 0 to 1, `value_12m_fen` what the customer pays in twelve months. `generic` is for a
-    customer who wants no ranking made for them personally.
+    visit, and `offered_elsewhere` has what another channel is offering. What was answered, from
+    `refusals` and `stopped_on` to `later_on`, is as in `silence.Silence`, of all channels.
+    `churn_score` is a chance from 0 to 1, `value_12m_fen` what the customer pays in twelve months.
+    `generic` is for a customer who wants no ranking made for them personally.
     """
 
     today: date
@@ -72,6 +72,7 @@ class Facts:
     last_contact_on: date | None = None
     slot_taken: bool = False
     refusals: int = 0
+    stopped_on: date | None = None
     declined_on: Mapping[str, date] = field(default_factory=dict)
     declined_group_on: Mapping[str, date] = field(default_factory=dict)
     accepted_on: Mapping[str, date] = field(default_factory=dict)

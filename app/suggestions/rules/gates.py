@@ -6,6 +6,7 @@ that applies is the answer to "why not"; a hold outranks every score.
 """
 
 from collections.abc import Callable, Set
+from datetime import date
 from typing import NamedTuple
 
 from app.catalog.rules import BusinessType, ValueLever
@@ -13,6 +14,7 @@ from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.score import scored
+from app.suggestions.rules.silence import SILENCES, stopped_until
 
 
 class Hold(NamedTuple):
@@ -31,6 +33,22 @@ class WholeHold(NamedTuple):
     applies: Callable[[Facts, Limits], bool]
 
 
+def _after(facts: Facts, until: date | None) -> bool:
+    return until is not None and until > facts.today
+
+
+def _silent(gate: Gate, code: HeldBack) -> Hold:
+    """Make the hold that an answer to an offer is, whichever channel it was given on."""
+    until = SILENCES[code]
+    return Hold(
+        gate,
+        code,
+        lambda facts, offer, limits: _after(
+            facts, until(facts, offer.code, offer.category, limits)
+        ),
+    )
+
+
 HOLDS: tuple[Hold | WholeHold, ...] = (
     # Eligible: it fits what the customer has and what the line can do.
     Hold(
@@ -44,13 +62,7 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         lambda facts, offer, limits: not offer.requires <= facts.held,
     ),
     WholeHold(Gate.ELIGIBLE, HeldBack.ORDER_PENDING, lambda facts, limits: facts.order_pending),
-    Hold(
-        Gate.ELIGIBLE,
-        HeldBack.JUST_ACCEPTED,
-        lambda facts, offer, limits: facts.within(
-            facts.accepted_on.get(offer.code), limits.accepted_days
-        ),
-    ),
+    _silent(Gate.ELIGIBLE, HeldBack.JUST_ACCEPTED),
     Hold(
         Gate.ELIGIBLE,
         HeldBack.LINE_UNKNOWN,
@@ -172,29 +184,11 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     WholeHold(
         Gate.CONTACT_POLICY,
         HeldBack.REFUSED_OFTEN,
-        lambda facts, limits: facts.refusals >= limits.refusals,
+        lambda facts, limits: _after(facts, stopped_until(facts, limits)),
     ),
-    Hold(
-        Gate.CONTACT_POLICY,
-        HeldBack.DECLINED_RECENTLY,
-        lambda facts, offer, limits: facts.within(
-            facts.declined_on.get(offer.code), limits.declined_days
-        ),
-    ),
-    Hold(
-        Gate.CONTACT_POLICY,
-        HeldBack.DECLINED_GROUP,
-        lambda facts, offer, limits: facts.within(
-            facts.declined_group_on.get(offer.category), limits.declined_group_days
-        ),
-    ),
-    Hold(
-        Gate.CONTACT_POLICY,
-        HeldBack.ASKED_FOR_LATER,
-        lambda facts, offer, limits: (
-            (until := facts.later_on.get(offer.code)) is not None and until > facts.today
-        ),
-    ),
+    _silent(Gate.CONTACT_POLICY, HeldBack.DECLINED_RECENTLY),
+    _silent(Gate.CONTACT_POLICY, HeldBack.DECLINED_GROUP),
+    _silent(Gate.CONTACT_POLICY, HeldBack.ASKED_FOR_LATER),
 )
 
 

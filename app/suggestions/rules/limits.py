@@ -97,7 +97,10 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         "days",
         0,
         1000,
-        Words("统计拒绝次数并停止营销的时间", "The days over which refusals count"),
+        Words(
+            "统计拒绝次数的时间，也是自最后一次起停止营销的时间",
+            "Over how many days refusals count, and for how long selling stops from the last on",
+        ),
     ),
     "accepted_days": (
         "days",

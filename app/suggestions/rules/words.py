@@ -79,6 +79,9 @@ HELD_BACK: dict[HeldBack, Words] = {
         "客户近期拒绝过同类业务", "The customer declined something like it recently"
     ),
     HeldBack.ASKED_FOR_LATER: Words("客户约定的时间未到", "The customer asked to hear of it later"),
+    HeldBack.OTHER_CHANNEL: Words(
+        "该类业务不能在此渠道推荐", "This kind of offer is not made on this channel"
+    ),
     HeldBack.OTHERS_FIT_BETTER: Words("其他推荐更合适", "Others fit better"),
     HeldBack.NOTHING_TODAY: Words("今天不推荐更好", "Today it is better to offer nothing"),
     HeldBack.HOLDOUT: Words(

@@ -1,13 +1,13 @@
 """Wire shapes of contacts: slots that channels reserve, and the ledger of all channels, masked."""
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Input, Moment, Name
+from app.core.http import Answer, Code, Input, Moment, Name
 from app.core.i18n import Lang
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind, masked_phone
@@ -27,6 +27,13 @@ class ContactSlotIn(Input):
     id: UUID
     channel: Literal[Channel.PHONE, Channel.SMS, Channel.SHOP, Channel.APP]
     subject: Name = Field(description="The campaign or the offering, by its code or name.")
+    offering_code: Code | None = Field(
+        default=None,
+        description="Of which offering; what the customer answered to it on any channel counts.",
+    )
+    by_account_manager: bool = Field(
+        default=False, description="Whether the customer's account manager is who speaks."
+    )
 
 
 class ContactIn(Input):
@@ -34,6 +41,13 @@ class ContactIn(Input):
 
     contacted_at: Moment
     outcome: ContactOutcome
+    offering_code: Code | None = Field(
+        default=None, description="What was spoken of, where it is not what the slot names."
+    )
+    later_on: date | None = Field(
+        default=None,
+        description="May come with `later`: the local day from which on they want to hear of it.",
+    )
 
 
 class ContactSlotOut(Answer):
@@ -43,6 +57,8 @@ class ContactSlotOut(Answer):
     customer_id: UUID
     channel: Channel
     subject: Text
+    offering_code: Annotated[str, Field(max_length=64)] | None
+    by_account_manager: bool
     state: SlotState
     reserved_at: datetime
     held_until: datetime = Field(description="A slot that is held ends by itself then.")
@@ -60,6 +76,10 @@ class ContactOut(Answer):
     kind: InteractionKind
     subject: Text
     outcome: Text | None
+    offering_code: Annotated[str, Field(max_length=64)] | None = Field(
+        description="What was spoken of on another channel than a visit; null named none."
+    )
+    later_on: date | None = Field(description="The local day a customer named to hear of it again.")
     closed_at: datetime | None
     technician_id: UUID | None
     work_order_id: UUID | None

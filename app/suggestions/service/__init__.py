@@ -5,7 +5,17 @@ from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
 from app.suggestions.service.asking import Line, MayHave, may_have
-from app.suggestions.service.contacts import confirm, release, release_slot, reserve, standing_of
+from app.suggestions.service.contacts import (
+    Own,
+    check,
+    confirm,
+    held_back,
+    release,
+    release_slot,
+    reserve,
+    reserved,
+    standing_of,
+)
 from app.suggestions.service.deciding import Decided, offer_of, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
@@ -24,14 +34,17 @@ __all__ = [
     "Explained",
     "Line",
     "MayHave",
+    "Own",
     "Said",
     "Switch",
     "Wanted",
     "begin_campaign",
+    "check",
     "confirm",
     "end_campaign",
     "explain",
     "hand_over",
+    "held_back",
     "may_have",
     "months_kept",
     "move_lead",
@@ -40,6 +53,7 @@ __all__ = [
     "release",
     "release_slot",
     "reserve",
+    "reserved",
     "standing_of",
     "suggest",
     "suggest_ahead",

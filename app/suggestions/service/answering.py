@@ -9,6 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.models import ProductOffering
 from app.core.errors import SameIdOtherContent
 from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
@@ -29,6 +30,7 @@ from app.suggestions.rules.answering import (
     said_at,
     was_pitched,
 )
+from app.suggestions.rules.channels import check_receiver
 from app.suggestions.rules.leads import HandingOver, LeadOpen, LeadState
 from app.suggestions.service.contacts import release_spoken
 
@@ -156,8 +158,8 @@ async def hand_over(
     """Hand an offer over to another channel as a lead, which closes it in the visit.
 
     The customer has been spoken to, so it is a contact. The same again is answered like the first
-    time. Raises NotFound, NotShown, LeadOpen where somebody has one already, and
-    SameIdOtherContent.
+    time. Raises NotFound, NotShown, ChannelNotForOffer where its kind of business is not theirs,
+    LeadOpen where somebody has one already, and SameIdOtherContent.
     """
     suggestion, decision = await queries.own_suggestion(tx, suggestion_id, technician_id)
     if suggestion.rank is None:
@@ -170,6 +172,8 @@ async def hand_over(
         ):
             raise SameIdOtherContent(id=asked.id)
         return known
+    offering = await tx.get_one(ProductOffering, suggestion.offering_id)
+    check_receiver(offering.code, offering.business_type, asked.handed_to)
     before = await queries.open_lead(tx, decision.customer_id, suggestion.offering_code)
     if before is not None:
         raise LeadOpen(offering=suggestion.offering_code, at=before.at)

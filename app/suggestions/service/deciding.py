@@ -14,7 +14,7 @@ from app.catalog.queries import Offering, in_force
 from app.core.db import new_id
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
-from app.suggestions.rules import AnswerKind, Group, HeldBack, Mode
+from app.suggestions.rules import Group, HeldBack, Mode
 from app.suggestions.rules.ahead import Door, valid_until
 from app.suggestions.rules.campaigns import push_of
 from app.suggestions.rules.facts import REPAIR, Facts, Offer
@@ -22,6 +22,7 @@ from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import nothing_at_all
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import COORDINATION, Candidate, Way, foreseen, ranked
+from app.suggestions.rules.silence import silence_of
 from app.suggestions.rules.words import FITS_NOTHING
 from app.suggestions.service.choosing import Terms, terms_for
 from app.suggestions.service.contacts import hold_slots, release_doors
@@ -289,9 +290,9 @@ def _facts_of(
         # What is being repaired counts however long it has waited.
         reports.append(door.reported_at)
     today = now.astimezone(door.zone).date()
-    said = [(row, row.at.astimezone(door.zone).date()) for row in answers]
-    declined = [(row, day) for row, day in said if row.answer == AnswerKind.DECLINED]
+    silence = silence_of([row.spoken(door.zone) for row in answers], today, limits)
     return Facts(
+        **vars(silence),
         today=today,
         work_type=door.work_type,
         restored=door.restored,
@@ -312,11 +313,6 @@ def _facts_of(
         contacts_year=known.contacts_year,
         last_contact_on=known.last_contact_on,
         slot_taken=known.slot_taken,
-        refusals=sum(today - day < timedelta(days=limits.refusal_days) for _, day in declined),
-        # Oldest first, so that of several the newest stays.
-        declined_on={row.code: day for row, day in declined},
-        declined_group_on={row.category: day for row, day in declined},
-        accepted_on={row.code: day for row, day in said if row.answer == AnswerKind.ACCEPTED},
         tenure_months=known.tenure_months,
         stage=known.stage,
         tier=known.tier,
@@ -328,5 +324,4 @@ def _facts_of(
         outage=door.outage,
         served_today=known.served_today,
         offered_elsewhere=frozenset(known.offered_elsewhere),
-        later_on={row.code: row.later_on for row in answers if row.later_on is not None},
     )
