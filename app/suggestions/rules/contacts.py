@@ -150,6 +150,10 @@ def _later(ledger: Ledger, until: datetime | None) -> datetime | bool:
     return until if until is not None and until > ledger.now else False
 
 
+def _until_day(ledger: Ledger, day: date | None) -> datetime | bool:
+    return _later(ledger, None if day is None else ledger.begin_of(day))
+
+
 def _repeated(ledger: Ledger, limits: Limits) -> datetime | bool:
     span = timedelta(days=limits.repeat_fault_days)
     return _full(ledger, ledger.faults_at, span, 2)
@@ -166,8 +170,7 @@ def _gap(ledger: Ledger, limits: Limits) -> datetime | bool:
 
 
 def _refused(ledger: Ledger, limits: Limits) -> datetime | bool:
-    until = stopped_until(ledger.silence, limits)
-    return _later(ledger, until and ledger.begin_of(until))
+    return _until_day(ledger, stopped_until(ledger.silence, limits))
 
 
 def _silent(code: HeldBack) -> tuple[HeldBack, _Until]:
@@ -177,7 +180,7 @@ def _silent(code: HeldBack) -> tuple[HeldBack, _Until]:
         if ledger.about is None:
             return False
         day = SILENCES[code](ledger.silence, ledger.about.code, ledger.about.category, limits)
-        return _later(ledger, day and ledger.begin_of(day))
+        return _until_day(ledger, day)
 
     return code, until
 

@@ -1,12 +1,12 @@
 """What can be done with suggestions, a file for each: decide what to offer, take down answers, hold
 the contact slot, see to leads, set gates and campaigns, keep the log's months."""
 
+from app.suggestions.queries import Own
 from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.answering import Said
 from app.suggestions.service.answering import hand_over, take_down
 from app.suggestions.service.asking import Line, MayHave, may_have
 from app.suggestions.service.contacts import (
-    Own,
     check,
     confirm,
     held_back,
