@@ -6,11 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from app.suggestions.rules.limits import Limits
+from app.suggestions.rules.silence import Silence, stopped_on, stopped_until
 from benchmarks.suggestions import people, stage
 from benchmarks.suggestions.estimates import estimated
-from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of
+from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of, local_day
 from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.offers import offerings
 from benchmarks.suggestions.oracle import best, perfect
 from benchmarks.suggestions.playing import play
 from benchmarks.suggestions.policies import POLICIES
@@ -92,6 +97,21 @@ def test_who_lives_at_the_same_address_counts_with_the_household(field):
     judge = Judge(homes)
     judge.happens(Event(visit.at - timedelta(days=2), 1, "sales"))
     assert judge.broken_by_any(visit) == ["seven_days_apart"]
+
+
+@given(st.lists(st.integers(0, 400), max_size=8))
+@example([290, 190, 111])
+@example([300, 190, 110])
+def test_the_judge_and_the_gates_agree_on_the_third_refusal(field, ago):
+    """They share no code: each has its own way to say from when on and how long selling stops."""
+    visit = replace(field.visits[0], home=0, work_type="care", restored=True, order_pending=False)
+    judge = Judge([replace(field.homes[0], number=0, twin=None)])
+    today, an_offer = local_day(visit.at), offerings(FIRST_DAY)[0]
+    days = sorted(today - timedelta(days=each) for each in ago)
+    judge.cards[0].declined = [(day, an_offer) for day in days]
+    until = stopped_until(Silence(stopped_on=stopped_on(days, Limits())), Limits())
+    stopped = until is not None and until > today
+    assert ("third_refusal" in judge.broken_by_any(visit)) == stopped
 
 
 def test_contacts_are_never_thought_to_help():

@@ -435,7 +435,14 @@ async def test_a_visit_sells_only_what_every_channel_may(tx, office, clock):
         "arrears",
     )
     assert len(await told_of(tx, customer)) == 1
+    # A refusal is the truth whatever stood against the offer, and can be corrected at the door.
+    no = {"outcome": "refused", "reason": "price", "offering_code": "LINE-500"}
+    await office.ok("technician", "POST", path, no)
     customer.arrears_fen = 0
     await tx.flush()
+    clock.tick(timedelta(minutes=1))
     await office.ok("technician", "POST", path, yes)
-    assert (await told_of(tx, customer))[1:] == [("sales", "accepted", "LINE-500")]
+    assert (await told_of(tx, customer))[1:] == [
+        ("sales", "declined", "LINE-500"),
+        ("sales", "accepted", "LINE-500"),
+    ]

@@ -249,6 +249,12 @@ async def ledger_of(
     dnd, allows, refuses, arrears, black, fault, pending, outage, *counted = rows[0]
     calls, repairs, complains, closed, served, sold, taken, leads = counted
     heard = (await answers_of(session, [customer_id], limits, now))[customer_id]
+    # What was said at the asker's own door may still be corrected there.
+    said = [
+        one.spoken(zone)
+        for one in heard
+        if one.work_order_id is None or one.work_order_id != own.work_order_id
+    ]
     today = now.astimezone(zone).date()
     return Ledger(
         now=now,
@@ -268,7 +274,7 @@ async def ledger_of(
         order_pending=pending,
         outage=outage,
         leads={code: LeadTo(handed_to) for code, handed_to in (leads or {}).items()},
-        silence=silence_of([one.spoken(zone) for one in heard], today, limits),
+        silence=silence_of(said, today, limits),
     )
 
 
