@@ -410,6 +410,7 @@ async def test_sensitive_business_is_not_accepted_by_telephone(tx, office, worke
 
 async def test_a_visit_sells_only_what_every_channel_may(tx, office, clock):
     await make_toolkit(tx, kind="win_back", offers=["LINE-500"])
+    await make_offering(tx, code="LINE-500")
     customer = await household(office, stage=Stage.EXIT)
     await make_leaver(tx, customer, left_on=date(2026, 1, 2), now=clock.now())
     body = {

@@ -11,7 +11,7 @@ from app.core.errors import Invalid
 from app.customers.models import Interaction
 from app.customers.rules import InteractionKind
 from app.sales.models import Sale
-from app.suggestions.models import ContactSlot, Suggestion, SuggestionAnswer
+from app.suggestions.models import ContactSlot, Suggestion, SuggestionAnswer, SuggestionDecision
 from app.suggestions.rules import AnswerKind, DeclineReason
 from app.suggestions.rules.answering import complete_answer, said_at, was_pitched
 from app.worktypes.rules import WorkType
@@ -213,6 +213,9 @@ async def test_the_newest_answer_counts(tx, phone, customer, visit_id, best, clo
     assert codes["FTTH-1000"] == "just_accepted"
     facts = (await tx.scalars(select(SuggestionAnswer.answer))).all()
     assert set(facts) == {"declined", "accepted"}
+    # The contact that the mistake has left in the ledger is no refusal.
+    newest = select(SuggestionDecision.facts).order_by(SuggestionDecision.id.desc()).limit(1)
+    assert (await tx.scalar(newest))["refusals"] == 0
     assert "TV-4K" in {one["offering_code"] for one in told["offers"]}
 
 
