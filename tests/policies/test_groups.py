@@ -3,7 +3,9 @@
 from datetime import date, timedelta
 
 import pytest
+from sqlalchemy import delete
 
+from app.core.nights import Night
 from app.core.parameter_values import ParameterValue
 from app.policies.rules.fairness import Fared, shown
 from app.policies.rules.promotion import GroupKind
@@ -52,7 +54,7 @@ async def test_how_groups_fared_in_a_month(tx, as_admin, province):
     await tx.flush()
     for _ in range(2):
         assert await adding_up.add_up(tx, LAST_NIGHT, MONDAY_NINE)
-        await tx.execute(adding_up.nights.Night.__table__.delete())
+        await tx.execute(delete(Night))
     await tx.commit()
     told = await as_admin("GET", "/groups?from=2026-02-14")
     assert (told["since"], told["until"], told["least"]) == ("2026-02-01", "2026-02-28", 4)

@@ -247,7 +247,7 @@ async def groups(session: AsyncSession, org_path: str, first: date, last: date) 
         )
         .group_by(month, PolicyGroupDay.kind, PolicyGroupDay.group)
     )
-    return [Fared(*row) for row in rows]
+    return [Fared._make(row) for row in rows]
 
 
 async def report(

@@ -34,7 +34,7 @@ class MandateIn(Input):
     months: Months = Field(description="For so many months at most.")
 
 
-class StepIn(Input):
+class TermsStepIn(Input):
     """Terms that can be asked for: so much off the monthly price for so many months."""
 
     discount_percent: Percent
@@ -66,7 +66,7 @@ class ContentIn(Input):
         default=False,
         description="Only for customers who are worth more than they bring (hidden high value).",
     )
-    steps: Annotated[list[StepIn], Field(max_length=20)] = Field(
+    steps: Annotated[list[TermsStepIn], Field(max_length=20)] = Field(
         default_factory=list,
         description="The only terms that can be asked for; empty: the mandates' limits.",
     )
@@ -144,7 +144,7 @@ class MandateOut(Answer):
     months: Months
 
 
-class StepOut(Answer):
+class TermsStepOut(Answer):
     """Terms that can be asked for: so much off the monthly price for so many months."""
 
     discount_percent: Percent
@@ -170,7 +170,7 @@ class ToolkitOut(Answer):
     stages: Annotated[list[Stage], Field(max_length=5)]
     reasons: Annotated[list[LeaveReason], Field(max_length=20)]
     hidden: bool
-    steps: Annotated[list[StepOut], Field(max_length=20)] = Field(
+    steps: Annotated[list[TermsStepOut], Field(max_length=20)] = Field(
         description="The only special terms that can be asked for, the smallest first."
     )
     active: bool
@@ -190,7 +190,7 @@ class ToolkitOut(Answer):
             name=WordsOut.of(kit.name),
             talk_track=WordsOut.of(kit.talk_track),
             mandates=[MandateOut.model_validate(each) for each in kit.mandates],
-            steps=[StepOut(discount_percent=one[0], months=one[1]) for one in kit.ladder()],
+            steps=[TermsStepOut(discount_percent=one[0], months=one[1]) for one in kit.ladder()],
             hidden=kit.hidden,
             active=kit.active,
             **{name: list(getattr(kit, name)) for name in lists},
