@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.rules import Role
+from app.commissions.queries import take_due
 from app.core.db import new_id
 from app.ordering import alerting, service
 from app.ordering.delivery import SyncState
@@ -167,3 +168,19 @@ async def test_what_stands_still_over_there_is_counted_and_listed(ask, desk):
     (listed,) = (await ask("GET", "/order-syncs", remote_state="held")).json()["order_syncs"]
     assert listed["sale_id"] == str(held)
     assert await waiting(ask) == []
+
+
+async def test_the_rest_of_a_commission_waits_until_it_is_said_what_is_missing(ask, desk, tx):
+    sale_id = await ended(desk, PARTIAL)
+    given = {"sale": sale_id, "at": desk.clock.now()}
+    await tx.execute(text(_DUE), given)
+    assert await take_due(tx, desk.clock.now(), 10) == []
+    address = f"/order-syncs/{(await desk.sync(sale_id)).id}/judge"
+    assert (await ask("POST", address, {"ended_as": "completed"})).status_code == 200
+    assert [owed.fen for owed in await take_due(tx, desk.clock.now(), 10)] == [700]
+
+
+_DUE = """
+INSERT INTO commission_due (sale_id, technician_id, org_unit_id, fen, due_at)
+SELECT id, technician_id, org_unit_id, 700, :at FROM sale WHERE id = :sale
+"""
