@@ -348,7 +348,7 @@ async def test_news_that_comes_as_a_push_is_settled_is_not_settled_with_it(
         await queries.mark_news(tx, [phone.technician.id])
 
     async def settle(tx):
-        await queries.settle(tx, taken, done=True, forget_token=False, again=0.0)
+        await queries.settle(tx, one, done=True, forget_token=False, again=0.0)
 
     async def alone(change):
         async with database.begin() as tx:
@@ -357,14 +357,14 @@ async def test_news_that_comes_as_a_push_is_settled_is_not_settled_with_it(
     await alone(mark)
     for first, second in ((mark, settle), (settle, mark)):
         async with database.begin() as tx:
-            [taken] = await queries.due(tx, most=10, again=0.0)
+            [one] = await queries.due(tx, most=10, again=0.0)
         async with database.begin() as tx:
             await first(tx)
             waiting = asyncio.create_task(alone(second))
             await until_waiting(database)
         await waiting
     async with database.begin() as tx:
-        [taken] = await queries.due(tx, most=10, again=0.0)
+        [one] = await queries.due(tx, most=10, again=0.0)
     await alone(settle)
     async with database.begin() as tx:
         assert await queries.due(tx, most=10, again=0.0) == []

@@ -36,8 +36,8 @@ async def units(tx: AsyncSession) -> Sequence[Unit]:
     """List the org units."""
     rows = await fetched(tx, _UNITS, {})
     return [
-        Unit(*unit, Numbers._make(numbers) if numbers[0] is not None else None)
-        for *unit, numbers in ((*row[:4], row[4:]) for row in rows)
+        Unit._make((*row[:4], Numbers._make(row[4:]) if row[4] is not None else None))
+        for row in rows
     ]
 
 
