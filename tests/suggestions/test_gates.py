@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -60,7 +61,7 @@ SMALLER = Offer(
 KEEPING = replace(RENEWAL, code="KEEP-12", levers=frozenset({"retention"}))
 HELP = Offer("HELP", "help", BusinessType.SERVICE, 4_000, 0.5, levers=frozenset({"cost_to_serve"}))
 HELP_ALL = replace(HELP, levers=frozenset())
-NONE_HELD = {"held": frozenset(), "speed_mbps": None}
+NONE_HELD: dict[str, Any] = {"held": frozenset(), "speed_mbps": None}
 GROWING = replace(MESH, code="GROW", stages=frozenset({"build_up", "climax"}), least_usage_gb=30)
 THRIFTY = replace(SMALLER, code="THRIFTY", most_usage_gb=25)
 
