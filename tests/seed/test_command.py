@@ -59,7 +59,7 @@ def test_a_spreadsheets_file_with_a_bad_line(url, tmp_path):
 
 def test_a_catalogue_and_an_encoding_that_does_not_exist(url):
     catalogue = ROOT / "seed" / "catalog.yaml"
-    assert "18 inserted" in load(url, "catalogue", catalogue).stdout
+    assert "21 inserted" in load(url, "catalogue", catalogue).stdout
     assert "18 unchanged" in load(url, "catalogue", catalogue).stdout
     refused = load(url, "catalogue", catalogue, "--encoding", "morse")
     assert refused.returncode == 1

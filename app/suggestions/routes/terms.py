@@ -33,8 +33,8 @@ from app.suggestions.schemas.terms import (
     GateOut,
     GatesOut,
     GateVersionOut,
-    LeverOut,
-    LeversOut,
+    LeverRuleOut,
+    LeverRulesOut,
 )
 
 router = Router(prefix="/v1", tags=["parameters"])
@@ -101,11 +101,11 @@ async def levers(
     day: Annotated[
         date | None, Query(description="A local day of the org unit; left out, today.")
     ] = None,
-) -> LeversOut:
+) -> LeverRulesOut:
     """List each lever: at which stages it is moved, and for which tiers that is the manager's."""
     unit = await _unit(read, org_unit_id, reader)
     found = levers_in_force(await queries.levers(read), unit.path, day or _today(unit, now))
-    return LeversOut(items=[LeverOut.of(lever, found.get(lever)) for lever in ValueLever])
+    return LeverRulesOut(items=[LeverRuleOut.of(lever, found.get(lever)) for lever in ValueLever])
 
 
 @router.get("/campaigns", operation_id="campaigns_list")

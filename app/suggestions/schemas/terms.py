@@ -100,7 +100,7 @@ class GateVersionOut(Answer):
     in_force: bool
 
 
-class LeverOut(Answer):
+class LeverRuleOut(Answer):
     """Whom a lever is for, for an org unit on a day."""
 
     lever: ValueLever
@@ -127,10 +127,10 @@ class LeverOut(Answer):
         )
 
 
-class LeversOut(Answer):
+class LeverRulesOut(Answer):
     """All levers by which a customer's value is made, kept or lost."""
 
-    items: Annotated[list[LeverOut], Field(max_length=len(ValueLever))]
+    items: Annotated[list[LeverRuleOut], Field(max_length=len(ValueLever))]
 
 
 class CampaignIn(Input):
