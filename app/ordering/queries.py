@@ -16,7 +16,6 @@ from sqlalchemy import (
     literal,
     select,
     true,
-    tuple_,
 )
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,7 +34,6 @@ from app.ordering import correcting
 from app.ordering.delivery import ChangeKind, SyncState
 from app.ordering.models import (
     CHANGE_OPEN,
-    IN_TROUBLE,
     STILL_OPEN,
     OrderChange,
     OrderingListener,
@@ -56,7 +54,6 @@ from app.ordering.order import (
     Price,
     PriceKind,
 )
-from app.ordering.rules import Cause
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
 from app.technicians.models import Technician
@@ -293,41 +290,6 @@ def _item(
             str(appointment_id) if appointment_id and row.install_minutes is not None else None
         ),
     )
-
-
-async def page(
-    session: AsyncSession,
-    caller: Caller,
-    *,
-    size: int,
-    after: tuple[datetime, UUID] | None,
-    state: SyncState | None = None,
-    failed: bool = False,
-    cause: Cause | None = None,
-    org_unit_id: UUID | None = None,
-) -> Sequence[OrderSync]:
-    """Read one page of deliveries, newest first, and one row more if there is a next page.
-
-    With `failed`, only those that failed and have not arrived: they wait for a person or for their
-    next try.
-    """
-    statement = (
-        select(OrderSync)
-        .where(subtree(OrderSync.org_unit_id, caller))
-        .order_by(OrderSync.created_at.desc(), OrderSync.id.desc())
-        .limit(size + 1)
-    )
-    if state is not None:
-        statement = statement.where(OrderSync.state == state)
-    if failed:
-        statement = statement.where(IN_TROUBLE)
-    if cause is not None:
-        statement = statement.where(OrderSync.last_cause == cause)
-    if org_unit_id is not None:
-        statement = statement.where(OrderSync.org_unit_id == org_unit_id)
-    if after is not None:
-        statement = statement.where(tuple_(OrderSync.created_at, OrderSync.id) < tuple_(*after))
-    return (await session.scalars(statement)).all()
 
 
 async def open_change(tx: AsyncSession, sale_id: UUID) -> OrderChange | None:

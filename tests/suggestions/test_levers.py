@@ -51,7 +51,7 @@ def rule(code="a", lever="income", org_path="", since=DAY, until=None, stages=("
     ],
 )
 def test_of_a_lever_the_closest_units_latest_rule_counts(rules, counts):
-    found = levers_in_force(rules, "yj.ch.", DAY).get("income")
+    found = levers_in_force(rules, "yj.ch.", DAY).get(ValueLever.INCOME)
     assert (found and found.code) == counts
 
 
