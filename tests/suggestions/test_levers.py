@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from app.auth.rules import Role
-from app.catalog.rules import BusinessType, OnSite
+from app.catalog.rules import BusinessType, OnSite, ValueLever
 from app.core.db import new_id
 from app.lifecycle.rules import Stage, Tier
 from app.retention.models import SpecialTerms
