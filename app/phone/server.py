@@ -17,7 +17,7 @@ from app.phone.rules import Stage
 from app.phone.store import Done, Picture, Store
 
 # The tables are kept as they are told; this is the version of what is made of them here.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # What one push may hold, and how much of that is left for what is around the actions.
 MOST_ACTIONS, MOST_BYTES = 200, 480 * 1024
 # Refusals of a push as a whole, which say that something in it cannot be read.
@@ -153,6 +153,9 @@ class Server:
 
     async def _pull_once(self, done: Synced) -> bool:
         """Pull a page; tell whether there are more."""
+        if self.store["schema_version"] != SCHEMA_VERSION:
+            # The app is newer than what it was told: all comes anew, with what it knows now.
+            self.store["cursor"], self.store["schema_version"] = None, SCHEMA_VERSION
         cursor, etag = self.store["cursor"], self.store["etag"]
         asked = {"schema_version": SCHEMA_VERSION}
         if cursor is not None:

@@ -60,6 +60,16 @@ def changed(*statements: str) -> bytes:
 # --- zips -----------------------------------------------------------------------------------------
 
 
+def test_an_entry_without_a_name_is_said_to_be_one():
+    data = bytearray(packed(FILES))
+    entry = data.index(b"PK\1\2")
+    # Its name counts as what may follow a name, and says nothing.
+    length = int.from_bytes(data[entry + 28 : entry + 30], "little")
+    data[entry + 46 : entry + 46 + length] = bytes(length)
+    data[entry + 28 : entry + 32] = data[entry + 30 : entry + 32] + data[entry + 28 : entry + 30]
+    assert "without a name" in refusal(bytes(data)).detail("en")
+
+
 def test_a_zip_that_unpacks_to_gigabytes_is_refused_by_its_directory():
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:

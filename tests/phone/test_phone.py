@@ -219,7 +219,7 @@ async def test_an_app_that_is_too_old_sends_what_was_done_and_is_told_to_be_upda
     await tx.commit()
     phone = make_reference_phone(tmp_path, hand)
     await phone.sync()
-    monkeypatch.setattr(sync, "OLDEST_SCHEMA", 2)
+    monkeypatch.setattr(sync, "OLDEST_SCHEMA", 3)
     phone.step("take", str(order.id))
     with pytest.raises(Refused) as refused:
         await phone.sync()
@@ -282,7 +282,7 @@ async def test_a_signature_goes_up_before_the_phone_is_emptied(
     if slug == "access-revoked":
         await tx.execute(text("UPDATE account SET active = false WHERE role = 'technician'"))
     elif slug == "phone-too-old":
-        monkeypatch.setattr(sync, "OLDEST_SCHEMA", 2)
+        monkeypatch.setattr(sync, "OLDEST_SCHEMA", 3)
     else:
         headers = bearer(app, caller_for(Role.SUPERVISOR, unit, account_id=boss.id))
         device = (await tx.scalars(select(Device))).one()
@@ -437,6 +437,19 @@ async def test_pictures_go_before_the_completion_but_for_those_that_may_follow(
     await tx.execute(text("UPDATE evidence SET old = true"))
     told = await tx.scalars(text("SELECT DISTINCT kind FROM sync_row WHERE xid > 0"))
     assert list(told) == ["photo"]
+
+
+async def test_an_app_of_a_newer_version_has_everything_told_anew(tx, hand, tmp_path):
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    await phone.sync()
+    told = phone.store.tables()
+    assert phone.store["schema_version"] == 2
+    # What an app of the version before was told has neither the columns nor the tables of now.
+    phone.store["schema_version"] = 1
+    done = await phone.sync()
+    assert done.anew and phone.store.tables() == told
+    assert not (await phone.sync()).anew
 
 
 def test_what_was_not_kept_whole_is_not_kept_at_all(tmp_path):

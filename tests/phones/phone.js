@@ -11,7 +11,7 @@ const { hasUnsyncedChanges } = require('@nozbe/watermelondb/sync')
 const { Keychain } = require('./keychain')
 const { Link } = require('./link')
 const { Technician, uuid } = require('./technician')
-const { migrations, modelsOf, readTables, schemaOf } = require('./tables')
+const { migrationsOf, modelsOf, readTables, schemaOf } = require('./tables')
 
 // Lines on the standard output are answers; what WatermelonDB complains of goes with them. That
 // a cursor is a smaller number than before is right after a restore, whatever is said of servers.
@@ -33,7 +33,7 @@ const tables = readTables(settings.openapi)
 const adapter = new SQLiteAdapter({
   dbName: settings.file,
   schema: schemaOf(tables),
-  migrations,
+  migrations: migrationsOf(tables),
 })
 const database = new Database({ adapter, modelClasses: modelsOf(tables) })
 const keychain = new Keychain(`${settings.file}.keychain`)

@@ -3,10 +3,26 @@
 
 const fs = require('fs')
 const { appSchema, tableSchema } = require('@nozbe/watermelondb')
-const { schemaMigrations } = require('@nozbe/watermelondb/Schema/migrations')
+const {
+  addColumns,
+  createTable,
+  schemaMigrations,
+} = require('@nozbe/watermelondb/Schema/migrations')
 const Model = require('@nozbe/watermelondb/Model').default
 
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
+
+// What each version has added, by which the app moves on a phone that had an earlier one.
+const ADDED = [
+  {
+    toVersion: 2,
+    tables: ['handovers', 'shifts'],
+    columns: {
+      work_orders: ['visible_until'],
+      suggestions: ['valid_until', 'show_when', 'on_site', 'reasons', 'talk_track'],
+    },
+  },
+]
 
 // What a phone keeps of an action for itself: its place in the queue, and what it has seen.
 const OWN_COLUMNS = {
@@ -64,6 +80,20 @@ const modelsOf = (tables) =>
       },
   )
 
-const migrations = schemaMigrations({ migrations: [] })
+const migrationsOf = (tables) =>
+  schemaMigrations({
+    migrations: ADDED.map((added) => ({
+      toVersion: added.toVersion,
+      steps: [
+        ...added.tables.map((name) => createTable({ name, columns: tables[name] })),
+        ...Object.entries(added.columns).map(([table, names]) =>
+          addColumns({
+            table,
+            columns: tables[table].filter((column) => names.includes(column.name)),
+          }),
+        ),
+      ],
+    })),
+  })
 
-module.exports = { SCHEMA_VERSION, readTables, schemaOf, modelsOf, migrations }
+module.exports = { SCHEMA_VERSION, readTables, schemaOf, modelsOf, migrationsOf }

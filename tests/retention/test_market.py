@@ -146,13 +146,13 @@ async def test_the_figures_of_a_month(tx, office):
         for one in told["figures"]
     }
     assert set(found) == set(MarketFigure)
-    assert found["target_kept"] == (2, 3, 1)
-    # Whose income is not known: the plain one, the unknown one, and who came.
-    assert found["income"] == (22_000, 4, 3)
-    assert found["margin"] == (11_000, 4, 3)
-    assert found["cost_to_serve"] == (5000 + 600 + 300, 4, 3)
-    assert found["incentives"] == (6000 + 2 * 2000, 4, 3)
-    assert found["contribution"] == (11_000 - 5900 - 10_000, 4, 3)
+    assert found["target_kept"] == (2, 3, 5)
+    # Whose income is not known: the plain one, the unknown one, who came, and four at doors.
+    assert found["income"] == (22_000, 4, 7)
+    assert found["margin"] == (11_000, 4, 7)
+    assert found["cost_to_serve"] == (5000 + 600 + 300, 4, 7)
+    assert found["incentives"] == (6000 + 2 * 2000, 4, 7)
+    assert found["contribution"] == (11_000 - 5900 - 10_000, 4, 7)
     assert found["new_service_share"] == (3500, 18_000, 0)
     assert found["new_service_income"] == (3500, 3, 0)
     assert found["new_service_collected"] == (2000, 2, 1)

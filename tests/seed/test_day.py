@@ -18,7 +18,7 @@ from seed.people import SKILLS
 from seed.terrain import Place
 
 # See test_city.DIGEST: the day belongs to the city.
-DIGEST = "637facc8cf96751ff91f7e61a809a27e9a80493eab89c62dccd8b782e1183616"
+DIGEST = "1903ef3b2aa732228ceb8077afdbec016f76ba4151c7d8835ecd4bd9e47c205a"
 
 
 @pytest.fixture(scope="module")

@@ -391,8 +391,14 @@ def test_selling_stops_from_the_day_of_the_third_refusal_on(refused, stopped):
 
 
 def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_too():
-    """What is asked of the door alone: whether it fits the line, and what is said in the visit."""
+    """What is asked of the door alone: whether it fits the line, and what is said in the visit. The
+    lists by which others call know whom a lever is for and who does not want to come back."""
     door_only = {
+        HeldBack.WIN_BACK_REFUSED,
+        HeldBack.NOT_INVITED,
+        HeldBack.OTHER_STAGE,
+        HeldBack.USES_MORE,
+        HeldBack.FEW_CALLS,
         HeldBack.ALREADY_HELD,
         HeldBack.REQUIRES_OTHER,
         HeldBack.LINE_UNKNOWN,

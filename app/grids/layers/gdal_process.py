@@ -126,6 +126,8 @@ def _members(data: bytes, asked: dict[str, Any]) -> dict[PurePosixPath, zipfile.
         raise Refused("too-many-entries", found=len(infos), limit=asked["entries"])
     named: dict[PurePosixPath, zipfile.ZipInfo] = {}
     for info in infos:
+        if not info.filename:
+            raise Refused("zip-broken", what="an entry without a name")
         path = PurePosixPath(_entry_name(info).replace("\\", "/"))
         # What a Mac packs beside each file is named like it.
         if not info.is_dir() and path.name[:2] != "._" and "__MACOSX" not in path.parts:

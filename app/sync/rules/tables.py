@@ -52,10 +52,14 @@ class Table:
 
 
 TABLES: Mapping[str, Table] = {
-    "work_orders": Table(),
+    "work_orders": Table(columns_since={"visible_until": 2}),
     "visits": Table(),
     "customers": Table(),
-    "suggestions": Table(),
+    "suggestions": Table(
+        columns_since=dict.fromkeys(
+            ("valid_until", "show_when", "on_site", "reasons", "talk_track"), 2
+        )
+    ),
     "offerings": Table(),
     "grids": Table(),
     "terminals": Table(),
