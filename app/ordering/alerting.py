@@ -28,13 +28,14 @@ async def look(tx: AsyncSession, now: datetime) -> int:
     parameters = await parameters_in_force(tx)
     window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
     lags = await troubles.lags(tx, now, window)
+    units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
     changes = await troubles.changes_failed(tx)
-    units = await org_units(tx, ids={*changes, *(lag.org_unit_id for lag in lags)})
-    found = list(_found(lags, units, parameters, now))
-    for unit_id, count in changes.items():
-        most = parameters.number(delivery.ALERT_CHANGES, now, units.by_id[unit_id].path)
-        if count >= most:
-            found.append(Found(AlertKind.ORDER_CHANGES_FAILED, unit_id, count, most))
+    found = [
+        *_found(lags, units, parameters, now),
+        *await alerts.too_many(
+            tx, AlertKind.ORDER_CHANGES_FAILED, changes, delivery.ALERT_CHANGES, now=now
+        ),
+    ]
     # What lies between the two systems is no unit's own trouble, but that of those who answer for
     # all.
     between = list(

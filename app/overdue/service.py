@@ -8,11 +8,10 @@ from sqlalchemy import bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.alerts import service as alerts
-from app.alerts.rules import AlertKind, Found
+from app.alerts.rules import AlertKind
 from app.auth import audit
 from app.auth.rules import Caller
 from app.core.db import new_id
-from app.core.parameter_values import parameters_in_force
 from app.overdue import queries, rules
 from app.overdue.models import Compensation, Escalation
 from app.overdue.rules import ALERT_MISSED, CompensationState, Decision
@@ -109,15 +108,9 @@ async def escalate(tx: AsyncSession, *, now: datetime) -> int:
 async def alert(tx: AsyncSession, *, now: datetime) -> int:
     """Alert the units in which too many orders are late that supervisors were told of and nobody
     has taken up; returns how many were told."""
-    numbers = await parameters_in_force(tx)
-    counts = await queries.missed(tx, now)
-    units = await org_units(tx, ids=list(counts))
-    found = []
-    for unit_id, count in counts.items():
-        most = numbers.whole(ALERT_MISSED, now, units.by_id[unit_id].path)
-        if count >= most:
-            found.append(Found(AlertKind.PROMISES_MISSED, unit_id, count, most))
-    return await alerts.stand(tx, (AlertKind.PROMISES_MISSED,), found, now=now)
+    kind, counts = AlertKind.PROMISES_MISSED, await queries.missed(tx, now)
+    found = await alerts.too_many(tx, kind, counts, ALERT_MISSED, now=now)
+    return await alerts.stand(tx, (kind,), found, now=now)
 
 
 async def acknowledge(

@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.alerts import queries as units
 from app.alerts import service as alerts
 from app.alerts.rules import AlertKind, Found
-from app.core.parameter_values import parameters_in_force
 from app.reconciliation import queries
 from app.reconciliation.rules.numbers import ALERT_OPEN
 from app.reconciliation.service.asking import night_late
@@ -18,14 +17,9 @@ async def look(tx: AsyncSession, now: datetime, *, nightly: bool = True) -> int:
     the night's comparison is not done in time; end what is over. `now` is business time. Returns
     how many were told. Unless it is `nightly`, no night is late: there is nothing to compare with.
     """
-    numbers = await parameters_in_force(tx)
-    counts = await queries.waiting(tx)
-    paths = await units.paths(tx, counts)
-    found = []
-    for unit, count in counts.items():
-        most = numbers.whole(ALERT_OPEN, now, paths[unit])
-        if count >= most:
-            found.append(Found(AlertKind.DIFFERENCES_OPEN, unit, count, most))
+    found = await alerts.too_many(
+        tx, AlertKind.DIFFERENCES_OPEN, await queries.waiting(tx), ALERT_OPEN, now=now
+    )
     late = await night_late(tx, now) if nightly else None
     if late is not None:
         hours, hour = late

@@ -1,6 +1,6 @@
 """What can be done with alerts: find them, take them up, and have them told to others."""
 
-from app.alerts.service.finding import acknowledge, end, stand, stands
+from app.alerts.service.finding import acknowledge, end, stand, stands, too_many
 from app.alerts.service.sending import send_due
 from app.alerts.service.webhooks import (
     add_webhook,
@@ -23,4 +23,5 @@ __all__ = [
     "stand",
     "stands",
     "test_webhook",
+    "too_many",
 ]

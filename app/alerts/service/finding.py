@@ -1,6 +1,6 @@
 """Alerts are raised, told again and ended by what rooms find, and taken up by people."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from app.auth import audit
 from app.auth.callers import Caller
 from app.core.log import log
 from app.core.parameter_values import parameters_in_force
+from app.core.parameters import Parameter
 
 
 async def stand(
@@ -27,6 +28,26 @@ async def stand(
     """
     await queries.alone(tx)
     return await _judge(tx, await queries.open_of(tx, kinds), found, now)
+
+
+async def too_many(
+    tx: AsyncSession,
+    kind: AlertKind,
+    counts: Mapping[UUID, int],
+    limit: Parameter,
+    *,
+    now: datetime,
+) -> list[Found]:
+    """Name the units of which as many are counted as the limit that is in force for them (business
+    time), or more."""
+    numbers = await parameters_in_force(tx)
+    paths = await queries.paths(tx, counts)
+    found = []
+    for unit, count in counts.items():
+        most = numbers.whole(limit, now, paths[unit])
+        if count >= most:
+            found.append(Found(kind, unit, count, most))
+    return found
 
 
 async def stands(tx: AsyncSession, found: Found, *, now: datetime) -> None:
