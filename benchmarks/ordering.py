@@ -62,7 +62,7 @@ class Plan:
     steady_a_second: float = 50.0
     backlog: int = 50_000  # have waited for an hour
     beside_a_second: float = 20.0  # confirmed meanwhile
-    beside_seconds: float = 45.0  # the longest that this is watched
+    beside_seconds: float = 900.0  # the longest that this is watched
     by_hand: int = 1_000
     simulated: int = 600
 

@@ -1,5 +1,6 @@
 """The offers of the seed's catalogue, read from its YAML file and not by the catalogue's code."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -64,3 +65,12 @@ def offerings(day: date) -> list[Offering]:
         for code, (_, entry) in sorted(newest.items(), key=lambda one: (since[one[0]], one[0]))
         if entry["monthly_price_fen"] or entry.get("contract_months")
     ]
+
+
+def catalogue_of(offers: Iterable[Offering]) -> str:
+    """Write the seed's catalogue with nothing in it but these offerings, for the service to load:
+    what the field leaves out must not be offered in it either."""
+    document = yaml.safe_load(CATALOGUE.read_text(encoding="utf-8"))
+    known = {offer.code for offer in offers}
+    document["offerings"] = [one for one in document["offerings"] if one["code"] in known]
+    return yaml.safe_dump(document, allow_unicode=True)

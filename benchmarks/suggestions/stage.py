@@ -24,7 +24,7 @@ from benchmarks.suggestions.field import (
     local,
     local_day,
 )
-from benchmarks.suggestions.offers import CATALOGUE
+from benchmarks.suggestions.offers import catalogue_of
 from benchmarks.suggestions.people import Household, risk_of, stage_of
 from seed.dated import load_levers
 
@@ -78,7 +78,7 @@ async def write(database_url: str, field: Field) -> None:
     database = open_database(Settings(database_url=database_url))
     try:
         async with database.begin() as tx:
-            await load_catalogue(tx, CATALOGUE.read_text(encoding="utf-8"))
+            await load_catalogue(tx, catalogue_of(field.offers))
             await load_levers(tx, LEVERS.read_text(encoding="utf-8"))
     finally:
         await database.close()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from benchmarks.suggestions import people, stage
 from benchmarks.suggestions.estimates import estimated
 from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of, local_day
 from benchmarks.suggestions.judge import Judge
-from benchmarks.suggestions.offers import offerings
+from benchmarks.suggestions.offers import CATALOGUE, catalogue_of, offerings
 from benchmarks.suggestions.oracle import best, perfect
 from benchmarks.suggestions.playing import play
 from benchmarks.suggestions.policies import POLICIES
@@ -89,6 +90,12 @@ def test_the_judge_sees_each_rule_that_any_offer_would_break(field, kind, moment
 
 
 OFFERS = {offer.code: offer for offer in offerings(FIRST_DAY)}
+
+
+def test_the_service_sells_in_the_field_what_the_field_knows():
+    codes = {one["code"] for one in yaml.safe_load(CATALOGUE.read_text("utf-8"))["offerings"]}
+    sold = {one["code"] for one in yaml.safe_load(catalogue_of(OFFERS.values()))["offerings"]}
+    assert sold == OFFERS.keys() < codes
 
 
 @pytest.mark.parametrize(
