@@ -158,8 +158,10 @@ async def tell_of_no_install(tx: AsyncSession, sale_id: UUID, *, now: datetime) 
 
     Tells whether that is done with: False while another change of the order is under way. An order
     that was never sent is sent as it is now, one that has ended stays as it is, and one whose sale
-    was returned is to be installed by nobody.
+    was returned, or of which nothing is left to be installed, is to be installed by nobody.
     """
+    if not await sales_queries.left_to_install(tx, sale_id):
+        return True
     return await _ask_by_ourselves(tx, sale_id, ChangeKind.AMEND, _CALLED_OFF, now=now)
 
 
