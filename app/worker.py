@@ -72,6 +72,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "sale.reversed": [ordering.sale_reversed],
     "sale.item_reversed": [ordering.item_reversed],
     "install.called_off": [ordering.install_called_off],
+    "appointment.moved": [ordering.appointment_moved],
     "activation.asked": [activation.put],
     "line.opened": [feasibility.line_opened],
     "message.asked": [messaging.deliver],

@@ -147,10 +147,12 @@ _LEFT = """EXISTS (
 _IN_VAIN = f"(s.state IN ('cancelled', 'rejected') OR s.reversed_at IS NOT NULL OR NOT {_LEFT})"
 
 
+_LEFT_OF = f"SELECT 1 FROM sale s WHERE id = %(id)s AND {_LEFT}"  # noqa: S608
+
+
 async def left_to_install(session: AsyncSession, sale_id: UUID) -> bool:
     """Tell whether anything of a sale that has not come back has to be installed."""
-    rows = await fetched(session, f"SELECT {_LEFT} FROM sale s WHERE id = %(id)s", {"id": sale_id})
-    return bool(rows and rows[0][0])
+    return bool(await fetched(session, _LEFT_OF, {"id": sale_id}))
 
 
 # Few installs are open at a time, and an index has them.
@@ -204,7 +206,7 @@ _SLOTS_IN_VAIN = f"""
 SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id
  WHERE h.state = 'held' AND {_IN_VAIN}
  ORDER BY h.id LIMIT %(limit)s
-"""
+"""  # noqa: S608
 
 
 async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:
