@@ -104,6 +104,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (2.0, messaging.sweep),
     (2.0, messaging.poll),
     (1.0, alerts.send),
+    (600.0, alerts.seal_secrets),
     (2.0, sync.wake_phones),
     (2.0, devices.wake),
     (5.0, commissions.sweep),
