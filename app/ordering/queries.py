@@ -199,9 +199,12 @@ def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) 
 
 # The order in whose visit it was sold says at which door the customer has it.
 _VISITED = aliased(WorkOrder)
-_ADDRESS = served_at(
-    Sale.customer_id, service_number=_VISITED.service_number, address=_VISITED.address
-).lateral()
+# Asked for only of sales that did not keep it when they were confirmed.
+_ADDRESS = (
+    served_at(Sale.customer_id, service_number=_VISITED.service_number, address=_VISITED.address)
+    .where(Sale.place_code.is_(None))
+    .lateral()
+)
 # The slot that the sale booked: one that nobody has used in time is no appointment any more. Where
 # the install order that has taken its place was moved since, what it was moved to last counts.
 _BOOKED, _APPOINTMENT = aliased(AppointmentHold), aliased(AppointmentHold)
@@ -228,8 +231,8 @@ _HEADS = (
         Customer.name.label("customer_name"),
         Technician.code.label("technician_code"),
         Technician.name.label("technician_name"),
-        _ADDRESS.c.code.label("address_code"),
-        _ADDRESS.c.standard_address.label("address"),
+        func.coalesce(Sale.place_code, _ADDRESS.c.code).label("address_code"),
+        func.coalesce(Sale.place_address, _ADDRESS.c.standard_address).label("address"),
         SameVisitInstall.work_order_id.label("install_order_id"),
         WorkOrder.due_at.label("install_due_at"),
         _APPOINTMENT.id.label("appointment_id"),

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.auth.rules import Role
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.customers.queries import served_at
 from app.feasibility.rules import NOT_BEGUN
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
@@ -207,6 +208,34 @@ SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id
  WHERE h.state = 'held' AND {_IN_VAIN}
  ORDER BY h.id LIMIT %(limit)s
 """  # noqa: S608
+
+
+class Place(NamedTuple):
+    """An address of a customer: its number, and its words."""
+
+    code: str
+    address: str
+
+
+async def place_of(session: AsyncSession, sale: Sale) -> Place | None:
+    """Read at which address of its customer a sale is made, as its visit's order says; None where
+    the customer has none."""
+    given = {"customer_id": sale.customer_id, "order_id": sale.work_order_id}
+    row = (await session.execute(_PLACE, given)).one_or_none()
+    return None if row is None else Place(row.code, row.standard_address)
+
+
+_SERVED = served_at(
+    bindparam("customer_id", type_=Uuid()),
+    service_number=WorkOrder.service_number,
+    address=WorkOrder.address,
+).lateral()
+_PLACE = (
+    select(_SERVED.c.code, _SERVED.c.standard_address)
+    .select_from(WorkOrder)
+    .join(_SERVED, true())
+    .where(WorkOrder.id == bindparam("order_id"))
+)
 
 
 async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:
