@@ -9,6 +9,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from app.activation.client import LINE_TEST_SECONDS, ActivationClient
 from app.activation.routes import router as activation_router
+from app.alerts.client import sealer_of
 from app.alerts.routes import router as alerts_router
 from app.auth import audit
 from app.auth.keys import KeyRing
@@ -166,6 +167,7 @@ def create_app(
         app.state.activation = _platform(settings)
         app.state.real_name = real_name_client_of(settings)
         app.state.real_name_keys = HashKeys.read(settings.real_name_hash_keys.get_secret_value())
+        app.state.webhook_keys = sealer_of(settings)
         app.state.serviceability = _lines(settings)
         # A test looks for itself at what was heard.
         writing = None if database else asyncio.create_task(app.state.seen.keep(app.state.database))

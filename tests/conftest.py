@@ -10,6 +10,7 @@ import gc
 import hashlib
 import os
 import signal
+from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,7 @@ from hypothesis import settings as hypothesis_settings
 from psycopg import sql
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
 from starlette.routing import BaseRoute, Route
@@ -177,7 +179,12 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
     """Settings for a test application."""
     unused = request.node.get_closest_marker("unused_database") is not None
     url = request.getfixturevalue("unused_database_url" if unused else "database_url")
-    return Settings(database_url=url, signing_keys=tmp_path / "keys", log_level="WARNING")
+    return Settings(
+        database_url=url,
+        signing_keys=tmp_path / "keys",
+        log_level="WARNING",
+        webhook_secret_keys=SecretStr(f"k1:{b64encode(b'1' * 32).decode()}"),
+    )
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from app.alerts import rules
 from app.core import signing
 from app.core.clock import wall
 from app.core.outside import Outside, Reply
+from app.core.sealing import Sealer
+from app.core.settings import Settings
 
 
 class Webhooks(Outside):
@@ -55,3 +57,9 @@ class Webhooks(Outside):
             raise httpx.UnsupportedProtocol(f"{url.host} stands for an address of our own network")
         request.extensions["sni_hostname"] = url.host
         request.url = url.copy_with(host=addresses[0])
+
+
+def sealer_of(settings: Settings) -> Sealer | None:
+    """Read what secrets of addresses are sealed with; None where it is not set. Raises
+    KeysUnreadable."""
+    return Sealer.read(settings.webhook_secret_keys.get_secret_value(), "webhook secrets")

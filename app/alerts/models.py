@@ -48,7 +48,9 @@ class Alert(Row, Base):
 class AlertWebhook(Row, Base):
     """An address that alerts of a unit and of those under it are sent to.
 
-    `kinds` null means all. `secret` signs what is sent; it opens nothing here, and is shown once.
+    `kinds` null means all. `secret` signs what is sent; it is shown once and kept sealed with a key
+    that is a setting, or as it is where that was not set when it was made: then the worker seals it
+    as soon as there is one.
     `failures` counts what was given up since something last arrived.
     """
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.alerts.models import WAITING, Alert, AlertDelivery, AlertWebhook
@@ -234,6 +234,17 @@ async def webhooks(
     if after is not None:
         found = found.where(AlertWebhook.id > after)
     return (await read.scalars(found.order_by(AlertWebhook.id).limit(size + 1))).all()
+
+
+async def any_webhook(read: AsyncSession) -> bool:
+    """Tell whether alerts are sent to any address."""
+    return bool(await read.scalar(select(exists().where(AlertWebhook.removed_at.is_(None)))))
+
+
+async def webhooks_for_change(tx: AsyncSession) -> Sequence[AlertWebhook]:
+    """Lock all addresses, also those that were removed, but for what somebody else has locked."""
+    found = select(AlertWebhook).order_by(AlertWebhook.id).with_for_update(skip_locked=True)
+    return (await tx.scalars(found)).all()
 
 
 async def count_of_unit(tx: AsyncSession, org_unit_id: UUID) -> int:

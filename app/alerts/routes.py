@@ -28,6 +28,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.sealing import Sealer
 from app.core.settings import Settings
 
 router = Router(prefix="/v1", tags=["alerts"])
@@ -43,6 +44,14 @@ def _listed(request: Request) -> frozenset[str]:
     return rules.hosts_of(settings.webhook_hosts)
 
 
+def _sealer(request: Request) -> Sealer:
+    sealer: Sealer | None = request.app.state.webhook_keys
+    if sealer is None:
+        raise rules.WebhookKeysMissing(reason="YINGWEI_WEBHOOK_SECRET_KEYS")
+    return sealer
+
+
+Sealed = Annotated[Sealer, Depends(_sealer)]
 Listed = Annotated[frozenset[str], Depends(_listed)]
 
 
@@ -108,7 +117,9 @@ async def webhooks(
 @router.post(
     "/alert-webhooks", status_code=status.HTTP_201_CREATED, operation_id="alert_webhooks_add"
 )
-async def add(body: WebhookIn, setter: Setter, tx: Tx, now: Now, listed: Listed) -> WebhookMadeOut:
+async def add(
+    body: WebhookIn, setter: Setter, tx: Tx, now: Now, listed: Listed, sealer: Sealed
+) -> WebhookMadeOut:
     """Have alerts of a unit and of those under it sent to an address, signed with its secret."""
     webhook, secret = await service.add_webhook(
         tx,
@@ -120,6 +131,7 @@ async def add(body: WebhookIn, setter: Setter, tx: Tx, now: Now, listed: Listed)
         secret=body.secret,
         kinds=body.kinds,
         listed=listed,
+        sealer=sealer,
         now=now,
     )
     return WebhookMadeOut.of(webhook, secret)
@@ -167,9 +179,9 @@ async def remove(webhook_id: UUID, setter: Setter, tx: Tx, now: Now) -> None:
 
 
 @router.post("/alert-webhooks/{webhook_id}/secret", operation_id="alert_webhooks_secret")
-async def secret(webhook_id: UUID, setter: Setter, tx: Tx) -> WebhookMadeOut:
+async def secret(webhook_id: UUID, setter: Setter, tx: Tx, sealer: Sealed) -> WebhookMadeOut:
     """Make another secret; what is sent from now on is signed with it alone."""
-    webhook, made = await service.new_secret(tx, setter, webhook_id)
+    webhook, made = await service.new_secret(tx, setter, webhook_id, sealer=sealer)
     return WebhookMadeOut.of(webhook, made)
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.i18n import Lang, Words
 from app.core.parameters import Parameter
 
@@ -258,6 +258,17 @@ class WebhookAddressRefused(Invalid):
         " YINGWEI_WEBHOOK_HOSTS 中列出。",
         en="{why}. Give a public https address, or have the administrator list the host in"
         " YINGWEI_WEBHOOK_HOSTS.",
+    )
+
+
+class WebhookKeysMissing(Unavailable):
+    slug = "webhook-keys-missing"
+    title = Words(
+        zh="暂不能设置推送地址", en="Addresses that alerts are sent to cannot be set just now"
+    )
+    advice = Words(
+        zh="签名密钥须加密保存，而 {reason} 未设置，请联系管理员。",
+        en="Their secrets are kept sealed, and {reason} is not set: ask your administrator.",
     )
 
 

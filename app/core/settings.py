@@ -164,6 +164,14 @@ class Settings(BaseSettings):
             "plain http, separated by commas; all others have to be public and https."
         ),
     )
+    webhook_secret_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description=(
+            "Keys under which the secrets of these addresses are kept in the database, as id:base64"
+            " of 32 bytes or more, separated by commas; without one no address can be added. The "
+            "first one seals; to rotate, put a new one in front and keep the others for an hour."
+        ),
+    )
     webhook_timeout_seconds: float = Field(default=5.0, gt=0)
     evidence_folder: Path = Field(
         default=Path(".local/evidence"),

@@ -198,7 +198,7 @@ def house(
     real_name = f"http://127.0.0.1:{real_name_port}"
     serviceability = f"http://127.0.0.1:{serviceability_port}"
     callback_token, ordering_token, activation_token, messaging_token, *more = _tokens(folder)
-    real_name_token, hash_secret, serviceability_token = more
+    real_name_token, hash_secret, serviceability_token, webhook_secret = more
     environment = {
         "DATABASE_URL": database_url,
         "YINGWEI_CLOCK": clock,
@@ -217,6 +217,7 @@ def house(
         "YINGWEI_REAL_NAME_URL": f"{real_name}{real_names.BASE_PATH}",
         "YINGWEI_REAL_NAME_TOKEN": real_name_token,
         "YINGWEI_REAL_NAME_HASH_KEYS": f"demo:{_key_of(hash_secret)}",
+        "YINGWEI_WEBHOOK_SECRET_KEYS": f"demo:{_key_of(webhook_secret)}",
         "YINGWEI_SERVICEABILITY_URL": f"{serviceability}{line_register.BASE_PATH}",
         "YINGWEI_SERVICEABILITY_TOKEN": serviceability_token,
         # The demo has no page for customers: the link leads to what such a page asks for.
@@ -272,8 +273,9 @@ def house(
 
 
 # Callbacks, and the ordering system, the activation platform, the messaging provider and the system
-# that checks documents, what their numbers are hashed with, and the register of lines.
-_TOKENS = 7
+# that checks documents, what their numbers are hashed with, the register of lines, and what secrets
+# of webhooks are sealed with.
+_TOKENS = 8
 
 
 def _key_of(secret: str) -> str:

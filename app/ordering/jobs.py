@@ -68,6 +68,15 @@ async def item_reversed(worker: Worker, *, sale_id: str, item_id: str) -> None:
             await tell(tx, "sale.item_reversed", delay=AGAIN, sale_id=sale_id, item_id=item_id)
 
 
+async def appointment_moved(worker: Worker, *, work_order_id: str) -> None:
+    """Let the other side know that the appointment is another for which a sale's order was sent."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "ordering.appointment_moved")
+        now = worker.clock.now()
+        if not await service.tell_of_moved_appointment(tx, UUID(work_order_id), now=now):
+            await tell(tx, "appointment.moved", delay=AGAIN, work_order_id=work_order_id)
+
+
 async def send_due(worker: Worker) -> None:
     """Send again what is due: tries again, attempts whose worker died, sales whose job was lost."""
     while worker.settings.ordering_url and await _send_some(worker):

@@ -152,7 +152,8 @@ CHANGE_FAILED = text("state IN ('refused', 'given_up') AND closed_at IS NULL")
 class OrderChange(Row, Base):
     """A wish to cancel or to amend the order of a sale, its way to the other side and its end.
 
-    `sale_item_id` is the item that is to be taken out of the order, of an amendment for that alone.
+    `sale_item_id` is the item that is to be taken out of the order, of an amendment for that alone,
+    and `appointment_hold_id` the slot that is told, of one because the appointment was moved.
     Whoever asks makes the id; `asked_by` is null for what this system asks by itself. Times of
     tries are real and by the database's clock. `sent` is a cancellation that the other side has
     taken and not yet decided. One that came to nothing waits for a person until it is closed
@@ -183,6 +184,7 @@ class OrderChange(Row, Base):
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"), index=True)
     kind: Mapped[ChangeKind] = mapped_column(text_enum(ChangeKind))
     sale_item_id: Mapped[UUID | None] = mapped_column(ForeignKey("sale_item.id"))
+    appointment_hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("appointment_hold.id"))
     state: Mapped[ChangeState] = mapped_column(text_enum(ChangeState))
     reason: Mapped[str]
     note: Mapped[str | None]

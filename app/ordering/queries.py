@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -27,7 +27,7 @@ from app.core.db import new_id
 from app.core.errors import NotFound
 from app.customers.models import Customer
 from app.customers.queries import served_at
-from app.dispatch.models import AppointmentHold
+from app.dispatch.models import AppointmentChange, AppointmentHold
 from app.dispatch.rules import HoldState
 from app.feasibility.models import SameVisitInstall
 from app.ordering import correcting
@@ -199,9 +199,26 @@ def _order(head: Row[*tuple[Any, ...]], items: Sequence[Row[*tuple[Any, ...]]]) 
 
 # The order in whose visit it was sold says at which door the customer has it.
 _VISITED = aliased(WorkOrder)
-_ADDRESS = served_at(
-    Sale.customer_id, service_number=_VISITED.service_number, address=_VISITED.address
-).lateral()
+# Asked for only of sales that did not keep it when they were confirmed.
+_ADDRESS = (
+    served_at(Sale.customer_id, service_number=_VISITED.service_number, address=_VISITED.address)
+    .where(Sale.place_code.is_(None))
+    .lateral()
+)
+# The slot that the sale booked: one that nobody has used in time is no appointment any more. Where
+# the install order that has taken its place was moved since, what it was moved to last counts.
+_BOOKED, _APPOINTMENT = aliased(AppointmentHold), aliased(AppointmentHold)
+_IS_BOOKED = and_(
+    _BOOKED.id == Sale.appointment_hold_id,
+    _BOOKED.state.in_((HoldState.HELD, HoldState.CONFIRMED)),
+)
+_MOVED = (
+    select(AppointmentChange.hold_id)
+    .where(AppointmentChange.work_order_id == _BOOKED.work_order_id)
+    .order_by(AppointmentChange.id.desc())
+    .limit(1)
+    .lateral()
+)
 # As one array: a list of marks would be another statement for every number of sales.
 _SALE_IDS = bindparam("sale_ids", type_=ARRAY(Uuid()))
 _HEADS = (
@@ -214,12 +231,12 @@ _HEADS = (
         Customer.name.label("customer_name"),
         Technician.code.label("technician_code"),
         Technician.name.label("technician_name"),
-        _ADDRESS.c.code.label("address_code"),
-        _ADDRESS.c.standard_address.label("address"),
+        func.coalesce(Sale.place_code, _ADDRESS.c.code).label("address_code"),
+        func.coalesce(Sale.place_address, _ADDRESS.c.standard_address).label("address"),
         SameVisitInstall.work_order_id.label("install_order_id"),
         WorkOrder.due_at.label("install_due_at"),
-        AppointmentHold.id.label("appointment_id"),
-        AppointmentHold.begins_at.label("appointment_from"),
+        _APPOINTMENT.id.label("appointment_id"),
+        _APPOINTMENT.begins_at.label("appointment_from"),
     )
     .join(Customer, Customer.id == Sale.customer_id)
     .join(Technician, Technician.id == Sale.technician_id)
@@ -232,14 +249,9 @@ _HEADS = (
         and_(SameVisitInstall.sale_id == Sale.id, SameVisitInstall.gone_at.is_(None)),
     )
     .outerjoin(WorkOrder, WorkOrder.id == SameVisitInstall.work_order_id)
-    # A slot that nobody has used in time is no appointment any more.
-    .outerjoin(
-        AppointmentHold,
-        and_(
-            AppointmentHold.id == Sale.appointment_hold_id,
-            AppointmentHold.state.in_((HoldState.HELD, HoldState.CONFIRMED)),
-        ),
-    )
+    .outerjoin(_BOOKED, _IS_BOOKED)
+    .outerjoin(_MOVED, true())
+    .outerjoin(_APPOINTMENT, _APPOINTMENT.id == func.coalesce(_MOVED.c.hold_id, _BOOKED.id))
     .where(Sale.id == func.any(_SALE_IDS), Sale.confirmed_at.is_not(None))
 )
 _ITEMS = (
@@ -304,17 +316,58 @@ _OPEN_CHANGE = (
 )
 
 
+class Appointment(NamedTuple):
+    """When the install of a sale begins that was booked with it, by the hold that keeps it."""
+
+    hold_id: UUID
+    begins_at: datetime
+
+
+async def booked_for(session: AsyncSession, work_order_id: UUID) -> UUID | None:
+    """Find the sale whose booked slot an install order has taken the place of."""
+    return (
+        await session.scalars(
+            select(Sale.id)
+            .join(AppointmentHold, AppointmentHold.id == Sale.appointment_hold_id)
+            .where(AppointmentHold.work_order_id == work_order_id)
+            .limit(1)
+        )
+    ).first()
+
+
+async def appointment_of(session: AsyncSession, sale_id: UUID) -> Appointment | None:
+    """Read the appointment of a sale's install as it is now; None where it has none."""
+    row = (await session.execute(_APPOINTMENT_OF, {"sale_id": sale_id})).one_or_none()
+    return None if row is None else Appointment(*row)
+
+
+_APPOINTMENT_OF = (
+    select(_APPOINTMENT.id, _APPOINTMENT.begins_at)
+    .select_from(Sale)
+    .join(_BOOKED, _IS_BOOKED)
+    .outerjoin(_MOVED, true())
+    .join(_APPOINTMENT, _APPOINTMENT.id == func.coalesce(_MOVED.c.hold_id, _BOOKED.id))
+    .where(Sale.id == bindparam("sale_id"))
+)
+
+
 async def asked_by_ourselves(
-    tx: AsyncSession, sale_id: UUID, kind: ChangeKind, item_id: UUID | None
+    tx: AsyncSession,
+    sale_id: UUID,
+    kind: ChangeKind,
+    *,
+    item_id: UUID | None = None,
+    hold_id: UUID | None = None,
 ) -> bool:
-    """Tell whether this system has asked for a change of a sale's order by itself, of one item or
-    of the whole of it, however that ended."""
+    """Tell whether this system has asked for a change of a sale's order by itself, of one item, of
+    the appointment or of the whole of it, however that ended."""
     asked = select(
         exists().where(
             OrderChange.sale_id == sale_id,
             OrderChange.kind == kind,
             OrderChange.asked_by.is_(None),
             OrderChange.sale_item_id.is_not_distinct_from(item_id),
+            OrderChange.appointment_hold_id.is_not_distinct_from(hold_id),
         )
     )
     return bool(await tx.scalar(asked))

@@ -273,6 +273,9 @@ class OrderChangeOut(Answer):
     sale_item_id: UUID | None = Field(
         description="Of an amendment that takes one item out of the order: which."
     )
+    appointment_hold_id: UUID | None = Field(
+        description="Of an amendment because the appointment was moved: the slot that is told."
+    )
     state: ChangeState
     reason: Note
     note: Note | None

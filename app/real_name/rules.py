@@ -6,8 +6,6 @@ number is known again, its last four characters, and the kind of document.
 
 import hmac
 import re
-from base64 import b64decode
-from binascii import Error as NotBase64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -18,6 +16,7 @@ from uuid import UUID
 from app.core.errors import Conflict, Invalid, Unavailable
 from app.core.i18n import Words
 from app.core.parameters import Parameter
+from app.core.sealing import read_keys
 
 
 class DocumentKind(StrEnum):
@@ -323,10 +322,6 @@ def age_group(number: str, today: date, *, elderly_from: float) -> AgeGroup | No
 # --- the keyed hash -------------------------------------------------------------------------------
 
 
-class KeysUnreadable(ValueError):
-    """The setting of hash keys is not what it should be; the words never repeat it."""
-
-
 @dataclass(frozen=True, repr=False)
 class HashKeys:
     """The secrets under which numbers are hashed, the newest first.
@@ -340,19 +335,8 @@ class HashKeys:
     @classmethod
     def read(cls, text: str) -> "HashKeys | None":
         """Read `id:base64,id:base64`; None of an empty text. Raises KeysUnreadable."""
-        keys = []
-        for part in filter(None, (each.strip() for each in text.split(","))):
-            key_id, _, secret = part.partition(":")
-            try:
-                key = b64decode(secret, validate=True)
-            except NotBase64 as error:
-                raise KeysUnreadable("a hash key of real names is not base64") from error
-            if not re.fullmatch(r"[\w.\-]{1,40}", key_id) or len(key) < 32:
-                raise KeysUnreadable(
-                    "a hash key of real names needs an id and 32 bytes, as in id:base64"
-                )
-            keys.append((key_id, key))
-        return cls(tuple(keys)) if keys else None
+        keys = read_keys(text, "real names")
+        return cls(keys) if keys else None
 
     def seal(self, kind: DocumentKind, number: str, key_id: str | None = None) -> "Sealed | None":
         """Hash a tidied number with the newest key, or with the one of this id; None where that

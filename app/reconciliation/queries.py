@@ -25,6 +25,7 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
            SELECT FROM order_change c
             WHERE c.sale_id = s.id AND c.kind = 'cancel' AND c.asked_by IS NULL
               AND c.state IN ('refused', 'given_up')),
+       coalesce(o.corrections ->> 'address_number', s.place_code),
        i.codes, i.quantities, i.monthly, i.once
   FROM sale s
   JOIN org_unit u ON u.id = s.org_unit_id
@@ -57,7 +58,7 @@ async def sales_anew(session: AsyncSession, ids: Collection[UUID]) -> list[Ours]
 
 
 def _sale(row: tuple[Any, ...]) -> Ours:
-    id_, unit, state, sync, attempts, remote_id, remote_state, not_cancelled, *items = row
+    id_, unit, state, sync, attempts, remote_id, remote_state, not_cancelled, place, *items = row
     lines = [Line(*line) for line in zip(*(column or [] for column in items), strict=True)]
     return Ours(
         sale_id=id_,
@@ -69,6 +70,7 @@ def _sale(row: tuple[Any, ...]) -> Ours:
         remote_id=remote_id,
         remote_state=RemoteState(remote_state) if remote_state else None,
         not_cancelled=not_cancelled,
+        place=place,
     )
 
 

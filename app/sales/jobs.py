@@ -50,7 +50,8 @@ async def look_after_consent(worker: Worker) -> None:
 
 
 async def call_off_installs(worker: Worker) -> None:
-    """Call off the installs of sales that have ended, whatever has ended them."""
+    """Call off the installs of sales that have ended, whatever has ended them, and of those of
+    which nothing is left to be installed."""
     async with worker.database.read() as session:
         ended = await queries.installs_to_call_off(session, A_SWEEP)
 

@@ -1,10 +1,12 @@
 """Alerts as supervisors see them, and as the addresses hear of them that an operator has set."""
 
 import asyncio
+from base64 import b64encode
 from datetime import timedelta
 
 import pytest
 from fastapi import FastAPI, Request, Response
+from pydantic import SecretStr
 from sqlalchemy import func, select, text
 
 from app.alerts import jobs, service
@@ -20,6 +22,7 @@ from app.core.db import new_id
 from app.core.jobs import Worker
 from app.core.outside import Lost, NoAnswer
 from app.core.parameter_values import ParameterValue
+from app.core.sealing import Sealer
 from app.devices import jobs as devices
 from app.devices.rules import PushWhy
 from app.devices.service import wake
@@ -27,6 +30,13 @@ from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.platforms import served
 
 LOCAL = frozenset({"127.0.0.1"})
+# Those of all tests, and newer ones.
+KEYS = f"k1:{b64encode(b'1' * 32).decode()}"
+NEWER_KEYS = f"k2:{b64encode(b'2' * 32).decode()},{KEYS}"
+
+
+def sealer(keys):
+    return Sealer.read(keys, "webhook secrets")
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +108,7 @@ def look(database, clock):
 def send(database, settings, clock, tx):
     """Do what the worker does for addresses; `later` lets their wait pass first."""
 
-    async def send(later=False):
+    async def send(later=False, keys=KEYS):
         if later:
             await tx.execute(
                 text("UPDATE alert_delivery SET next_try_at = now() WHERE state = 'waiting'")
@@ -106,7 +116,7 @@ def send(database, settings, clock, tx):
             await tx.commit()
         async with Webhooks(LOCAL, time_limit=2) as client:
             while await service.send_due(
-                database.begin, client, most=1, time_limit=2, now=clock.now()
+                database.begin, client, sealer(keys), most=1, time_limit=2, now=clock.now()
             ):
                 pass
 
@@ -365,3 +375,105 @@ async def test_alerts_that_stand_are_found_by_their_index(tx):
     )
     assert "uq_alert_open" in plan
     assert await tx.scalar(select(func.count()).select_from(Alert)) == 0
+
+
+# --- secrets --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def kept(tx):
+    """Read the secrets of addresses as they are kept."""
+
+    async def kept():
+        return list(await tx.scalars(text("SELECT secret FROM alert_webhook ORDER BY id")))
+
+    return kept
+
+
+@pytest.fixture
+def seal(settings, clock, database):
+    """Do what the worker does for secrets, with some keys."""
+
+    async def seal(keys):
+        given = settings.model_copy(update={"webhook_secret_keys": SecretStr(keys)})
+        await jobs.seal_secrets(Worker(given, clock, database))
+
+    return seal
+
+
+async def signed(ask, send, hook, webhook, keys=KEYS):
+    """Have a test sent; tell whether it came, signed with the secret that was shown."""
+    hook.heard.clear()
+    await ask("POST", f"/alert-webhooks/{webhook['id']}/test", unit=0, role=Role.ADMIN)
+    await send(keys=keys)
+    secret = signing.secret_of(webhook["secret"])
+    return [signing.is_signed(secret, headers, body, wall()) for headers, body in hook.heard]
+
+
+async def test_a_secret_is_not_in_the_database_and_signs_all_the_same(ask, send, hook, kept):
+    own = signing.PREFIX + b64encode(b"k" * 24).decode()
+    made = await make_webhook(ask, hook)
+    given = await make_webhook(ask, hook, secret=own)
+    assert given["secret"] is None
+    again = await ask("POST", f"/alert-webhooks/{made['id']}/secret", unit=0, role=Role.ADMIN)
+    secrets = (made["secret"], own, again.json()["secret"])
+    for written in await kept():
+        assert not any(each.removeprefix(signing.PREFIX) in written for each in secrets)
+        assert written.startswith("k1:")
+    assert await signed(ask, send, hook, made | {"secret": secrets[2]}) == [True]
+    assert await signed(ask, send, hook, made) == [False]
+    assert await signed(ask, send, hook, given | {"secret": own}) == [True]
+
+
+async def test_what_was_kept_as_it_is_signs_and_is_sealed_as_soon_as_there_is_a_key(
+    ask, send, hook, kept, seal, tx
+):
+    webhook = await make_webhook(ask, hook)
+    await tx.execute(text("UPDATE alert_webhook SET secret = :own"), {"own": webhook["secret"]})
+    await tx.commit()
+    assert await signed(ask, send, hook, webhook, keys="") == [True]
+    await seal("")
+    assert await kept() == [webhook["secret"]]
+    for keys, by in ((KEYS, "k1:"), (NEWER_KEYS, "k2:")):
+        await seal(keys)
+        sealed = await kept()
+        assert sealed[0].startswith(by) and webhook["secret"] not in sealed[0]
+        await seal(keys)
+        assert await kept() == sealed
+        assert await signed(ask, send, hook, webhook, keys=keys) == [True]
+
+
+async def test_a_secret_opens_for_its_own_address_and_with_its_own_key(
+    ask, send, hook, kept, seal, tx
+):
+    webhook = await make_webhook(ask, hook)
+    (own,) = await kept()
+    listed = f"/alert-webhooks/{webhook['id']}/deliveries?state=waiting"
+    for keys, why in (
+        ("", "YINGWEI_WEBHOOK_SECRET_KEYS is not set"),
+        (NEWER_KEYS.split(",")[0], "no key"),
+    ):
+        assert await signed(ask, send, hook, webhook, keys=keys) == []
+        [waits] = (await ask("GET", listed, unit=0)).json()["deliveries"]
+        assert why in waits["last_error"]
+        # With the key it arrives after all.
+        await send(later=True)
+        assert len(hook.heard) == 1
+    # Another key's cannot be sealed anew, and stays.
+    await seal(NEWER_KEYS.split(",")[0])
+    assert await kept() == [own]
+    other = sealer(KEYS).seal(webhook["secret"], str(new_id()))
+    await tx.execute(text("UPDATE alert_webhook SET secret = :other"), {"other": other})
+    await tx.commit()
+    assert await signed(ask, send, hook, webhook) == []
+
+
+async def test_without_a_key_no_address_is_added(ask, hook, app):
+    app.state.webhook_keys = None
+    body = {"id": str(new_id()), "name": "值班群", "url": hook.url}
+    answer = await ask("POST", "/alert-webhooks", body, unit=0, role=Role.ADMIN)
+    assert (answer.status_code, answer.json()["type"]) == (
+        503,
+        "urn:yingwei:problem:webhook-keys-missing",
+    )
+    assert "YINGWEI_WEBHOOK_SECRET_KEYS" in answer.text

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from app.auth.rules import Role
 from app.core.db import new_id
@@ -108,6 +109,21 @@ async def test_the_slot_of_a_sale_that_came_to_nothing_is_given_back(
     for _ in range(2):
         await jobs.give_slots_back(worker)
     assert await minutes(door) == 0
+
+
+async def test_the_slot_of_what_came_back_is_given_back_though_the_rest_stands(
+    door, tx, clock, settings, database, book
+):
+    booked = (await book()).json()
+    sale = await door.sell("LONG", "TV-4K", appointment_hold_id=booked["id"])
+    back = "UPDATE sale_item SET reversed_at = now() WHERE offering_code = :code"
+    worker = Worker(settings, clock, database)
+    for code, left in (("TV-4K", 130), ("LONG", 0)):
+        await tx.execute(text(back), {"code": code})
+        await tx.commit()
+        await jobs.give_slots_back(worker)
+        assert await minutes(door) == left
+    assert (await tx.get_one(Sale, sale["id"])).reversed_at is None
 
 
 async def test_it_is_kept_while_a_second_yes_is_waited_for(door, tx, app, http, clock, book):

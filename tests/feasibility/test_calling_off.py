@@ -16,7 +16,7 @@ from app.feasibility.rules import CallOff
 from app.ordering import jobs as ordering_jobs
 from app.ordering import queries as ordering
 from app.ordering.models import OrderChange
-from app.sales import jobs
+from app.sales import jobs, queries
 from app.sales import service as sales
 from app.sales.models import Sale
 from app.sales.rules import ReversalReason, SaleState, why_called_off
@@ -26,25 +26,31 @@ from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for
 from tests.make.feasibility import make_install_door
 from tests.make.races import until_waiting
+from tests.make.sales import jobs_of
 from tests.make.visits import TODAY, taken
 
 
 @pytest.mark.parametrize(
-    ("state", "reversed_", "why"),
+    ("state", "reversed_", "left", "why"),
     [
-        ("acknowledged", False, None),
-        ("completed", False, None),
+        ("acknowledged", False, True, None),
+        ("completed", False, True, None),
         # It is not decided yet whether it ends.
-        ("cancelling", False, None),
-        ("cancelled", False, CallOff.SALE_CANCELLED),
-        ("cancelled", True, CallOff.SALE_CANCELLED),
-        ("rejected", True, CallOff.SALE_REJECTED),
-        ("acknowledged", True, CallOff.SALE_REVERSED),
-        ("cancelling", True, CallOff.SALE_REVERSED),
+        ("cancelling", False, True, None),
+        ("cancelled", False, True, CallOff.SALE_CANCELLED),
+        ("cancelled", True, True, CallOff.SALE_CANCELLED),
+        ("rejected", True, True, CallOff.SALE_REJECTED),
+        ("acknowledged", True, True, CallOff.SALE_REVERSED),
+        ("cancelling", True, True, CallOff.SALE_REVERSED),
+        # What came back was all that had to be installed.
+        ("acknowledged", False, False, CallOff.ITEMS_REVERSED),
+        ("completed", False, False, CallOff.ITEMS_REVERSED),
+        ("acknowledged", True, False, CallOff.SALE_REVERSED),
+        ("cancelled", False, False, CallOff.SALE_CANCELLED),
     ],
 )
-def test_what_ends_an_install(state, reversed_, why):
-    assert why_called_off(SaleState(state), reversed_=reversed_) is why
+def test_what_ends_an_install(state, reversed_, left, why):
+    assert why_called_off(SaleState(state), reversed_=reversed_, left=left) is why
 
 
 @pytest.fixture
@@ -106,6 +112,57 @@ async def test_an_install_that_nobody_has_begun_is_called_off_with_its_sale(
     await ordering.begin_delivery(tx, UUID(sale["id"]))
     await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))
     await ordering_jobs.install_called_off(worker, sale_id=sale["id"])
+    assert await tx.scalar(select(OrderChange.id)) is None
+
+
+async def item_returned(tx, door, clock, sale, code):
+    """Let the customer bring one thing of a sale back, which stands otherwise."""
+    items = (await queries.items_of(tx, [UUID(sale["id"])]))[UUID(sale["id"])]
+    await sales.reverse_item(
+        tx,
+        sale_id=UUID(sale["id"]),
+        item_id=next(each.id for each in items if each.offering_code == code),
+        external_id=f"RET-{code}",
+        reason=ReversalReason.CHANGED_MIND,
+        returned_at=clock.now(),
+        caller=caller_for(Role.SUPERVISOR, door.branch),
+        now=clock.now(),
+    )
+    await tx.flush()
+
+
+@pytest.mark.parametrize(
+    ("sold", "back", "state"),
+    [
+        # Nothing that stands has to be installed.
+        (("SPEED-2000", "TV-4K"), ("SPEED-2000",), State.CANCELLED),
+        (("SPEED-2000", "WIFI-CHECK", "TV-4K"), ("SPEED-2000", "WIFI-CHECK"), State.CANCELLED),
+        # What came back needed nobody, or something else needs them still.
+        (("SPEED-2000", "TV-4K"), ("TV-4K",), State.ACKNOWLEDGED),
+        (("SPEED-2000", "WIFI-CHECK"), ("SPEED-2000",), State.ACKNOWLEDGED),
+        (("SPEED-2000", "WIFI-CHECK"), ("WIFI-CHECK",), State.ACKNOWLEDGED),
+    ],
+)
+async def test_an_install_is_called_off_when_all_came_back_that_had_to_be_installed(
+    door, tx, clock, worker, sold, back, state
+):
+    sale = await door.sell(*sold)
+    sale_id = UUID(sale["id"])
+    await sales.follow(tx, sale_id=sale_id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    for code in back:
+        await item_returned(tx, door, clock, sale, code)
+    for _ in range(2):
+        await jobs.call_off_installs(worker)
+    install = await tx.get_one(WorkOrder, sale["install_order_id"], populate_existing=True)
+    assert install.state is state
+    # The rest of the sale stands, and nobody else is sent for what came back.
+    assert await tx.scalar(select(Sale.reversed_at)) is None
+    await ordering.begin_delivery(tx, sale_id)
+    await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))
+    told = await jobs_of(tx, "install.called_off")
+    assert told == ([sale["id"]] if state is State.CANCELLED else [])
+    for sale_told in told:
+        await ordering_jobs.install_called_off(worker, sale_id=sale_told)
     assert await tx.scalar(select(OrderChange.id)) is None
 
 

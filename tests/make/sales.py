@@ -154,13 +154,16 @@ def consent_body(given_at: datetime, shown_sha256: str, **fields: Any) -> dict[s
     return {"consent": {**consent, "shown_sha256": shown_sha256}}
 
 
-async def jobs_of(session: AsyncSession, event: str = "sale.confirmed") -> list[str]:
-    """List the sales that jobs of an event are waiting for, in the order they were told."""
+async def jobs_of(
+    session: AsyncSession, event: str = "sale.confirmed", named: str = "sale_id"
+) -> list[str]:
+    """List the sales, or what else is named, that jobs of an event are waiting for, in the order
+    they were told."""
     rows = await session.scalars(
         text(
-            "SELECT args ->> 'sale_id' FROM procrastinate_jobs"
+            "SELECT args ->> :named FROM procrastinate_jobs"
             " WHERE task_name = :event AND status = 'todo' ORDER BY id"
         ),
-        {"event": event},
+        {"event": event, "named": named},
     )
     return list(rows)

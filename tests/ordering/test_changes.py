@@ -1,15 +1,16 @@
 """A sale's order is cancelled or amended: asked for, told, decided there, written down here."""
 
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import NotFound, SameIdOtherContent
-from app.ordering import jobs, service
+from app.ordering import jobs, queries, service
 from app.ordering.delivery import ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
@@ -137,6 +138,48 @@ async def test_an_order_is_amended_once_it_is_there(desk, stand):
     assert await desk.states([sale_id]) == ["acknowledged"]
     # One wish after the other: a new one may follow when the first has ended.
     desk.clock.tick(timedelta(seconds=1))
+    await ask(desk, sale_id)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+async def test_a_place_is_what_was_sold_and_compared_at_night(desk, stand):
+    """What happens to the address in our data afterwards alters neither what is sent nor what is
+    compared; that the order is for another place is shown."""
+    stand.simulator.dial(**SLOW)
+    sale_id = await desk.sell()
+    sale = await desk.sale(sale_id)
+    kept = (sale.place_code, sale.place_address)
+    assert None not in kept
+    async with desk.database.begin() as tx:
+        before = await tx.execute(text("SELECT id, code, standard_address FROM service_address"))
+        rows = before.all()
+        moved = "UPDATE service_address SET code = code || '-X', standard_address = '别处'"
+        await tx.execute(text(moved))
+    try:
+        async with desk.database.read() as read:
+            order = await queries.order_to_place(read, sale_id)
+        assert {(item.place.id, item.place.name) for item in order.items if item.place} == {kept}
+        await desk.send(sale_id)
+        courier = await jobs.courier_of(desk.worker)
+        listed = await courier.client.listed_one((await desk.sync(sale_id)).remote_id or "")
+        assert listed is not None and listed.places == (frozenset({sale.place_code}),)
+        async with desk.database.read() as read:
+            (ours,) = await reconciliation.sales_anew(read, [sale_id])
+        there = theirs_of(listed, counts=True, org_unit_id=None)
+        assert [each.kind for each in compare([ours], [there])] == [None]
+        elsewhere = replace(there, places=(frozenset({"A-OTHER"}),))
+        (case,) = compare([ours], [elsewhere])
+        assert (case.kind, case.facts["ours"]["place"], case.facts["theirs"]["places"]) == (
+            DifferenceKind.PLACE_DIFFERS,
+            sale.place_code,
+            ["A-OTHER"],
+        )
+    finally:
+        async with desk.database.begin() as tx:
+            back = (
+                "UPDATE service_address SET code = :code, standard_address = :words WHERE id = :id"
+            )
+            await tx.execute(text(back), [{"id": i, "code": c, "words": w} for i, c, w in rows])
     await ask(desk, sale_id)
     assert (await ended(desk, sale_id)).state is ChangeState.DONE
 

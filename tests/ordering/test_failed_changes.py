@@ -43,6 +43,8 @@ async def failed(desk):
         await desk.settle(await desk.claimed(sale_id), [order])
         async with desk.database.begin() as tx:
             if kind is None:
+                # Nobody is asked to install what needs no installing.
+                await tx.execute(text("UPDATE product_offering SET install_minutes = 40"))
                 assert await service.tell_of_no_install(tx, sale_id, now=desk.clock.now())
             else:
                 await service.ask_for_change(

@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.db import new_id
+from app.core.sealing import KeysUnreadable
 from app.real_name.client import Ask
 from app.real_name.rules import (
     AgeGroup,
     ChecksEnough,
     DocumentKind,
     HashKeys,
-    KeysUnreadable,
     NumberNotRight,
     RealName,
     RealNameState,

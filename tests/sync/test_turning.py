@@ -1,5 +1,6 @@
 """What leaves phones as time passes or by another number, and what is remembered no longer."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -61,6 +62,37 @@ def number(tx, database, clock):
         database.cache.pop("parameters", None)
 
     return number
+
+
+@pytest.mark.parametrize(
+    ("came_back", "returned"),
+    [
+        ("UPDATE sale_item SET reversed_at = now() WHERE offering_code = 'TV-4K'", [False, True]),
+        ("UPDATE sale SET reversed_at = now()", [True, True]),
+    ],
+    ids=["one thing", "the whole sale"],
+)
+async def test_what_came_back_of_a_sale_is_told(tx, app, http, clock, came_back, returned):
+    for code in ("SPEED-1000", "TV-4K"):
+        await make_offering(tx, code=code)
+    door = await make_door(tx, now=clock.now())
+    door.order.planned_day = TODAY
+    lines = [Line("SPEED-1000", 1), Line("TV-4K", 1)]
+    sale = await make_draft(tx, door, now=clock.now(), lines=lines)
+    await tx.commit()
+    store = Store(Phone(http, bearer(app, door.seller), clock, door.technician))
+    await store.pull()
+
+    def told():
+        return [item["returned"] for item in json.loads(store["sales"][str(sale.id)]["items"])]
+
+    assert told() == [False, False]
+    # Within one transaction, as here, nothing is news twice.
+    await tx.execute(text("UPDATE sync_row SET xid = 0"))
+    await tx.execute(text(came_back))
+    await tx.commit()
+    assert "sales" in await store.pull()
+    assert told() == returned
 
 
 async def test_a_sale_leaves_after_its_days(tx, app, http, clock, later):

@@ -8,6 +8,7 @@ from app.alerts.service.webhooks import (
     new_secret,
     remove_webhook,
     retry,
+    seal_secrets,
     test_webhook,
 )
 
@@ -19,6 +20,7 @@ __all__ = [
     "new_secret",
     "remove_webhook",
     "retry",
+    "seal_secrets",
     "send_due",
     "stand",
     "stands",

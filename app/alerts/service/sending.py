@@ -14,6 +14,7 @@ from app.alerts.models import AlertDelivery, AlertWebhook
 from app.alerts.queries import Due
 from app.alerts.rules import AlertEvent, AlertKind, DeliveryState, Found, GivenUp
 from app.alerts.service import finding
+from app.alerts.service.webhooks import opened
 from app.auth import audit
 from app.core import jobs, retrying
 from app.core.db import shared_now
@@ -21,6 +22,7 @@ from app.core.log import log
 from app.core.outside import Failed, Failure, NoAnswer, failed
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameter
+from app.core.sealing import CannotBeOpened, Sealer
 
 Begin = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
@@ -28,10 +30,17 @@ _GONE = 410
 
 
 async def send_due(
-    begin: Begin, client: Webhooks, *, most: int, time_limit: float, now: datetime
+    begin: Begin,
+    client: Webhooks,
+    sealer: Sealer | None,
+    *,
+    most: int,
+    time_limit: float,
+    now: datetime,
 ) -> int:
     """Tell addresses what is due for them, nothing open meanwhile; returns how much was tried.
 
+    `sealer` opens their secrets: what cannot be signed is tried again like what does not arrive.
     `now` is business time, of the alert to an address that cannot be reached.
     """
     async with begin() as tx:
@@ -40,7 +49,7 @@ async def send_due(
 
     async def send(delivery_id: UUID) -> None:
         due = waiting[delivery_id]
-        answered, failure = await _told(client, due) if due.wanted else (None, None)
+        answered, failure = await _told(client, due, sealer) if due.wanted else (None, None)
         async with begin() as tx:
             audit.acting(tx, "alerts.send")
             await _settle(tx, due, answered, failure, now)
@@ -49,9 +58,14 @@ async def send_due(
     return len(taken)
 
 
-async def _told(client: Webhooks, due: Due) -> tuple[int | None, Failed | None]:
+async def _told(
+    client: Webhooks, due: Due, sealer: Sealer | None
+) -> tuple[int | None, Failed | None]:
     try:
-        reply = await client.tell(due.id, due.body, url=due.url, secret=due.secret)
+        secret = opened(due.secret, due.webhook_id, sealer)
+        reply = await client.tell(due.id, due.body, url=due.url, secret=secret)
+    except CannotBeOpened as locked:
+        return None, Failed(Failure.NOT_SENT, f"its secret cannot be opened: {locked}")
     except NoAnswer as nothing:
         return None, failed(nothing)
     return reply.status, None if 200 <= reply.status < 300 else failed(reply)

@@ -19,7 +19,9 @@ from app.auth.queries import org_unit_within
 from app.core import signing
 from app.core.db import new_id, shared_now
 from app.core.errors import Invalid, SameIdOtherContent
+from app.core.log import log
 from app.core.parameter_values import parameters_in_force
+from app.core.sealing import CannotBeOpened, Sealer, is_sealed
 
 SECRET_BYTES = 32
 
@@ -35,11 +37,13 @@ async def add_webhook(
     secret: str | None,
     kinds: Collection[AlertKind] | None,
     listed: frozenset[str],
+    sealer: Sealer,
     now: datetime,
 ) -> tuple[AlertWebhook, str | None]:
     """Have alerts of a unit (None: the caller's own) and of those under it sent to an address.
 
-    `listed` are the hosts that an operator allows beside public ones. Answers with the secret as
+    `listed` are the hosts that an operator allows beside public ones, and `sealer` is what the
+    secret is kept with. Answers with the secret as
     well where one was made: nobody can read it afterwards. The same again changes nothing, and
     makes no secret. Raises WebhookAddressRefused, TooManyWebhooks, Invalid, NotFound and
     SameIdOtherContent.
@@ -57,20 +61,20 @@ async def add_webhook(
     most = numbers.whole(rules.MOST_WEBHOOKS, now, unit.path)
     if count >= most:
         raise rules.TooManyWebhooks(most=most)
-    made = None if secret else _secret()
+    signs = _checked(secret) if secret else _secret()
     webhook = AlertWebhook(
         id=webhook_id,
         org_unit_id=unit.id,
         name=name,
         url=url,
-        secret=_checked(secret) if secret else made,
+        secret=sealer.seal(signs, str(webhook_id)),
         kinds=wanted,
         active=True,
         failures=0,
     )
     tx.add(webhook)
     await tx.flush()
-    return webhook, made
+    return webhook, None if secret else signs
 
 
 async def change_webhook(
@@ -94,16 +98,31 @@ async def change_webhook(
 
 
 async def new_secret(
-    tx: AsyncSession, caller: Caller, webhook_id: UUID
+    tx: AsyncSession, caller: Caller, webhook_id: UUID, *, sealer: Sealer
 ) -> tuple[AlertWebhook, str]:
     """Make another secret for an address; what is sent from now on is signed with it alone.
 
     Raises NotFound.
     """
     webhook = await queries.webhook_within(tx, webhook_id, caller, held=True)
-    webhook.secret = _secret()
+    made = _secret()
+    webhook.secret = sealer.seal(made, str(webhook.id))
     await tx.flush()
-    return webhook, webhook.secret
+    return webhook, made
+
+
+async def seal_secrets(tx: AsyncSession, sealer: Sealer) -> None:
+    """Seal secrets that are kept as they are, and those of an older key with the one that seals
+    now; what another worker is at is left to it, and what cannot be opened stays as it is."""
+    for webhook in await queries.webhooks_for_change(tx):
+        if sealer.is_newest(webhook.secret):
+            continue
+        try:
+            webhook.secret = sealer.seal(
+                opened(webhook.secret, webhook.id, sealer), str(webhook.id)
+            )
+        except CannotBeOpened as error:
+            log.warning("a webhook's secret is lost", webhook=str(webhook.id), reason=str(error))
 
 
 async def remove_webhook(tx: AsyncSession, caller: Caller, webhook_id: UUID, now: datetime) -> None:
@@ -141,6 +160,15 @@ async def retry(tx: AsyncSession, caller: Caller, delivery_id: UUID) -> AlertDel
     delivery.ended_at = delivery.given_up = None
     await tx.flush()
     return delivery
+
+
+def opened(secret: str, webhook_id: UUID, sealer: Sealer | None) -> str:
+    """Give the secret of an address as it signs. Raises CannotBeOpened."""
+    if not is_sealed(secret):
+        return secret
+    if sealer is None:
+        raise CannotBeOpened("YINGWEI_WEBHOOK_SECRET_KEYS is not set")
+    return sealer.opened(secret, str(webhook_id))
 
 
 def _secret() -> str:

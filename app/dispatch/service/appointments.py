@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller, Role
+from app.core import jobs
 from app.core.errors import Problem, plain
 from app.core.parameter_values import parameters_in_force
 from app.dispatch import queries, rules
@@ -68,8 +69,9 @@ async def reschedule(
     """Move an order's appointment to a held slot, with a cause; whoever has the order keeps it.
 
     When its holder cannot keep the new slot, it goes to somebody who can. Every change is counted
-    by its cause. Done again it changes nothing. Raises NotFound, CustomerNotAsked, NoAppointment,
-    RescheduledTooOften, HoldOver, HoldDoesNotFit, StepRefused or SlotNotOffered.
+    by its cause, and the worker is told of it. Done again it changes nothing. Raises NotFound,
+    CustomerNotAsked, NoAppointment, RescheduledTooOften, HoldOver, HoldDoesNotFit, StepRefused or
+    SlotNotOffered.
     """
     order = await workorders.for_change(tx, order_id, caller)
     held = await queries.hold_for_change(tx, hold_id, caller)
@@ -115,6 +117,7 @@ async def reschedule(
     change.technician_id = order.holder_id
     tx.add(change)
     await tx.flush()
+    await jobs.tell(tx, "appointment.moved", work_order_id=order.id)
     return order
 
 

@@ -11,6 +11,8 @@ class CallOff(StrEnum):
     SALE_CANCELLED = "sale_cancelled"
     SALE_REJECTED = "sale_rejected"
     SALE_REVERSED = "sale_reversed"
+    # What stands of the sale does not have to be installed.
+    ITEMS_REVERSED = "sale_items_reversed"
 
 
 # From travelling on it is the technician's to end.

@@ -16,13 +16,15 @@ from app.ordering.rules import NOT_DELIVERED, RemoteState
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """An order of the other side, with whose it is and what was sold."""
+    """An order of the other side, with whose it is and what was sold; `places` are the ids of the
+    places that each item names, of those that name any."""
 
     order: RemoteOrder
     lines: tuple[Line, ...]
     channel_ids: frozenset[str]
     customer_number: str | None
     technician_number: str | None
+    places: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +44,21 @@ def read_listed(answer: object, base_url: str = "") -> Listed:
     order = reading.read_order(answer, base_url)
     assert isinstance(answer, dict)
     parties = dict(_parties(answer))
+    items = [
+        item
+        for item in objects(answer.get("productOrderItem"))
+        # What was taken out of the order, or was not delivered while the rest was, may still
+        # stand in it, and is not sold any more.
+        if text_of(item.get("action")) != ItemAction.DELETE
+        and not (order.state is RemoteState.PARTIAL and _is_missing(item))
+    ]
     return Listed(
         order=order,
-        lines=in_order(
-            _line(item)
-            for item in objects(answer.get("productOrderItem"))
-            # What was taken out of the order, or was not delivered while the rest was, may still
-            # stand in it, and is not sold any more.
-            if text_of(item.get("action")) != ItemAction.DELETE
-            and not (order.state is RemoteState.PARTIAL and _is_missing(item))
-        ),
+        lines=in_order(map(_line, items)),
         channel_ids=frozenset(_channels(answer)),
         customer_number=parties.get("customer"),
         technician_number=parties.get("salesagent"),
+        places=tuple(filter(None, map(_places, items))),
     )
 
 
@@ -77,6 +81,17 @@ def _channels(answer: dict[str, Any]) -> Iterator[str]:
         id_ = text_of((inner if isinstance(inner, dict) else each).get("id"))
         if id_:
             yield id_
+
+
+def _places(item: dict[str, Any]) -> frozenset[str]:
+    product = item.get("product")
+    named = objects(product.get("place")) if isinstance(product, dict) else []
+    inner = (each.get("place") for each in named)
+    ids = (
+        text_of((within if isinstance(within, dict) else each).get("id"))
+        for each, within in zip(named, inner, strict=True)
+    )
+    return frozenset(filter(None, ids))
 
 
 def _line(item: dict[str, Any]) -> Line:

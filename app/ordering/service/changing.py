@@ -20,6 +20,7 @@ from app.ordering.client import OrderingClient
 from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange, OrderSync
 from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
+from app.ordering.queries import Appointment
 from app.ordering.rules import Failure, OrderingFailed, RemoteState, Source, TaskState
 from app.ordering.service.ending import end
 from app.ordering.service.settling import learn
@@ -68,9 +69,11 @@ async def ask_for_change(
     caller: Caller,
     now: datetime,
     item_id: UUID | None = None,
+    hold_id: UUID | None = None,
 ) -> OrderChange:
     """Ask for the order of a sale to be cancelled or amended; `now` is business time. `item_id` is
-    what is to be taken out of the order, if the amendment is about that alone.
+    what is to be taken out of the order, if the amendment is about that alone, and `hold_id` the
+    slot to tell, if it is about a moved appointment.
 
     A sale the other side has never heard of is cancelled at once. A wish of the same kind that came
     to nothing before is closed by this one. The same wish sent again is answered like the first
@@ -86,13 +89,9 @@ async def ask_for_change(
     known = await queries.change_for_change(tx, change_id)
     asked = (sale_id, kind, reason, amendment.note, amendment.requested_start)
     if known is not None:
-        if asked != (
-            known.sale_id,
-            known.kind,
-            known.reason,
-            known.note,
-            known.requested_start,
-        ):
+        # Of an appointment the start follows the slot, which may be another by now.
+        start = known.requested_start if hold_id is None else amendment.requested_start
+        if asked != (known.sale_id, known.kind, known.reason, known.note, start):
             raise SameIdOtherContent(id=change_id)
         return known
     under_way = await queries.open_change(tx, sale_id)
@@ -106,6 +105,7 @@ async def ask_for_change(
         id=change_id,
         sale_id=sale_id,
         sale_item_id=item_id,
+        appointment_hold_id=hold_id,
         org_unit_id=sale.org_unit_id,
         kind=kind,
         state=ChangeState.WAITING,
@@ -134,19 +134,29 @@ async def ask_for_change(
         raise sale_rules.SaleRefused(state=sale.state, wanted=SaleState.ACKNOWLEDGED)
     tx.add(change)
     await tx.flush()
-    given = {"id": change_id, "by": caller.account_id, "now": now}
-    replaced = await fetched(tx, _REPLACE, given)
-    if replaced:
-        audit.note(tx, table="order_change", operation="replaced", ids=[id_ for (id_,) in replaced])
+    await _replace(tx, change, by=caller.account_id, now=now)
     return change
 
 
+async def _replace(
+    tx: AsyncSession, change: OrderChange, *, by: UUID | None, now: datetime
+) -> None:
+    """Close what came to nothing before and is asked for again by a change."""
+    given = {"id": change.id, "by": by, "now": now}
+    replaced = await fetched(tx, _REPLACE, given)
+    if replaced:
+        audit.note(tx, table="order_change", operation="replaced", ids=[id_ for (id_,) in replaced])
+
+
+# What this system tells of an appointment takes the place of what it told of one before, and of
+# nothing else.
 _REPLACE = """
 UPDATE order_change o
    SET closed_at = %(now)s, closed_by = %(by)s, replaced_by = new.id, version = o.version + 1
   FROM order_change new
  WHERE new.id = %(id)s AND o.sale_id = new.sale_id AND o.kind = new.kind
    AND o.sale_item_id IS NOT DISTINCT FROM new.sale_item_id
+   AND (o.appointment_hold_id IS NOT NULL OR new.asked_by IS NOT NULL)
    AND o.state IN ('refused', 'given_up') AND o.closed_at IS NULL
 RETURNING o.id
 """
@@ -158,8 +168,10 @@ async def tell_of_no_install(tx: AsyncSession, sale_id: UUID, *, now: datetime) 
 
     Tells whether that is done with: False while another change of the order is under way. An order
     that was never sent is sent as it is now, one that has ended stays as it is, and one whose sale
-    was returned is to be installed by nobody.
+    was returned, or of which nothing is left to be installed, is to be installed by nobody.
     """
+    if not await sales_queries.left_to_install(tx, sale_id):
+        return True
     return await _ask_by_ourselves(tx, sale_id, ChangeKind.AMEND, _CALLED_OFF, now=now)
 
 
@@ -174,6 +186,26 @@ async def tell_of_returned_item(
     """
     return await _ask_by_ourselves(
         tx, sale_id, ChangeKind.AMEND, _ITEM_RETURNED, now=now, item_id=item_id
+    )
+
+
+async def tell_of_moved_appointment(
+    tx: AsyncSession, work_order_id: UUID, *, now: datetime
+) -> bool:
+    """Have an order amended that is under way, since the appointment of its install was moved: its
+    items are told again with the slot that counts now, which the order then begins with. `now` is
+    business time.
+
+    Tells whether that is done with, as `tell_of_no_install` does. Each slot is told once, and of
+    those that come and go while another change is under way only the last. An install that no sale
+    has booked is no matter of ours.
+    """
+    sale_id = await queries.booked_for(tx, work_order_id)
+    appointment = None if sale_id is None else await queries.appointment_of(tx, sale_id)
+    if sale_id is None or appointment is None:
+        return True
+    return await _ask_by_ourselves(
+        tx, sale_id, ChangeKind.AMEND, _MOVED, now=now, appointment=appointment
     )
 
 
@@ -196,14 +228,20 @@ async def _ask_by_ourselves(
     *,
     now: datetime,
     item_id: UUID | None = None,
+    appointment: Appointment | None = None,
 ) -> bool:
     sync = await _sync_locked(tx, sale_id)
     sale = await sales_queries.for_change(tx, sale_id)
     if sync is None or sync.attempts == 0:
         return True
+    if kind is ChangeKind.AMEND and sync.state is SyncState.FINISHED:
+        return True
     # What the other side has refused once is not asked again and again.
-    once = kind is ChangeKind.CANCEL or item_id is not None
-    if once and await queries.asked_by_ourselves(tx, sale_id, kind, item_id):
+    hold_id = appointment.hold_id if appointment else None
+    once = kind is ChangeKind.CANCEL or item_id is not None or hold_id is not None
+    if once and await queries.asked_by_ourselves(
+        tx, sale_id, kind, item_id=item_id, hold_id=hold_id
+    ):
         return True
     if await queries.open_change(tx, sale_id) is not None:
         return False
@@ -214,24 +252,29 @@ async def _ask_by_ourselves(
         await sales.ask_to_cancel(tx, sale, known_there=True, reason=words, at=now, by=None)
     elif sale.reversed_at is not None:
         return True
-    tx.add(
-        OrderChange(
-            id=new_id(),
-            sale_id=sale_id,
-            sale_item_id=item_id,
-            org_unit_id=sale.org_unit_id,
-            kind=kind,
-            state=ChangeState.WAITING,
-            reason=why.zh,
-            note=words if kind is ChangeKind.AMEND else None,
-            asked_at=now,
-            next_try_at=await shared_now(tx),
-        )
+    change = OrderChange(
+        id=new_id(),
+        sale_id=sale_id,
+        sale_item_id=item_id,
+        appointment_hold_id=hold_id,
+        org_unit_id=sale.org_unit_id,
+        kind=kind,
+        state=ChangeState.WAITING,
+        reason=why.zh,
+        note=words if kind is ChangeKind.AMEND else None,
+        requested_start=appointment.begins_at if appointment else None,
+        asked_at=now,
+        next_try_at=await shared_now(tx),
     )
+    tx.add(change)
     await tx.flush()
+    if appointment is not None:
+        # An earlier slot that did not arrive is nobody's trouble any more.
+        await _replace(tx, change, by=None, now=now)
     return True
 
 
+_MOVED = Words(zh="安装预约已改期", en="the appointment of the install was moved")
 _CALLED_OFF = Words(
     zh="同次上门安装已取消，请另行安排安装",
     en="it is not installed in the visit after all; please have it installed",
@@ -331,6 +374,11 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
         change.state = ChangeState.SENDING
         change.attempts += 1
     change.last_tried_at, change.next_try_at = now, now + 4 * limit + numbers.settle
+    if change.appointment_hold_id is not None:
+        # Read before the order is: of a slot that comes in between, a change of its own follows.
+        newest = await queries.appointment_of(tx, change.sale_id)
+        if newest is not None:
+            change.appointment_hold_id, change.requested_start = newest
     return _Attempt(
         change_id=change_id,
         sale_id=change.sale_id,

@@ -49,6 +49,7 @@ async def ask_again(
         caller=caller,
         now=now,
         item_id=failed.sale_item_id,
+        hold_id=failed.appointment_hold_id,
     )
 
 

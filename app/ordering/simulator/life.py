@@ -142,7 +142,7 @@ class Life:
         notes += [note for note in changes.get("note", []) if note not in notes]
         kept = {name: changes[name] for name in _CHANGEABLE if name in changes}
         amended = {**order, **kept} | ({"note": notes} if notes else {})
-        amended["productOrderItem"] = _without(order, changes)
+        amended["productOrderItem"] = _amended_items(order, changes)
         if amended != order:
             with self.store.transaction():
                 steps = self.store.steps(number)
@@ -330,15 +330,18 @@ async def _post(http: httpx.AsyncClient, letter: Callback) -> bool:
     return answer.is_success
 
 
-def _without(order: dict[str, Any], changes: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the items of an order, those cancelled that are to be deleted."""
-    gone = {
-        item.get("id") for item in changes.get("productOrderItem", []) if item["action"] == "delete"
-    }
-    return [
-        {**item, "action": "delete", "state": "cancelled"} if item["id"] in gone else item
-        for item in order["productOrderItem"]
-    ]
+def _amended_items(order: dict[str, Any], changes: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the items of an order, those cancelled that are to be deleted, and the others with
+    the appointments that they have from now on."""
+    told = {item.get("id"): item for item in changes.get("productOrderItem", [])}
+
+    def amended(item: dict[str, Any]) -> dict[str, Any]:
+        change = told.get(item["id"], {})
+        if change.get("action") == "delete":
+            return {**item, "action": "delete", "state": "cancelled"}
+        return {**item, "appointment": change["appointment"]} if "appointment" in change else item
+
+    return [amended(item) for item in order["productOrderItem"]]
 
 
 def _moved(order: dict[str, Any], state: str, now: float) -> dict[str, Any]:

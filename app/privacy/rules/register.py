@@ -188,6 +188,8 @@ REGISTER: Mapping[str, Table] = {
         {
             "consent_evidence": Personal(Kind.IDENTITY, Then.NULL),
             "note": _WORDS_NULL,
+            "place_code": Personal(Kind.PLACE, Then.NULL),
+            "place_address": Personal(Kind.PLACE, Then.NULL),
         },
     ),
     "consent_request": Table(
@@ -234,7 +236,12 @@ REGISTER: Mapping[str, Table] = {
         },
     ),
     "reconciliation_case": Table(
-        _OF_SALE, {"facts": _KEPT_BEHAVIOUR, "note": _WORDS_NULL, "subject": _KEPT_BEHAVIOUR}
+        _OF_SALE,
+        {
+            "facts": Personal(Kind.PLACE, Then.EMPTY),
+            "note": _WORDS_NULL,
+            "subject": _KEPT_BEHAVIOUR,
+        },
     ),
     "order_attempt": Table(_OF_SYNC, {"said": _WORDS_NULL}),
     "order_callback": Table(_OF_SYNC, {"body": Personal(Kind.IDENTITY, Then.EMPTY)}),

@@ -67,6 +67,7 @@ LEGAL: Mapping[DifferenceKind, tuple[Resolution, ...]] = {
     ),
     DifferenceKind.PRICE_DIFFERS: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
     DifferenceKind.ITEMS_DIFFER: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
+    DifferenceKind.PLACE_DIFFERS: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
     DifferenceKind.DOUBLED: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
     DifferenceKind.RETURNED: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
 }

@@ -27,6 +27,7 @@ class DifferenceKind(StrEnum):
     STATE_DIFFERS = "state_differs"
     PRICE_DIFFERS = "price_differs"
     ITEMS_DIFFER = "items_differ"
+    PLACE_DIFFERS = "place_differs"
     DOUBLED = "doubled"
     RETURNED = "returned"
 
@@ -44,6 +45,7 @@ KIND_WORDS = {
     DifferenceKind.STATE_DIFFERS: Words(zh="状态不一致", en="The states differ"),
     DifferenceKind.PRICE_DIFFERS: Words(zh="价格不一致", en="The prices differ"),
     DifferenceKind.ITEMS_DIFFER: Words(zh="销售品不一致", en="What was ordered differs"),
+    DifferenceKind.PLACE_DIFFERS: Words(zh="装机地址不一致", en="The places differ"),
     DifferenceKind.DOUBLED: Words(zh="重复订单", en="One sale has several orders"),
     DifferenceKind.RETURNED: Words(
         zh="客户已退订，对方订单未能撤销",
@@ -91,7 +93,8 @@ class Ours:
     """A confirmed sale of the day, and what we know of its order.
 
     `not_cancelled` says that the customer returned it and the other side did not cancel its order
-    when we asked for that: both sides have it, and somebody has to see to it.
+    when we asked for that: both sides have it, and somebody has to see to it. `place` is the number
+    of the address at which it was sold, None where that was not kept.
     """
 
     sale_id: UUID
@@ -103,6 +106,7 @@ class Ours:
     remote_id: str | None
     remote_state: RemoteState | None
     not_cancelled: bool = False
+    place: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,8 @@ class Theirs:
     """An order of the other side.
 
     `counts` says that it was made on the day, through our channel, in the part of the organisation
-    that is compared, and is not known as the order of another day's sale.
+    that is compared, and is not known as the order of another day's sale. `places` are the numbers
+    of places that each item names, of those that name any.
     """
 
     id: str
@@ -121,6 +126,7 @@ class Theirs:
     org_unit_id: UUID | None = None
     href: str | None = None
     reason: str | None = None
+    places: tuple[frozenset[str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +202,8 @@ def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]
         return _case(sale, found, order, DifferenceKind.ITEMS_DIFFER)
     if living and not _same_prices(sale.lines, order.lines):
         return _case(sale, found, order, DifferenceKind.PRICE_DIFFERS)
+    if living and not _same_place(sale, order):
+        return _case(sale, found, order, DifferenceKind.PLACE_DIFFERS)
     heal = _heal(sale, order, known)
     if heal is DifferenceKind.STATE_DIFFERS:
         return _case(sale, found, order, DifferenceKind.STATE_DIFFERS)
@@ -213,6 +221,10 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     known = next((each for each in found if each.id == sale.remote_id), None)
     heal = None if kind is DifferenceKind.STATE_DIFFERS else _heal(sale, order, known)
     facts: dict[str, Any] = {"ours": _of_sale(sale), "theirs": _of_order(order)}
+    if kind is DifferenceKind.PLACE_DIFFERS:
+        # Only here: what was explained of other kinds holds as long as its facts are the same.
+        facts["ours"]["place"] = sale.place
+        facts["theirs"]["places"] = sorted(frozenset().union(*order.places))
     if len(found) > 1:
         facts["others"] = [_of_order(each) for each in found if each.id != order.id]
     return Finding(
@@ -268,6 +280,12 @@ def _heal(sale: Ours, order: Theirs, known: Theirs | None) -> Heal | DifferenceK
         )
     verdict = follow(sale.remote_state, None, state, None, Source.LOOK)
     return Heal.TAKE_IN if verdict is Verdict.MOVE and follows else DifferenceKind.STATE_DIFFERS
+
+
+def _same_place(sale: Ours, order: Theirs) -> bool:
+    """Compare the place, as far as it was kept here and the other side tells any; beside ours an
+    item may name others, such as where the bill goes."""
+    return sale.place is None or all(sale.place in named for named in order.places)
 
 
 def _same_things(ours: Iterable[Line], theirs: Iterable[Line]) -> bool:

@@ -128,6 +128,7 @@ def theirs_of(each: Listed, *, counts: bool, org_unit_id: UUID | None) -> Theirs
         org_unit_id=org_unit_id,
         href=order.href,
         reason=order.reason,
+        places=each.places,
     )
 
 

@@ -15,7 +15,11 @@ from app.sales.rules import ConsentKind, SaleState
 class Sale(Row, Base):
     """A sale made in a visit; the phone makes the id, which is also the ordering system's
     `externalId`. `reservation_id` names what was reserved to install it in the same visit, and
-    `appointment_hold_id` the slot that was booked to install it another time."""
+    `appointment_hold_id` the slot that was booked to install it another time.
+
+    `place_code` and `place_address` are the customer's address as it was when the sale was
+    confirmed: a later change of that does not alter what was sold. Null of sales before that was
+    kept, and where no address was known."""
 
     __tablename__ = "sale"
     __table_args__ = (
@@ -63,6 +67,8 @@ class Sale(Row, Base):
     note: Mapped[str | None]
     reservation_id: Mapped[UUID | None] = mapped_column(ForeignKey("install_reservation.id"))
     appointment_hold_id: Mapped[UUID | None] = mapped_column(ForeignKey("appointment_hold.id"))
+    place_code: Mapped[str | None]
+    place_address: Mapped[str | None]
     version: Mapped[int] = mapped_column(server_default=text("1"))
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012

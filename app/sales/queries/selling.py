@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.auth.rules import Role
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.customers.queries import served_at
 from app.feasibility.rules import NOT_BEGUN
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
@@ -138,12 +139,28 @@ SELECT sale_id, NULL, facts -> 'codes' FROM sale_event
 """
 
 
+# Of a sale `s`: whether anything of it that has not come back has to be installed.
+_LEFT = """EXISTS (
+    SELECT FROM sale_item n JOIN product_offering p ON p.id = n.offering_id
+     WHERE n.sale_id = s.id AND n.reversed_at IS NULL AND p.install_minutes IS NOT NULL)
+"""
+# Of a sale `s` that had something to be installed: whether that came to nothing.
+_IN_VAIN = f"(s.state IN ('cancelled', 'rejected') OR s.reversed_at IS NOT NULL OR NOT {_LEFT})"
+
+
+_LEFT_OF = f"SELECT 1 FROM sale s WHERE id = %(id)s AND {_LEFT}"  # noqa: S608
+
+
+async def left_to_install(session: AsyncSession, sale_id: UUID) -> bool:
+    """Tell whether anything of a sale that has not come back has to be installed."""
+    return bool(await fetched(session, _LEFT_OF, {"id": sale_id}))
+
+
 # Few installs are open at a time, and an index has them.
-_ENDED_INSTALLS = """
+_ENDED_INSTALLS = f"""
   FROM same_visit_install i JOIN sale s ON s.id = i.sale_id
   JOIN work_order o ON o.id = i.work_order_id
- WHERE i.activated_at IS NULL AND i.gone_at IS NULL
-   AND (s.state IN ('cancelled', 'rejected') OR s.reversed_at IS NOT NULL)
+ WHERE i.activated_at IS NULL AND i.gone_at IS NULL AND {_IN_VAIN}
    AND o.state = ANY(%(states)s)
 """
 _NOT_BEGUN = (
@@ -153,14 +170,15 @@ _BEGUN = f"SELECT i.org_unit_id, count(*) {_ENDED_INSTALLS} GROUP BY 1"
 
 
 async def installs_to_call_off(session: AsyncSession, limit: int) -> dict[UUID, UUID]:
-    """List sales that have ended and whose install nobody has begun, each with the install's
-    order."""
+    """List sales that have ended, or of which nothing is left to be installed, and whose install
+    nobody has begun, each with the install's order."""
     given = {"states": [state.value for state in NOT_BEGUN], "limit": limit}
     return dict(await fetched(session, _NOT_BEGUN, given))
 
 
 async def installs_left(session: AsyncSession) -> dict[UUID, int]:
-    """Count the installs that somebody is at though their sales have ended, unit by unit."""
+    """Count the installs that somebody is at though nobody has bought them any more, unit by
+    unit."""
     given = {"states": [state.value for state in HELD - NOT_BEGUN]}
     return dict(await fetched(session, _BEGUN, given))
 
@@ -181,15 +199,43 @@ SELECT 1 FROM appointment_hold h JOIN work_order o ON o.grid_id = h.grid_id
 
 
 async def slots_in_vain(session: AsyncSession, limit: int) -> list[UUID]:
-    """List slots that are still kept for the installs of sales that came to nothing."""
-    return [row[0] for row in await fetched(session, _IN_VAIN, {"limit": limit})]
+    """List slots that are still kept for installs that came to nothing."""
+    return [row[0] for row in await fetched(session, _SLOTS_IN_VAIN, {"limit": limit})]
 
 
-_IN_VAIN = """
+_SLOTS_IN_VAIN = f"""
 SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id
- WHERE h.state = 'held' AND (s.state IN ('rejected', 'cancelled') OR s.reversed_at IS NOT NULL)
+ WHERE h.state = 'held' AND {_IN_VAIN}
  ORDER BY h.id LIMIT %(limit)s
-"""
+"""  # noqa: S608
+
+
+class Place(NamedTuple):
+    """An address of a customer: its number, and its words."""
+
+    code: str
+    address: str
+
+
+async def place_of(session: AsyncSession, sale: Sale) -> Place | None:
+    """Read at which address of its customer a sale is made, as its visit's order says; None where
+    the customer has none."""
+    given = {"customer_id": sale.customer_id, "order_id": sale.work_order_id}
+    row = (await session.execute(_PLACE, given)).one_or_none()
+    return None if row is None else Place(row.code, row.standard_address)
+
+
+_SERVED = served_at(
+    bindparam("customer_id", type_=Uuid()),
+    service_number=WorkOrder.service_number,
+    address=WorkOrder.address,
+).lateral()
+_PLACE = (
+    select(_SERVED.c.code, _SERVED.c.standard_address)
+    .select_from(WorkOrder)
+    .join(_SERVED, true())
+    .where(WorkOrder.id == bindparam("order_id"))
+)
 
 
 async def one(session: AsyncSession, sale_id: UUID, caller: Caller) -> Sale:

@@ -22,9 +22,14 @@ _ENDED = {
 }
 
 
-def why_called_off(state: SaleState, *, reversed_: bool) -> CallOff | None:
-    """Say why a sale is not to be installed any more; None while it is.
+def why_called_off(state: SaleState, *, reversed_: bool, left: bool) -> CallOff | None:
+    """Say why a sale is not to be installed any more; None while it is. `left` says whether
+    anything of it that has not come back has to be installed.
 
     One that the customer brought back is not, whatever the ordering system makes of its order.
     """
-    return _ENDED.get(state, CallOff.SALE_REVERSED if reversed_ else None)
+    if state in _ENDED:
+        return _ENDED[state]
+    if reversed_:
+        return CallOff.SALE_REVERSED
+    return None if left else CallOff.ITEMS_REVERSED

@@ -120,9 +120,14 @@ async def drop_install(tx: AsyncSession, sale: Sale, *, now: datetime) -> None:
 async def call_off_install(
     tx: AsyncSession, sale_id: UUID, work_order_id: UUID, *, now: datetime
 ) -> None:
-    """Call off the install of a sale that has ended, unless somebody is at it. Raises NotFound."""
+    """Call off the install of a sale that has ended, or of which nothing is left to be installed,
+    unless somebody is at it. Raises NotFound."""
     sale = await queries.for_change(tx, sale_id)
-    why = rules.why_called_off(sale.state, reversed_=sale.reversed_at is not None)
+    why = rules.why_called_off(
+        sale.state,
+        reversed_=sale.reversed_at is not None,
+        left=await queries.left_to_install(tx, sale_id),
+    )
     if why is not None:
         await call_off(tx, work_order_id, why, now=now)
 

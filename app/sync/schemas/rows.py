@@ -269,7 +269,10 @@ class PhoneSale(PhoneRow):
     completed_at: datetime | None
     rejected_reason: Text | None
     note: Text | None
-    items: Json = Field(description="JSON: what was sold, with its prices in fen.")
+    items: Json = Field(
+        description="JSON: what was sold, with its prices in fen; `returned` of what came back,"
+        " alone or with the whole sale."
+    )
 
 
 class PhoneHandover(PhoneRow):

@@ -113,7 +113,8 @@ async def sales(
             SELECT coalesce(json_agg(json_build_object(
                 'offering_code', offering_code, 'quantity', quantity,
                 'monthly_price_fen', monthly_price_fen, 'one_off_price_fen', one_off_price_fen,
-                'commission_fen', commission_fen, 'suggestion_id', suggestion_id
+                'commission_fen', commission_fen, 'suggestion_id', suggestion_id,
+                'returned', reversed_at IS NOT NULL OR s.reversed_at IS NOT NULL
             ) ORDER BY position, id), '[]')::text AS items
             FROM sale_item WHERE sale_id = s.id
         ) AS i
