@@ -203,6 +203,58 @@ async def test_all_phones_of_an_account_and_the_sign_in_ends_with_its_phone(
     assert (await http.get("/v1/sync", headers=headers)).status_code == 200
 
 
+async def test_a_wipe_is_confirmed_only_by_the_phone_that_it_is_meant_for(
+    tx, app, http, units, ask
+):
+    technician = await make_technician(tx, org_unit=units[0])
+    account = await make_account(
+        tx, units[0], role=Role.TECHNICIAN, technician_id=technician.id, username="li"
+    )
+    await tx.commit()
+    lost, kept = [(await sign_in(http, name))[0] for name in ("phone-1", "phone-2")]
+    told = {}
+    for phone in (lost, kept):
+        made = taken(await http.put("/v1/my/device", json={"push": None}, headers=phone))
+        told[made["name"]] = made["id"]
+
+    async def confirm(wipe, headers):
+        path = f"/v1/my/device/wipes/{wipe['id']}/confirm"
+        return (await http.post(path, json={"unsent": 0}, headers=headers)).status_code
+
+    async def states():
+        listed = taken(await ask("GET", "/devices"))["devices"]
+        return {one["name"]: one["wipe"] and one["wipe"]["state"] for one in listed}
+
+    wipe = taken(
+        await ask("POST", f"/devices/{told['phone-1']}/wipe", id=str(new_id()), reason="lost")
+    )
+    # The other phone of the account goes on, and has nothing to say in it, whatever it calls
+    # itself: its sign-in is known to be another phone's.
+    as_the_lost = {**kept, "x-device-id": "phone-1"}
+    for pretends in (kept, as_the_lost):
+        assert (await http.get("/v1/sync", headers=pretends)).status_code == 200
+        await app.state.seen.write_down(app.state.database)
+        assert await confirm(wipe, pretends) == 404
+    assert await states() == {"phone-1": "asked", "phone-2": None}
+    assert (await http.get("/v1/sync", headers=lost)).status_code == 403
+    assert await confirm(wipe, lost) == 200
+    assert await states() == {"phone-1": "confirmed", "phone-2": None}
+    assert (await http.get("/v1/sync", headers=kept)).status_code == 200
+
+    # Where all phones of an account are to be emptied each says so for itself, also the one that
+    # has signed in anew meanwhile.
+    lost, _ = await sign_in(http)
+    path = f"/accounts/{account.id}/wipe-devices"
+    wipes = taken(await ask("POST", path, reason="left us"))["wipes"]
+    of_device = {one["device_id"]: one for one in wipes}
+    first, second = (of_device[told[name]] for name in ("phone-1", "phone-2"))
+    assert [await confirm(first, kept), await confirm(second, lost)] == [404, 404]
+    assert await confirm(second, kept) == 200
+    assert await states() == {"phone-1": "asked", "phone-2": "confirmed"}
+    assert await confirm(first, lost) == 200
+    assert await states() == {"phone-1": "confirmed", "phone-2": "confirmed"}
+
+
 async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in(tx, app, phone):
     old, new = new_id(), new_id()
     account = await tx.scalar(select(Account).where(Account.technician_id == phone.technician.id))
@@ -212,10 +264,10 @@ async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in
     assert await tx.scalar(select(Device.session_id)) == new
 
 
-async def sign_in(http):
+async def sign_in(http, name="phone-1"):
     form = {"grant_type": "password", "username": "li", "password": PASSWORD}
     made = taken(await http.post("/v1/auth/token", data=form))
-    headers = {"authorization": f"Bearer {made['access_token']}", "x-device-id": "phone-1"}
+    headers = {"authorization": f"Bearer {made['access_token']}", "x-device-id": name}
     return headers, made["refresh_token"]
 
 
