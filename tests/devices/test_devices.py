@@ -23,6 +23,7 @@ from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org
 from tests.make.horizon import others_are_done
 from tests.make.races import until_waiting
 from tests.make.technicians import make_technician
+from tests.make.terminals import make_terminal
 from tests.make.visits import make_assigned_order, make_phone, taken
 
 NAMED = {"x-device-id": "phone-1"}
@@ -524,3 +525,36 @@ async def test_whom_an_order_comes_to_or_goes_from_is_woken(real_app, real_http,
     async with database.read() as read:
         found = await read.execute(text("SELECT row_id FROM sync_row WHERE kind = 'device'"))
     assert [str(row[0]) for row in found] == [device["id"]]
+
+
+async def test_to_whom_a_colleague_gives_a_terminal_is_woken_and_nobody_else(
+    real_app, real_http, clock
+):
+    database = real_app.state.database
+    worker = Worker(real_app.state.settings, clock, database)
+    async with database.begin() as tx:
+        unit = await make_org_unit(tx)
+        giver, taker = [
+            await make_phone(tx, real_app, real_http, clock, org_unit=unit) for _ in "12"
+        ]
+        terminal = await make_terminal(tx, unit, technician_id=giver.technician.id)
+    _, device = [await register(phone) for phone in (giver, taker)]
+
+    async def woken():
+        pushes = Recorder()
+        await others_are_done(database)
+        await sync.wake_phones(worker)
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE device SET push_at = NULL"))
+        await wake(database, pushes)
+        return [(device_id, why) for device_id, _, why in pushes.woken]
+
+    await woken()
+    handover_id = new_id()
+    asked = {"serial_number": terminal.serial_number, "technician_code": taker.technician.code}
+    taken(await giver.post("/terminal-handovers", id=str(handover_id), **asked))
+    assert await woken() == [(UUID(device["id"]), PushWhy.NEWS)]
+    # What has been answered waits for nobody.
+    answered = await taker.post(f"/terminal-handovers/{handover_id}/decline")
+    assert answered.status_code == 200, answered.text
+    assert await woken() == []
