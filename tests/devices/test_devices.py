@@ -19,6 +19,7 @@ from app.devices.client import PushClient
 from app.devices.models import Device
 from app.devices.rules import PushProvider, PushWhy
 from app.sync import jobs as sync
+from app.sync.rules import SCHEMA_VERSION
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
 from tests.make.horizon import others_are_done
 from tests.make.races import until_waiting
@@ -110,7 +111,7 @@ async def test_a_lost_phone_pushes_what_was_done_and_is_emptied(tx, app, phone, 
     assert refused.json()["type"].endswith("wipe-asked")
     assert refused.json()["facts"]["wipe_id"] == wipe["id"]
     # One that is too old for everything else is told of it, too.
-    with patch("app.sync.rules.OLDEST_SCHEMA", 3):
+    with patch("app.sync.rules.OLDEST_SCHEMA", SCHEMA_VERSION + 1):
         assert (await phone.get("/sync")).status_code == 403
         assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 426
     # Another phone of theirs is none of it.
