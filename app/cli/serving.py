@@ -100,6 +100,9 @@ def demo(
     ] = True,
     seconds: Annotated[float, typer.Option(min=10, help="How long the day takes.")] = 100,
     orders: Annotated[int, typer.Option(min=30, max=600, help="How many arrive.")] = 400,
+    technicians: Annotated[
+        int, typer.Option(min=4, max=80, help="How many technicians of all branches come to work.")
+    ] = 80,
     folder: Annotated[Path, typer.Option(help="Where the demo keeps its data.")] = Path(
         ".local/demo"
     ),
@@ -108,7 +111,7 @@ def demo(
     """Play one working day of the demo city through the API and print it as a table."""
     from app.demo.run import Wishes, run
 
-    raise typer.Exit(run(Wishes(keep, seconds, orders, folder.absolute(), port)))
+    raise typer.Exit(run(Wishes(keep, seconds, orders, technicians, folder.absolute(), port)))
 
 
 @cli.command(

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -98,19 +98,28 @@ class Process:
 
     def stop(self) -> None:
         """Ask it to stop, and kill it when it does not."""
-        if self.running is None or self.running.poll() is not None:
-            return
-        self.running.send_signal(signal.SIGTERM)
-        try:
-            self.running.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.kill()
+        stop([self])
 
     def tail(self, lines: int = 12) -> str:
         """Give the last lines of its log."""
         if not self.log.exists():
             return ""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
+
+
+def stop(processes: Iterable[Process]) -> None:
+    """Ask processes to stop, all at one time, and kill those that do not."""
+    asked = []
+    for process in processes:
+        if process.running is not None and process.running.poll() is None:
+            process.running.send_signal(signal.SIGTERM)
+            asked.append((process, process.running))
+    until = time.monotonic() + STOP_SECONDS
+    for process, running in asked:
+        try:
+            running.wait(max(until - time.monotonic(), 0))
+        except subprocess.TimeoutExpired:
+            process.kill()
 
 
 @dataclass
@@ -151,13 +160,15 @@ class House:
         }
         deadline = time.monotonic() + READY_SECONDS
         url = address.get(process.name)
-        while url is not None and time.monotonic() < deadline:
-            if not process.alive():
-                break
-            with suppress(httpx.HTTPError):
-                if httpx.get(url, timeout=2.0).is_success:
-                    return
-            time.sleep(0.1)
+        # To make a client takes more processor time than whoever starts meanwhile can spare.
+        with httpx.Client(timeout=2.0) as http:
+            while url is not None and time.monotonic() < deadline:
+                if not process.alive():
+                    break
+                with suppress(httpx.HTTPError):
+                    if http.get(url).is_success:
+                        return
+                time.sleep(0.1)
         if url is not None or not process.alive():
             raise DidNotStart(name=process.name, log=str(process.log), tail=process.tail())
 
@@ -268,8 +279,9 @@ def house(
             made.wait(each)
         yield made
     finally:
-        for each in reversed(made.processes):
-            each.stop()
+        # Whom the API and the worker still speak with stays until they have ended.
+        stop([made.worker, made.api])
+        stop(simulators)
 
 
 # Callbacks, and the ordering system, the activation platform, the messaging provider and the system

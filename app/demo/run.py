@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock_time
@@ -74,6 +74,7 @@ class Wishes:
     keep: bool
     seconds: float
     orders: int
+    technicians: int
     folder: Path
     port: int | None
 
@@ -130,7 +131,7 @@ async def _play(
     for account in city.accounts:
         names.setdefault(account.role.value, []).append(account.username)
     cast = Cast(
-        technicians=[] if hour.played else names["technician"],
+        technicians=[] if hour.played else _some(names["technician"], wishes.technicians),
         supervisors=[] if hour.played else names["supervisor"],
         integration=names["integration"][0],
         admin=names["admin"][0],
@@ -149,6 +150,11 @@ async def _play(
         return found
     finally:
         keeping.cancel()
+
+
+def _some(names: Sequence[str], number: int) -> list[str]:
+    """Choose so many, of all branches: their people stand one branch after the other."""
+    return [names[nth * len(names) // number] for nth in range(number)]
 
 
 async def _load(url: str, city: City, console: Console) -> None:

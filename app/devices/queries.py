@@ -14,21 +14,36 @@ from app.auth.models import Account
 from app.core.db import fetched, new_id
 from app.core.errors import NotFound
 from app.devices.models import OPEN, Device, DeviceWipe
-from app.devices.rules import PushProvider, PushWhy, Wipe
+from app.devices.rules import UNNAMED, PushProvider, PushWhy, Wipe
+
+
+def _elsewhere(account_id: str, session_id: str, name: str) -> str:
+    """Write whether a sign-in belongs to another phone of the account: the one that it was first
+    heard with. Whoever calls themselves like another phone does not become it by that; without a
+    name phones are not told apart."""
+    return f"""
+        EXISTS (SELECT FROM device AS other WHERE other.account_id = {account_id}
+            AND other.session_id = {session_id} AND other.name <> {name}
+            AND '{UNNAMED}' NOT IN (other.name, {name}))
+    """
+
 
 # An older word of a phone does not undo a newer one, whichever process writes first: ids of
 # sign-ins are in the order of time.
-_SEEN = """
+_HEARD = f"""
+    last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at),
+    session_id = CASE WHEN {_elsewhere("d.account_id", "excluded.session_id", "d.name")}
+        THEN d.session_id ELSE greatest(d.session_id, excluded.session_id) END
+"""
+_SEEN = f"""
     INSERT INTO device AS d (id, account_id, name, session_id, last_seen_at)
     SELECT one.id, one.account_id, one.name, one.session_id, one.at
     FROM unnest(%(ids)s::uuid[], %(accounts)s::uuid[], %(names)s::text[], %(times)s::timestamptz[],
         %(sessions)s::uuid[]) AS one (id, account_id, name, at, session_id)
     JOIN account AS a ON a.id = one.account_id
-    ON CONFLICT (account_id, name) DO UPDATE
-    SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at),
-        session_id = greatest(d.session_id, excluded.session_id)
+    ON CONFLICT (account_id, name) DO UPDATE SET {_HEARD}
     RETURNING d.id
-"""
+"""  # noqa: S608 - text of our own
 
 
 async def note_seen(
@@ -48,14 +63,23 @@ async def note_seen(
     return [row[0] for row in await fetched(tx, _SEEN, given)]
 
 
-# A phone that calls itself otherwise is still the one that the sign-in belongs to.
-_WIPE = """
+# Whether `d` is the phone that asks: by its sign-in, whatever it calls itself, or by its name where
+# the sign-in belongs to no other phone.
+_THE_CALLERS = f"""
+    d.account_id = %(account_id)s AND (
+        d.session_id = %(session_id)s OR (
+            d.name = %(name)s
+            AND NOT {_elsewhere("d.account_id", "%(session_id)s", "d.name")}
+        )
+    )
+"""
+_WIPE = f"""
     SELECT w.id, w.asked_at, w.confirmed_at FROM device AS d
     JOIN device_wipe AS w ON w.device_id = d.id AND w.withdrawn_at IS NULL
         AND (w.confirmed_at IS NULL OR w.session_id = %(session_id)s)
-    WHERE d.account_id = %(account_id)s AND (d.name = %(name)s OR d.session_id = %(session_id)s)
+    WHERE {_THE_CALLERS}
     ORDER BY w.asked_at DESC LIMIT 1
-"""
+"""  # noqa: S608 - text of our own
 
 
 async def wipe_of(tx: AsyncSession, caller: Caller, name: str) -> Wipe | None:
@@ -176,17 +200,26 @@ async def last_wipe(tx: AsyncSession, device_id: UUID) -> DeviceWipe:
     return wipe
 
 
-async def wipe_for_change(tx: AsyncSession, account_id: UUID, wipe_id: UUID) -> DeviceWipe:
-    """Return a wipe of one of an account's phones, held for a change. Raises NotFound."""
-    wipe = await tx.scalar(
-        select(DeviceWipe)
-        .join(Device, Device.id == DeviceWipe.device_id)
-        .where(DeviceWipe.id == wipe_id, Device.account_id == account_id)
-        .with_for_update(of=DeviceWipe)
-    )
+async def wipe_for_change(tx: AsyncSession, caller: Caller, name: str, wipe_id: UUID) -> DeviceWipe:
+    """Return a wipe of the very phone that asks, held for a change. Raises NotFound, also for a
+    wipe of another phone of the same account."""
+    given = {
+        "account_id": caller.account_id,
+        "session_id": caller.session_id,
+        "name": name,
+        "wipe_id": wipe_id,
+    }
+    mine = await fetched(tx, _MINE, given)
+    wipe = await tx.get(DeviceWipe, wipe_id, with_for_update=True) if mine else None
     if wipe is None:
         raise NotFound()
     return wipe
+
+
+_MINE = f"""
+    SELECT 1 FROM device_wipe AS w JOIN device AS d ON d.id = w.device_id
+    WHERE w.id = %(wipe_id)s AND {_THE_CALLERS}
+"""  # noqa: S608 - text of our own
 
 
 async def technician_of_device(tx: AsyncSession, device_id: UUID) -> UUID | None:
@@ -242,9 +275,7 @@ _OPEN_STREAM = f"""
         INSERT INTO device AS d (id, account_id, name, session_id, last_seen_at)
         SELECT %(id)s, a.id, %(name)s, %(session_id)s, %(now)s
         FROM account AS a WHERE a.id = %(account_id)s AND a.active
-        ON CONFLICT (account_id, name) DO UPDATE
-        SET last_seen_at = greatest(d.last_seen_at, excluded.last_seen_at), news_at = NULL,
-            session_id = greatest(d.session_id, excluded.session_id)
+        ON CONFLICT (account_id, name) DO UPDATE SET {_HEARD}, news_at = NULL
         RETURNING id
     ), process AS (
         INSERT INTO stream_process (id, alive_until)

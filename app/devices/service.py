@@ -142,14 +142,15 @@ async def withdraw_wipe(
 
 
 async def confirm_wipe(
-    tx: AsyncSession, caller: Caller, wipe_id: UUID, *, unsent: int, now: datetime
+    tx: AsyncSession, caller: Caller, name: str, wipe_id: UUID, *, unsent: int, now: datetime
 ) -> DeviceWipe:
-    """Write down that a phone has been emptied, and end its sign-in; again is like once.
+    """Write down that the phone which says so has been emptied, and end its sign-in; again is like
+    once.
 
-    `unsent` is how many actions it could not push before. Raises NotFound, and WipeOver for a wipe
-    that was withdrawn.
+    `unsent` is how many actions it could not push before. Raises NotFound, also for a wipe that is
+    meant for another phone of the account, and WipeOver for one that was withdrawn.
     """
-    wipe = await queries.wipe_for_change(tx, caller.account_id, wipe_id)
+    wipe = await queries.wipe_for_change(tx, caller, name, wipe_id)
     if wipe.withdrawn_at is not None:
         raise rules.WipeOver(state=rules.WipeState.WITHDRAWN)
     if wipe.confirmed_at is None:

@@ -120,6 +120,16 @@ class Hand:
         self.screen.said_no([one for one in self.store.done() if one.id in sent])
         return reached
 
+    def open(self, which: str) -> None:
+        """Show an order; with a network, what may be offered there is asked anew before.
+
+        Raises Locked and NotHere.
+        """
+        order = self.chosen(which)
+        if not self.offline and self.phone().suggestions(order):
+            self.online(lambda phone: phone.ask_again(order))
+        self.screen.order(self.phone().order(order.id), self.phone())
+
     def chosen(self, which: str) -> Order:
         """Find an order by its number in the list, its own number or its id. Raises NotHere."""
         orders = self.phone().orders()
@@ -206,8 +216,7 @@ def orders(
 @cli.command()
 def order(context: typer.Context, which: str) -> None:
     """Show one order, by its number in the list, its own number or its id."""
-    hand: Hand = context.obj
-    hand.screen.order(hand.chosen(which), hand.phone())
+    context.obj.open(which)
 
 
 @cli.command()
@@ -413,7 +422,7 @@ def _heard(hand: Hand, line: str) -> None:
             _take(hand, verb, rest, ask=True)
             _sent(hand)
         case _:
-            screen.order(hand.chosen(verb), hand.phone())
+            hand.open(verb)
 
 
 def _sent(hand: Hand) -> None:

@@ -21,6 +21,9 @@ from app.phone.rules import Short
 from app.phone.server import Server, Synced
 from app.phone.store import Done, Store
 
+# Where a day's suggestions are taken ahead.
+AHEAD = "/v1/my/day/suggestions"
+
 
 class Locked(Exception):
     """The phone has not reached the server for so long that it shows nothing any more."""
@@ -447,10 +450,26 @@ class Phone:
         known = set(taken["orders"]) if taken["day"] == today else set()
         if to_come <= known:
             return False
-        await self.line.ask("POST", "/v1/my/day/suggestions")
+        await self.line.ask("POST", AHEAD)
         self.store["ahead"] = {"day": today, "orders": sorted(known | to_come)}
         await self.server.sync()
         return True
+
+    async def ask_again(self, order: Order) -> None:
+        """Ask anew what may be offered at a door that is opened now, and whether it can be
+        installed: what was taken along is true of the moment it was asked.
+
+        Nothing is asked where there is nothing to show, since what is offered is held for it.
+        Raises NoSignal, SignInNeeded and Refused.
+        """
+        if not self.suggestions(order):
+            return
+        await self.server.sync()
+        order = self.order(order.id)
+        here = order.visit_id is not None
+        path = f"/v1/visits/{order.visit_id}/suggestions" if here else AHEAD
+        await self.line.ask("POST", path)
+        await self.server.sync()
 
     async def listen(self) -> None:
         """Hear of changes while there is a network, until this is cancelled: sets `news`.

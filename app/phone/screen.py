@@ -90,6 +90,8 @@ class Screen:
         for one in phone.suggestions(order):
             said.append((self.words("推荐", "offer"), _joined(one["offering_code"], one["answer"])))
             said.append(("", "\n".join(self._pitch(one))))
+            if one["install_as_of"] is not None:
+                said.append((self.words("安装", "install"), self._install(one)))
         said += self._asked(phone.asked(order))
         for name, value in said:
             table.add_row(name, str(value or ""))
@@ -100,6 +102,13 @@ class Screen:
         """Say why an offer fits, and what to say to the customer, in its order."""
         reasons = [one[self.lang] for one in orjson.loads(suggestion["reasons"])]
         return [*reasons, *orjson.loads(suggestion["talk_track"])[self.lang].values()]
+
+    def _install(self, suggestion: Mapping[str, Any]) -> str:
+        """Say whether it could be had with this visit, when that was last asked."""
+        at, why = _moment(suggestion["install_as_of"]), suggestion["install_code"]
+        if suggestion["install_now"]:
+            return self.words(f"可当场办理（{at} 时）", f"with this visit, as of {at}")
+        return self.words(f"当场不可装：{why}（{at} 时）", f"not now: {why}, as of {at}")
 
     def _asked(self, template: Mapping[str, Any] | None) -> list[tuple[str, str]]:
         """Say what the work asks for: what is checked, shown and told at its end."""

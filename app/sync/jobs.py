@@ -21,7 +21,8 @@ async def wipe_asked(worker: Worker, *, device_id: str) -> None:
 
 
 async def wake_phones(worker: Worker) -> None:
-    """Have the phones woken of those whom an order came to, or went from, and who do not listen."""
+    """Have the phones woken of those whom an order came to, or went from, or to whom a colleague
+    gives a terminal, and who do not listen."""
     async with worker.database.begin() as tx:
         audit.acting(tx, "sync.wake_phones")
         await mark_news(tx, await feed.came_or_went(tx))

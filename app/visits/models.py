@@ -141,3 +141,20 @@ class WorkAssist(Row, Base):
     asked_by: Mapped[UUID | None]
     joined_at: Mapped[datetime | None]
     ended_at: Mapped[datetime | None]
+
+
+class InstallAnswer(Base):
+    """Whether what was offered last at an order's door could be installed with its visit, as its
+    technician was told and as of when; phones keep it beside what is offered.
+
+    `not_now` has, by the code of each offer that was shown, what stood against it, or null. It is
+    of the decision `decision_id` alone.
+    """
+
+    __tablename__ = "install_answer"
+
+    work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"), primary_key=True)
+    decision_id: Mapped[UUID]
+    technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
+    as_of: Mapped[datetime]
+    not_now: Mapped[dict[str, Any]] = mapped_column(JSONB())

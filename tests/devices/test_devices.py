@@ -19,10 +19,12 @@ from app.devices.client import PushClient
 from app.devices.models import Device
 from app.devices.rules import PushProvider, PushWhy
 from app.sync import jobs as sync
+from app.sync.rules import SCHEMA_VERSION
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
 from tests.make.horizon import others_are_done
 from tests.make.races import until_waiting
 from tests.make.technicians import make_technician
+from tests.make.terminals import make_terminal
 from tests.make.visits import make_assigned_order, make_phone, taken
 
 NAMED = {"x-device-id": "phone-1"}
@@ -109,7 +111,7 @@ async def test_a_lost_phone_pushes_what_was_done_and_is_emptied(tx, app, phone, 
     assert refused.json()["type"].endswith("wipe-asked")
     assert refused.json()["facts"]["wipe_id"] == wipe["id"]
     # One that is too old for everything else is told of it, too.
-    with patch("app.sync.rules.OLDEST_SCHEMA", 3):
+    with patch("app.sync.rules.OLDEST_SCHEMA", SCHEMA_VERSION + 1):
         assert (await phone.get("/sync")).status_code == 403
         assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 426
     # Another phone of theirs is none of it.
@@ -203,6 +205,58 @@ async def test_all_phones_of_an_account_and_the_sign_in_ends_with_its_phone(
     assert (await http.get("/v1/sync", headers=headers)).status_code == 200
 
 
+async def test_a_wipe_is_confirmed_only_by_the_phone_that_it_is_meant_for(
+    tx, app, http, units, ask
+):
+    technician = await make_technician(tx, org_unit=units[0])
+    account = await make_account(
+        tx, units[0], role=Role.TECHNICIAN, technician_id=technician.id, username="li"
+    )
+    await tx.commit()
+    lost, kept = [(await sign_in(http, name))[0] for name in ("phone-1", "phone-2")]
+    told = {}
+    for phone in (lost, kept):
+        made = taken(await http.put("/v1/my/device", json={"push": None}, headers=phone))
+        told[made["name"]] = made["id"]
+
+    async def confirm(wipe, headers):
+        path = f"/v1/my/device/wipes/{wipe['id']}/confirm"
+        return (await http.post(path, json={"unsent": 0}, headers=headers)).status_code
+
+    async def states():
+        listed = taken(await ask("GET", "/devices"))["devices"]
+        return {one["name"]: one["wipe"] and one["wipe"]["state"] for one in listed}
+
+    wipe = taken(
+        await ask("POST", f"/devices/{told['phone-1']}/wipe", id=str(new_id()), reason="lost")
+    )
+    # The other phone of the account goes on, and has nothing to say in it, whatever it calls
+    # itself: its sign-in is known to be another phone's.
+    as_the_lost = {**kept, "x-device-id": "phone-1"}
+    for pretends in (kept, as_the_lost):
+        assert (await http.get("/v1/sync", headers=pretends)).status_code == 200
+        await app.state.seen.write_down(app.state.database)
+        assert await confirm(wipe, pretends) == 404
+    assert await states() == {"phone-1": "asked", "phone-2": None}
+    assert (await http.get("/v1/sync", headers=lost)).status_code == 403
+    assert await confirm(wipe, lost) == 200
+    assert await states() == {"phone-1": "confirmed", "phone-2": None}
+    assert (await http.get("/v1/sync", headers=kept)).status_code == 200
+
+    # Where all phones of an account are to be emptied each says so for itself, also the one that
+    # has signed in anew meanwhile.
+    lost, _ = await sign_in(http)
+    path = f"/accounts/{account.id}/wipe-devices"
+    wipes = taken(await ask("POST", path, reason="left us"))["wipes"]
+    of_device = {one["device_id"]: one for one in wipes}
+    first, second = (of_device[told[name]] for name in ("phone-1", "phone-2"))
+    assert [await confirm(first, kept), await confirm(second, lost)] == [404, 404]
+    assert await confirm(second, kept) == 200
+    assert await states() == {"phone-1": "asked", "phone-2": "confirmed"}
+    assert await confirm(first, lost) == 200
+    assert await states() == {"phone-1": "confirmed", "phone-2": "confirmed"}
+
+
 async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in(tx, app, phone):
     old, new = new_id(), new_id()
     account = await tx.scalar(select(Account).where(Account.technician_id == phone.technician.id))
@@ -212,10 +266,10 @@ async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in
     assert await tx.scalar(select(Device.session_id)) == new
 
 
-async def sign_in(http):
+async def sign_in(http, name="phone-1"):
     form = {"grant_type": "password", "username": "li", "password": PASSWORD}
     made = taken(await http.post("/v1/auth/token", data=form))
-    headers = {"authorization": f"Bearer {made['access_token']}", "x-device-id": "phone-1"}
+    headers = {"authorization": f"Bearer {made['access_token']}", "x-device-id": name}
     return headers, made["refresh_token"]
 
 
@@ -472,3 +526,36 @@ async def test_whom_an_order_comes_to_or_goes_from_is_woken(real_app, real_http,
     async with database.read() as read:
         found = await read.execute(text("SELECT row_id FROM sync_row WHERE kind = 'device'"))
     assert [str(row[0]) for row in found] == [device["id"]]
+
+
+async def test_to_whom_a_colleague_gives_a_terminal_is_woken_and_nobody_else(
+    real_app, real_http, clock
+):
+    database = real_app.state.database
+    worker = Worker(real_app.state.settings, clock, database)
+    async with database.begin() as tx:
+        unit = await make_org_unit(tx)
+        giver, taker = [
+            await make_phone(tx, real_app, real_http, clock, org_unit=unit) for _ in "12"
+        ]
+        terminal = await make_terminal(tx, unit, technician_id=giver.technician.id)
+    _, device = [await register(phone) for phone in (giver, taker)]
+
+    async def woken():
+        pushes = Recorder()
+        await others_are_done(database)
+        await sync.wake_phones(worker)
+        async with database.begin() as tx:
+            await tx.execute(text("UPDATE device SET push_at = NULL"))
+        await wake(database, pushes)
+        return [(device_id, why) for device_id, _, why in pushes.woken]
+
+    await woken()
+    handover_id = new_id()
+    asked = {"serial_number": terminal.serial_number, "technician_code": taker.technician.code}
+    taken(await giver.post("/terminal-handovers", id=str(handover_id), **asked))
+    assert await woken() == [(UUID(device["id"]), PushWhy.NEWS)]
+    # What has been answered waits for nobody.
+    answered = await taker.post(f"/terminal-handovers/{handover_id}/decline")
+    assert answered.status_code == 200, answered.text
+    assert await woken() == []

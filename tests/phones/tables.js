@@ -10,7 +10,7 @@ const {
 } = require('@nozbe/watermelondb/Schema/migrations')
 const Model = require('@nozbe/watermelondb/Model').default
 
-const SCHEMA_VERSION = 2
+const SCHEMA_VERSION = 3
 
 // What each version has added, by which the app moves on a phone that had an earlier one.
 const ADDED = [
@@ -21,6 +21,11 @@ const ADDED = [
       work_orders: ['visible_until'],
       suggestions: ['valid_until', 'show_when', 'on_site', 'reasons', 'talk_track'],
     },
+  },
+  {
+    toVersion: 3,
+    tables: [],
+    columns: { suggestions: ['install_now', 'install_code', 'install_as_of'] },
   },
 ]
 

@@ -172,6 +172,13 @@ class Failing:
         await self.fail(way._tx)
 
 
+def failing_at(app, monkeypatch, kind, fail):
+    """Let a doorway fail each time that it is gone through."""
+    wrong = Failing(app.state.doorways[kind], fail)
+    monkeypatch.setitem(app.state.doorways, kind, wrong)
+    return wrong
+
+
 def raised(state):
     async def fail(tx):
         await tx.execute(
@@ -194,16 +201,28 @@ async def lost(tx):
     raise OperationalError("SELECT", {}, psycopg.OperationalError("the connection is lost"))
 
 
+async def dawdles(tx):
+    await tx.execute(text("SET LOCAL statement_timeout = '20ms'"))
+    await tx.execute(text("SELECT pg_sleep(5)"))
+
+
 @pytest.mark.parametrize(
-    "fail, tries", [(raised("23505"), 5), (stale, 5), (raised("23503"), 1), (unsendable, 1)]
+    "fail, tries",
+    [
+        (raised("23505"), 5),
+        (stale, 5),
+        (dawdles, 2),
+        (raised("55P03"), 2),
+        (raised("23503"), 1),
+        (unsendable, 1),
+    ],
 )
 async def test_an_action_that_fails_each_time_is_told_so_and_keeps_nothing_back(
     tx, app, phone, clock, monkeypatch, fail, tries
 ):
     assert pushing.TRIES == 5
     monkeypatch.setattr(pushing, "random", SimpleNamespace(uniform=lambda *_: 0.0))
-    poison = Failing(app.state.doorways["visits_acknowledge"], fail)
-    monkeypatch.setitem(app.state.doorways, "visits_acknowledge", poison)
+    poison = failing_at(app, monkeypatch, "visits_acknowledge", fail)
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
     offline = Offline(phone)
@@ -218,15 +237,51 @@ async def test_an_action_that_fails_each_time_is_told_so_and_keeps_nothing_back(
     assert {verdict for verdict, _ in await offline.verdicts()} == {"duplicate"}
 
 
-@pytest.mark.parametrize("fail", [raised("57P01"), raised("55P03"), lost])
+async def test_an_action_that_ran_out_of_time_once_is_carried_out(
+    tx, app, phone, clock, monkeypatch
+):
+    times = iter([True])
+
+    async def once(tx):
+        if next(times, False):
+            await dawdles(tx)
+
+    tried = failing_at(app, monkeypatch, "visits_acknowledge", once).tried
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    offline.do("visits_acknowledge", work_order_id=str(order.id))
+    assert await offline.verdicts() == [("applied", None)]
+    assert tried == {str(order.id): 2}
+
+
+@pytest.mark.parametrize("slow, soon", [(3, 10.0), (1, 0.0)])
+async def test_where_everything_runs_out_of_time_or_is_slow_the_push_comes_again(
+    tx, app, phone, clock, monkeypatch, slow, soon
+):
+    """What is the matter with all of it is a database with too much to do, and no verdict."""
+    orders = [await make_assigned_order(tx, phone.technician, now=clock.now()) for _ in "123"]
+    await tx.commit()
+    offline = Offline(phone)
+    for order in orders[:slow]:
+        offline.do("visits_acknowledge", work_order_id=str(order.id))
+    with monkeypatch.context() as patch:
+        patch.setattr(pushing, "SOON", soon)
+        tried = failing_at(app, patch, "visits_acknowledge", dawdles).tried
+        assert (await offline.push()).status_code == 503
+    assert sum(tried.values()) == (pushing.TRIES if slow > 1 else pushing.SLOW_TRIES)
+    assert await count(tx, SyncAction) == 0
+    assert await offline.verdicts() == [("applied", None)] * slow
+
+
+@pytest.mark.parametrize("fail", [raised("57P01"), raised("53300"), lost])
 async def test_what_is_in_the_way_of_everybody_is_put_off(tx, app, phone, clock, monkeypatch, fail):
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
     offline = Offline(phone)
     offline.do("visits_acknowledge", work_order_id=str(order.id))
     with monkeypatch.context() as patch:
-        wrong = Failing(app.state.doorways["visits_acknowledge"], fail)
-        patch.setitem(app.state.doorways, "visits_acknowledge", wrong)
+        failing_at(app, patch, "visits_acknowledge", fail)
         assert (await offline.push()).status_code == 503
     assert await offline.verdicts() == [("applied", None)]
 

@@ -1,7 +1,7 @@
 """What a phone shows ahead of the server, or has forgotten itself, is told to it as it stands."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +13,7 @@ from app.sync.service import turning
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_customer, make_subscription
 from tests.make.terminals import make_terminal
-from tests.make.visits import make_assigned_order, make_phone
+from tests.make.visits import make_assigned_order, make_phone, taken
 from tests.sync.stores import Store
 
 
@@ -109,6 +109,58 @@ async def test_an_answer_that_only_the_phone_has_is_told_as_it_stands(tx, phone,
     await push(phone, suggestions=rows({"id": offered["id"], "answer": "accepted"}))
     await store.pull()
     assert store["suggestions"][offered["id"]]["answer"] is None
+
+
+async def test_whether_it_can_be_installed_is_told_as_of_when_and_anew_on_opening(
+    tx, phone, order, clock
+):
+    await make_offering(
+        tx,
+        code="CAM-1",
+        margin_12m_fen=60_000,
+        terminal_kind="camera",
+        install_minutes=20,
+    )
+    await tx.commit()
+    ahead, store = clock.now(), Store(phone)
+
+    async def told():
+        await store.pull()
+        await forget_news(tx)
+        [row] = store["suggestions"].values()
+        return (
+            row["install_now"],
+            row["install_code"],
+            datetime.fromisoformat(row["install_as_of"]),
+        )
+
+    [door] = taken(await phone.post("/my/day/suggestions"))["visits"]
+    online = door["suggestions"]["offers"][0]["install_now"]
+    assert (online["possible"], online["code"]) == (False, "not_in_the_van")
+    assert await told() == (False, "not_in_the_van", ahead)
+    # The van was filled since. Asked again the answer is another one; the same answer is told
+    # anew only after a while, however often it is asked.
+    unit = await tx.get_one(OrgUnit, order.org_unit_id)
+    await make_terminal(tx, unit, kind="camera", technician_id=phone.technician.id)
+    clock.tick(timedelta(minutes=1))
+    filled = clock.now()
+    for _ in range(2):
+        await phone.post("/my/day/suggestions")
+        assert await told() == (True, None, filled)
+        clock.tick(timedelta(minutes=1))
+    assert "suggestions" not in await store.pull()
+    # Opened at the door, it is as of that moment.
+    visit_id = await phone.restore(order)
+    await store.pull()
+    clock.tick(timedelta(minutes=10))
+    await phone.post(f"/visits/{visit_id}/suggestions")
+    assert await told() == (True, None, clock.now())
+    fresh = Store(phone)
+    await fresh.pull()
+    assert fresh["suggestions"] == store["suggestions"]
+    # A phone of the version before is told of none of it.
+    row = (await Store(phone).ask(schema_version=2)).json()["changes"]["suggestions"]["updated"][0]
+    assert not {"install_now", "install_code", "install_as_of"} & row.keys()
 
 
 async def test_what_is_fitted_at_a_customers_is_told_with_the_customer(tx, phone, order):

@@ -259,8 +259,9 @@ _SETTLE = f"""
 
 
 async def came_or_went(tx: AsyncSession) -> list[UUID]:
-    """Name whom orders came to or went from since this was last asked, each change once; nobody
-    while another worker asks."""
+    """Name whom orders came to or went from since this was last asked, and to whom a colleague
+    gives a terminal that waits for their answer; each change once, nobody while another worker
+    asks."""
     rows = await fetched(tx, _MARK, {})
     if not rows:
         return []
@@ -277,7 +278,12 @@ _MARK = """
 """
 _CAME_OR_WENT = """
     SELECT DISTINCT technician_id FROM sync_row
-    WHERE xid >= %(since)s AND xid < %(until)s AND kind = 'holding'
+    WHERE xid >= %(since)s AND xid < %(until)s AND (
+        kind = 'holding' OR kind = 'handover' AND EXISTS (
+            SELECT FROM terminal_handover AS h WHERE h.id = sync_row.row_id
+                AND h.to_technician_id = sync_row.technician_id AND h.state = 'offered'
+        )
+    )
 """
 
 

@@ -39,7 +39,7 @@ class Kind(StrEnum):
 EVERYBODY = UUID(int=0)
 
 # A phone's version of its tables; older ones are served two versions back.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 OLDEST_SCHEMA = max(1, SCHEMA_VERSION - 2)
 
 
@@ -56,9 +56,10 @@ TABLES: Mapping[str, Table] = {
     "visits": Table(),
     "customers": Table(),
     "suggestions": Table(
-        columns_since=dict.fromkeys(
-            ("valid_until", "show_when", "on_site", "reasons", "talk_track"), 2
-        )
+        columns_since={
+            **dict.fromkeys(("valid_until", "show_when", "on_site", "reasons", "talk_track"), 2),
+            **dict.fromkeys(("install_now", "install_code", "install_as_of"), 3),
+        }
     ),
     "offerings": Table(),
     "grids": Table(),

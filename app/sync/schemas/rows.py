@@ -18,6 +18,7 @@ from app.suggestions.rules.ahead import ShowWhen
 from app.sync.rules import ActionVerdict, Judgement
 from app.terminals.rules import Pool, TerminalKind
 from app.visits.rules import FarReason, Outcome, SuspendCause
+from app.visits.rules.installing import NotNow
 from app.workorders.rules import State
 from app.worktypes.rules import EvidenceKind, WorkType
 
@@ -154,6 +155,12 @@ class PhoneSuggestion(PhoneRow):
     answer: AnswerKind | None
     pitched: bool | None
     answer_id: UUID | None
+    install_now: bool | None = Field(
+        description="Whether the customer could have it with this visit, as of `install_as_of`;"
+        " asking for suggestions says so anew. Null: nobody has asked."
+    )
+    install_code: NotNow | None = Field(description="What kept it from being done then.")
+    install_as_of: datetime | None
 
 
 class PhoneOffering(PhoneRow):

@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,12 +31,18 @@ from app.sync.service.doorways import Doorway, Way
 
 # So often a push is tried that collides with others; then the phone is asked to come again.
 TRIES = 5
-# Words of a database that say: the same again may go well. Deadlocks, failed serializations and
-# rows that were written twice are tried again here; what is in the way of everybody (a lost
-# connection, a lock that is not given, want of room, a query or a server that is stopped) is tried
-# again by the phone.
+# So often an action is tried that takes longer than a statement may: each time costs half a minute,
+# and the others of the push wait for it. Those others tell whether it is the action or the database
+# that is slow: without it they are done within so many seconds.
+SLOW_TRIES = 2
+SOON = 10.0
+# Words of a database that say: the same again may go well. Deadlocks, failed serializations, rows
+# that were written twice, and an action that ran out of time (a statement or a lock took too long)
+# are tried again here; what is in the way of everybody (a lost connection, want of room, a server
+# that is stopped) is tried again by the phone.
 _TWICE = "23505"
 _COLLIDED = ("40P01", "40001", _TWICE)
+_OUT_OF_TIME = ("57014", "55P03")
 _LATER = ("08", "25P03", "40", "53", "55P03", "57")
 
 
@@ -56,19 +64,23 @@ async def push(
     """Carry a push out in one transaction, each action in a part of its own.
 
     A phone that is to be emptied pushes what it has once more: what was done before that was asked
-    for is carried out, the rest refused. A collision with others is tried again here; one that a
-    single action runs into each time is no collision, and is that action's verdict. Raises
-    Unavailable when it does not end, and for whatever else the same push may go well with later,
-    and Unauthorized for a phone that has been emptied; then nothing is written.
+    for is carried out, the rest refused. A collision with others is tried again here, and so is an
+    action that runs out of time; one that a single action runs into each time is no collision, and
+    is that action's verdict. Raises Unavailable when it does not end, and for whatever else the
+    same push may go well with later, and Unauthorized for a phone that has been emptied; then
+    nothing is written.
     """
     database: Database = request.app.state.database
+    slow = Counter[UUID]()
     for attempt in range(TRIES):
+        known = slow.total()
         try:
             async with database.begin(request) as tx:
                 last = attempt == TRIES - 1
-                return await _Push(tx, request, caller, pushed, doorways, now, last).carry_out()
+                one = _Push(tx, request, caller, pushed, doorways, now, last, slow)
+                return await one.carry_out()
         except (DBAPIError, psycopg.Error, StaleDataError, Unavailable) as error:
-            if not _collided(error):
+            if not _collided(error) and slow.total() == known:
                 raise
             await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
     raise Unavailable(retry_after=2, reason="too many collisions")
@@ -98,11 +110,14 @@ class _Push:
     now: datetime
     # Whether it is not tried again here.
     last: bool
+    # How often each action has run out of time, in this try and those before.
+    slow: Counter[UUID]
 
     async def carry_out(self) -> Answered:
         tx, mine = self.tx, technician_of(self.caller)
         actions = self.pushed.actions
         await pushing.one_at_a_time(tx, mine)
+        began = time.monotonic()
         wipe = await wipe_of(tx, self.caller, self.pushed.device or UNNAMED)
         if wipe is not None and wipe.confirmed_at is not None:
             raise Unauthorized()
@@ -134,6 +149,9 @@ class _Push:
             verdicts.append(judged)
         await pushing.write_down(tx, written)
         await feed.touch(tx, [one async for one in self._news(written)])
+        if any(map(self._too_slow, actions)) and time.monotonic() - began > SOON:
+            # It is slow without what ran out of time, too: not the action is the matter.
+            raise Unavailable(retry_after=2, reason="everything is slow")
         return Answered(verdicts, wipe)
 
     async def _judge(
@@ -174,6 +192,9 @@ class _Push:
         Nothing that a single action brings about keeps back those behind it: what nobody foresaw is
         logged, kept and told like a refusal. Raises what may go well another time.
         """
+        if self._too_slow(action):
+            log.warning("an action ran out of time each time", action=str(action.id))
+            return rules.NotCarriedOut(id=action.id)
         try:
             async with Part(self.tx) as part:
                 doorway = self.doorways.get(action.type)
@@ -189,6 +210,8 @@ class _Push:
                 raise
             return problem
         except (DBAPIError, psycopg.Error, StaleDataError) as error:
+            if _state_of(error) in _OUT_OF_TIME:
+                self.slow[action.id] += 1
             if self._may_go_well(error):
                 raise
             log.exception("an action could not be carried out", action=str(action.id))
@@ -197,6 +220,9 @@ class _Push:
             log.exception("an action could not be carried out", action=str(action.id))
             return rules.NotCarriedOut(id=action.id)
         return None
+
+    def _too_slow(self, action: Action) -> bool:
+        return self.slow[action.id] >= SLOW_TRIES
 
     def _may_go_well(self, error: BaseException) -> bool:
         """Tell whether an action that failed in the database may go well with the same push later.

@@ -17,6 +17,7 @@ from app.suggestions.service import Decided, Door, suggest, suggest_ahead
 from app.visits import queries, rules
 from app.visits.models import Visit
 from app.visits.queries.doors import DoorRow
+from app.visits.queries.installs import note_installs
 from app.visits.rules.installing import Hands, InstallNow, ToInstall, install_now
 from app.workorders.rules import HELD, State
 
@@ -145,7 +146,7 @@ async def _door(
 async def _at_doors(
     tx: AsyncSession, several: Sequence[Decided], caller: Caller, now: datetime
 ) -> list[AtTheDoor]:
-    """Say of each offer that is shown whether it can be had with its visit.
+    """Say of each offer that is shown whether it can be had with its visit, and write that down.
 
     What the technician has left of the day is read once, if anything shown has to be installed.
     """
@@ -155,7 +156,22 @@ async def _at_doors(
     ):
         day = await own_day(tx, technician_of(caller), caller, now=now)
         hands = Hands(day.skills, day.free_minutes, day.in_van)
-    return [_at_door(decided, hands) for decided in several]
+    doors = [_at_door(decided, hands) for decided in several]
+    # Phones without a network show it, with the moment of which it was true.
+    await note_installs(
+        tx,
+        technician_of(caller),
+        {
+            door.decided.decision.work_order_id: (
+                door.decided.decision.id,
+                {code: one.why_not for code, one in door.installs.items()},
+            )
+            for door in doors
+            if door.installs
+        },
+        now=now,
+    )
+    return doors
 
 
 def _at_door(decided: Decided, hands: Hands | None) -> AtTheDoor:
