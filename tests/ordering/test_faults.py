@@ -4,9 +4,10 @@ The other side answers late, wrongly, halfway or never, after having taken the o
 callbacks are lost, doubled, late and out of order; it is away for an hour. Customers take back what
 they bought, all of it or one thing, while its order runs: it is cancelled and amended through the
 same faults. Meanwhile our worker and our API are killed with SIGKILL, each time at another await
-point, and PostgreSQL cuts every connection. `make test-faults` plays many seeds with many sales, stops or kills PostgreSQL in each,
-kills at each await point of a confirmation, of an attempt and of a callback in turn, and prints a
-table. There PostgreSQL is a cluster of the suite's own, whose commits are durable.
+point, and PostgreSQL cuts every connection. `make test-faults` plays many seeds with many sales,
+stops or kills PostgreSQL in each, kills at each await point of a confirmation, of an attempt and of
+a callback in turn, and prints a table. There PostgreSQL is a cluster of the suite's own, whose
+commits are durable.
 """
 
 import asyncio
