@@ -18,6 +18,7 @@ class AlertKind(StrEnum):
 
     ORDER_LAG = "order_lag"
     ORDERS_FAILED = "orders_failed"
+    ORDERS_STAND_STILL = "orders_stand_still"
     ORDER_CHANGES_FAILED = "order_changes_failed"
     CALLBACKS_TURNED_AWAY = "callbacks_turned_away"
     CALLBACKS_NOT_REGISTERED = "callbacks_not_registered"
@@ -40,6 +41,11 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
     AlertKind.ORDERS_FAILED: Words(
         zh="有 {figure} 条订单同步失败待人工处理（达到 {most} 条即告警）",
         en="{figure} deliveries to the ordering system wait for a person ({most} are too many)",
+    ),
+    AlertKind.ORDERS_STAND_STILL: Words(
+        zh="有订单在订单系统中挂起（held、pending）已 {figure} 小时（达到 {most} 小时即告警）",
+        en="Orders stand still in the ordering system (held, pending), the longest for {figure} "
+        "hours ({most} are too many)",
     ),
     AlertKind.ORDER_CHANGES_FAILED: Words(
         zh="有 {figure} 项订单变更被拒绝或未成功，待人工处理（达到 {most} 项即告警）",

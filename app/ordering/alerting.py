@@ -1,5 +1,5 @@
-"""Alerts to supervisors: deliveries take too long or wait for them, changes came to nothing, the
-ordering system is not reached, or strangers call."""
+"""Alerts to supervisors: deliveries take too long or wait for them, orders stand still, changes
+came to nothing, the ordering system is not reached, or strangers call."""
 
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import datetime, timedelta
@@ -21,17 +21,23 @@ from app.workorders.queries import Units, org_units
 
 
 async def look(tx: AsyncSession, now: datetime) -> int:
-    """Alert the units whose deliveries take too long, or whose deliveries and changes wait for a
-    person; those at the top if the ordering system is not reached, or cannot call us, for long, and
-    if too many callbacks were turned away; and end what is over. `now` is business time. Returns
-    how many were told."""
+    """Alert the units whose deliveries take too long, whose orders stand still over there, or whose
+    deliveries and changes wait for a person; those at the top if the ordering system is not
+    reached, or cannot call us, for long, and if too many callbacks were turned away; and end what
+    is over. `now` is business time. Returns how many were told."""
     parameters = await parameters_in_force(tx)
     window = timedelta(minutes=parameters.number(delivery.ALERT_WINDOW, now))
     lags = await troubles.lags(tx, now, window)
     units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
+    still = await troubles.still_limits(tx, parameters, now)
     changes = await troubles.changes_failed(tx)
     found = [
         *_found(lags, units, parameters, now),
+        *(
+            Found(AlertKind.ORDERS_STAND_STILL, unit, int(hours), most)
+            for unit, (hours, most) in still.items()
+            if hours >= most
+        ),
         *await alerts.too_many(
             tx, AlertKind.ORDER_CHANGES_FAILED, changes, delivery.ALERT_CHANGES, now=now
         ),
@@ -58,6 +64,7 @@ async def look(tx: AsyncSession, now: datetime) -> int:
 _KINDS = (
     AlertKind.ORDER_LAG,
     AlertKind.ORDERS_FAILED,
+    AlertKind.ORDERS_STAND_STILL,
     AlertKind.ORDER_CHANGES_FAILED,
     AlertKind.CALLBACKS_TURNED_AWAY,
     AlertKind.CALLBACKS_NOT_REGISTERED,

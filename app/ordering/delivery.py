@@ -237,6 +237,18 @@ ALERT_TURNED_AWAY = Parameter(
     least=1,
 )
 
+ALERT_STILL = Parameter(
+    "ordering.alert_still_hours",
+    default=24,
+    unit="h",
+    words=Words(
+        zh="订单在对方挂起（held、pending）超过多少小时即告警",
+        en="For how many hours an order may be held or pending over there before supervisors are"
+        " alerted",
+    ),
+    least=1,
+    most=2160,
+)
 ALERT_CHANGES = Parameter(
     "ordering.alert_changes_failed",
     default=1,

@@ -37,10 +37,12 @@ class OrderSync(Row, Base):
 
     Times are real and by the database's clock, which all workers share. `attempts` counts every
     attempt begun; `tries_not_sent` and `tries_unknown` count how they failed since the start or
-    since a person took it up again. `last_tried_at` is when the last attempt ended or, while
-    nobody has told that it did, began. `doubles` are orders of the other side that carry our id
-    beside `remote_id`: a person must have them cancelled. `corrections` are the values that a
-    person has put in place of what the sale says; the sale itself stays as it was agreed.
+    since a person took it up again. `stands_since` is since when it has been known that the order
+    is held or pending over there, null where it is neither. `last_tried_at` is when the last
+    attempt ended or, while nobody has told that it did, began. `doubles` are orders of the other
+    side that carry our id beside `remote_id`: a person must have them cancelled. `corrections` are
+    the values that a person has put in place of what the sale says; the sale itself stays as it was
+    agreed.
     """
 
     __tablename__ = "order_sync"
@@ -82,6 +84,7 @@ class OrderSync(Row, Base):
     remote_href: Mapped[str | None]
     remote_state: Mapped[str | None]
     remote_state_at: Mapped[datetime | None]
+    stands_since: Mapped[datetime | None]
     doubles: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     body: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     version: Mapped[int] = mapped_column(server_default=text("1"))

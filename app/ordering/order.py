@@ -182,7 +182,8 @@ class RemoteOrder:
 
     `state` is None when it said none or one that TMF622 does not know; `state_text` keeps its own
     word. `reason` is its text on why the order was refused, cancelled or held. `item_states` are
-    its items by their ids, as far as it told of any. Times are aware.
+    its items by their ids, as far as it told of any; `taken_out` are those of them that are to be
+    deleted. Times are aware.
     """
 
     id: str
@@ -193,6 +194,13 @@ class RemoteOrder:
     ordered_at: datetime | None
     reason: str | None
     item_states: tuple[tuple[str, RemoteState | None], ...]
+    taken_out: frozenset[str] = frozenset()
+
+    def lacks(self, item_id: str) -> bool:
+        """Tell whether an item was taken out of the order: it is to be deleted there, or the order
+        tells of others alone. False where it tells of none."""
+        told = [id_ for id_, _ in self.item_states]
+        return item_id in self.taken_out or (bool(told) and item_id not in told)
 
 
 @dataclass(frozen=True, slots=True)

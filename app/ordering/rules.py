@@ -63,9 +63,8 @@ _RANK = {
 
 TERMINAL = frozenset(state for state, rank in _RANK.items() if rank == 3)
 
-# Somebody has to ask: nothing moves, or less was delivered than was sold. What was turned down or
-# cancelled ends the sale, and is seen there.
-NEEDS_A_PERSON = frozenset({RemoteState.HELD, RemoteState.PENDING, RemoteState.PARTIAL})
+# Nothing moves until somebody over there does something.
+STANDS_STILL = frozenset({RemoteState.HELD, RemoteState.PENDING})
 # Of an item that ended like this, nothing was delivered.
 NOT_DELIVERED = frozenset({RemoteState.FAILED, RemoteState.REJECTED, RemoteState.CANCELLED})
 

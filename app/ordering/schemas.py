@@ -43,6 +43,10 @@ class OrderSyncOut(Answer):
     last_error: Note | None = Field(description="The cause, and what the ordering system said.")
     remote_id: Note | None
     remote_state: Note | None
+    stands_since: datetime | None = Field(
+        description="Since when the order has been known to be held or pending there; real time,"
+        " null where it is neither."
+    )
     doubles: Annotated[list[Note], Field(max_length=1_000)] = Field(
         description="Further orders of the other side with our id; have them cancelled there."
     )

@@ -13,6 +13,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.parameter_values import parameters_in_force
 from app.ordering import service, troubles
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, RemoteState
@@ -39,6 +40,7 @@ Resolver = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="
 async def listed(
     reader: Reader,
     read: Read,
+    now: Now,
     lang: Language,
     state: SyncState | None = None,
     remote_state: RemoteState | None = None,
@@ -54,10 +56,22 @@ async def listed(
     ] = False,
     cause: Cause | None = None,
     org_unit_id: UUID | None = None,
+    stands_too_long: Annotated[
+        bool,
+        Query(
+            description="Only those that the ordering system keeps held or pending for longer than"
+            " `ordering.alert_still_hours`."
+        ),
+    ] = False,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> OrderSyncPage:
     """List deliveries, newest first; `for_a_person=true` are those that wait for one."""
+    too_long = None
+    if stands_too_long:
+        numbers = await parameters_in_force(read)
+        limits = await troubles.still_limits(read, numbers, now, reader.org_path)
+        too_long = {unit: most for unit, (_, most) in limits.items()}
     found = await troubles.page(
         read,
         reader,
@@ -69,6 +83,7 @@ async def listed(
         for_a_person=for_a_person,
         cause=cause,
         org_unit_id=org_unit_id,
+        too_long=too_long,
     )
     rows, last = cut(found, size)
     return OrderSyncPage(

@@ -1,19 +1,21 @@
 """Reads of what went wrong with deliveries and changes: figures, lists, the story of one."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.core.parameters import Parameters
 from app.customers.rules import masked_name
-from app.ordering import rules
+from app.ordering import delivery, rules
 from app.ordering.delivery import ChangeState, SyncState
 from app.ordering.models import (
     CHANGE_FAILED,
@@ -102,11 +104,13 @@ async def page(
     for_a_person: bool = False,
     cause: Cause | None = None,
     org_unit_id: UUID | None = None,
+    too_long: Mapping[UUID, float] | None = None,
 ) -> Sequence[OrderSync]:
     """Read one page of deliveries, newest first, and one row more if there is a next page.
 
     With `failed`, only those that failed and have not arrived, or whose end somebody has to judge;
-    with `for_a_person`, those of them that do not go on by themselves.
+    with `for_a_person`, those of them that do not go on by themselves; with `too_long`, those that
+    stand still over there for longer than so many hours (real time), unit by unit.
     """
     at, id_ = OrderSync.created_at, OrderSync.id
     found = select(OrderSync).where(subtree(OrderSync.org_unit_id, caller))
@@ -114,9 +118,11 @@ async def page(
         found = found.where(OrderSync.state == state)
     if remote_state is not None:
         found = found.where(OrderSync.remote_state == remote_state.value)
-    if remote_state in _STUCK:
+    if remote_state in rules.STANDS_STILL or too_long is not None:
         # What moved on stands in another state; said so that the partial index serves it.
         found = found.where(STUCK)
+    if too_long is not None:
+        found = found.where(_too_long(too_long))
     if failed or for_a_person:
         found = found.where(IN_TROUBLE)
     if for_a_person:
@@ -130,7 +136,45 @@ async def page(
     return (await session.scalars(found.order_by(at.desc(), id_.desc()).limit(size + 1))).all()
 
 
-_STUCK = rules.NEEDS_A_PERSON - rules.TERMINAL
+async def still_limits(
+    session: AsyncSession, parameters: Parameters, now: datetime, org_path: str = ""
+) -> dict[UUID, tuple[float, float]]:
+    """Say of the units of a subtree whose orders stand still over there for how many hours (real
+    time) the one that has stood longest does, and how many are allowed to it at a moment of
+    business time."""
+    rows = await fetched(session, _STILL, {"path": org_path})
+    return {
+        unit: (hours, parameters.number(delivery.ALERT_STILL, now, path))
+        for unit, path, hours in rows
+    }
+
+
+_STILL = """
+SELECT o.org_unit_id, u.path,
+       extract(epoch FROM clock_timestamp() - min(o.stands_since))::float8 / 3600
+  FROM order_sync o JOIN org_unit u ON u.id = o.org_unit_id
+ WHERE o.state = 'delivered' AND o.remote_state IN ('held', 'pending')
+   AND starts_with(u.path, %(path)s)
+ GROUP BY 1, 2
+"""
+
+
+def _too_long(most_hours: Mapping[UUID, float]) -> ColumnElement[bool]:
+    """Say that an order stands still for longer than its unit allows; as many conditions as there
+    are different limits, which are few."""
+    by_limit: dict[float, list[UUID]] = defaultdict(list)
+    for unit, hours in most_hours.items():
+        by_limit[hours].append(unit)
+    return or_(
+        false(),
+        *(
+            and_(
+                OrderSync.org_unit_id.in_(units),
+                OrderSync.stands_since <= func.statement_timestamp() - timedelta(hours=hours),
+            )
+            for hours, units in by_limit.items()
+        ),
+    )
 
 
 async def turned_away(tx: AsyncSession, now: datetime, window: timedelta) -> int:

@@ -56,7 +56,8 @@ class Plays:
     def show(self) -> None:
         """Print the table, and how often each fault was met in all seeds together."""
         table = Table(title="Sales through every fault: both sides are equal, each sale once")
-        names = ("seed", "sales", "POSTs", "tries", "faults", "kills", "cuts", "hours away")
+        counts = ("sales", "POSTs", "tries", "changes", "cancelled", "amended", "in vain")
+        names = ("seed", *counts, "faults", "kills", "cuts", "hours away")
         for name in (*names, "restarts of PostgreSQL", "seconds"):
             table.add_column(name, justify="right")
         faults: Counter[str] = Counter()
@@ -65,7 +66,7 @@ class Plays:
             kills = ", ".join(f"{count} {name}" for name, count in sorted(one.felt.kills.items()))
             cells = (
                 one.seed,
-                *(one.told[name] for name in ("sales", "posts", "tries")),
+                *(one.told[name] for name in counts),
                 one.faults.total(),
                 kills,
                 one.felt.cuts,

@@ -1,5 +1,6 @@
 """A sale's order is cancelled or amended: asked for, told, decided there, written down here."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import NotFound, SameIdOtherContent
 from app.ordering import jobs, queries, service
+from app.ordering.client.reading import read_event
 from app.ordering.delivery import ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange
 from app.ordering.order import Amendment
@@ -25,7 +27,8 @@ from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState, SaleSt
 from tests.make.auth import caller_for, make_org_unit
 from tests.make.sales import jobs_of
 from tests.ordering.conftest import QUICK
-from tests.ordering.delivering import finish
+from tests.ordering.delivering import event, finish
+from tests.ordering.waiting import until
 
 SLOW = {**QUICK, "seconds_to_complete": 60, "seconds_to_cancel": 0.1}
 
@@ -85,9 +88,10 @@ async def test_an_order_is_cancelled_there_and_the_sale_here(desk, stand):
 
 
 async def test_a_cancellation_whose_answer_is_lost_is_asked_for_once(desk, stand):
-    stand.simulator.dial(**SLOW, change_error=1.0)
+    stand.simulator.dial(**SLOW)
     sale_id = await desk.sell()
     await desk.send(sale_id)
+    stand.simulator.dial(**SLOW, error_after=1.0)
     await ask(desk, sale_id)
     await desk.sweep()
     stand.simulator.dial(**SLOW)
@@ -186,6 +190,66 @@ async def test_a_place_is_what_was_sold_and_compared_at_night(desk, stand):
 
 async def test_an_item_that_came_back_is_taken_out_of_the_order(desk, stand):
     stand.simulator.dial(**SLOW)
+    sale_id, tv = await with_an_item_taken_back(desk)
+    # The same job again asks for nothing more.
+    await jobs.item_reversed(desk.worker, sale_id=str(sale_id), item_id=str(tv.id))
+    done = await ended(desk, sale_id)
+    assert (done.state, done.kind, done.sale_item_id) == (ChangeState.DONE, ChangeKind.AMEND, tv.id)
+    await same_on_both_sides(desk, sale_id, ["SPEED-1000"])
+    async with desk.database.read() as read:
+        steps = await read.scalars(select(SaleEvent.step).where(SaleEvent.sale_id == sale_id))
+        assert {"item_reversed", "item_removed"} <= set(steps)
+        assert len((await read.scalars(select(OrderChange))).all()) == 1
+    desk.clock.tick(timedelta(seconds=1))
+    await ask(desk, sale_id)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "left"),
+    [
+        ("error_after", ChangeState.DONE, ["SPEED-1000"]),
+        ("error_before", ChangeState.REFUSED, ["SPEED-1000", "TV-4K"]),
+    ],
+)
+async def test_an_order_that_ended_tells_whether_a_try_before_took_the_item_out(
+    desk, stand, fault, state, left
+):
+    """Of the first try nobody knows how it went, and an order that has ended refuses the next."""
+    stand.simulator.dial(**SLOW)
+    sale_id, _ = await with_an_item_taken_back(desk)
+    stand.simulator.dial(**SLOW, **{fault: 1.0})
+    await desk.sweep()
+    assert (await change_of(desk, sale_id)).tries_unknown == 1
+    await complete(desk, stand, sale_id)
+    done = await ended(desk, sale_id)
+    await finish(desk, [sale_id])
+    assert (done.state, done.attempts) == (state, 2)
+    assert await desk.states([sale_id]) == ["completed"]
+    await same_on_both_sides(desk, sale_id, left)
+
+
+async def test_an_item_taken_out_while_the_news_of_the_end_comes_in_is_removed(desk, stand):
+    stand.simulator.dial(**SLOW)
+    sale_id, _ = await with_an_item_taken_back(desk)
+    stand.simulator.dial(**SLOW, slow=1.0, slow_seconds=0.4)
+    before = stand.simulator.counts()["events"].get("slow", 0)
+    async with asyncio.TaskGroup() as under_way:
+        under_way.create_task(desk.sweep())
+        await until(
+            lambda: stand.simulator.counts()["events"].get("slow", 0) > before, "the change"
+        )
+        told = event(sale_id, "completed", remote_id=(await desk.sync(sale_id)).remote_id or "")
+        async with desk.database.begin() as tx:
+            assert await service.hear(tx, read_event(told), told, desk.clock.now()) == "move"
+    stand.simulator.dial(**SLOW)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+    await same_on_both_sides(desk, sale_id, ["SPEED-1000"])
+    await complete(desk, stand, sale_id)
+
+
+async def with_an_item_taken_back(desk):
+    """Sell two things whose order runs, and have one taken back and its job done."""
     sale_id = await desk.sell((Line("SPEED-1000", 1), Line("TV-4K", 1)))
     await desk.send(sale_id)
     async with desk.database.begin() as tx:
@@ -201,24 +265,34 @@ async def test_an_item_that_came_back_is_taken_out_of_the_order(desk, stand):
             caller=caller_for(Role.SUPERVISOR, desk.door.branch),
             now=desk.clock.now(),
         )
-    for _ in range(2):
-        await jobs.item_reversed(desk.worker, sale_id=str(sale_id), item_id=str(tv.id))
-    done = await ended(desk, sale_id)
-    assert (done.state, done.kind, done.sale_item_id) == (ChangeState.DONE, ChangeKind.AMEND, tv.id)
+    await jobs.item_reversed(desk.worker, sale_id=str(sale_id), item_id=str(tv.id))
+    return sale_id, tv
+
+
+async def complete(desk, stand, sale_id):
+    """Let an order end now: one that is not cancelled after all goes on with its end."""
+    at_once = {"cancel_refused": 1.0, "seconds_to_cancel": 0, "seconds_to_complete": 0}
+    stand.simulator.dial(**at_once)
+    courier = await jobs.courier_of(desk.worker)
+    remote_id = (await desk.sync(sale_id)).remote_id or ""
+    await courier.client.cancel(remote_id, "never mind", desk.clock.now())
+
+    def has_ended():
+        (order,) = stand.simulator.orders(str(sale_id))
+        return order["state"] == "completed"
+
+    await until(has_ended, "the end")
+
+
+async def same_on_both_sides(desk, sale_id, codes):
+    """What is compared at night is what stands, on both sides."""
     courier = await jobs.courier_of(desk.worker)
     listed = await courier.client.listed_one((await desk.sync(sale_id)).remote_id or "")
     assert listed is not None
-    # What is compared at night is what stands, on both sides.
-    assert [line.offering_code for line in listed.lines] == ["SPEED-1000"]
+    assert [line.offering_code for line in listed.lines] == codes
     async with desk.database.read() as read:
         (ours,) = await reconciliation.sales_anew(read, [sale_id])
-        assert ours.lines == listed.lines
-        steps = await read.scalars(select(SaleEvent.step).where(SaleEvent.sale_id == sale_id))
-        assert {"item_reversed", "item_removed"} <= set(steps)
-        assert len((await read.scalars(select(OrderChange))).all()) == 1
-    desk.clock.tick(timedelta(seconds=1))
-    await ask(desk, sale_id)
-    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+    assert ours.lines == listed.lines
 
 
 @pytest.mark.parametrize(

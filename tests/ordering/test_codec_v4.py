@@ -320,6 +320,23 @@ def test_the_id_at_the_end_of_an_address(href, id_):
     assert id_from_href(href) == id_
 
 
+@pytest.mark.parametrize(
+    ("items", "lacks"),
+    [
+        ([{"id": "1", "action": "add"}, {"id": "2", "action": "add"}], False),
+        ([{"id": "1", "action": "add"}, {"id": "2", "action": "delete"}], True),
+        # Deleted is what was to be deleted, also where that is called done.
+        ([{"id": "2", "action": "delete", "state": "completed"}], True),
+        ([{"id": "2", "action": "add", "state": "cancelled"}], False),
+        ([{"id": "1", "action": "add"}], True),
+        ([], False),
+        (None, False),
+    ],
+)
+def test_an_order_tells_whether_an_item_was_taken_out(items, lacks):
+    assert read_order({"id": "7", "productOrderItem": items}).lacks("2") is lacks
+
+
 @pytest.mark.parametrize("answer", [None, [], "x", 7, {}, {"id": ""}, {"id": None}, {"id": []}])
 def test_what_is_no_order_is_unreadable(answer):
     with pytest.raises(Unreadable):

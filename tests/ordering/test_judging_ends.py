@@ -170,6 +170,84 @@ async def test_what_stands_still_over_there_is_counted_and_listed(ask, desk):
     assert await waiting(ask) == []
 
 
+async def test_what_stands_still_for_too_long_is_listed_and_alerted_to_until_it_moves_on(
+    ask, desk, clock, tx
+):
+    """From held to pending is no step on."""
+
+    async def found():
+        async with desk.database.begin() as session:
+            await alerting.look(session, clock.now())
+        alerts = (await ask("GET", "/alerts")).json()["alerts"]
+        listed = (await ask("GET", "/order-syncs", stands_too_long=True)).json()["order_syncs"]
+        return (
+            [(each["kind"], each["figure"], each["most"]) for each in alerts],
+            {each["sale_id"]: each["remote_state"] for each in listed},
+        )
+
+    await set_numbers(tx, {"ordering.alert_still_hours": 30})
+    desk.database.cache.clear()
+    long_held = await ended(desk, RemoteState.HELD)
+    await ended(desk, RemoteState.HELD)
+    await ended(desk, RemoteState.IN_PROGRESS)
+    await stood(desk, long_held, "29 hours 59 minutes")
+    assert await found() == ([], {})
+    await stood(desk, long_held, "30 hours 1 minute")
+    alert = ("orders_stand_still", 30, 30)
+    assert await found() == ([alert], {str(long_held): "held"})
+    pending = remote(str(long_held), RemoteState.PENDING, str(long_held))
+    await take_in(desk, long_held, pending)
+    assert await found() == ([alert], {str(long_held): "pending"})
+    await hear(desk, remote(str(long_held), RemoteState.PENDING_CANCELLATION, str(long_held)))
+    assert await found() == ([], {})
+    assert (await desk.sync(long_held)).stands_since is None
+
+
+@pytest.mark.parametrize("state", [RemoteState.HELD, RemoteState.PENDING])
+@pytest.mark.parametrize("by", ["answer", "answers", "callback", "callbacks", "hand"])
+async def test_since_when_an_order_stands_still_is_kept_however_it_is_learned(desk, by, state):
+    sale_id = await desk.sell(TWO)
+    attempt = await desk.claimed(sale_id)
+    seen = remote("77", state, str(sale_id))
+    if by == "answers":
+        async with desk.database.begin() as tx:
+            told = {sale_id: (attempt, seen)}
+            assert await service.settle_many(tx, told, desk.clock.now()) == {sale_id}
+    elif by == "answer":
+        await desk.settle(attempt, [seen])
+    else:
+        await desk.settle(attempt, [remote("77", RemoteState.ACKNOWLEDGED, str(sale_id))])
+        assert (await desk.sync(sale_id)).stands_since is None
+    async with desk.database.begin() as tx:
+        event = RemoteEvent(new_id().hex, "ProductOrderStateChangeEvent", None, seen, None)
+        if by == "callback":
+            await service.hear(tx, event, {}, desk.clock.now())
+        elif by == "callbacks":
+            await service.hear_many(tx, [service.Heard(event, b"{}")], desk.clock.now())
+        elif by == "hand":
+            await service.take_over(tx, sale_id, seen, desk.clock.now())
+    assert (await desk.sync(sale_id)).stands_since is not None
+
+
+async def take_in(desk, sale_id, order):
+    """Look at an order as a night does."""
+    async with desk.database.begin() as tx:
+        assert await service.take_in(tx, sale_id, order, desk.clock.now())
+
+
+async def stood(desk, sale_id, for_so_long):
+    """Let an order have stood still for so long."""
+    async with desk.database.begin() as tx:
+        given = {"sale": sale_id, "long": for_so_long}
+        await tx.execute(text(_STOOD), given)
+
+
+_STOOD = """
+UPDATE order_sync SET stands_since = clock_timestamp() - CAST(:long AS text)::interval
+ WHERE sale_id = :sale
+"""
+
+
 async def test_the_rest_of_a_commission_waits_until_it_is_said_what_is_missing(ask, desk, tx):
     sale_id = await ended(desk, PARTIAL)
     given = {"sale": sale_id, "at": desk.clock.now()}

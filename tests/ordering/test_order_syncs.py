@@ -64,6 +64,7 @@ async def test_what_waits_for_a_person_says_why(ask, desk, parked):
         "last_error": "refused: no such place",
         "remote_id": None,
         "remote_state": None,
+        "stands_since": None,
         "doubles": [],
         "given_up_reason": None,
     }

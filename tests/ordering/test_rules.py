@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.ordering.rules import (
-    NEEDS_A_PERSON,
+    STANDS_STILL,
     TERMINAL,
     Cause,
     Delay,
@@ -77,9 +77,9 @@ def test_what_a_state_makes_of_the_sale(remote, sale):
     assert sale_state_of(remote) is sale
 
 
-def test_of_the_ends_only_half_a_delivery_needs_a_person():
+def test_what_stands_still_has_not_ended():
     assert {PARTIAL, COMPLETED, FAILED, CANCELLED, REJECTED} == TERMINAL
-    assert {PARTIAL} == TERMINAL & NEEDS_A_PERSON
+    assert not STANDS_STILL & TERMINAL
 
 
 @pytest.mark.parametrize(

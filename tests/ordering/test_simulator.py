@@ -291,6 +291,40 @@ async def placed(http: httpx.AsyncClient, external_id: str | None = None) -> str
     return str(answer.json()["id"])
 
 
+@pytest.mark.parametrize(
+    ("fault", "status", "taken"),
+    [
+        ("too_many", 429, False),
+        ("error_before", 500, False),
+        ("conflict_before", 409, False),
+        ("error_after", 500, True),
+        ("conflict_after", 409, True),
+        ("cut_after", None, True),
+    ],
+)
+async def test_an_amendment_and_a_cancellation_meet_what_an_order_meets(
+    simulator, http, fault, status, taken
+):
+    simulator.dial(seconds_to_complete=60)
+    order = (await http.post("/productOrder", json=body())).json()
+    simulator.dial(seconds_to_complete=60, seconds_to_cancel=60, **{fault: 1})
+    note = {"author": "we", "text": "come later"}
+    for method, path, told in (
+        ("PATCH", f"/productOrder/{order['id']}", {"note": [note]}),
+        ("POST", "/cancelProductOrder", {"productOrder": {"id": order["id"]}}),
+    ):
+        try:
+            assert (await http.request(method, path, json=told)).status_code == status
+        except httpx.RemoteProtocolError:
+            assert status is None
+    simulator.dial()
+    after = (await http.get(f"/productOrder/{order['id']}")).json()
+    assert (note in after.get("note", [])) is taken
+    query = {"productOrder.id": order["id"]}
+    assert len((await http.get("/cancelProductOrder", params=query)).json()) == taken
+    assert (after["state"] == "assessingCancellation") is taken
+
+
 async def test_a_listener_hears_of_each_change_in_order(simulator, http, listener, tmf622_v4):
     simulator.dial(held=1, seconds_to_start=0.05, seconds_to_complete=0.35)
     mine = await placed(http)

@@ -31,6 +31,7 @@ const CLOSE = ["arranged_by_hand", "customer_keeps_order", "not_needed", "other"
 const WHICH = {
   for_a_person: { for_a_person: true },
   failed: { failed: true },
+  too_long: { stands_too_long: true },
   held: { remote_state: "held" },
   pending: { remote_state: "pending" },
   partial: { remote_state: "partial" },
@@ -217,6 +218,7 @@ function syncCard(sync) {
     element("p", `${say("sale")} ${sync.sale_id} · ${say(`state.${sync.state}`)} · ${say("attempts")} ${sync.attempts}`, "aside"),
   );
   if (sync.remote_state) card.append(element("p", `${say("order")} ${sync.remote_id}: ${say(`remote.${sync.remote_state}`)}`, "aside"));
+  if (sync.stands_since) card.append(element("p", `${say("since")} ${moment(sync.stands_since)}`, "aside"));
   if (sync.next_try_at) card.append(element("p", `${say("next_try")} ${moment(sync.next_try_at)}`, "aside"));
   const ids = { sync_id: sync.id };
   const line = buttons(button(say("details"), async () => {

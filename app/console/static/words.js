@@ -19,6 +19,7 @@ export const WORDS = {
   "which": ["显示", "Show"],
   "which.for_a_person": ["待人工处理", "Those that wait for a person"],
   "which.failed": ["全部失败（含自动重试）", "All that failed, also those tried again"],
+  "which.too_long": ["在订单系统中挂起过久", "Held or pending there for too long"],
   "remote.acknowledged": ["已受理", "acknowledged"],
   "remote.inProgress": ["办理中", "in progress"],
   "remote.assessingCancellation": ["撤单审核中", "a cancellation is being assessed"],

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from app.core.outside import Unreadable
-from app.ordering.order import AUTHOR, RemoteCancellation, RemoteEvent, RemoteOrder
+from app.ordering.order import AUTHOR, ItemAction, RemoteCancellation, RemoteEvent, RemoteOrder
 from app.ordering.rules import RemoteState, TaskState
 
 _STATES = {state.value.lower(): state for state in RemoteState}
@@ -46,6 +46,11 @@ def read_order(answer: object, base_url: str = "") -> RemoteOrder:
         item_states=tuple(
             (text_of(item.get("id")) or "", read_state(text_of(item.get("state"))))
             for item in objects(answer.get("productOrderItem"))
+        ),
+        taken_out=frozenset(
+            text_of(item.get("id")) or ""
+            for item in objects(answer.get("productOrderItem"))
+            if text_of(item.get("action")) == ItemAction.DELETE
         ),
     )
 

@@ -15,6 +15,7 @@ from app.ordering.order import RemoteOrder
 from app.ordering.rules import RemoteState, Source
 from app.ordering.service.ending import end_change_of
 from app.ordering.service.settling import learn, part_missing
+from app.ordering.service.standing import note_standstill
 from app.sales import service as sales
 
 
@@ -50,7 +51,7 @@ async def link(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: datetime
     sync = await _locked(tx, sale_id)
     if sync.remote_id != seen.id:
         sync.remote_id, sync.remote_href = seen.id, seen.href
-        sync.remote_state = sync.remote_state_at = None
+        sync.remote_state = sync.remote_state_at = sync.stands_since = None
         sync.doubles = [each for each in sync.doubles if each != seen.id]
         if sync.state is SyncState.DELIVERED:
             sync.state = SyncState.WAITING
@@ -76,6 +77,7 @@ async def send_anew(tx: AsyncSession, sale_id: UUID) -> bool:
     if sync.state is SyncState.SENDING:
         return False
     sync.remote_id = sync.remote_href = sync.remote_state = sync.remote_state_at = None
+    sync.stands_since = None
     sync.tries_not_sent = sync.tries_unknown = 0
     sync.state, sync.next_try_at = SyncState.WAITING, await shared_now(tx)
     return True
@@ -92,6 +94,7 @@ async def take_over(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: dat
         return
     sync.remote_id, sync.remote_href = seen.id, seen.href
     sync.remote_state, sync.remote_state_at = seen.state.value, None
+    note_standstill(sync, await shared_now(tx))
     ended = seen.state in rules.TERMINAL
     sync.state = SyncState.FINISHED if ended else SyncState.DELIVERED
     sync.next_try_at = None if ended else await shared_now(tx)

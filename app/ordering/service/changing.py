@@ -21,13 +21,21 @@ from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncSta
 from app.ordering.models import OrderChange, OrderSync
 from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
 from app.ordering.queries import Appointment
-from app.ordering.rules import Failure, OrderingFailed, RemoteState, Source, TaskState
+from app.ordering.rules import (
+    Failure,
+    OrderingFailed,
+    Refused,
+    RemoteState,
+    Source,
+    TaskState,
+)
 from app.ordering.service.ending import end
 from app.ordering.service.settling import learn
 from app.ordering.service.standing import ERROR_LIMIT, luck
 from app.sales import queries as sales_queries
 from app.sales import rules as sale_rules
 from app.sales import service as sales
+from app.sales.models import SaleItem
 from app.sales.rules import SaleState
 
 if TYPE_CHECKING:
@@ -400,9 +408,7 @@ async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
         found = await client.find_all(attempt.order.external_id)
         return _Told(order=found[0] if found else None)
     if attempt.kind is ChangeKind.AMEND:
-        # The same values again make no difference, so nothing need be looked for first.
-        await client.amend(attempt.remote_id, attempt.order, attempt.amendment)
-        return _Told(amended=True)
+        return await _amended(client, attempt, attempt.remote_id)
     if attempt.ask_only or attempt.number > 1:
         told = await _looked(client, attempt.remote_id, attempt.task_id)
         if attempt.ask_only or told.task is not None or _is_taken(told.order):
@@ -411,6 +417,20 @@ async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
         attempt.remote_id, attempt.reason, attempt.asked_at, by=attempt.send_before
     )
     return _Told(task=task)
+
+
+async def _amended(client: OrderingClient, attempt: _Attempt, remote_id: str) -> _Told:
+    """Amend an order. The same values again make no difference, so nothing need be looked for
+    first; but an order that ended meanwhile turns them down, and itself tells whether an earlier
+    try had its effect."""
+    try:
+        await client.amend(remote_id, attempt.order, attempt.amendment)
+    except Refused:
+        order = await client.get(remote_id) if attempt.number > 1 else None
+        if order is None or order.state not in rules.TERMINAL:
+            raise
+        return _Told(order=order)
+    return _Told(amended=True)
 
 
 def _is_taken(order: RemoteOrder | None) -> bool:
@@ -441,17 +461,15 @@ async def _settle(
     if isinstance(outcome, OrderingFailed):
         await _failed(tx, change, sync, outcome, real)
     elif outcome.amended:
-        end(change, ChangeState.DONE, real)
-        if change.sale_item_id is not None:
-            await sales.item_removed(
-                tx, sale_id=change.sale_id, item_id=change.sale_item_id, at=now
-            )
+        await _amendment_done(tx, change, real, now)
     elif attempt.remote_id is None:
         if outcome.order is None:
             # Its delivery was given up, and the other side surely does not have it.
             await _never_there(tx, change, sync, real)
         else:
             change.state, change.next_try_at = ChangeState.WAITING, real
+    elif change.kind is ChangeKind.AMEND and outcome.order is not None:
+        await _ended_meanwhile(tx, change, outcome.order, real, now)
     elif outcome.task is not None:
         await _decided(tx, change, sync, outcome.task, real)
     if change.state is ChangeState.SENDING:
@@ -460,6 +478,25 @@ async def _settle(
         change.next_try_at = delivery.next_poll(
             parameters, confirmed_at=change.created_at, now=real
         )
+
+
+async def _amendment_done(
+    tx: AsyncSession, change: OrderChange, real: datetime, now: datetime
+) -> None:
+    end(change, ChangeState.DONE, real)
+    if change.sale_item_id is not None:
+        await sales.item_removed(tx, sale_id=change.sale_id, item_id=change.sale_item_id, at=now)
+
+
+async def _ended_meanwhile(
+    tx: AsyncSession, change: OrderChange, order: RemoteOrder, real: datetime, now: datetime
+) -> None:
+    """End an amendment of an order that has ended: it tells whether the item was taken out."""
+    item = await tx.get(SaleItem, change.sale_item_id) if change.sale_item_id else None
+    if item is not None and order.lacks(str(item.position)):
+        await _amendment_done(tx, change, real, now)
+    else:
+        end(change, ChangeState.REFUSED, real, f"the order ended first: {order.state_text}")
 
 
 async def _never_there(

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.ordering import queries
+from app.ordering import queries, rules
 from app.ordering.delivery import ChangeKind, ChangeState
 from app.ordering.models import OrderChange, OrderSync
 from app.ordering.rules import RemoteState
@@ -22,10 +22,17 @@ async def end_change_of(
 ) -> None:
     """End the change that is under way, the order itself having ended: nothing can change it now.
 
-    A cancelled order is what the wish to cancel was about, whoever brought it about.
+    A cancelled order is what the wish to cancel was about, whoever brought it about. Whether an
+    item was taken out before, by a try of which nobody knows how it went, the order has to be asked
+    for, by the next try: that stays open.
     """
     change = await queries.open_change(tx, sync.sale_id)
     if change is None:
+        return
+    tried = change.sale_item_id is not None and change.attempts > 0
+    if tried and ended_as not in rules.NOT_DELIVERED:
+        if change.state is ChangeState.WAITING:
+            change.next_try_at = at
         return
     if change.kind is ChangeKind.CANCEL and ended_as is RemoteState.CANCELLED:
         end(change, ChangeState.DONE, at)

@@ -27,6 +27,7 @@ from app.ordering.rules import RemoteState, Source, Verdict
 from app.ordering.service import changing
 from app.ordering.service.judging import Judged, Known, judge
 from app.ordering.service.settling import learn
+from app.ordering.service.standing import STANDS_SINCE
 from app.sales import service as sales
 from app.sales.service import News
 
@@ -180,6 +181,7 @@ WITH told AS (
     UPDATE order_sync o
        SET state = p.state, remote_id = p.remote_id, remote_href = p.href,
            remote_state = p.remote_state, remote_state_at = p.remote_at,
+           stands_since = {STANDS_SINCE.format(state="p.remote_state")},
            last_error = CASE WHEN p.arrived OR p.again = 'never' THEN NULL ELSE o.last_error END,
            last_cause = CASE WHEN p.arrived OR p.again = 'never' THEN NULL ELSE o.last_cause END,
            next_try_at = CASE p.again

@@ -19,7 +19,14 @@ from app.ordering.rules import Cause, OrderingFailed, RemoteState, Source, Verdi
 from app.ordering.service.claiming import Attempt, Doing
 from app.ordering.service.ending import end_change_of
 from app.ordering.service.judging import Again, Known, judge
-from app.ordering.service.standing import ERROR_LIMIT, note_failure, park, put_off
+from app.ordering.service.standing import (
+    ERROR_LIMIT,
+    STANDS_SINCE,
+    note_failure,
+    note_standstill,
+    park,
+    put_off,
+)
 from app.sales import service as sales
 from app.sales.rules import SaleState
 from app.sales.service.undelivered import not_delivered
@@ -106,6 +113,7 @@ async def learn(
     after = judged.after
     sync.state, sync.remote_id, sync.remote_href = after.state, after.remote_id, after.remote_href
     sync.remote_state, sync.remote_state_at = after.remote_state, after.remote_state_at
+    note_standstill(sync, real)
     if judged.arrived or judged.ended:
         sync.last_error = sync.last_cause = None
     if judged.verdict is Verdict.CONTRADICTS:
@@ -187,7 +195,8 @@ async def settle_many(
 
 # Whoever was called back about an order before its own question was answered learns nothing more
 # from an answer that says as much or less.
-_SETTLE_MANY = """
+_STATE = "CASE WHEN is_news THEN mine.remote_state ELSE o.remote_state END"
+_SETTLE_MANY = f"""
 WITH told AS (
     SELECT * FROM unnest(%(sales)s::uuid[], %(numbers)s::bigint[], %(remote_ids)s::text[],
                          %(hrefs)s::text[], %(states)s::text[])
@@ -204,8 +213,9 @@ WITH told AS (
        SET state = 'delivered', last_error = NULL, last_cause = NULL,
            last_tried_at = clock_timestamp(), remote_id = mine.remote_id,
            remote_href = CASE WHEN is_news THEN mine.href ELSE o.remote_href END,
-           remote_state = CASE WHEN is_news THEN mine.remote_state ELSE o.remote_state END,
+           remote_state = {_STATE},
            remote_state_at = CASE WHEN is_news THEN NULL ELSE o.remote_state_at END,
+           stands_since = {STANDS_SINCE.format(state=_STATE)},
            next_try_at = clock_timestamp() + least(
                greatest((clock_timestamp() - o.created_at) / 4,
                         make_interval(secs => %(soonest)s)),
@@ -214,4 +224,4 @@ WITH told AS (
       FROM mine WHERE o.id = mine.id AND o.state <> 'finished'
 )
 SELECT sale_id, is_news FROM mine
-"""
+"""  # noqa: S608 - the conditions are constants of ours

@@ -59,6 +59,19 @@ def put_off(
     return True
 
 
+def note_standstill(sync: OrderSync, now: datetime) -> None:
+    """Keep since when an order has stood still over there, its state having been told; `now` is
+    real time. From held to pending is no step on."""
+    still = sync.remote_state in rules.STANDS_STILL
+    sync.stands_since = (sync.stands_since or now) if still else None
+
+
+# The same of many at once; {state} is what the order's state has become.
+STANDS_SINCE = (
+    "CASE WHEN {state} IN ('held', 'pending') THEN coalesce(o.stands_since, clock_timestamp()) END"
+)
+
+
 def park(sync: OrderSync, cause: Cause, why: str) -> None:
     """Stop trying and show the delivery to a person, with the reason."""
     sync.state = SyncState.PARKED

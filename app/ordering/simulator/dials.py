@@ -15,28 +15,27 @@ class Dials(BaseModel):
 
     seed: int = 1
 
-    # Of POST /productOrder.
-    delay_seconds: Seconds = Field(default=0, description="Between taking a POST and its effect.")
+    # Of POST and PATCH: an order placed, amended or cancelled.
+    delay_seconds: Seconds = Field(default=0, description="Between taking it and its effect.")
     error_before: Share = Field(default=0, description="500, nothing was stored.")
-    error_after: Share = Field(default=0, description="500, yet the order is stored.")
+    error_after: Share = Field(default=0, description="500, yet it is stored.")
     hang_after: Share = Field(default=0, description="Stored, but no answer ever comes.")
     cut_after: Share = Field(default=0, description="Stored, the connection breaks before a byte.")
     cut_midway: Share = Field(default=0, description="Stored, the connection breaks in the body.")
     cut_in_head: Share = Field(default=0, description="Stored, it breaks amid the headers.")
     conflict_before: Share = Field(default=0, description="409, nothing was stored.")
-    conflict_after: Share = Field(default=0, description="409, yet the order is stored.")
+    conflict_after: Share = Field(default=0, description="409, yet it is stored.")
     slow: Share = Field(default=0, description="Answered only after `slow_seconds`.")
     slow_seconds: Seconds = Field(default=1)
     too_many: Share = Field(default=0, description="429 with Retry-After, nothing was stored.")
     retry_after_seconds: int = Field(default=1, ge=0, le=86_400)
-    accepted: Share = Field(default=0, description="Answered with 202 instead of 201.")
+    accepted: Share = Field(default=0, description="An order answered with 202, not 201.")
     absolute_href: bool = True
 
     # Of GET.
-    error_on_read: Share = Field(default=0, description="500 on reading and searching orders.")
+    error_on_read: Share = Field(default=0, description="500 on reading and searching.")
 
-    # Of PATCH /productOrder and POST /cancelProductOrder.
-    change_error: Share = Field(default=0, description="500, yet it was taken.")
+    # Of POST /cancelProductOrder.
     cancel_refused: Share = Field(default=0, description="A cancellation that is turned down.")
     seconds_to_cancel: Seconds = Field(default=0.5, description="From the wish to its end.")
 
@@ -97,7 +96,7 @@ class Dials(BaseModel):
 
 
 class Fault(StrEnum):
-    """What can go wrong with one POST; the names are those of the dials."""
+    """What can go wrong with one POST or PATCH; the names are those of the dials."""
 
     TOO_MANY = "too_many"
     ERROR_BEFORE = "error_before"
@@ -118,7 +117,7 @@ class Step(NamedTuple):
 
 
 def fault_of(dials: Dials, key: str, nth: int) -> Fault | None:
-    """Draw the fault that the nth POST of one externalId meets; None is none."""
+    """Draw the fault that the nth request about one thing meets; None is none."""
     drawn = luck(dials.seed, "fault", key, nth)
     for fault, share in dials.faults():
         drawn -= share

@@ -9,11 +9,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.core.db import new_id
 from app.core.simulating import Cut, CutInHead, Silence, as_json, luck
 from app.ordering.simulator import checks, checks_v5, wire
 from app.ordering.simulator.dials import Fault, fault_of
-from app.ordering.simulator.life import ENDED
+from app.ordering.simulator.life import ENDED, Life
 from app.ordering.simulator.store import Cancellation, Filters, external_id_of
 
 BASE_PATH = "/tmf-api/productOrderingManagement/v4"
@@ -61,47 +60,63 @@ async def _place(
         return wire.error(400, "21", "Missing or invalid attribute", "; ".join(faults))
     # Orders without an externalId share one sequence of draws.
     key = external_id_of(body) or ""
-    with life.store.transaction():
-        nth = life.store.count_post(key)
-        fault = fault_of(life.dials, key, nth)
-        if fault:
-            life.store.count(fault)
-    if fault is Fault.TOO_MANY:
-        answer = wire.error(429, "61", "Too many requests", "Slow down")
-        answer.headers["Retry-After"] = str(life.dials.retry_after_seconds)
-        return answer
-    await asyncio.sleep(life.dials.delay_seconds)
-    if fault is Fault.ERROR_BEFORE:
-        return wire.error(500, "1", "Internal error", "A simulated error: nothing was stored")
-    if fault is Fault.CONFLICT_BEFORE:
-        return wire.error(409, "62", "Conflict", "A simulated conflict: nothing was stored")
-    href_of = _href_of(request, base_path, "productOrder")
-    order = life.take(body, key, nth, href_of)
-    if luck(life.dials.seed, "slow", key, nth) < life.dials.slow:
-        life.store.count("slow")
-        await asyncio.sleep(life.dials.slow_seconds)
-    if fault is not None:
-        return _lost_after(fault, order)
-    accepted = luck(life.dials.seed, "accepted", key, nth) < life.dials.accepted
-    location = orjson.loads(order)["href"]
-    return Response(order, 202 if accepted else 201, {"Location": location}, "application/json")
+    write = _Write(life, key, life.store.count_post(key))
+    if refused := await write.refused_before():
+        return refused
+    order = life.take(body, key, write.nth, _href_of(request, base_path, "productOrder"))
+    accepted = luck(life.dials.seed, "accepted", key, write.nth) < life.dials.accepted
+    location = {"Location": orjson.loads(order)["href"]}
+    answer = Response(order, 202 if accepted else 201, location, "application/json")
+    return await write.answered(answer)
 
 
-def _lost_after(fault: Fault, order: bytes) -> Response:
-    """Give the answer of a fault that comes after the order was stored."""
-    match fault:
-        case Fault.ERROR_AFTER:
-            return wire.error(500, "1", "Internal error", "A simulated error after storing")
-        case Fault.CONFLICT_AFTER:
-            return wire.error(409, "62", "Conflict", "A simulated conflict after storing")
-        case Fault.HANG_AFTER:
-            return Silence()
-        case Fault.CUT_IN_HEAD:
-            return CutInHead()
-        case Fault.CUT_MIDWAY:
-            return Cut(order)
-        case _:
-            return Cut(b"")
+class _Write:
+    """One request that is to have an effect, and what goes wrong with it; `key` and `nth` say which
+    request of what it is."""
+
+    def __init__(self, life: Life, key: str, nth: int) -> None:
+        self.nth = nth
+        self._life = life
+        self._key = key
+        self._fault = fault_of(life.dials, key, nth)
+        if self._fault:
+            life.store.count(self._fault)
+
+    async def refused_before(self) -> Response | None:
+        """Wait for as long as it takes until the effect; an answer says that it has none."""
+        dials = self._life.dials
+        if self._fault is Fault.TOO_MANY:
+            answer = wire.error(429, "61", "Too many requests", "Slow down")
+            answer.headers["Retry-After"] = str(dials.retry_after_seconds)
+            return answer
+        await asyncio.sleep(dials.delay_seconds)
+        if self._fault is Fault.ERROR_BEFORE:
+            return wire.error(500, "1", "Internal error", "A simulated error: nothing was stored")
+        if self._fault is Fault.CONFLICT_BEFORE:
+            return wire.error(409, "62", "Conflict", "A simulated conflict: nothing was stored")
+        return None
+
+    async def answered(self, answer: Response) -> Response:
+        """Give what becomes of an answer after the effect."""
+        dials = self._life.dials
+        if luck(dials.seed, "slow", self._key, self.nth) < dials.slow:
+            self._life.store.count("slow")
+            await asyncio.sleep(dials.slow_seconds)
+        match self._fault:
+            case None:
+                return answer
+            case Fault.ERROR_AFTER:
+                return wire.error(500, "1", "Internal error", "A simulated error after storing")
+            case Fault.CONFLICT_AFTER:
+                return wire.error(409, "62", "Conflict", "A simulated conflict after storing")
+            case Fault.HANG_AFTER:
+                return Silence()
+            case Fault.CUT_IN_HEAD:
+                return CutInHead()
+            case Fault.CUT_MIDWAY:
+                return Cut(bytes(answer.body))
+            case _:
+                return Cut(b"")
 
 
 async def _search(request: Request) -> Response:
@@ -151,13 +166,17 @@ async def _amend(request: Request) -> Response:
     changes = await wire.body(request)
     if isinstance(changes, Response):
         return changes
+    life = wire.life(request)
+    key = f"amend {request.path_params['id']}"
+    write = _Write(life, key, life.store.count_change(key))
+    if refused := await write.refused_before():
+        return refused
     number, order = _order(request, request.path_params["id"])
     if order is None:
         return _no_such_order(request.path_params["id"])
     if order["state"] in ENDED:
         return wire.error(400, "24", "Not possible any more", f"The order is {order['state']}")
-    amended = wire.life(request).amend(number, order, changes)
-    return _change_fails(request) or as_json(amended)
+    return await write.answered(as_json(life.amend(number, order, changes)))
 
 
 async def _cancel(request: Request, base_path: str) -> Response:
@@ -168,22 +187,27 @@ async def _cancel(request: Request, base_path: str) -> Response:
     named = body.get("productOrder") if isinstance(body, dict) else None
     if not isinstance(named, dict) or not isinstance(named.get("id"), str):
         return wire.error(400, "21", "Missing attribute", "productOrder.id is mandatory")
+    life = wire.life(request)
+    key = f"cancel {named['id']}"
+    write = _Write(life, key, life.store.count_change(key))
+    if refused := await write.refused_before():
+        return refused
     number, order = _order(request, named["id"])
     if order is None:
         return _no_such_order(named["id"])
     if order["state"] in ENDED:
         return wire.error(400, "24", "Not possible any more", f"The order is {order['state']}")
-    life = wire.life(request)
     if any(task.due is not None for task in life.store.cancellations(order_number=number)):
         return wire.error(409, "62", "Conflict", "The order is being cancelled already")
     href_of = _href_of(request, base_path, "cancelProductOrder")
     task = life.cancel(number, order, body, href_of)
-    location = {"Location": task["href"]}
-    return _change_fails(request) or as_json(task, 201, location)
+    return await write.answered(as_json(task, 201, {"Location": task["href"]}))
 
 
 async def _cancellations(request: Request) -> Response:
     """GET /cancelProductOrder?productOrder.id=."""
+    if failed := wire.read_fails(request):
+        return failed
     number, order = _order(request, request.query_params.get("productOrder.id", ""))
     found = wire.life(request).store.cancellations(order_number=number) if order else []
     return as_json([task.body for task in found])
@@ -191,6 +215,8 @@ async def _cancellations(request: Request) -> Response:
 
 async def _cancellation(request: Request) -> Response:
     """GET /cancelProductOrder/{id}."""
+    if failed := wire.read_fails(request):
+        return failed
     id_ = request.path_params["id"]
     found: list[Cancellation] = []
     if id_[:1] == "c" and id_[1:].isascii() and id_[1:].isdigit() and len(id_) < 18:
@@ -216,11 +242,3 @@ def _href_of(request: Request, base_path: str, kind: str) -> Callable[[str], str
     # Behind a mount the address of the request ends in the mount's path.
     root = root.removesuffix(base_path)
     return lambda id_: f"{root}{base_path}/{kind}/{id_}"
-
-
-def _change_fails(request: Request) -> Response | None:
-    life = wire.life(request)
-    if luck(life.dials.seed, "change", new_id()) >= life.dials.change_error:
-        return None
-    life.store.count("change_error")
-    return wire.error(500, "1", "Internal error", "A simulated error after the change")

@@ -23,6 +23,7 @@ CREATE INDEX IF NOT EXISTS orders_ordered_at ON orders (ordered_at);
 CREATE INDEX IF NOT EXISTS orders_due ON orders (due) WHERE due IS NOT NULL;
 CREATE TABLE IF NOT EXISTS forgotten (number INTEGER PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS posts (external_id TEXT PRIMARY KEY, times INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS changes (key TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS cancellations (
     number INTEGER PRIMARY KEY, order_number INTEGER NOT NULL, body TEXT NOT NULL, due REAL);
@@ -281,12 +282,20 @@ class Store:
 
     def count_post(self, external_id: str) -> int:
         """Count one more POST of an externalId and return how many there were."""
-        self._db.execute(
+        counted = self._db.execute(
             "INSERT INTO posts VALUES (?, 1) ON CONFLICT (external_id)"
-            " DO UPDATE SET times = times + 1",
+            " DO UPDATE SET times = times + 1 RETURNING times",
             (external_id,),
         )
-        counted = self._db.execute("SELECT times FROM posts WHERE external_id = ?", (external_id,))
+        return int(counted.fetchone()[0])
+
+    def count_change(self, key: str) -> int:
+        """Count one more request for a change and return how many of its key there were."""
+        counted = self._db.execute(
+            "INSERT INTO changes VALUES (?, 1) ON CONFLICT (key)"
+            " DO UPDATE SET times = times + 1 RETURNING times",
+            (key,),
+        )
         return int(counted.fetchone()[0])
 
     def count(self, name: str) -> None:
@@ -297,15 +306,27 @@ class Store:
         )
 
     def counts(self) -> dict[str, Any]:
-        """Return every figure: orders by state, POSTs, doubled externalIds, faults, callbacks."""
+        """Return every figure: orders by state, POSTs and requests for changes, externalIds with
+        several orders, orders with several cancellations, faults, callbacks."""
         one = self._db.execute(
             "SELECT (SELECT count(*) FROM orders), (SELECT coalesce(sum(times), 0) FROM posts),"
             " (SELECT count(DISTINCT external_id) FROM orders),"
             " (SELECT count(*) FROM (SELECT 1 FROM orders GROUP BY external_id"
             "   HAVING external_id IS NOT NULL AND count(*) > 1)),"
+            " (SELECT coalesce(sum(times), 0) FROM changes),"
+            " (SELECT count(*) FROM (SELECT 1 FROM cancellations GROUP BY order_number"
+            "   HAVING count(*) > 1)),"
             " (SELECT count(*) FROM callbacks)"
         ).fetchone()
-        names = ("orders", "posts", "external_ids", "doubled_external_ids", "callbacks_waiting")
+        names = (
+            "orders",
+            "posts",
+            "external_ids",
+            "doubled_external_ids",
+            "changes",
+            "doubled_cancellations",
+            "callbacks_waiting",
+        )
         return {
             **dict(zip(names, one, strict=True)),
             "by_state": dict(self._db.execute("SELECT state, count(*) FROM orders GROUP BY state")),
