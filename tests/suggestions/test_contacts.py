@@ -399,6 +399,7 @@ def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_t
         HeldBack.OTHER_STAGE,
         HeldBack.USES_MORE,
         HeldBack.FEW_CALLS,
+        HeldBack.NO_DEBT,
         HeldBack.ALREADY_HELD,
         HeldBack.REQUIRES_OTHER,
         HeldBack.LINE_UNKNOWN,

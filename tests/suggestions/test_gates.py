@@ -61,6 +61,15 @@ SMALLER = Offer(
 KEEPING = replace(RENEWAL, code="KEEP-12", levers=frozenset({"retention"}))
 HELP = Offer("HELP", "help", BusinessType.SERVICE, 4_000, 0.5, levers=frozenset({"cost_to_serve"}))
 HELP_ALL = replace(HELP, levers=frozenset())
+PREPAID = Offer(
+    "PREPAID-12",
+    "broadband",
+    BusinessType.SALES,
+    9_000,
+    0.1,
+    levers=frozenset({"bad_debt"}),
+    prepaid=True,
+)
 NONE_HELD: dict[str, Any] = {"held": frozenset(), "speed_mbps": None}
 GROWING = replace(MESH, code="GROW", stages=frozenset({"build_up", "climax"}), least_usage_gb=30)
 THRIFTY = replace(SMALLER, code="THRIFTY", most_usage_gb=25)
@@ -111,6 +120,17 @@ def test_what_nothing_holds_back_is_let_through():
         ({"arrears_fen": None}, MESH, None),
         ({"blacklisted": True}, MESH, "blacklisted"),
         ({"blacklisted": None}, MESH, None),
+        # A bad debt: nothing on credit, and what is paid for beforehand.
+        ({"arrears_fen": 1}, PREPAID, None),
+        ({"blacklisted": True}, PREPAID, None),
+        ({"arrears_fen": 1}, replace(PREPAID, prepaid=False), "arrears"),
+        ({"blacklisted": True}, replace(PREPAID, prepaid=False), "blacklisted"),
+        ({"arrears_fen": 1}, replace(MESH, prepaid=True), None),
+        ({"arrears_fen": 1, "complaint_open": True}, PREPAID, "complaint_open"),
+        ({"arrears_fen": 1, "contacts_month": 3}, PREPAID, "contacts_month"),
+        ({}, PREPAID, "no_debt"),
+        ({"arrears_fen": None, "blacklisted": None}, PREPAID, "no_debt"),
+        ({}, replace(PREPAID, levers=frozenset({"bad_debt", "income"})), None),
         ({"outage": True}, MESH, "outage"),
         ({"contract_ends_on": TODAY}, KEEPING, "needs_approval"),
         ({"contract_ends_on": TODAY}, replace(KEEPING, levers=frozenset({"renewal"})), None),
@@ -333,6 +353,14 @@ def test_what_concerns_the_customer_as_a_whole_holds_everything_back(known):
     for hold in HOLDS:
         if isinstance(hold, WholeHold) and hold.applies(known, LIMITS):
             assert not passed(known)
+
+
+@given(known=facts)
+def test_nothing_passes_on_credit_to_who_owes(known):
+    through = {HeldBack.OTHERS_FIT_BETTER, None}
+    for one in ranked(known, [*OFFERS, PREPAID], LIMITS):
+        if known.owes and one.held_back in through:
+            assert one.offer.prepaid
 
 
 # --- what counts as one fault ---------------------------------------------------------------------

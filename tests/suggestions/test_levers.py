@@ -109,7 +109,7 @@ def test_the_best_tiers_renewals_are_the_managers(tier, agreed, may):
 async def test_the_seeds_file_names_every_lever_once_and_changes_nothing_the_second_time(tx):
     document = (HERE / "levers.yaml").read_text(encoding="utf-8")
     report = await load_levers(tx, document)
-    assert (report.inserted, report.refused) == (11, 0)
+    assert (report.inserted, report.refused) == (12, 0)
     assert len(set(await tx.scalars(select(SuggestionLever.lever)))) == 11
     assert not (await load_levers(tx, document)).changed
 

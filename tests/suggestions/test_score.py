@@ -98,7 +98,8 @@ def test_the_parts_add_up_to_the_formula(known, offer, limits):
         if any(part.code == code for part in found):
             context *= times
     context = min(max(context, 0.5), 2.0)
-    expected = offer.expert_rate * offer.margin_12m_fen * context - limits.contact_cost_fen
+    value = value_of(known, offer, limits)
+    expected = offer.expert_rate * value * context - limits.contact_cost_fen
     assert score_of(found) == pytest.approx(expected, abs=1.01)
 
 

@@ -69,6 +69,7 @@ class HeldBack(StrEnum):
     NO_NEED = "no_need"
     USES_MORE = "uses_more"
     FEW_CALLS = "few_calls"
+    NO_DEBT = "no_debt"
     NOT_WORTH_A_CONTACT = "not_worth_a_contact"
     PITCHED_IN_THIS_VISIT = "pitched_in_this_visit"
     CONTACTS_MONTH = "contacts_month"

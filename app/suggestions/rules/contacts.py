@@ -74,11 +74,12 @@ def check_outcome(outcome: ContactOutcome, later_on: date | None, day: date) -> 
 
 class About(NamedTuple):
     """The offering that is to be spoken of, by its code and category, and as whom a lead would
-    name the speaker; null is nobody a lead is given to."""
+    name the speaker; null is nobody a lead is given to. `prepaid` is paid for before it is used."""
 
     code: str
     category: str
     speaker: LeadTo | None = None
+    prepaid: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,6 +192,12 @@ def _elsewhere(ledger: Ledger, limits: Limits) -> bool | None:
     return False if ledger.about is None or given in (None, ledger.about.speaker) else None
 
 
+def _on_credit(ledger: Ledger, owes: bool) -> bool | None:
+    # What is paid for beforehand may be spoken of; whoever names no offering may sell on credit.
+    prepaid = ledger.about is not None and ledger.about.prepaid
+    return None if owes and not prepaid else False
+
+
 # In the order of the gates, so that the reason told is the one a visit would be told.
 BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.ORDER_PENDING, lambda ledger, limits: None if ledger.order_pending else False),
@@ -201,8 +208,8 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.REPEAT_FAULT, _repeated),
     (HeldBack.COMPLAINT_OPEN, lambda ledger, limits: None if ledger.complaint_open else False),
     (HeldBack.COMPLAINT_RECENT, _complaint),
-    (HeldBack.ARREARS, lambda ledger, limits: None if ledger.arrears_fen else False),
-    (HeldBack.BLACKLISTED, lambda ledger, limits: None if ledger.blacklisted else False),
+    (HeldBack.ARREARS, lambda ledger, limits: _on_credit(ledger, bool(ledger.arrears_fen))),
+    (HeldBack.BLACKLISTED, lambda ledger, limits: _on_credit(ledger, ledger.blacklisted)),
     (HeldBack.OUTAGE, lambda ledger, limits: None if ledger.outage else False),
     (HeldBack.OFFERED_ELSEWHERE, _elsewhere),
     (

@@ -20,9 +20,10 @@ class Offer:
     """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s.
 
     `least_usage_gb` is the monthly usage from which on somebody has a use for it, `most_usage_gb`
-    the usage up to which it is enough. Of the day's own rules come `push`, what campaigns make of
-    its worth (a factor from 0.5 to 2), `stages`, the stages of the lifecycle it is offered at (None
-    is any), and `manager_tiers`, the tiers for which it is the account manager's to sell.
+    the usage up to which it is enough; `prepaid` is paid for before it is used. Of the day's own
+    rules come `push`, what campaigns make of its worth (a factor from 0.5 to 2), `stages`, the
+    stages of the lifecycle it is offered at (None is any), and `manager_tiers`, the tiers for which
+    it is the account manager's to sell.
     """
 
     code: str
@@ -37,6 +38,7 @@ class Offer:
     install_minutes: int | None = None
     least_usage_gb: int | None = None
     most_usage_gb: int | None = None
+    prepaid: bool = False
     push: float = 1.0
     stages: frozenset[str] | None = None
     manager_tiers: frozenset[str] = frozenset()
@@ -107,6 +109,11 @@ class Facts:
     left_on: date | None = None
     win_back_refused: bool = False
     agreed: frozenset[str] = frozenset()
+
+    @property
+    def owes(self) -> bool:
+        """Tell whether they are known to owe money, or to be on the list of bad debts."""
+        return bool(self.arrears_fen) or self.blacklisted is True
 
     @property
     def gone(self) -> bool:

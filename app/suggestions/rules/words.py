@@ -43,7 +43,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.COMPLAINT_RECENT: Words(
         "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
-    HeldBack.ARREARS: Words("客户有欠费", "The customer owes money"),
+    HeldBack.ARREARS: Words(
+        "客户有欠费，不赊销", "The customer owes money; nothing is sold on credit"
+    ),
     HeldBack.BLACKLISTED: Words(
         "客户在信用黑名单中，不赊销", "They are on the list of bad debts; nothing is sold on credit"
     ),
@@ -73,6 +75,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.FEW_CALLS: Words(
         "客户很少来电，无需教学", "They seldom call, so there is nothing to teach them"
+    ),
+    HeldBack.NO_DEBT: Words(
+        "客户无欠费，无需预付费", "They owe nothing, so there is no need to pay beforehand"
     ),
     HeldBack.NOT_WORTH_A_CONTACT: Words(
         "预期收益抵不过一次打扰", "What it may bring is not worth a contact"

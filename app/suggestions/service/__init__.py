@@ -21,6 +21,7 @@ from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
+from app.suggestions.service.reminding import take_down_reminder
 from app.suggestions.service.switching import (
     Switch,
     Wanted,
@@ -61,4 +62,5 @@ __all__ = [
     "suggest_ahead",
     "switch_gate",
     "take_down",
+    "take_down_reminder",
 ]

@@ -93,6 +93,7 @@ def offer_of(row: Offering) -> Offer:
         install_minutes=row.install_minutes,
         least_usage_gb=row.least_usage_gb,
         most_usage_gb=row.most_usage_gb,
+        prepaid=row.prepaid,
     )
 
 

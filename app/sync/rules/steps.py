@@ -50,6 +50,7 @@ STEPS: Mapping[str, Step] = {
     "evidence_upload_withdraw": _PLAIN,
     "suggestions_answer": _PLAIN,
     "suggestions_hand_over": _PLAIN,
+    "visits_remind": _PLAIN,
     # A customer has agreed to it: whoever has the order now has to know what was promised.
     "sales_put_together": Step(too_late="sale_too_late"),
     "sales_confirm": Step(too_late="sale_too_late"),

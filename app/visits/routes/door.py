@@ -13,7 +13,13 @@ from app.visits.routes.callers import Adviser, Reader
 from app.visits.rules.standing import FIT_WORDS
 from app.visits.schemas.blocks import coded
 from app.visits.schemas.context import ContextOut
-from app.visits.schemas.offers import DayAheadOut, SuggestionsOut, VisitAheadOut
+from app.visits.schemas.offers import (
+    DayAheadOut,
+    RemindedOut,
+    ReminderIn,
+    SuggestionsOut,
+    VisitAheadOut,
+)
 from app.visits.schemas.standing import OutageOut, OutagesOut, StandingBlocks
 from app.visits.service import context, offers
 
@@ -31,6 +37,20 @@ async def suggestions(
     """
     found = await offers.suggestions_for(tx, visit_id, adviser, now)
     return SuggestionsOut.of(found.decided, found.installs, lang)
+
+
+@router.post("/visits/{visit_id}/reminder", operation_id="visits_remind")
+async def remind(
+    visit_id: UUID, body: ReminderIn, adviser: Adviser, tx: Tx, now: Now
+) -> RemindedOut:
+    """Take down that the customer was reminded of what they owe, as a contact of service.
+
+    It counts as no sales contact; as of any service, nobody else sells to them the same day.
+    """
+    contact = await offers.reminded(
+        tx, visit_id, body.id, adviser, device_at=body.device_at, now=now
+    )
+    return RemindedOut.model_validate(contact)
 
 
 @router.post("/my/day/suggestions", operation_id="visits_suggestions_ahead")
