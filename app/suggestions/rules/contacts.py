@@ -89,7 +89,9 @@ class Ledger:
     `sold_at` has one moment for each sales contact of the last 365 days with anybody at the
     customer's address, and `silence` is what the customer answered, on any channel. `taken_until`
     is until when somebody else holds the slot, and `served_today` tells of any other contact or
-    visit today. `consented` is whether they allow offers on the channel that asks. `leads` says to
+    visit today. `consented` is whether they allow offers on the channel that asks.
+    `win_back_refused` is set of who has left, has no service again, and said that they will not
+    come back. `leads` says to
     whom offers were handed over and are open there, and `about` is the offering, null where none
     is named.
     """
@@ -100,6 +102,7 @@ class Ledger:
     consented: bool = True
     arrears_fen: int | None = None
     blacklisted: bool = False
+    win_back_refused: bool = False
     fault_open: bool = False
     faults_at: Sequence[datetime] = ()
     complaint_open: bool = False
@@ -210,6 +213,11 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.COMPLAINT_RECENT, _complaint),
     (HeldBack.ARREARS, lambda ledger, limits: _on_credit(ledger, bool(ledger.arrears_fen))),
     (HeldBack.BLACKLISTED, lambda ledger, limits: _on_credit(ledger, ledger.blacklisted)),
+    # Whatever is offered to who has left is meant to win them back, and they have said no.
+    (
+        HeldBack.WIN_BACK_REFUSED,
+        lambda ledger, limits: None if ledger.win_back_refused else False,
+    ),
     (HeldBack.OUTAGE, lambda ledger, limits: None if ledger.outage else False),
     (HeldBack.OFFERED_ELSEWHERE, _elsewhere),
     (
