@@ -36,6 +36,7 @@ from app.suggestions.queries.contacts import (
     unit_of,
 )
 from app.suggestions.queries.deciding import (
+    MEASURED,
     Known,
     candidates_of,
     customer_facts,
@@ -47,6 +48,7 @@ from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import settle
 
 __all__ = [
+    "MEASURED",
     "NOTHING_OWN",
     "Buyer",
     "Heard",

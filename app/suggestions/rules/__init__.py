@@ -66,6 +66,7 @@ class HeldBack(StrEnum):
     OTHER_STAGE = "other_stage"
     NOT_FASTER = "not_faster"
     NO_RENEWAL_DUE = "no_renewal_due"
+    LINE_FALLS_SHORT = "line_falls_short"
     NO_NEED = "no_need"
     USES_MORE = "uses_more"
     FEW_CALLS = "few_calls"

@@ -13,7 +13,7 @@ from app.catalog.rules import BusinessType, ValueLever
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import INVITED, REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.score import scored
+from app.suggestions.rules.score import scored, short_of_wifi
 from app.suggestions.rules.silence import SILENCES, stopped_until
 
 
@@ -190,11 +190,24 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     ),
     Hold(
         Gate.SUITABLE,
+        HeldBack.LINE_FALLS_SHORT,
+        # Who does not get what they pay for gains nothing by paying for more.
+        lambda facts, offer, limits: (
+            facts.faster(offer) and facts.falls_short(limits.measured_share, limits.measured_days)
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
         HeldBack.NO_NEED,
-        # Usage that is not known keeps nobody from anything.
+        # Usage that is not known keeps nobody from anything, and a measurement shows a need that
+        # usage does not.
         lambda facts, offer, limits: (
             (facts.faster(offer) and facts.uses_little(limits.low_usage_gb))
-            or (offer.least_usage_gb is not None and facts.uses_little(offer.least_usage_gb))
+            or (
+                offer.least_usage_gb is not None
+                and facts.uses_little(offer.least_usage_gb)
+                and not short_of_wifi(facts, offer, limits)
+            )
         ),
     ),
     Hold(

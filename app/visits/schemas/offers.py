@@ -15,6 +15,7 @@ from app.customers.rules import InteractionKind
 from app.suggestions.models import Suggestion
 from app.suggestions.rules import Coordination, HeldBack, reminding, talk, words
 from app.suggestions.rules.ahead import ShowWhen, show_when
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.service import Decided
 from app.visits.rules.installing import NOT_NOW, InstallNow, NotNow
 
@@ -62,6 +63,10 @@ class OfferOut(Answer):
     coordination: Coordination | None = Field(
         description="How it goes with the other channels; null in decisions made before there were"
         " any such words."
+    )
+    left_to: LeadTo | None = Field(
+        description="They prefer that channel and are worth much: hand it over there rather than"
+        " pitch it, unless they ask."
     )
     monthly_price_fen: int
     one_off_price_fen: int
@@ -254,6 +259,7 @@ def _offer(
             words=NOT_NOW[install.why_not].say(lang) if install.why_not else None,
         ),
         coordination=one.coordination,
+        left_to=one.left_to,
     )
 
 
