@@ -46,6 +46,7 @@ from app.suggestions.queries.deciding import (
 from app.suggestions.queries.explaining import model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import settle
+from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
     "MEASURED",
@@ -82,6 +83,8 @@ __all__ = [
     "notes_page",
     "open_lead",
     "own_suggestion",
+    "prospect_of",
+    "prospects_by_id",
     "reservation",
     "seen_suggestion",
     "settle",

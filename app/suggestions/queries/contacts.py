@@ -164,6 +164,7 @@ _OUTAGE = """EXISTS (
         )
     )"""
 
+# That they will not come back may still be corrected at the door at which they said so.
 # One visit is one sales contact, however much was said in it; a visit of today, done or begun, is
 # service of today.
 _LEDGER = f"""
@@ -189,7 +190,8 @@ _LEDGER = f"""
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS order_pending,
         EXISTS (SELECT FROM former_customer
                 WHERE former_customer.customer_id = customer.id AND returned_on IS NULL
-                AND refused_at IS NOT NULL)
+                AND refused_at < coalesce((SELECT own.reported_at FROM work_order AS own
+                    WHERE own.id = %(work_order_id)s::uuid), 'infinity'))
         AND NOT EXISTS (SELECT FROM subscription
                 WHERE subscription.customer_id = customer.id AND started_on <= %(today)s
                 AND (ended_on IS NULL OR ended_on > %(today)s)) AS win_back_refused,

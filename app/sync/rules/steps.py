@@ -51,6 +51,8 @@ STEPS: Mapping[str, Step] = {
     "suggestions_answer": _PLAIN,
     "suggestions_hand_over": _PLAIN,
     "visits_remind": _PLAIN,
+    # Who is no customer is named in one place alone, where they are forgotten.
+    "visits_note_prospect": Step(keeps_payload=False),
     # A customer has agreed to it: whoever has the order now has to know what was promised.
     "sales_put_together": Step(too_late="sale_too_late"),
     "sales_confirm": Step(too_late="sale_too_late"),

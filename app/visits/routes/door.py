@@ -9,6 +9,8 @@ from app.core.db import Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.customers.rules import FROM_HERE
+from app.suggestions.schemas.leads import LeadOut
+from app.suggestions.schemas.prospects import ProspectIn
 from app.visits.routes.callers import Adviser, Reader
 from app.visits.rules.standing import FIT_WORDS
 from app.visits.schemas.blocks import coded
@@ -51,6 +53,18 @@ async def remind(
         tx, visit_id, body.id, adviser, device_at=body.device_at, now=now
     )
     return RemindedOut.model_validate(contact)
+
+
+@router.post("/visits/{visit_id}/prospects", operation_id="visits_note_prospect")
+async def note_prospect(
+    visit_id: UUID, body: ProspectIn, adviser: Adviser, tx: Tx, now: Now
+) -> LeadOut:
+    """Note somebody who is no customer and was met on site; it becomes a lead for another channel.
+
+    A name or a number only with what shows that they agreed to it. It is kept for some months.
+    """
+    lead, prospect = await offers.prospect_noted(tx, visit_id, body.noted(), adviser, now=now)
+    return LeadOut.of(lead, prospect)
 
 
 @router.post("/my/day/suggestions", operation_id="visits_suggestions_ahead")

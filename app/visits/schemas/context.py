@@ -151,7 +151,7 @@ class LineOut(Block):
     max_speed_mbps: int | None
 
 
-class MeasuredOut(Block):
+class LineSpeedOut(Block):
     """What the line last did when a technician measured it at the door; all null: nobody has."""
 
     download_mbps: float | None
@@ -224,7 +224,7 @@ class ContextOut(Answer):
     faults: FaultsOut
     contacts: ContactsOut
     lines: Annotated[list[LineOut], Field(max_length=100)]
-    measured: MeasuredOut
+    measured: LineSpeedOut
     terminals: TerminalsOut
     open_orders: OpenOrdersOut
     outages: OutagesOut
@@ -299,9 +299,9 @@ def _service(service: Service, masked: bool) -> ServiceOut:
     return out
 
 
-def _measured(measured: Measured | None, card: Card) -> MeasuredOut:
+def _measured(measured: Measured | None, card: Card) -> LineSpeedOut:
     promised = [held.speed_mbps for held in card.services.held if held.speed_mbps is not None]
-    return MeasuredOut(
+    return LineSpeedOut(
         as_of=None if measured is None else measured.at,
         source=FROM_VISIT,
         download_mbps=None if measured is None else measured.mbps,
