@@ -176,6 +176,10 @@ _CHANNEL_REFUSED = """
 # What was pitched in a time, each suggestion once, and whether any guard spoke against it.
 PITCHED_AGAINST = f"""
 WITH bound AS MATERIALIZED ({_BOUND}),
+answered AS MATERIALIZED (
+    SELECT suggestion_id, customer_id, at, device_at FROM suggestion_answer
+    WHERE at > :since AND at <= :until AND pitched
+),
 pitched AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.suggestion_id, answer.at, answer.device_at,
         answer.customer_id, suggestion.offering_code, suggestion.held_back, offering.category,
@@ -183,13 +187,14 @@ pitched AS (
         decision.visit_id AS visit, decision.work_order_id, decision.technician_id,
         decision.at AS decided_at, decision.facts, work_order.work_type,
         coalesce(decision.model_version, decision.policy) AS version
-    FROM suggestion_answer AS answer
+    FROM answered AS answer
+    -- The bounds say in which months of the log they lie, so that no other is read.
     JOIN suggestion ON suggestion.id = answer.suggestion_id
+        AND suggestion.id >= (SELECT suggestion_id FROM answered ORDER BY 1 LIMIT 1)
+        AND suggestion.id <= (SELECT suggestion_id FROM answered ORDER BY 1 DESC LIMIT 1)
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
     JOIN product_offering AS offering ON offering.id = suggestion.offering_id
     JOIN work_order ON work_order.id = decision.work_order_id
-    WHERE answer.at > :since AND answer.at <= :until
-    AND answer.pitched
     ORDER BY answer.suggestion_id, answer.at
 ),
 placed AS (
