@@ -163,6 +163,9 @@ class LeverIn(CodedIn):
     lever: ValueLever
     stages: Annotated[list[Stage], Field(max_length=len(Stage))] | None = None
     manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(default_factory=list)
+    preferred_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
+        default_factory=list
+    )
 
 
 class GateSwitchIn(Input):

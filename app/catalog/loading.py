@@ -49,6 +49,7 @@ class EntryIn(Input):
     excludes: list[Code] = Field(default_factory=list)
     least_usage_gb: Gigabytes | None = None
     most_usage_gb: Gigabytes | None = None
+    prepaid: bool = False
     terminal_kind: Code | None = None
     skill: Code | None = None
     install_minutes: Annotated[int, Field(gt=0, le=480)] | None = None

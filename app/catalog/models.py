@@ -17,8 +17,8 @@ class ProductOffering(Row, Base):
     `requires` names what a customer must hold, all of it, and `excludes` what none may hold: codes
     of offerings, categories, or kinds of terminals that are at their home. `least_usage_gb` is the
     monthly usage from which on somebody has a use for it, `most_usage_gb` the usage up to which it
-    is enough; null is any. Margin and prices are in fen; `expert_rate` is the guessed share of
-    customers who accept.
+    is enough; null is any. `prepaid` is paid for before it is used, so that it is not sold on
+    credit. Margin and prices are in fen; `expert_rate` is the guessed share of those who accept.
     """
 
     __tablename__ = "product_offering"
@@ -48,6 +48,7 @@ class ProductOffering(Row, Base):
     excludes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     least_usage_gb: Mapped[int | None]
     most_usage_gb: Mapped[int | None]
+    prepaid: Mapped[bool] = mapped_column(server_default=text("false"))
     terminal_kind: Mapped[str | None]
     skill: Mapped[str | None]
     install_minutes: Mapped[int | None]

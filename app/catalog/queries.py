@@ -40,6 +40,7 @@ class Offering:
     excludes: tuple[str, ...]
     least_usage_gb: int | None
     most_usage_gb: int | None
+    prepaid: bool
     terminal_kind: str | None
     skill: str | None
     install_minutes: int | None

@@ -46,6 +46,9 @@ class OfferingOut(Answer):
     most_usage_gb: int | None = Field(
         description="Offered only to whom is known to use no more; null is for everybody."
     )
+    prepaid: bool = Field(
+        description="Paid for before it is used: it can be sold to who owes or is blacklisted."
+    )
     terminal_kind: Text | None
     skill: Text | None
     install_minutes: int | None

@@ -17,6 +17,7 @@ from app.customers.rules import Channel, ConsentProof, ConsentState, Interaction
 async def record_contact(
     tx: AsyncSession,
     *,
+    contact_id: UUID | None = None,
     customer_id: UUID,
     at: datetime,
     channel: Channel,
@@ -28,9 +29,12 @@ async def record_contact(
     technician_id: UUID | None = None,
     work_order_id: UUID | None = None,
 ) -> Interaction:
-    """Write down one contact with a customer who is known to exist; it counts at once."""
+    """Write down one contact with a customer who is known to exist; it counts at once.
+
+    Whoever may say the same twice makes the id.
+    """
     contact = Interaction(
-        id=new_id(),
+        id=contact_id or new_id(),
         customer_id=customer_id,
         at=at,
         channel=channel,

@@ -26,6 +26,7 @@ FOR = {
     "renewal": {GROWING, MATURE, DECLINING},
     "retention": {DECLINING},
     "win_back": {LEFT},
+    "bad_debt": {NEW, GROWING, MATURE, DECLINING},
 }
 ANYBODY = {NEW, GROWING, MATURE, DECLINING, LEFT}
 
@@ -111,7 +112,6 @@ class Judge:
             "repeat_fault": self._faults(card, now) >= 2,
             "complaint": any(_complains(one, now, today) for one in card.complaints),
             "do_not_disturb": card.do_not_disturb,
-            "owes": bool(home.arrears_fen),
             "service_contact_today": any(
                 local_day(at) == today and at <= now for at in card.service
             ),
@@ -133,6 +133,8 @@ class Judge:
             "not_for_their_stage": not any(
                 stage in FOR.get(lever, ANYBODY) for lever in offer.levers
             ),
+            "owes": bool(home.arrears_fen) and not offer.prepaid,
+            "owes_nothing": offer.levers == {"bad_debt"} and not home.arrears_fen,
             "has_it": offer.code in card.held or bool(offer.excludes & card.held),
             "lacks_what_it_needs": not offer.requires <= card.held,
             "just_ordered": _within(card.accepted.get(offer.code), today, 30),

@@ -29,6 +29,7 @@ class Offering:
     install_minutes: int | None
     least_usage_gb: int | None
     most_usage_gb: int | None
+    prepaid: bool
 
 
 def offerings(day: date) -> list[Offering]:
@@ -61,6 +62,7 @@ def offerings(day: date) -> list[Offering]:
             install_minutes=entry.get("install_minutes"),
             least_usage_gb=entry.get("least_usage_gb"),
             most_usage_gb=entry.get("most_usage_gb"),
+            prepaid=entry.get("prepaid", False),
         )
         for code, (_, entry) in sorted(newest.items(), key=lambda one: (since[one[0]], one[0]))
         if entry["monthly_price_fen"] or entry.get("contract_months")

@@ -136,6 +136,7 @@ def _offer_of(offer: Offering) -> Offer:
         install_minutes=offer.install_minutes,
         least_usage_gb=offer.least_usage_gb,
         most_usage_gb=offer.most_usage_gb,
+        prepaid=offer.prepaid,
         stages=stages_of(offer.levers, LEVERS),
     )
 

@@ -212,3 +212,30 @@ async def test_a_refused_channel_or_a_bad_debt_holds_at_the_door_and_at_the_sale
     assert await tx.scalar(select(func.count()).select_from(Sale)) == 0
     read = await asked(phone, visit_id)
     assert (shown(read), read["nothing_because"]["code"]) == ([], guard)
+
+
+async def test_the_newest_measurement_decides_whether_more_speed_is_offered(
+    tx, phone, customer, line, catalogue, order, clock
+):
+    visit_id = await phone.restore(order)
+
+    async def measured(**told):
+        kept = await phone.http.put(
+            f"/v1/visits/{visit_id}/progress",
+            json={"measurements": told, "device_at": clock.now().isoformat()},
+            headers=phone.headers,
+        )
+        assert kept.status_code == 200, kept.text
+        read = await asked(phone, visit_id)
+        card = (await phone.get(f"/customers/{customer.id}/context")).json()["measured"]
+        return why(read).get("FTTH-1000"), card["download_mbps"], card["as_of"] is not None
+
+    # Other measurements say nothing of the speed, and nothing measured is not nothing.
+    assert await measured(optical_rx_power_dbm=-21) == (None, None, False)
+    assert await measured(download_mbps=96.5) == ("line_falls_short", 96.5, True)
+    assert await measured(download_mbps=0) == ("line_falls_short", 0.0, True)
+    clock.tick(timedelta(minutes=5))
+    assert await measured(download_mbps=291) == (None, 291.0, True)
+    card = (await phone.get(f"/customers/{customer.id}/context")).json()["measured"]
+    at = clock.now().isoformat().replace("+00:00", "Z")
+    assert (card["source"], card["as_of"], card["package_mbps"]) == ("visit", at, 300)

@@ -30,7 +30,7 @@ from tests.make.auth import bearer, caller_for, make_account
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_contact, make_customer
 from tests.make.grids import make_grid
-from tests.make.retention import lies_in
+from tests.make.retention import lies_in, make_leaver
 from tests.make.visits import make_assigned_order
 from tests.make.workorders import make_work_order
 
@@ -49,6 +49,7 @@ def day(days_ago: int) -> date:
 
 MESH, LIKE_IT = About("FTTR-2", "home_wifi", LeadTo.PHONE), About("WIFI-2", "home_wifi")
 FTTH = About("FTTH-1000", "broadband")
+AHEAD = About("PREPAID-12", "broadband", prepaid=True)
 # Fibre to the room was declined forty days ago, and something like it ten days ago.
 NO = Silence(declined_on={"FTTR-2": day(40)}, declined_group_on={"home_wifi": day(10)})
 
@@ -68,6 +69,10 @@ def ledger(**known) -> Ledger:
         ({"arrears_fen": 0}, None, None),
         ({"arrears_fen": 1}, "arrears", None),
         ({"blacklisted": True}, "blacklisted", None),
+        ({"win_back_refused": True}, "win_back_refused", None),
+        ({"win_back_refused": True, "about": FTTH}, "win_back_refused", None),
+        ({"about": AHEAD, "arrears_fen": 1, "blacklisted": True}, None, None),
+        ({"about": FTTH, "arrears_fen": 1}, "arrears", None),
         ({"consented": False}, "no_consent", None),
         ({"fault_open": True}, "not_restored", None),
         ({"faults_at": ago(3, 20)}, "repeat_fault", date(2026, 3, 12)),
@@ -392,13 +397,13 @@ def test_selling_stops_from_the_day_of_the_third_refusal_on(refused, stopped):
 
 def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_too():
     """What is asked of the door alone: whether it fits the line, and what is said in the visit. The
-    lists by which others call know whom a lever is for and who does not want to come back."""
+    lists by which others call know whom a lever is for."""
     door_only = {
-        HeldBack.WIN_BACK_REFUSED,
         HeldBack.NOT_INVITED,
         HeldBack.OTHER_STAGE,
         HeldBack.USES_MORE,
         HeldBack.FEW_CALLS,
+        HeldBack.NO_DEBT,
         HeldBack.ALREADY_HELD,
         HeldBack.REQUIRES_OTHER,
         HeldBack.LINE_UNKNOWN,
@@ -407,6 +412,7 @@ def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_t
         HeldBack.NEEDS_APPROVAL,
         HeldBack.NOT_FASTER,
         HeldBack.NO_RENEWAL_DUE,
+        HeldBack.LINE_FALLS_SHORT,
         HeldBack.NO_NEED,
         HeldBack.NOT_WORTH_A_CONTACT,
         HeldBack.PITCHED_IN_THIS_VISIT,
@@ -605,3 +611,29 @@ async def test_nothing_is_sold_where_there_is_an_outage(
         outage.state, outage.ended_at = OutageState.CLOSED, clock.now()
         await tx.flush()
         assert (await crm.ask(customer)).status_code == 200
+
+
+@pytest.mark.parametrize("channel", ["phone", "sms", "shop", "app"])
+async def test_who_refused_to_come_back_is_asked_on_no_channel(
+    tx, crm, customer, line, catalogue, clock, channel
+):
+    customer.channels_allowed = ["phone", "sms"]
+    line.ended_on = clock.now().date() - timedelta(days=40)
+    gone = await make_leaver(
+        tx, customer, left_on=line.ended_on, now=clock.now(), refused_at=clock.now()
+    )
+    path = f"/customers/{customer.id}/contact-slots"
+
+    async def asked(code):
+        asking = {"channel": channel, "subject": "WIN-BACK", "offering_code": code}
+        return await crm.post(path, id=str(new_id()), **asking)
+
+    for code in (None, "FTTH-1000"):
+        refused = await asked(code)
+        assert refused.status_code == 409, refused.text
+        facts = refused.json()["facts"]
+        assert (facts["reason"], facts["allowed_on"]) == ("win_back_refused", "—")
+    # Whoever has come back is a customer like any other.
+    gone.returned_on = clock.now().date()
+    await tx.flush()
+    assert (await asked("FTTH-1000")).is_success

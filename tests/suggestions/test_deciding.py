@@ -77,6 +77,7 @@ async def test_an_offer_has_all_that_is_needed_to_make_it(phone, order):
         "business_type": "incentive",
         "on_site": "sell",
         "coordination": "enhance",
+        "left_to": None,
         "monthly_price_fen": 2900,
         "one_off_price_fen": 19900,
         "contract_months": 0,

@@ -14,6 +14,7 @@ from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import HOLDS, WholeHold, held_back, nothing_at_all
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import PARAMETERS, Limits
 from app.suggestions.rules.ranking import ranked
 from app.suggestions.rules.words import HELD_BACK, NOTHING_FITS, REASONS, nothing_because
@@ -61,7 +62,18 @@ SMALLER = Offer(
 KEEPING = replace(RENEWAL, code="KEEP-12", levers=frozenset({"retention"}))
 HELP = Offer("HELP", "help", BusinessType.SERVICE, 4_000, 0.5, levers=frozenset({"cost_to_serve"}))
 HELP_ALL = replace(HELP, levers=frozenset())
+PREPAID = Offer(
+    "PREPAID-12",
+    "broadband",
+    BusinessType.SALES,
+    9_000,
+    0.1,
+    levers=frozenset({"bad_debt"}),
+    prepaid=True,
+)
 NONE_HELD: dict[str, Any] = {"held": frozenset(), "speed_mbps": None}
+REPEATER = replace(MESH, code="WIFI-MESH", terminal_kind="wifi_repeater", least_usage_gb=30)
+MEASURED: dict[str, Any] = {"measured_mbps": 239.9, "measured_on": ago(1)}
 GROWING = replace(MESH, code="GROW", stages=frozenset({"build_up", "climax"}), least_usage_gb=30)
 THRIFTY = replace(SMALLER, code="THRIFTY", most_usage_gb=25)
 
@@ -111,6 +123,17 @@ def test_what_nothing_holds_back_is_let_through():
         ({"arrears_fen": None}, MESH, None),
         ({"blacklisted": True}, MESH, "blacklisted"),
         ({"blacklisted": None}, MESH, None),
+        # A bad debt: nothing on credit, and what is paid for beforehand.
+        ({"arrears_fen": 1}, PREPAID, None),
+        ({"blacklisted": True}, PREPAID, None),
+        ({"arrears_fen": 1}, replace(PREPAID, prepaid=False), "arrears"),
+        ({"blacklisted": True}, replace(PREPAID, prepaid=False), "blacklisted"),
+        ({"arrears_fen": 1}, replace(MESH, prepaid=True), None),
+        ({"arrears_fen": 1, "complaint_open": True}, PREPAID, "complaint_open"),
+        ({"arrears_fen": 1, "contacts_month": 3}, PREPAID, "contacts_month"),
+        ({}, PREPAID, "no_debt"),
+        ({"arrears_fen": None, "blacklisted": None}, PREPAID, "no_debt"),
+        ({}, replace(PREPAID, levers=frozenset({"bad_debt", "income"})), None),
         ({"outage": True}, MESH, "outage"),
         ({"contract_ends_on": TODAY}, KEEPING, "needs_approval"),
         ({"contract_ends_on": TODAY}, replace(KEEPING, levers=frozenset({"renewal"})), None),
@@ -145,6 +168,19 @@ def test_what_nothing_holds_back_is_let_through():
         ({"contract_ends_on": ahead(90)}, RENEWAL, None),
         ({"contract_ends_on": ago(10)}, RENEWAL, None),
         ({"contract_ends_on": None}, RENEWAL, "no_renewal_due"),
+        # 300 Mbit/s are paid for: below 240 the line falls short, and more would change nothing.
+        (MEASURED, FASTER, "line_falls_short"),
+        ({"measured_mbps": 240.0, "measured_on": ago(1)}, FASTER, None),
+        ({"measured_mbps": 0.0, "measured_on": ago(1)}, FASTER, "line_falls_short"),
+        ({"measured_mbps": None, "measured_on": None}, FASTER, None),
+        ({**MEASURED, "measured_on": ago(179)}, FASTER, "line_falls_short"),
+        ({**MEASURED, "measured_on": ago(180)}, FASTER, None),
+        ({**MEASURED, "speed_mbps": None, "port_free": True}, FASTER, None),
+        # What brings the line into the rooms is needed then, however little is used.
+        ({**MEASURED, "monthly_usage_gb": 1}, REPEATER, None),
+        ({"monthly_usage_gb": 1}, REPEATER, "no_need"),
+        ({**MEASURED, "monthly_usage_gb": 1, "measured_mbps": 300.0}, REPEATER, "no_need"),
+        ({**MEASURED, "monthly_usage_gb": 1}, GROWING, "no_need"),
         ({"monthly_usage_gb": 29}, FASTER, "no_need"),
         ({"monthly_usage_gb": None}, FASTER, None),
         ({"monthly_usage_gb": 29}, GROWING, "no_need"),
@@ -279,8 +315,11 @@ facts = st.builds(
     calls=st.integers(0, 5),
     left_on=st.none() | days_back,
     win_back_refused=st.booleans(),
+    measured_mbps=st.none() | st.floats(0, 2000),
+    measured_on=st.none() | days_back,
+    prefers=st.none() | st.sampled_from(list(LeadTo)),
 )
-OFFERS = [FASTER, MESH, RENEWAL, SMALLER, KEEPING, HELP, GROWING, THRIFTY]
+OFFERS = [FASTER, MESH, RENEWAL, SMALLER, KEEPING, HELP, GROWING, THRIFTY, REPEATER]
 
 # Each makes one more reason to hold back true, whatever else is known.
 MORE = [
@@ -310,6 +349,7 @@ MORE = [
     lambda f: replace(f, stage="nowhere"),
     lambda f: replace(f, left_on=f.left_on or TODAY),
     lambda f: replace(f, win_back_refused=True),
+    lambda f: replace(f, prefers="phone"),
 ]
 
 
@@ -333,6 +373,14 @@ def test_what_concerns_the_customer_as_a_whole_holds_everything_back(known):
     for hold in HOLDS:
         if isinstance(hold, WholeHold) and hold.applies(known, LIMITS):
             assert not passed(known)
+
+
+@given(known=facts)
+def test_nothing_passes_on_credit_to_who_owes(known):
+    through = {HeldBack.OTHERS_FIT_BETTER, None}
+    for one in ranked(known, [*OFFERS, PREPAID], LIMITS):
+        if known.owes and one.held_back in through:
+            assert one.offer.prepaid
 
 
 # --- what counts as one fault ---------------------------------------------------------------------

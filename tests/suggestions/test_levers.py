@@ -13,14 +13,18 @@ from app.retention.models import SpecialTerms
 from app.retention.rules import Hand, TermsState
 from app.sales.models import Sale
 from app.suggestions.models import SuggestionLever
+from app.suggestions.rules import Coordination
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.levers import (
     LeverRule,
+    left_to,
     levers_in_force,
     manager_tiers_of,
     on_site,
+    preferred_tiers_of,
     stages_of,
 )
+from app.suggestions.rules.ranking import coordination_of
 from seed.city import HERE
 from seed.dated import load_levers
 from tests.make.auth import bearer, caller_for, make_account
@@ -33,8 +37,17 @@ DAY = date(2026, 3, 2)
 TOMORROW = DAY + timedelta(days=1)
 
 
-def rule(code="a", lever="income", org_path="", since=DAY, until=None, stages=("climax",), to=()):
-    return LeverRule(code, lever, org_path, since, until, stages, to)
+def rule(
+    code="a",
+    lever="income",
+    org_path="",
+    since=DAY,
+    until=None,
+    stages=("climax",),
+    to=(),
+    preferred=(),
+):
+    return LeverRule(code, lever, org_path, since, until, stages, to, preferred)
 
 
 @pytest.mark.parametrize(
@@ -106,10 +119,57 @@ def test_the_best_tiers_renewals_are_the_managers(tier, agreed, may):
     assert on_site(known, offer) is may
 
 
+PREFERRED = levers_in_force(
+    [
+        rule("i", "income", preferred=("A", "B")),
+        rule("c", "cross_sell", preferred=("A",)),
+        rule("r", "renewal"),
+    ],
+    "",
+    DAY,
+)
+
+
+@pytest.mark.parametrize(
+    ("moves", "tiers"),
+    [
+        ((), ""),
+        (("income",), "AB"),
+        (("income", "cross_sell"), "A"),
+        (("income", "renewal"), ""),
+        # Nobody has said anything of it.
+        (("income", "brand_migration"), ""),
+    ],
+)
+def test_an_offer_is_left_to_the_preferred_channel_where_all_its_levers_say_so(moves, tiers):
+    assert preferred_tiers_of(moves, PREFERRED) == set(tiers)
+
+
+@pytest.mark.parametrize(
+    ("known", "kind", "to"),
+    [
+        ({"tier": "A", "prefers": "phone"}, BusinessType.SALES, "phone"),
+        ({"tier": "A", "prefers": "app"}, BusinessType.INCENTIVE, "app"),
+        ({"tier": "B", "prefers": "phone"}, BusinessType.SALES, None),
+        ({"tier": None, "prefers": "phone"}, BusinessType.SALES, None),
+        # The door is as good as any where nothing is known, or it is the door they prefer.
+        ({"tier": "A", "prefers": None}, BusinessType.SALES, None),
+        ({"tier": "A", "prefers": "phone", "generic": True}, BusinessType.SALES, None),
+        # Identity is checked face to face.
+        ({"tier": "A", "prefers": "phone"}, BusinessType.SENSITIVE, None),
+    ],
+)
+def test_what_is_left_to_the_channel_a_customer_prefers(known, kind, to):
+    offer = Offer("TV-4K", "tv", kind, 20_000, 0.2, preferred_tiers=frozenset("A"))
+    facts = Facts(DAY, "care", True, **known)
+    assert left_to(facts, offer) == to
+    assert (coordination_of(facts, offer) is Coordination.SUBSTITUTE) == (to is not None)
+
+
 async def test_the_seeds_file_names_every_lever_once_and_changes_nothing_the_second_time(tx):
     document = (HERE / "levers.yaml").read_text(encoding="utf-8")
     report = await load_levers(tx, document)
-    assert (report.inserted, report.refused) == (11, 0)
+    assert (report.inserted, report.refused) == (14, 0)
     assert len(set(await tx.scalars(select(SuggestionLever.lever)))) == 11
     assert not (await load_levers(tx, document)).changed
 
@@ -213,3 +273,38 @@ async def test_the_best_tiers_renewal_is_a_lead_until_its_terms_are_approved(
     clock.tick(timedelta(days=2))
     assert (await sold()).status_code == 409
     assert len((await tx.scalars(select(Sale))).all()) == 1
+
+
+@pytest.mark.parametrize(
+    ("prefers", "allowed", "tier", "left"),
+    [
+        ("app", [], Tier.A, "app"),
+        ("phone", ["phone"], Tier.A, "phone"),
+        # Calls want consent first, and nobody is handed over to a channel that may not call.
+        ("phone", [], Tier.A, None),
+        ("visit", [], Tier.A, None),
+        (None, [], Tier.A, None),
+        ("app", [], Tier.B, None),
+    ],
+)
+async def test_who_is_worth_most_is_left_to_the_channel_they_prefer(
+    tx, phone, customer, line, order, prefers, allowed, tier, left
+):
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    await make_offering(
+        tx, code="TV-4K", category="tv", levers=["income"], margin_12m_fen=20_000, expert_rate=0.2
+    )
+    customer.preferred_channel, customer.channels_allowed = prefers, allowed
+    await make_lifecycle(tx, customer, tier=tier, stage=Stage.CLIMAX, churn_score=None)
+    visit_id = await phone.restore(order)
+    (offer,) = (await asked(phone, visit_id))["offers"]
+    assert offer["left_to"] == left
+    assert offer["coordination"] == ("substitute" if left else "enhance")
+    said = {one["code"] for one in offer["reasons"]}
+    assert ("prefers_other_channel" in said) == (left is not None)
+    if left is not None:
+        # It is marked and not forbidden: it can be handed over, or sold to who asks.
+        lead = await phone.post(
+            f"/suggestions/{offer['suggestion_id']}/hand-over", id=str(new_id()), handed_to=left
+        )
+        assert (lead.status_code, lead.json()["handed_to"]) == (200, left)

@@ -13,6 +13,7 @@ from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import ranked
 from app.suggestions.rules.score import score_of, scored, value_of
 from app.suggestions.rules.words import REASONS
+from app.terminals.rules import TerminalKind
 from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, RENEWAL, ago, ahead, facts
 
 AT_REST = replace(HOME, work_type="care", faults=0)
@@ -72,6 +73,8 @@ offers = st.builds(
     expert_rate=st.floats(0, 1),
     speed_mbps=st.none() | st.integers(10, 2000),
     install_minutes=st.none() | st.integers(1, 200),
+    terminal_kind=st.none() | st.sampled_from(TerminalKind),
+    preferred_tiers=st.frozensets(st.sampled_from("AB")),
 )
 numbers = st.builds(
     LIMITS._replace,
@@ -80,6 +83,8 @@ numbers = st.builds(
     usage_boost=st.floats(0.1, 10),
     install_boost=st.floats(0.1, 10),
     repair_damp=st.floats(0.1, 10),
+    measured_boost=st.floats(0.1, 10),
+    preferred_damp=st.floats(0.1, 10),
     contact_cost_fen=st.floats(0, 10_000),
 )
 
@@ -94,11 +99,14 @@ def test_the_parts_add_up_to_the_formula(known, offer, limits):
         ("speed_below_usage", limits.usage_boost),
         ("fitted_at_once", limits.install_boost),
         ("after_a_fault", limits.repair_damp),
+        ("measured_below_plan", limits.measured_boost),
+        ("prefers_other_channel", limits.preferred_damp),
     ]:
         if any(part.code == code for part in found):
             context *= times
     context = min(max(context, 0.5), 2.0)
-    expected = offer.expert_rate * offer.margin_12m_fen * context - limits.contact_cost_fen
+    value = value_of(known, offer, limits)
+    expected = offer.expert_rate * value * context - limits.contact_cost_fen
     assert score_of(found) == pytest.approx(expected, abs=1.01)
 
 
@@ -141,3 +149,16 @@ def test_a_renewal_is_worth_the_margin_it_saves_less_what_it_costs():
     # What the customer pays is not known: the offer's own margin, 30,000 fen, stands for it.
     assert value_of(replace(AT_REST, churn_score=0.4), RENEWAL, LIMITS) == 0
     assert value_of(AT_REST, RENEWAL, LIMITS) == RENEWAL.margin_12m_fen
+
+
+def test_a_measurement_below_the_package_is_a_reason_for_wifi_and_says_both_numbers():
+    known = replace(AT_REST, speed_mbps=300, measured_mbps=87.6, measured_on=AT_REST.today)
+    (part,) = [
+        one
+        for one in scored(known, replace(MESH, terminal_kind="wifi_repeater"), LIMITS).parts
+        if one.code == "measured_below_plan"
+    ]
+    assert part.fen > 0
+    assert REASONS[part.code].en.format(**part.values) == (
+        "It was last measured at 88 Mbit/s, below the 300 of their package"
+    )

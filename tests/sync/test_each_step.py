@@ -300,6 +300,14 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
     shown = {"suggestion_id": best["suggestion_id"]}
     await w.both("suggestions_answer", **shown, **made(answer="declined", reason="price"))
     await w.both("suggestions_hand_over", **shown, **made(handed_to="account_manager"))
+    await w.both(
+        "visits_note_prospect", **visit, **made(address="碧波园 3栋", handed_to="shop")
+    )  # fmt: skip
+    await w.sql("UPDATE customer SET arrears_fen = 12000")
+    w.stands = None
+    await w.both("visits_remind", **visit, **made())
+    await w.sql("UPDATE customer SET arrears_fen = NULL")
+    w.stands = None
     sale = made(**visit, items=[{"offering_code": "TV-4K", "quantity": 1}])
     await w.both("sales_put_together", **sale)
     draft = await w.ok("sales_put_together", **sale)

@@ -140,12 +140,13 @@ async def test_every_block_says_since_when_and_who_says_so(phone, customer, orde
     await phone.acknowledge(order)
     card = (await phone.get(f"/customers/{customer.id}/context")).json()
     blocks = [value for value in card.values() if isinstance(value, dict)] + card["lines"]
-    assert len(blocks) == 18
+    assert len(blocks) == 19
     for block in blocks:
-        assert block["source"] in {"crm", "yingwei", "resource_inventory"}
+        assert block["source"] in {"crm", "yingwei", "resource_inventory", "visit"}
     # What was never worked out, decided or recorded has no moment either: not known is not zero.
     unknown = {name for name, one in card.items() if isinstance(one, dict) and not one["as_of"]}
-    assert unknown == {"lifecycle", "former", "recommendation"}
+    assert unknown == {"lifecycle", "former", "recommendation", "measured"}
+    assert card["measured"]["download_mbps"] is None
     assert card["lifecycle"]["stage"] is card["lifecycle"]["hidden_high_value"] is None
     assert card["open_orders"]["as_of"] == clock.now().isoformat().replace("+00:00", "Z")
     assert card["identity"]["as_of"] == AS_OF.isoformat().replace("+00:00", "Z")

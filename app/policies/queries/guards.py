@@ -9,8 +9,8 @@ not hide here. It asks about what is beyond doubt afterwards, as it was when the
   so many days from its own day on;
 - from orders and visits: a fault that was not repaired yet, and a second pitch in one visit;
 - from the facts that the decision kept, since the customer's row only says how it is now: arrears
-  and blacklist. Do-not-disturb is looked for in both; of one that the CRM set nobody knows since
-  when, so it counts from the day on which the CRM said so.
+  and blacklist, for what is not paid for beforehand. Do-not-disturb is looked for in both; of one
+  that the CRM set nobody knows since when, so it counts from the day on which the CRM said so.
 
 What arrived late counts as well, for the customer does not know who knew what. Not judged are the
 gates of what fits and what is worth it, whose facts nobody keeps a history of, who held the slot at
@@ -176,19 +176,25 @@ _CHANNEL_REFUSED = """
 # What was pitched in a time, each suggestion once, and whether any guard spoke against it.
 PITCHED_AGAINST = f"""
 WITH bound AS MATERIALIZED ({_BOUND}),
+answered AS MATERIALIZED (
+    SELECT suggestion_id, customer_id, at, device_at FROM suggestion_answer
+    WHERE at > :since AND at <= :until AND pitched
+),
 pitched AS (
     SELECT DISTINCT ON (answer.suggestion_id) answer.suggestion_id, answer.at, answer.device_at,
         answer.customer_id, suggestion.offering_code, suggestion.held_back, offering.category,
+        offering.prepaid,
         decision.visit_id AS visit, decision.work_order_id, decision.technician_id,
         decision.at AS decided_at, decision.facts, work_order.work_type,
         coalesce(decision.model_version, decision.policy) AS version
-    FROM suggestion_answer AS answer
+    FROM answered AS answer
+    -- The bounds say in which months of the log they lie, so that no other is read.
     JOIN suggestion ON suggestion.id = answer.suggestion_id
+        AND suggestion.id >= (SELECT suggestion_id FROM answered ORDER BY 1 LIMIT 1)
+        AND suggestion.id <= (SELECT suggestion_id FROM answered ORDER BY 1 DESC LIMIT 1)
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
     JOIN product_offering AS offering ON offering.id = suggestion.offering_id
     JOIN work_order ON work_order.id = decision.work_order_id
-    WHERE answer.at > :since AND answer.at <= :until
-    AND answer.pitched
     ORDER BY answer.suggestion_id, answer.at
 ),
 placed AS (
@@ -213,8 +219,8 @@ judged AS (
             ('no_consent', ({_CHANNEL_REFUSED})),
             ('repeat_fault', ({_FAULT_CAME_BACK})),
             ('complaint_recent', EXISTS ({_COMPLAINT})),
-            ('arrears', (placed.facts ->> 'arrears_fen')::bigint > 0),
-            ('blacklisted', (placed.facts ->> 'blacklisted')::boolean),
+            ('arrears', NOT placed.prepaid AND (placed.facts ->> 'arrears_fen')::bigint > 0),
+            ('blacklisted', NOT placed.prepaid AND (placed.facts ->> 'blacklisted')::boolean),
             ('pitched_in_this_visit', placed.place - 1 >= placed.pitched_per_visit),
             ('contacts_month', sold.month >= placed.contacts_month),
             ('contacts_year', sold.year >= placed.contacts_year),

@@ -139,6 +139,19 @@ PERIODS: tuple[Period, ...] = (
         " AND (t.contact_name IS NOT NULL OR t.contact_phone IS NOT NULL)",
     ),
     Period(
+        "prospect",
+        What.COLUMNS,
+        _days(
+            "prospects",
+            180,
+            1,
+            "非客户商机（姓名、号码、地址）保存天数",
+            "How long it is kept who was met that is no customer",
+        ),
+        change="name = NULL, phone = NULL, address = ''",
+        only="t.address <> ''",
+    ),
+    Period(
         "consent_request",
         What.COLUMNS,
         _days(

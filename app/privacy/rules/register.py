@@ -274,6 +274,16 @@ REGISTER: Mapping[str, Table] = {
     "competitor_note": Table(
         _THEIRS, {"who": _WORDS_BLANK, "offer": _WORDS_NULL, "until": _KEPT_BEHAVIOUR}
     ),
+    # Whoever is a customer now may have been noted before; they are known again by their number.
+    "prospect": Table(
+        "phone IN (SELECT c.phone FROM customer AS c WHERE c.id = %(customer)s AND c.phone <> '')",
+        {
+            "name": Personal(Kind.IDENTITY, Then.NULL),
+            "phone": Personal(Kind.CONTACT, Then.NULL),
+            "address": Personal(Kind.PLACE, Then.BLANK),
+            "competitor": _KEPT_BEHAVIOUR,
+        },
+    ),
     "sales_lead": Table(_THEIRS, {"note": _WORDS_NULL, "ended_note": _WORDS_NULL}),
     "contact_reservation": Table(
         _THEIRS,

@@ -48,7 +48,7 @@ async def put_together(
     if known is not None:
         return _same(known, content, technician_id)
     visit = await visit_to_sell_in(tx, visit_id, technician_id, caller.org_path, now)
-    items = await priced(tx, sale_id, visit, lines, now)
+    items, prepaid = await priced(tx, sale_id, visit, lines, now)
     suggested = [line.suggestion_id for line in lines if line.suggestion_id]
     strange = await queries.strange_suggestions(tx, visit_id, suggested)
     if strange:
@@ -58,7 +58,7 @@ async def put_together(
                 for one in sorted(strange)
             ]
         )
-    await _still_allowed(tx, visit.customer_id, suggested)
+    await _still_allowed(tx, visit.customer_id, suggested, prepaid=prepaid)
     if reservation_id is not None:
         await _reserved_here(tx, reservation_id, visit_id, technician_id)
     if appointment_hold_id is not None and not await queries.booked_at_door(
@@ -117,14 +117,15 @@ async def _reserved_here(
         raise Invalid(errors=[{"field": "reservation_id", "message": message}])
 
 
-async def _still_allowed(tx: AsyncSession, customer_id: UUID, suggested: Sequence[UUID]) -> None:
+async def _still_allowed(
+    tx: AsyncSession, customer_id: UUID, suggested: Sequence[UUID], *, prepaid: bool
+) -> None:
     """Check that nothing has come between what was suggested and its sale: that would win.
 
-    What a customer asks for by themselves is sold without it. Raises OfferHeldBack.
+    Of what a customer asks for by themselves only that nothing is sold on credit to who owes.
+    Raises OfferHeldBack.
     """
-    if not suggested:
-        return
-    guard = await guard_now(tx, customer_id, suggested)
+    guard = await guard_now(tx, customer_id, suggested, prepaid=prepaid)
     if guard is not None:
         raise rules.OfferHeldBack(reason=guard, words=HELD_BACK[guard])
 

@@ -38,23 +38,24 @@ async def priced(
     visit: queries.SellingVisit,
     lines: Sequence[Line],
     now: datetime,
-) -> list[dict[str, Any]]:
-    """Price the lines from the catalogue of the org unit's local day.
+) -> tuple[list[dict[str, Any]], bool]:
+    """Price the lines from the catalogue of the org unit's local day, and tell whether all of it is
+    paid for before it is used.
 
     Raises what `priced_in` and `sold_at_the_door` raise.
     """
     catalogue = await in_force(tx, await today_of(tx, visit.org_unit_id, now))
     items = priced_in(catalogue, sale_id, lines)
-    codes = [line.offering_code for line in lines]
+    offerings = [catalogue[line.offering_code] for line in lines]
     await sold_at_the_door(
         tx,
-        [catalogue[code] for code in codes],
+        offerings,
         customer_id=visit.customer_id,
         org_unit_id=visit.org_unit_id,
         sale_id=sale_id,
         now=now,
     )
-    return items
+    return items, all(offering.prepaid for offering in offerings)
 
 
 async def sold_at_the_door(

@@ -15,12 +15,14 @@ from app.suggestions.models.deciding import (
     SuggestionGate,
     SuggestionLever,
 )
+from app.suggestions.models.prospects import Prospect
 
 __all__ = [
     "CompetitorNote",
     "ContactReservation",
     "ContactSlot",
     "PolicyModel",
+    "Prospect",
     "SalesLead",
     "Suggestion",
     "SuggestionAnswer",

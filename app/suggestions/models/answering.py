@@ -72,7 +72,8 @@ class CompetitorNote(Row, Base):
 class SalesLead(Row, Base):
     """An offer handed over to another channel, which closes it here; the phone makes the id.
 
-    Of one offer to one customer only one lead is open at a time.
+    Of one offer to one customer only one lead is open at a time. One about a prospect has no
+    customer and no suggestion, and an offering only where they asked about one.
     """
 
     __tablename__ = "sales_lead"
@@ -85,12 +86,19 @@ class SalesLead(Row, Base):
             unique=True,
             postgresql_where=text("state IN ('open', 'taken')"),
         ),
+        CheckConstraint(
+            "CASE WHEN prospect_id IS NULL"
+            " THEN num_nulls(customer_id, suggestion_id, offering_code) = 0"
+            " ELSE num_nonnulls(customer_id, suggestion_id) = 0 END",
+            name="about_somebody",
+        ),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
-    customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
-    suggestion_id: Mapped[UUID]
-    offering_code: Mapped[str]
+    customer_id: Mapped[UUID | None] = mapped_column(ForeignKey("customer.id"))
+    prospect_id: Mapped[UUID | None] = mapped_column(ForeignKey("prospect.id"))
+    suggestion_id: Mapped[UUID | None]
+    offering_code: Mapped[str | None]
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))
     handed_to: Mapped[LeadTo] = mapped_column(text_enum(LeadTo))
     note: Mapped[str | None]

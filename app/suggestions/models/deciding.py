@@ -15,6 +15,7 @@ from app.suggestions.rules import (
     HeldBack,
     Mode,
 )
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.model import ModelKind, PolicyState
 
 # Both tables of the log are cut by the month of an id, whose first 48 bits are its time: the key
@@ -74,7 +75,8 @@ class Suggestion(Row, Base):
     `reasons` are the parts that add up to `score_fen`, also for what was held back: the chance
     `p_accept` times the value `value_fen` times the factors `context` and `lever`, less the cost of
     a contact. `propensity` is how likely it was put first, null for what no gate let through, and
-    `features` are what the model was told of it.
+    `features` are what the model was told of it. `left_to` is whoever speaks on the channel that
+    the customer prefers, and had rather be handed it than have it pitched at the door.
     """
 
     __tablename__ = "suggestion"
@@ -98,6 +100,7 @@ class Suggestion(Row, Base):
     reasons: Mapped[list[dict[str, Any]]]
     held_back: Mapped[str | None]
     coordination: Mapped[Coordination | None] = mapped_column(text_enum(Coordination))
+    left_to: Mapped[LeadTo | None] = mapped_column(text_enum(LeadTo))
 
 
 class SuggestionGate(Row, Base):
@@ -156,6 +159,7 @@ class SuggestionLever(Row, Base):
     valid_to: Mapped[date | None]
     stages: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     manager_tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
+    preferred_tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
 
 
 class PolicyModel(Row, Base):

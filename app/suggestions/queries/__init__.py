@@ -36,6 +36,7 @@ from app.suggestions.queries.contacts import (
     unit_of,
 )
 from app.suggestions.queries.deciding import (
+    MEASURED,
     Known,
     candidates_of,
     customer_facts,
@@ -45,8 +46,10 @@ from app.suggestions.queries.deciding import (
 from app.suggestions.queries.explaining import model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import settle
+from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
+    "MEASURED",
     "NOTHING_OWN",
     "Buyer",
     "Heard",
@@ -80,6 +83,8 @@ __all__ = [
     "notes_page",
     "open_lead",
     "own_suggestion",
+    "prospect_of",
+    "prospects_by_id",
     "reservation",
     "seen_suggestion",
     "settle",

@@ -56,17 +56,19 @@ _GUARDS = text(
 
 
 async def guard_now(
-    session: AsyncSession, customer_id: UUID, suggestion_ids: Sequence[UUID]
+    session: AsyncSession, customer_id: UUID, suggestion_ids: Sequence[UUID], *, prepaid: bool
 ) -> HeldBack | None:
-    """Name a guard that forbids, now, to open a sale on what was suggested; None forbids nothing.
+    """Name a guard that forbids, now, to sell to a customer; None forbids nothing.
 
-    What was taken ahead of a repair waits for that to succeed. Raises NotFound.
+    `prepaid` tells that all of it is paid for beforehand: nothing else is sold to who owes. The
+    other guards are asked of what was suggested, and what was taken ahead of a repair waits for
+    that to succeed. Raises NotFound.
     """
     given = {"customer_id": customer_id, "suggestion_ids": list(suggestion_ids)}
     row = (await session.execute(_GUARDS, given)).one_or_none()
     if row is None:
         raise NotFound()
-    return guard_in(dict(row._mapping))
+    return guard_in(dict(row._mapping), suggested=bool(suggestion_ids), prepaid=prepaid)
 
 
 # --- what supervisors are told --------------------------------------------------------------------

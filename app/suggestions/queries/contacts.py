@@ -164,6 +164,7 @@ _OUTAGE = """EXISTS (
         )
     )"""
 
+# That they will not come back may still be corrected at the door at which they said so.
 # One visit is one sales contact, however much was said in it; a visit of today, done or begun, is
 # service of today.
 _LEDGER = f"""
@@ -187,6 +188,13 @@ _LEDGER = f"""
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS fault_open,
         EXISTS (SELECT FROM orders WHERE work_type IN ('install', 'relocate', 'remove')
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS order_pending,
+        EXISTS (SELECT FROM former_customer
+                WHERE former_customer.customer_id = customer.id AND returned_on IS NULL
+                AND refused_at < coalesce((SELECT own.reported_at FROM work_order AS own
+                    WHERE own.id = %(work_order_id)s::uuid), 'infinity'))
+        AND NOT EXISTS (SELECT FROM subscription
+                WHERE subscription.customer_id = customer.id AND started_on <= %(today)s
+                AND (ended_on IS NULL OR ended_on > %(today)s)) AS win_back_refused,
         {_OUTAGE} AS outage,
         (SELECT array_agg(at) FROM heard
          WHERE customer_id = customer.id AND kind = 'fault' AND at > %(faults_since)s) AS calls,
@@ -239,6 +247,7 @@ async def ledger_of(
             **own._asdict(),
             "zone": zone.key,
             "now": now,
+            "today": now.astimezone(zone).date(),
             "year_ago": now - YEAR,
             "faults_since": now - timedelta(days=limits.repeat_fault_days),
             "today_began": now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0),
@@ -246,7 +255,7 @@ async def ledger_of(
     )
     if not rows:
         raise NotFound()
-    dnd, allows, refuses, arrears, black, fault, pending, outage, *counted = rows[0]
+    dnd, allows, refuses, arrears, black, fault, pending, stays_away, outage, *counted = rows[0]
     calls, repairs, complains, closed, served, sold, taken, leads = counted
     heard = (await answers_of(session, [customer_id], limits, now))[customer_id]
     # What was said at the asker's own door may still be corrected there.
@@ -264,6 +273,7 @@ async def ledger_of(
         or may_offer_on(channel, allowed=allows, refused=refuses, do_not_disturb=False),
         arrears_fen=arrears,
         blacklisted=black,
+        win_back_refused=stays_away,
         fault_open=fault,
         faults_at=faults_of([*(calls or ()), *(repairs or ())]),
         complaint_open=complains,

@@ -22,6 +22,16 @@ UUIDS = ARRAY(Uuid())
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
 
+# What a customer's line last did when somebody measured it in a visit, and when that was.
+MEASURED = """
+    SELECT (visit.measurements ->> 'download_mbps')::float8 AS mbps,
+        coalesce(visit.ended_at, visit.progress_at, visit.travel_started_at) AS at
+    FROM work_order JOIN visit ON visit.work_order_id = work_order.id
+    WHERE work_order.customer_id = {customer_id}
+    AND visit.measurements ->> 'download_mbps' IS NOT NULL
+    ORDER BY visit.travel_started_at DESC LIMIT 1
+"""
+
 # Unended services, what the line can do, and every contact in one statement, for as many doors as
 # are asked about. One visit is one contact, however much was said in it; what was pitched in the
 # visit that asks is known from its answers and left out here. Days are local days in the zone.
@@ -52,7 +62,9 @@ _CUSTOMERS = f"""
             SELECT offering_code FROM special_terms
             WHERE special_terms.customer_id = customer.id AND state = 'approved'
             AND expires_at > %(now)s
-        )
+        ),
+        measured.mbps, measured.at, customer.preferred_channel, customer.channels_allowed,
+        customer.channels_refused
     FROM unnest(%(work_order_ids)s::uuid[], %(customer_ids)s::uuid[], %(visit_ids)s::uuid[],
         %(began_at)s::timestamptz[], %(zones)s::text[], %(days)s::date[]
     ) AS door (work_order_id, customer_id, visit_id, began_at, zone, today)
@@ -77,6 +89,7 @@ _CUSTOMERS = f"""
         FROM service_address WHERE customer_id = customer.id
         ORDER BY checked_at DESC NULLS LAST, id LIMIT 1
     ) AS address ON true
+    LEFT JOIN LATERAL ({MEASURED.format(customer_id="customer.id")}) AS measured ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(bool_or(kind = 'complaint' AND closed_at IS NULL), false),
             max(timezone(door.zone, closed_at)::date) FILTER (WHERE kind = 'complaint'),
@@ -145,6 +158,11 @@ class Known(NamedTuple):
     left_on: date | None
     win_back_refused: bool
     agreed: list[str]
+    measured_mbps: float | None
+    measured_at: datetime | None
+    preferred_channel: str | None
+    channels_allowed: list[str]
+    channels_refused: list[str]
 
 
 async def customer_facts(
@@ -232,7 +250,7 @@ _DECISION = (
 )
 _SUGGESTION = (
     "id decision_id offering_id offering_code rank score_fen p_accept value_fen context lever"
-    " propensity features reasons held_back coordination"
+    " propensity features reasons held_back coordination left_to"
 )
 _DOCUMENTS = frozenset({"facts", "shadow", "features", "reasons"})
 

@@ -69,4 +69,4 @@ async def hand_over(
     lead = await service.hand_over(
         tx, suggestion_id, body.handing(), technician_id=adviser, now=now
     )
-    return LeadOut.model_validate(lead)
+    return LeadOut.of(lead)

@@ -21,6 +21,7 @@ from app.suggestions.schemas.leads import (
     LeadOut,
     LeadPage,
 )
+from app.suggestions.schemas.prospects import ProspectOut
 
 router = Router(prefix="/v1", tags=["suggestions"])
 
@@ -36,12 +37,13 @@ async def leads(
     size: PageSize = 50,
     token: PageToken = None,
 ) -> LeadPage:
-    """List offers that technicians handed over to other channels, the latest first."""
+    """List offers handed over to other channels and people who are no customers, latest first."""
     after = key_of(token, datetime, UUID) if token else None
     found = await queries.leads_page(read, reader, state=state, size=size, after=after)
     rows, last = cut(found, size)
+    prospects = await queries.prospects_by_id(read, [row.prospect_id for row in rows])
     return LeadPage(
-        leads=[LeadOut.model_validate(row) for row in rows],
+        leads=[LeadOut.of(row, prospects.get(row.prospect_id)) for row in rows],
         next_page_token=token_of(last.at, last.id) if last else None,
     )
 
@@ -50,7 +52,21 @@ async def leads(
 async def move(lead_id: UUID, body: LeadIn, writer: Writer, tx: Tx, now: Now) -> LeadOut:
     """Take a lead on, or say how it ended; the same again changes nothing."""
     lead = await service.move_lead(tx, lead_id, writer, state=body.state, note=body.note, now=now)
-    return LeadOut.model_validate(lead)
+    prospects = await queries.prospects_by_id(tx, [lead.prospect_id])
+    return LeadOut.of(lead, prospects.get(lead.prospect_id))
+
+
+@router.get("/prospects/{prospect_id}", operation_id="prospects_read")
+async def prospect(prospect_id: UUID, writer: Writer, tx: Tx) -> ProspectOut:
+    """Show whom to call, in full, to whoever follows their lead; every look is written down."""
+    found = await service.shown_prospect(tx, prospect_id, writer)
+    return ProspectOut.of(found, masked=False)
+
+
+@router.post("/prospects/{prospect_id}/forget", operation_id="prospects_forget")
+async def forget(prospect_id: UUID, writer: Writer, tx: Tx, now: Now) -> ProspectOut:
+    """Forget who a prospect is, because they asked for it; their lead ends. It cannot be undone."""
+    return ProspectOut.of(await service.forget_prospect(tx, prospect_id, writer, now=now))
 
 
 @router.get("/competitor-notes", operation_id="competitor_notes_list")

@@ -108,6 +108,15 @@ def complete_answer(
         raise Invalid(errors=errors)
 
 
-def guard_in(facts: Mapping[str, Any]) -> HeldBack | None:
-    """Name the first guard that is true of a customer, by the names in `GUARDS`."""
-    return next((code for name, code in GUARDS.items() if facts[name]), None)
+# What keeps somebody from buying on credit, also what they ask for by themselves, and from nothing
+# that is paid for beforehand.
+ON_CREDIT = frozenset({HeldBack.ARREARS, HeldBack.BLACKLISTED})
+
+
+def guard_in(facts: Mapping[str, Any], *, suggested: bool, prepaid: bool) -> HeldBack | None:
+    """Name the first guard that is true of a customer and counts, by the names in `GUARDS`."""
+    for name, code in GUARDS.items():
+        counts = not prepaid if code in ON_CREDIT else suggested
+        if facts[name] and counts:
+            return code
+    return None

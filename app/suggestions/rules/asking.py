@@ -8,7 +8,7 @@ from collections.abc import Set
 
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.facts import Facts, Offer
-from app.suggestions.rules.gates import HOLDS, NONE_OFF, Off, WholeHold
+from app.suggestions.rules.gates import HOLDS, NONE_OFF, Off
 from app.suggestions.rules.limits import Limits
 
 APPLY: Set[HeldBack] = frozenset(
@@ -35,11 +35,5 @@ def stand_against(
     return [
         hold.code
         for hold in HOLDS
-        if hold.code in APPLY
-        and hold.code not in off
-        and (
-            hold.applies(facts, limits)
-            if isinstance(hold, WholeHold)
-            else hold.applies(facts, offer, limits)
-        )
+        if hold.code in APPLY and hold.code not in off and hold.holds(facts, offer, limits)
     ]

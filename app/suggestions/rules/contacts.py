@@ -74,11 +74,12 @@ def check_outcome(outcome: ContactOutcome, later_on: date | None, day: date) -> 
 
 class About(NamedTuple):
     """The offering that is to be spoken of, by its code and category, and as whom a lead would
-    name the speaker; null is nobody a lead is given to."""
+    name the speaker; null is nobody a lead is given to. `prepaid` is paid for before it is used."""
 
     code: str
     category: str
     speaker: LeadTo | None = None
+    prepaid: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,9 @@ class Ledger:
     `sold_at` has one moment for each sales contact of the last 365 days with anybody at the
     customer's address, and `silence` is what the customer answered, on any channel. `taken_until`
     is until when somebody else holds the slot, and `served_today` tells of any other contact or
-    visit today. `consented` is whether they allow offers on the channel that asks. `leads` says to
+    visit today. `consented` is whether they allow offers on the channel that asks.
+    `win_back_refused` is set of who has left, has no service again, and said that they will not
+    come back. `leads` says to
     whom offers were handed over and are open there, and `about` is the offering, null where none
     is named.
     """
@@ -99,6 +102,7 @@ class Ledger:
     consented: bool = True
     arrears_fen: int | None = None
     blacklisted: bool = False
+    win_back_refused: bool = False
     fault_open: bool = False
     faults_at: Sequence[datetime] = ()
     complaint_open: bool = False
@@ -191,6 +195,12 @@ def _elsewhere(ledger: Ledger, limits: Limits) -> bool | None:
     return False if ledger.about is None or given in (None, ledger.about.speaker) else None
 
 
+def _on_credit(ledger: Ledger, owes: bool) -> bool | None:
+    # What is paid for beforehand may be spoken of; whoever names no offering may sell on credit.
+    prepaid = ledger.about is not None and ledger.about.prepaid
+    return None if owes and not prepaid else False
+
+
 # In the order of the gates, so that the reason told is the one a visit would be told.
 BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.ORDER_PENDING, lambda ledger, limits: None if ledger.order_pending else False),
@@ -201,8 +211,13 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.REPEAT_FAULT, _repeated),
     (HeldBack.COMPLAINT_OPEN, lambda ledger, limits: None if ledger.complaint_open else False),
     (HeldBack.COMPLAINT_RECENT, _complaint),
-    (HeldBack.ARREARS, lambda ledger, limits: None if ledger.arrears_fen else False),
-    (HeldBack.BLACKLISTED, lambda ledger, limits: None if ledger.blacklisted else False),
+    (HeldBack.ARREARS, lambda ledger, limits: _on_credit(ledger, bool(ledger.arrears_fen))),
+    (HeldBack.BLACKLISTED, lambda ledger, limits: _on_credit(ledger, ledger.blacklisted)),
+    # Whatever is offered to who has left is meant to win them back, and they have said no.
+    (
+        HeldBack.WIN_BACK_REFUSED,
+        lambda ledger, limits: None if ledger.win_back_refused else False,
+    ),
     (HeldBack.OUTAGE, lambda ledger, limits: None if ledger.outage else False),
     (HeldBack.OFFERED_ELSEWHERE, _elsewhere),
     (

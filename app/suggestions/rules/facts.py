@@ -20,9 +20,11 @@ class Offer:
     """One offering of the catalogue as the ranking sees it; money in fen, speed in Mbit/s.
 
     `least_usage_gb` is the monthly usage from which on somebody has a use for it, `most_usage_gb`
-    the usage up to which it is enough. Of the day's own rules come `push`, what campaigns make of
-    its worth (a factor from 0.5 to 2), `stages`, the stages of the lifecycle it is offered at (None
-    is any), and `manager_tiers`, the tiers for which it is the account manager's to sell.
+    the usage up to which it is enough; `prepaid` is paid for before it is used. Of the day's own
+    rules come `push`, what campaigns make of its worth (a factor from 0.5 to 2), `stages`, the
+    stages of the lifecycle it is offered at (None is any), `manager_tiers`, the tiers for which it
+    is the account manager's to sell, and `preferred_tiers`, those that are rather spoken to of it
+    on the channel they prefer.
     """
 
     code: str
@@ -37,9 +39,12 @@ class Offer:
     install_minutes: int | None = None
     least_usage_gb: int | None = None
     most_usage_gb: int | None = None
+    prepaid: bool = False
+    terminal_kind: str | None = None
     push: float = 1.0
     stages: frozenset[str] | None = None
     manager_tiers: frozenset[str] = frozenset()
+    preferred_tiers: frozenset[str] = frozenset()
 
 
 def day_of(stored: Mapping[str, Any]) -> date:
@@ -62,7 +67,9 @@ class Facts:
     kinds of the devices that are booked to them, `calls` counts what they telephoned about but for
     sales within the days of the limits. `left_on` is set of whom is known to have left,
     `win_back_refused` of who then said that they will not come back. `agreed` has the offers
-    special terms of which are approved.
+    special terms of which are approved. `measured_mbps` is what the line last did when somebody
+    measured it at the door, on `measured_on`, and `prefers` as whom the channel speaks that they
+    prefer to the door and allow offers on.
     """
 
     today: date
@@ -107,6 +114,14 @@ class Facts:
     left_on: date | None = None
     win_back_refused: bool = False
     agreed: frozenset[str] = frozenset()
+    measured_mbps: float | None = None
+    measured_on: date | None = None
+    prefers: str | None = None
+
+    @property
+    def owes(self) -> bool:
+        """Tell whether they are known to owe money, or to be on the list of bad debts."""
+        return bool(self.arrears_fen) or self.blacklisted is True
 
     @property
     def gone(self) -> bool:
@@ -130,6 +145,16 @@ class Facts:
             offer.speed_mbps is not None
             and self.speed_mbps is not None
             and offer.speed_mbps > self.speed_mbps
+        )
+
+    def falls_short(self, share: float, days: float) -> bool:
+        """Tell whether the line was measured within so many days, and did less than a share of what
+        the package promises. A line that nobody measured falls short of nothing."""
+        return (
+            self.measured_mbps is not None
+            and self.speed_mbps is not None
+            and self.within(self.measured_on, days)
+            and self.measured_mbps < share * self.speed_mbps
         )
 
     def uses_little(self, gb_a_month: float) -> bool:

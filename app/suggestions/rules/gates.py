@@ -13,7 +13,7 @@ from app.catalog.rules import BusinessType, ValueLever
 from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import INVITED, REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.score import scored
+from app.suggestions.rules.score import scored, short_of_wifi
 from app.suggestions.rules.silence import SILENCES, stopped_until
 
 
@@ -24,13 +24,25 @@ class Hold(NamedTuple):
     code: HeldBack
     applies: Callable[[Facts, Offer, Limits], bool]
 
+    def holds(self, facts: Facts, offer: Offer, limits: Limits) -> bool:
+        """Tell whether it holds an offer back."""
+        return self.applies(facts, offer, limits)
+
 
 class WholeHold(NamedTuple):
-    """One reason to offer this customer nothing at all, and the gate it belongs to."""
+    """One reason to offer this customer nothing at all, and the gate it belongs to.
+
+    `spares` tells of an offer that is let through all the same.
+    """
 
     gate: Gate
     code: HeldBack
     applies: Callable[[Facts, Limits], bool]
+    spares: Callable[[Offer], bool] = lambda offer: False
+
+    def holds(self, facts: Facts, offer: Offer, limits: Limits) -> bool:
+        """Tell whether it holds an offer back."""
+        return self.applies(facts, limits) and not self.spares(offer)
 
 
 def _after(facts: Facts, until: date | None) -> bool:
@@ -102,12 +114,19 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         HeldBack.COMPLAINT_RECENT,
         lambda facts, limits: facts.within(facts.complaint_closed_on, limits.complaint_days),
     ),
+    # Nothing is sold on credit to who has not paid; what is paid for beforehand is no credit.
     WholeHold(
         Gate.ALLOWED,
         HeldBack.ARREARS,
         lambda facts, limits: facts.arrears_fen is not None and facts.arrears_fen > 0,
+        lambda offer: offer.prepaid,
     ),
-    WholeHold(Gate.ALLOWED, HeldBack.BLACKLISTED, lambda facts, limits: facts.blacklisted is True),
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.BLACKLISTED,
+        lambda facts, limits: facts.blacklisted is True,
+        lambda offer: offer.prepaid,
+    ),
     # Who has left is asked once, by those who keep the list of leavers, and may say no for good.
     WholeHold(
         Gate.ALLOWED,
@@ -171,11 +190,24 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     ),
     Hold(
         Gate.SUITABLE,
+        HeldBack.LINE_FALLS_SHORT,
+        # Who does not get what they pay for gains nothing by paying for more.
+        lambda facts, offer, limits: (
+            facts.faster(offer) and facts.falls_short(limits.measured_share, limits.measured_days)
+        ),
+    ),
+    Hold(
+        Gate.SUITABLE,
         HeldBack.NO_NEED,
-        # Usage that is not known keeps nobody from anything.
+        # Usage that is not known keeps nobody from anything, and a measurement shows a need that
+        # usage does not.
         lambda facts, offer, limits: (
             (facts.faster(offer) and facts.uses_little(limits.low_usage_gb))
-            or (offer.least_usage_gb is not None and facts.uses_little(offer.least_usage_gb))
+            or (
+                offer.least_usage_gb is not None
+                and facts.uses_little(offer.least_usage_gb)
+                and not short_of_wifi(facts, offer, limits)
+            )
         ),
     ),
     Hold(
@@ -194,6 +226,12 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         lambda facts, offer, limits: (
             offer.levers == {ValueLever.COST_TO_SERVE} and facts.calls < limits.many_calls
         ),
+    ),
+    Hold(
+        Gate.SUITABLE,
+        HeldBack.NO_DEBT,
+        # What is there to end bad debts alone is for nobody who pays.
+        lambda facts, offer, limits: offer.levers == {ValueLever.BAD_DEBT} and not facts.owes,
     ),
     Hold(
         Gate.SUITABLE,
@@ -258,19 +296,13 @@ NONE_OFF: Off = frozenset()
 def held_back(facts: Facts, offer: Offer, limits: Limits, off: Off = NONE_OFF) -> HeldBack | None:
     """Name the first hold, in the gates' order, that keeps an offer back; None lets it through."""
     for hold in HOLDS:
-        if hold.code in off:
-            continue
-        if isinstance(hold, WholeHold):
-            holds = hold.applies(facts, limits)
-        else:
-            holds = hold.applies(facts, offer, limits)
-        if holds:
+        if hold.code not in off and hold.holds(facts, offer, limits):
             return hold.code
     return None
 
 
 def nothing_at_all(facts: Facts, limits: Limits, off: Off = NONE_OFF) -> HeldBack | None:
-    """Name the first hold that keeps every offer from this customer, whatever it is."""
+    """Name the first hold that keeps every offer from this customer, but for those it spares."""
     for hold in HOLDS:
         if isinstance(hold, WholeHold) and hold.code not in off and hold.applies(facts, limits):
             return hold.code

@@ -16,6 +16,7 @@ NUMBERS: dict[HeldBack, tuple[str, ...]] = {
     HeldBack.REPEAT_FAULT: ("repeat_fault_days",),
     HeldBack.COMPLAINT_RECENT: ("complaint_days",),
     HeldBack.NOT_FASTER: ("low_usage_gb",),
+    HeldBack.LINE_FALLS_SHORT: ("measured_share", "measured_days"),
     HeldBack.NO_RENEWAL_DUE: ("renewal_days",),
     HeldBack.NO_NEED: ("low_usage_gb",),
     HeldBack.FEW_CALLS: ("many_calls", "calls_days"),

@@ -9,12 +9,15 @@ from datetime import date
 from typing import NamedTuple
 
 from app.catalog.rules import ON_SITE, OnSite, ValueLever
+from app.suggestions.rules.channels import THROUGH
 from app.suggestions.rules.facts import Facts, Offer
+from app.suggestions.rules.leads import LeadTo
 
 
 class LeverRule(NamedTuple):
-    """At which stages a lever is moved (None is any), and for which tiers that is the account
-    manager's, for an org unit's subtree from a local day to another (the last excluded)."""
+    """At which stages a lever is moved (None is any), for which tiers that is the account manager's
+    and for which the channel's that the customer prefers, for an org unit's subtree from a local
+    day to another (the last excluded)."""
 
     code: str
     lever: ValueLever
@@ -23,6 +26,7 @@ class LeverRule(NamedTuple):
     valid_to: date | None
     stages: Sequence[str] | None
     manager_tiers: Sequence[str]
+    preferred_tiers: Sequence[str] = ()
 
     def runs(self, org_path: str, day: date) -> bool:
         """Tell whether it counts for an org unit on a local day."""
@@ -57,6 +61,30 @@ def manager_tiers_of(moves: Iterable[str], levers: Levers) -> frozenset[str]:
     """List the tiers for which an offer is the account manager's by one of its levers."""
     ruled = (levers.get(ValueLever(lever)) for lever in moves)
     return frozenset(tier for rule in ruled if rule is not None for tier in rule.manager_tiers)
+
+
+def preferred_tiers_of(moves: Sequence[str], levers: Levers) -> frozenset[str]:
+    """List the tiers for which all levers of an offer leave it to the channel they prefer.
+
+    What is also done for another reason, such as to keep a customer, does not wait for a channel.
+    """
+    found = [
+        frozenset(() if (rule := levers.get(ValueLever(lever))) is None else rule.preferred_tiers)
+        for lever in moves
+    ]
+    return frozenset.intersection(*found) if found else frozenset()
+
+
+def left_to(facts: Facts, offer: Offer) -> LeadTo | None:
+    """Say to whom an offer is rather left than pitched at the door: whoever speaks on the channel
+    that a customer of this tier prefers, if that kind of business may be handed to them.
+
+    Nobody is marked out by what is known of them who wants no offers of their own.
+    """
+    if facts.prefers is None or facts.generic or facts.tier not in offer.preferred_tiers:
+        return None
+    to = LeadTo(facts.prefers)
+    return to if to in THROUGH[offer.business_type].handed_to else None
 
 
 def on_site(facts: Facts, offer: Offer) -> OnSite:

@@ -33,6 +33,10 @@ class Limits(NamedTuple):
     usage_boost: float = 1.5
     install_boost: float = 1.2
     repair_damp: float = 0.8
+    measured_share: float = 0.8
+    measured_days: float = 180
+    measured_boost: float = 1.3
+    preferred_damp: float = 0.9
     context_least: float = 0.5
     context_most: float = 2.0
     contact_cost_fen: float = 300
@@ -184,6 +188,33 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         0.1,
         10,
         Words("修障上门时的权重", "Weight in a visit that began with a fault"),
+    ),
+    "measured_share": (
+        "share",
+        0,
+        1,
+        Words("实测速率低于套餐的此比例算未达标", "Measured below this share a line falls short"),
+    ),
+    "measured_days": (
+        "days",
+        0,
+        730,
+        Words("实测结果在多少天内有效", "For how long a measurement of a line counts"),
+    ),
+    "measured_boost": (
+        "times",
+        0.1,
+        10,
+        Words("实测未达标时推荐全屋WiFi的权重", "Weight of Wi-Fi where a line was measured short"),
+    ),
+    "preferred_damp": (
+        "times",
+        0.1,
+        10,
+        Words(
+            "高价值客户偏好其他渠道时上门推荐的权重",
+            "Weight at the door where a customer of worth prefers another channel",
+        ),
     ),
     "context_least": (
         "times",

@@ -9,6 +9,7 @@ from app.catalog.rules import BusinessType
 from app.suggestions.rules import Coordination, Group, HeldBack
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.gates import NONE_OFF, Off, held_back
+from app.suggestions.rules.levers import left_to
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.model import (
     BEST_GUESS,
@@ -36,6 +37,14 @@ COORDINATION: dict[BusinessType, Coordination] = {
     BusinessType.SENSITIVE: Coordination.ENHANCE,
     BusinessType.SERVICE: Coordination.SUBSTITUTE,
 }
+
+
+def coordination_of(facts: Facts, offer: Offer) -> Coordination:
+    """Say how an offer at a door goes together with the other channels; another one stands in for
+    the visit where the customer prefers it."""
+    if left_to(facts, offer) is not None:
+        return Coordination.SUBSTITUTE
+    return COORDINATION[offer.business_type]
 
 
 @dataclass(frozen=True)

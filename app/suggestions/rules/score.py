@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from app.catalog.rules import BusinessType
 from app.suggestions.rules.facts import INSTALL, REPAIR, Facts, Offer
+from app.suggestions.rules.levers import left_to
 from app.suggestions.rules.limits import Limits
+from app.terminals.rules import TerminalKind
 
 
 class Part(NamedTuple):
@@ -34,6 +36,13 @@ def _underserved(facts: Facts, offer: Offer, limits: Limits) -> bool:
         and facts.monthly_usage_gb >= limits.high_usage_gb
         and facts.speed_mbps is not None
         and facts.speed_mbps < limits.high_usage_mbps
+    )
+
+
+def short_of_wifi(facts: Facts, offer: Offer, limits: Limits) -> bool:
+    """Tell whether a measurement shows the need of what carries the line into the rooms."""
+    return offer.terminal_kind == TerminalKind.WIFI_REPEATER and facts.falls_short(
+        limits.measured_share, limits.measured_days
     )
 
 
@@ -74,6 +83,15 @@ WEIGHTS = (
         },
     ),
     Weight(
+        "measured_below_plan",
+        short_of_wifi,
+        lambda limits: limits.measured_boost,
+        lambda facts, offer, limits: {
+            "measured": round(facts.measured_mbps or 0),
+            "mbps": facts.speed_mbps or 0,
+        },
+    ),
+    Weight(
         "fitted_at_once",
         lambda facts, offer, limits: (
             facts.work_type == INSTALL and offer.install_minutes is not None
@@ -85,6 +103,12 @@ WEIGHTS = (
         "after_a_fault",
         lambda facts, offer, limits: facts.work_type == REPAIR,
         lambda limits: limits.repair_damp,
+        lambda facts, offer, limits: {},
+    ),
+    Weight(
+        "prefers_other_channel",
+        lambda facts, offer, limits: left_to(facts, offer) is not None,
+        lambda limits: limits.preferred_damp,
         lambda facts, offer, limits: {},
     ),
 )

@@ -43,7 +43,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.COMPLAINT_RECENT: Words(
         "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
-    HeldBack.ARREARS: Words("客户有欠费", "The customer owes money"),
+    HeldBack.ARREARS: Words(
+        "客户有欠费，不赊销", "The customer owes money; nothing is sold on credit"
+    ),
     HeldBack.BLACKLISTED: Words(
         "客户在信用黑名单中，不赊销", "They are on the list of bad debts; nothing is sold on credit"
     ),
@@ -66,6 +68,10 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.NOT_FASTER: Words("不比现有线路快", "It is not faster than what they have"),
     HeldBack.NO_RENEWAL_DUE: Words("合约未临近到期", "No contract is about to end"),
+    HeldBack.LINE_FALLS_SHORT: Words(
+        "实测速率低于现有套餐，先查线路和WiFi再谈提速",
+        "The line was measured below their package: see to it before selling more speed",
+    ),
     HeldBack.NO_NEED: Words("用量低，无此需要", "They use little and do not need it"),
     HeldBack.USES_MORE: Words(
         "用量不低或未知，不宜换小套餐",
@@ -73,6 +79,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.FEW_CALLS: Words(
         "客户很少来电，无需教学", "They seldom call, so there is nothing to teach them"
+    ),
+    HeldBack.NO_DEBT: Words(
+        "客户无欠费，无需预付费", "They owe nothing, so there is no need to pay beforehand"
     ),
     HeldBack.NOT_WORTH_A_CONTACT: Words(
         "预期收益抵不过一次打扰", "What it may bring is not worth a contact"
@@ -127,6 +136,14 @@ REASONS: dict[str, Words] = {
     "speed_below_usage": Words(
         "每月用 {gb} GB，现有速率仅 {mbps} Mbit/s",
         "They use {gb} GB a month on only {mbps} Mbit/s",
+    ),
+    "measured_below_plan": Words(
+        "最近一次实测 {measured} Mbit/s，低于套餐的 {mbps} Mbit/s",
+        "It was last measured at {measured} Mbit/s, below the {mbps} of their package",
+    ),
+    "prefers_other_channel": Words(
+        "客户偏好其他渠道，可转交而不当面推荐",
+        "They prefer another channel: hand it over rather than pitch it",
     ),
     "fitted_at_once": Words(
         "本次上门约 {minutes} 分钟即可装好", "It can be fitted now, in about {minutes} minutes"

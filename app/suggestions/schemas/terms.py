@@ -110,6 +110,9 @@ class LeverRuleOut(Answer):
     manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
         description="For customers of these tiers it is the account manager's; a lead is noted."
     )
+    preferred_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
+        description="To customers of these tiers it is rather offered on the channel they prefer."
+    )
     code: Line | None = Field(description="The rule that says so; null where nobody ever set one.")
     org_path: Text | None = Field(description="For whose subtree it was set.")
     valid_from: date | None
@@ -121,6 +124,7 @@ class LeverRuleOut(Answer):
             lever=lever,
             stages=None if rule is None or rule.stages is None else list(map(Stage, rule.stages)),
             manager_tiers=[] if rule is None else list(map(Tier, rule.manager_tiers)),
+            preferred_tiers=[] if rule is None else list(map(Tier, rule.preferred_tiers)),
             code=rule and rule.code,
             org_path=None if rule is None else rule.org_path,
             valid_from=rule and rule.valid_from,

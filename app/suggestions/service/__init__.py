@@ -21,6 +21,8 @@ from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
+from app.suggestions.service.prospects import forget_prospect, note_prospect, shown_prospect
+from app.suggestions.service.reminding import take_down_reminder
 from app.suggestions.service.switching import (
     Switch,
     Wanted,
@@ -45,20 +47,24 @@ __all__ = [
     "end_campaign",
     "explain",
     "for_the_manager",
+    "forget_prospect",
     "hand_over",
     "held_back",
     "may_have",
     "months_kept",
     "move_lead",
+    "note_prospect",
     "offer_of",
     "prepare_months",
     "release",
     "release_slot",
     "reserve",
     "reserved",
+    "shown_prospect",
     "standing_of",
     "suggest",
     "suggest_ahead",
     "switch_gate",
     "take_down",
+    "take_down_reminder",
 ]

@@ -67,7 +67,10 @@ async def take_down(
     await queries.lock_customer(tx, decision.customer_id)
     guard = None
     if said.answer is AnswerKind.ACCEPTED:
-        guard = await queries.guard_now(tx, decision.customer_id, [suggestion_id])
+        offering = await tx.get_one(ProductOffering, suggestion.offering_id)
+        guard = await queries.guard_now(
+            tx, decision.customer_id, [suggestion_id], prepaid=offering.prepaid
+        )
     answer, new = await _written(
         tx,
         suggestion,

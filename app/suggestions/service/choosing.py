@@ -28,6 +28,7 @@ from app.suggestions.rules.levers import (
     Levers,
     levers_in_force,
     manager_tiers_of,
+    preferred_tiers_of,
     stages_of,
 )
 from app.suggestions.rules.limits import Limits, limits_in_force
@@ -66,6 +67,7 @@ class Terms:
             push=push_of(offer, self.campaigns),
             stages=stages_of(row.levers, self.levers),
             manager_tiers=manager_tiers_of(row.levers, self.levers),
+            preferred_tiers=preferred_tiers_of(row.levers, self.levers),
         )
 
     def rests_on(self) -> Mapping[str, object]:
@@ -93,6 +95,8 @@ def offer_of(row: Offering) -> Offer:
         install_minutes=row.install_minutes,
         least_usage_gb=row.least_usage_gb,
         most_usage_gb=row.most_usage_gb,
+        prepaid=row.prepaid,
+        terminal_kind=row.terminal_kind,
     )
 
 

@@ -138,7 +138,7 @@ async def held_back(
         elif not may_speak(offering.business_type, channel, by_account_manager=False):
             found[code] = HeldBack.OTHER_CHANNEL
         else:
-            about = About(code, offering.category, speaker(channel))
+            about = About(code, offering.category, speaker(channel), offering.prepaid)
             ban = ban_of(replace(ledger, about=about), standing.limits)
             found[code] = ban and ban.code
     return found
@@ -189,7 +189,8 @@ async def _checked(
                 by_account_manager=by_account_manager,
             )
             by = speaker(channel, by_account_manager=by_account_manager)
-            ledger = replace(ledger, about=About(offering.code, offering.category, by))
+            about = About(offering.code, offering.category, by, offering.prepaid)
+            ledger = replace(ledger, about=about)
             standing = replace(standing, ledger=ledger, ban=ban_of(ledger, standing.limits))
     if standing.ban is not None:
         code, until = standing.ban

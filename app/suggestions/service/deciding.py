@@ -13,16 +13,18 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.catalog.queries import Offering, in_force
 from app.catalog.rules import OnSite
 from app.core.db import new_id
+from app.customers.rules import Channel, may_offer_on
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import Group, HeldBack, Mode
 from app.suggestions.rules.ahead import Door, valid_until
+from app.suggestions.rules.channels import speaker
 from app.suggestions.rules.facts import REPAIR, Facts
 from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import nothing_at_all
-from app.suggestions.rules.levers import on_site
+from app.suggestions.rules.levers import left_to, on_site
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.ranking import COORDINATION, Candidate, Way, foreseen, ranked
+from app.suggestions.rules.ranking import Candidate, Way, coordination_of, foreseen, ranked
 from app.suggestions.rules.silence import silence_of
 from app.suggestions.rules.words import FITS_NOTHING
 from app.suggestions.service.choosing import Terms, terms_for
@@ -165,7 +167,7 @@ def _decide(
         }
         or None,
     )
-    stored = [_stored(decision.id, catalogue, candidate) for candidate in candidates]
+    stored = [_stored(decision.id, catalogue, facts, candidate) for candidate in candidates]
     return _Found(door, decision, catalogue, may, stored)
 
 
@@ -209,7 +211,7 @@ def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Cand
 
 
 def _stored(
-    decision_id: UUID, catalogue: Mapping[str, Offering], candidate: Candidate
+    decision_id: UUID, catalogue: Mapping[str, Offering], facts: Facts, candidate: Candidate
 ) -> Suggestion:
     return Suggestion(
         id=new_id(),
@@ -229,7 +231,8 @@ def _stored(
             for part in candidate.parts
         ],
         held_back=candidate.held_back,
-        coordination=COORDINATION[candidate.offer.business_type],
+        coordination=coordination_of(facts, candidate.offer),
+        left_to=left_to(facts, candidate.offer),
     )
 
 
@@ -319,4 +322,21 @@ def _facts_of(
         left_on=known.left_on,
         win_back_refused=known.win_back_refused,
         agreed=frozenset(known.agreed),
+        measured_mbps=known.measured_mbps,
+        measured_on=known.measured_at and known.measured_at.astimezone(door.zone).date(),
+        prefers=_preferred(known),
     )
+
+
+def _preferred(known: queries.Known) -> str | None:
+    """Say as whom the channel speaks that a customer prefers, if offers are allowed on it."""
+    if known.preferred_channel is None:
+        return None
+    channel = Channel(known.preferred_channel)
+    allowed = may_offer_on(
+        channel,
+        allowed=list(map(Channel, known.channels_allowed)),
+        refused=list(map(Channel, known.channels_refused)),
+        do_not_disturb=known.do_not_disturb,
+    )
+    return speaker(channel) if allowed else None

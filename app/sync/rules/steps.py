@@ -50,6 +50,9 @@ STEPS: Mapping[str, Step] = {
     "evidence_upload_withdraw": _PLAIN,
     "suggestions_answer": _PLAIN,
     "suggestions_hand_over": _PLAIN,
+    "visits_remind": _PLAIN,
+    # Who is no customer is named in one place alone, where they are forgotten.
+    "visits_note_prospect": Step(keeps_payload=False),
     # A customer has agreed to it: whoever has the order now has to know what was promised.
     "sales_put_together": Step(too_late="sale_too_late"),
     "sales_confirm": Step(too_late="sale_too_late"),

@@ -13,6 +13,7 @@ from app.core.clock import wall
 from app.core.db import first_id_at
 from app.core.errors import NotFound
 from app.lifecycle.rules import ChurnClass, Signal, Stage, Tier
+from app.suggestions.queries import MEASURED
 from app.terminals.rules import DueCause, TerminalKind
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
@@ -98,6 +99,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a customer's line last did when it was measured at the door, in Mbit/s."""
+
+    mbps: float
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Gone:
     """That a customer once left, why and to whom; `returned_on` null is gone still."""
 
@@ -145,6 +154,7 @@ class BehindTheDoor:
     grid_ids: Sequence[UUID]
     orders: Sequence[OrderOfCustomer]
     lines: Sequence[LineOfCustomer]
+    measured: Measured | None
     terminals: Sequence[TerminalOfCustomer]
     due_back: Sequence[DueOfCustomer]
 
@@ -234,6 +244,9 @@ _BEHIND_THE_DOOR = text(
             ) AS a
         ) AS lines,
         (
+            SELECT to_jsonb(m) FROM (:measured) AS m
+        ) AS measured,
+        (
             SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY t.serial_number), '[]')
             FROM (
                 SELECT serial_number, kind, model, service_number, placed_at
@@ -249,13 +262,14 @@ _BEHIND_THE_DOOR = text(
         ) AS due_back
     FROM customer JOIN org_unit ON org_unit.id = customer.org_unit_id
     WHERE customer.id = :customer_id
-    """
+    """.replace(":measured", MEASURED.format(customer_id="customer.id"))
 )
 _READ_STANDING = TypeAdapter(Standing | None)
 _READ_GONE = TypeAdapter(Gone | None)
 _READ_RECOMMENDED = TypeAdapter(Recommended | None)
 _READ_ORDERS = TypeAdapter(list[OrderOfCustomer])
 _READ_LINES = TypeAdapter(list[LineOfCustomer])
+_READ_MEASURED = TypeAdapter(Measured | None)
 _READ_TERMINALS = TypeAdapter(list[TerminalOfCustomer])
 _READ_DUE = TypeAdapter(list[DueOfCustomer])
 
@@ -287,6 +301,7 @@ async def behind_the_door(
         grid_ids=row.grid_ids,
         orders=_READ_ORDERS.validate_python(row.orders),
         lines=_READ_LINES.validate_python(row.lines),
+        measured=_READ_MEASURED.validate_python(row.measured),
         terminals=_READ_TERMINALS.validate_python(row.terminals),
         due_back=_READ_DUE.validate_python(row.due_back),
     )

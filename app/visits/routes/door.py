@@ -9,11 +9,19 @@ from app.core.db import Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.customers.rules import FROM_HERE
+from app.suggestions.schemas.leads import LeadOut
+from app.suggestions.schemas.prospects import ProspectIn
 from app.visits.routes.callers import Adviser, Reader
 from app.visits.rules.standing import FIT_WORDS
 from app.visits.schemas.blocks import coded
 from app.visits.schemas.context import ContextOut
-from app.visits.schemas.offers import DayAheadOut, SuggestionsOut, VisitAheadOut
+from app.visits.schemas.offers import (
+    DayAheadOut,
+    RemindedOut,
+    ReminderIn,
+    SuggestionsOut,
+    VisitAheadOut,
+)
 from app.visits.schemas.standing import OutageOut, OutagesOut, StandingBlocks
 from app.visits.service import context, offers
 
@@ -31,6 +39,32 @@ async def suggestions(
     """
     found = await offers.suggestions_for(tx, visit_id, adviser, now)
     return SuggestionsOut.of(found.decided, found.installs, lang)
+
+
+@router.post("/visits/{visit_id}/reminder", operation_id="visits_remind")
+async def remind(
+    visit_id: UUID, body: ReminderIn, adviser: Adviser, tx: Tx, now: Now
+) -> RemindedOut:
+    """Take down that the customer was reminded of what they owe, as a contact of service.
+
+    It counts as no sales contact; as of any service, nobody else sells to them the same day.
+    """
+    contact = await offers.reminded(
+        tx, visit_id, body.id, adviser, device_at=body.device_at, now=now
+    )
+    return RemindedOut.model_validate(contact)
+
+
+@router.post("/visits/{visit_id}/prospects", operation_id="visits_note_prospect")
+async def note_prospect(
+    visit_id: UUID, body: ProspectIn, adviser: Adviser, tx: Tx, now: Now
+) -> LeadOut:
+    """Note somebody who is no customer and was met on site; it becomes a lead for another channel.
+
+    A name or a number only with what shows that they agreed to it. It is kept for some months.
+    """
+    lead, prospect = await offers.prospect_noted(tx, visit_id, body.noted(), adviser, now=now)
+    return LeadOut.of(lead, prospect)
 
 
 @router.post("/my/day/suggestions", operation_id="visits_suggestions_ahead")

@@ -23,6 +23,7 @@ from app.terminals.rules import DueCause, TerminalKind
 from app.visits.queries import (
     BehindTheDoor,
     LineOfCustomer,
+    Measured,
     OrderOfCustomer,
     TerminalOfCustomer,
 )
@@ -43,6 +44,8 @@ from app.worktypes.rules import WorkType
 
 # Where what the network inventory says of a line comes from.
 FROM_INVENTORY = "resource_inventory"
+# What a technician found at the door.
+FROM_VISIT = "visit"
 
 
 class IdentityOut(Block):
@@ -148,6 +151,13 @@ class LineOut(Block):
     max_speed_mbps: int | None
 
 
+class LineSpeedOut(Block):
+    """What the line last did when a technician measured it at the door; all null: nobody has."""
+
+    download_mbps: float | None
+    package_mbps: int | None = Field(description="What the fastest service that runs promises.")
+
+
 class TerminalOut(Answer):
     """A device that stands at the customer's."""
 
@@ -214,6 +224,7 @@ class ContextOut(Answer):
     faults: FaultsOut
     contacts: ContactsOut
     lines: Annotated[list[LineOut], Field(max_length=100)]
+    measured: LineSpeedOut
     terminals: TerminalsOut
     open_orders: OpenOrdersOut
     outages: OutagesOut
@@ -265,6 +276,7 @@ class ContextOut(Answer):
             ),
             contacts=block(ContactsOut, card.contacts),
             lines=[_line(line, masked) for line in here.lines],
+            measured=_measured(here.measured, card),
             terminals=TerminalsOut(
                 as_of=at,
                 source=FROM_HERE,
@@ -285,6 +297,16 @@ def _service(service: Service, masked: bool) -> ServiceOut:
     if masked:
         out.service_number = masked_phone(out.service_number)
     return out
+
+
+def _measured(measured: Measured | None, card: Card) -> LineSpeedOut:
+    promised = [held.speed_mbps for held in card.services.held if held.speed_mbps is not None]
+    return LineSpeedOut(
+        as_of=None if measured is None else measured.at,
+        source=FROM_VISIT,
+        download_mbps=None if measured is None else measured.mbps,
+        package_mbps=max(promised, default=None),
+    )
 
 
 def _terminal(terminal: TerminalOfCustomer, masked: bool) -> TerminalOut:

@@ -2,18 +2,20 @@
 
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from app.catalog.queries import Offering, talk_track_of
 from app.catalog.rules import BusinessType, OnSite
-from app.core.http import Answer
+from app.core.http import Answer, Input, Moment
 from app.core.i18n import Lang
+from app.customers.rules import InteractionKind
 from app.suggestions.models import Suggestion
-from app.suggestions.rules import Coordination, HeldBack, talk, words
+from app.suggestions.rules import Coordination, HeldBack, reminding, talk, words
 from app.suggestions.rules.ahead import ShowWhen, show_when
+from app.suggestions.rules.leads import LeadTo
 from app.suggestions.service import Decided
 from app.visits.rules.installing import NOT_NOW, InstallNow, NotNow
 
@@ -62,6 +64,10 @@ class OfferOut(Answer):
         description="How it goes with the other channels; null in decisions made before there were"
         " any such words."
     )
+    left_to: LeadTo | None = Field(
+        description="They prefer that channel and are worth much: hand it over there rather than"
+        " pitch it, unless they ask."
+    )
     monthly_price_fen: int
     one_off_price_fen: int
     contract_months: int
@@ -80,6 +86,41 @@ class HeldBackOut(Answer):
     words: Text
 
 
+class ReminderOut(Answer):
+    """What may be said to who owes. It is service and no offer, and counts as no sales contact."""
+
+    code: HeldBack = Field(description="`arrears`, or `blacklisted` where nothing is owed.")
+    words: Text
+    how_to_pay: Text
+    self_service: Text
+
+
+class ReminderIn(Input):
+    """That a customer was reminded; the phone makes the id (UUIDv7), which the contact gets."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-7c00-7000-8000-000000000041",
+                    "device_at": "2026-03-02T10:40:00+08:00",
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    device_at: Moment
+
+
+class RemindedOut(Answer):
+    """The contact as it stands in the ledger."""
+
+    id: UUID
+    at: datetime
+    kind: InteractionKind
+
+
 class SuggestionsOut(Answer):
     """What to offer in this visit; no offers at all is an honest answer."""
 
@@ -96,6 +137,10 @@ class SuggestionsOut(Answer):
     offers: Annotated[list[OfferOut], Field(max_length=10)]
     nothing_because: ReasonOut | None = Field(description="Set when there are no offers.")
     held_back: Annotated[list[HeldBackOut], Field(max_length=500)]
+    reminder: ReminderOut | None = Field(
+        description="Set for a customer who owes or is on the list of bad debts: say this, and sell"
+        " nothing on credit. Report it when it was said."
+    )
 
     @classmethod
     def of(cls, decided: Decided, installs: Mapping[str, InstallNow], lang: Lang) -> Self:
@@ -131,6 +176,7 @@ class SuggestionsOut(Answer):
                 for one in decided.candidates
                 if one.held_back is not None
             ],
+            reminder=_reminder(decision.facts, lang),
         )
 
 
@@ -148,6 +194,19 @@ class DayAheadOut(Answer):
     taken_at: datetime
     visits: Annotated[list[VisitAheadOut], Field(max_length=500)] = Field(
         description="Without those whose order names no customer."
+    )
+
+
+def _reminder(facts: Mapping[str, Any], lang: Lang) -> ReminderOut | None:
+    owed = facts.get("arrears_fen")
+    code = reminding.reminded_of(owed, blacklisted=facts.get("blacklisted"))
+    if code is None:
+        return None
+    return ReminderOut(
+        code=code,
+        words=reminding.said(code, owed).say(lang),
+        how_to_pay=reminding.HOW_TO_PAY.say(lang),
+        self_service=reminding.SELF_SERVICE.say(lang),
     )
 
 
@@ -200,6 +259,7 @@ def _offer(
             words=NOT_NOW[install.why_not].say(lang) if install.why_not else None,
         ),
         coordination=one.coordination,
+        left_to=one.left_to,
     )
 
 

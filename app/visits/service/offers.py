@@ -10,15 +10,27 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
 from app.catalog.queries import Offering
+from app.customers.models import Interaction
 from app.dispatch.service.own_day import own_day
 from app.outages.queries.open import Open, open_now
 from app.outages.rules import Place, PlaceKind
-from app.suggestions.service import Decided, Door, suggest, suggest_ahead
+from app.suggestions.models import Prospect, SalesLead
+from app.suggestions.rules.answering import said_at
+from app.suggestions.rules.prospects import Noted
+from app.suggestions.service import (
+    Decided,
+    Door,
+    note_prospect,
+    suggest,
+    suggest_ahead,
+    take_down_reminder,
+)
 from app.visits import queries, rules
 from app.visits.models import Visit
 from app.visits.queries.doors import DoorRow
 from app.visits.queries.installs import note_installs
 from app.visits.rules.installing import Hands, InstallNow, ToInstall, install_now
+from app.workorders.models import WorkOrder
 from app.workorders.rules import HELD, State
 
 # Older orders of the customer say nothing about today.
@@ -74,6 +86,55 @@ async def door_of(session: AsyncSession, visit: Visit, caller: Caller, now: date
         visit_id=visit.id,
         began_at=visit.travel_started_at,
         restored=visit.restored_at is not None,
+    )
+
+
+async def reminded(
+    tx: AsyncSession,
+    visit_id: UUID,
+    contact_id: UUID,
+    caller: Caller,
+    *,
+    device_at: datetime,
+    now: datetime,
+) -> Interaction:
+    """Write down that the customer of a technician's own visit was reminded of what they owe.
+
+    It may arrive after the visit. Raises NotFound, CustomerNotKnown, NothingOwed and
+    SameIdOtherContent.
+    """
+    visit = await queries.own(tx, visit_id, technician_of(caller))
+    order = await tx.get_one(WorkOrder, visit.work_order_id)
+    if order.customer_id is None:
+        raise rules.CustomerNotKnown()
+    return await take_down_reminder(
+        tx,
+        contact_id,
+        customer_id=order.customer_id,
+        work_order_id=order.id,
+        technician_id=technician_of(caller),
+        at=said_at(device_at, visit.travel_started_at, now),
+    )
+
+
+async def prospect_noted(
+    tx: AsyncSession, visit_id: UUID, noted: Noted, caller: Caller, *, now: datetime
+) -> tuple[SalesLead, Prospect]:
+    """Note somebody who is no customer and was met in a technician's own visit, as a lead.
+
+    It may arrive after the visit. Raises NotFound, and what `note_prospect` raises.
+    """
+    visit = await queries.own(tx, visit_id, technician_of(caller))
+    order = await tx.get_one(WorkOrder, visit.work_order_id)
+    return await note_prospect(
+        tx,
+        noted,
+        visit_id=visit.id,
+        org_unit_id=order.org_unit_id,
+        grid_id=order.grid_id,
+        technician_id=visit.technician_id,
+        at=said_at(noted.device_at, visit.travel_started_at, now),
+        now=now,
     )
 
 
