@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Protocol
+
+# How the text of a clock begins that waits for its file.
+AWAITED = "await|"
 
 
 class Clock(Protocol):
@@ -94,13 +98,55 @@ class CompressedClock:
         )
 
 
-def clock_from(text: str) -> Clock:
-    """Read a clock from the setting: empty is real time, otherwise `CompressedClock.text()`.
+@dataclass
+class AwaitedClock:
+    """A clock that stands at `starts` until somebody writes into the file `path` how it goes on;
+    what the demo's processes hold while they, and the people who play, get ready.
 
-    Raises ValueError when the text is neither.
+    What is written is a `CompressedClock.text()`, by `begin`, once.
+    """
+
+    starts: datetime
+    path: Path
+    _going: Clock | None = None
+
+    def now(self) -> datetime:
+        """Return the moment it stands at, or the compressed time, aware, in UTC."""
+        going = self._clock()
+        return self.starts.astimezone(UTC) if going is None else going.now()
+
+    def real(self, moment: datetime) -> datetime:
+        """Return when the day comes to a moment; as long as it has not begun, at the real pace."""
+        going = self._clock()
+        return wall() + (moment - self.starts) if going is None else going.real(moment)
+
+    def begin(self, clock: CompressedClock) -> None:
+        """Let it go on as another clock, for whoever holds it, in whichever process."""
+        fresh = self.path.with_suffix(".new")
+        fresh.write_text(clock.text())
+        fresh.replace(self.path)
+
+    def text(self) -> str:
+        """Write the clock as one line that `clock_from` reads, to hand it to another process."""
+        return f"{AWAITED}{self.starts.isoformat()}|{self.path}"
+
+    def _clock(self) -> Clock | None:
+        if self._going is None and self.path.exists():
+            self._going = clock_from(self.path.read_text())
+        return self._going
+
+
+def clock_from(text: str) -> Clock:
+    """Read a clock from the setting: empty is real time, otherwise what the `text()` of a
+    `CompressedClock` or an `AwaitedClock` has written.
+
+    Raises ValueError when the text is none of these.
     """
     if not text:
         return SystemClock()
+    if text.startswith(AWAITED):
+        moment, _, path = text.removeprefix(AWAITED).partition("|")
+        return AwaitedClock(datetime.fromisoformat(moment), Path(path))
     starts, began, speed, length = text.split("|")
     return CompressedClock(
         starts=datetime.fromisoformat(starts),

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,8 +52,20 @@ class Cast:
     customers: Customers
 
 
-async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: int) -> Account:
-    """Play what is left of the day and take the account; it can be called again at any time."""
+async def play(
+    house: House,
+    cast: Cast,
+    day: Day,
+    console: Console,
+    *,
+    seed: int,
+    begin: Callable[[], None],
+) -> Account:
+    """Play what is left of the day and take the account; it can be called again at any time.
+
+    The day begins (`begin`) once all are signed in: however long that takes on this machine, nobody
+    is late for it.
+    """
     counts, tally, sent = Counts(), Tally(), Sent()
     # Each phone listens to a stream of its own, beside what it asks.
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
@@ -88,6 +100,8 @@ async def play(house: House, cast: Cast, day: Day, console: Console, *, seed: in
             hands = {username: hand(store, username) for username, store in stores.items()}
             async with asyncio.TaskGroup() as group:
                 watching = group.create_task(_watch(house, day, sent, tally, console))
+                await asyncio.gather(*(each.switch_on() for each in hands.values()))
+                begin()
                 people = [
                     Technician(
                         each,

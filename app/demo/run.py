@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from app import tables  # noqa: F401 - loading the city needs every room's tables
-from app.core.clock import CompressedClock, wall
+from app.core.clock import AwaitedClock, Clock, CompressedClock, wall
 from app.core.cluster import Cluster
 from app.core.db import open_database
 from app.core.settings import Settings
@@ -108,14 +108,15 @@ def _run(url: str, console: Console, wishes: Wishes) -> int:
     city = cities.build()
     asyncio.run(_load(url, city, console))
     hour = _Hour(folder / "hour.json")
-    clock = hour.clock(wishes.seconds)
+    clock = hour.clock()
     others = (DIALS, PLATFORM_DIALS, PROVIDER_DIALS, REGISTER_DIALS, LINE_DIALS)
     dials = Misbehaviour(*(json.dumps(each) for each in others))
     chosen = wishes.port or (WISHED_PORT if is_free(WISHED_PORT) else free_port())
     with house(
         database_url=url, clock=clock.text(), folder=folder, port=chosen, dials=dials
     ) as running:
-        day = Day(clock, hour.starts, hour.starts + LENGTH, clock.speed)
+        speed = LENGTH.total_seconds() / wishes.seconds
+        day = Day(clock, hour.starts, hour.starts + LENGTH, speed)
         account = asyncio.run(_play(running, city, day, hour, console, wishes))
         if wishes.keep:
             _say_where(console, running)
@@ -145,7 +146,9 @@ async def _play(
     )
     keeping = asyncio.create_task(hour.keep(day.clock))
     try:
-        found = await play(running, cast, day, console, seed=city.seed)
+        found = await play(
+            running, cast, day, console, seed=city.seed, begin=lambda: hour.begin(day)
+        )
         hour.played = True
         return found
     finally:
@@ -207,20 +210,22 @@ class _Hour:
         # Once everybody has gone home there is nothing left to play, only to show.
         self.played = False
 
-    def clock(self, seconds: float) -> CompressedClock:
-        """Make the clock for what is left of the day."""
+    def clock(self) -> AwaitedClock:
+        """Make the clock for what is left of the day, which stands until it begins."""
         now = self.starts
         if self._path.exists():
             written = json.loads(self._path.read_text())
             now, self.played = datetime.fromisoformat(written["now"]), written["played"]
-        left = max(self.starts + LENGTH - now, timedelta())
-        return CompressedClock(
-            starts=now.astimezone(UTC),
-            # The processes need some seconds to start; the day waits for them.
-            began=wall() + timedelta(seconds=6 if left else 0),
-            speed=LENGTH.total_seconds() / seconds,
-            length=left,
-        )
+        path = self._path.with_name("clock")
+        path.unlink(missing_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return AwaitedClock(now.astimezone(UTC), path)
+
+    def begin(self, day: Day) -> None:
+        """Let the clock of a day go on from where it stands until the day is over."""
+        assert isinstance(day.clock, AwaitedClock)
+        left = max(day.ends - day.clock.starts, timedelta())
+        day.clock.begin(CompressedClock(day.clock.starts, wall(), day.speed, left))
 
     def write(self, now: datetime) -> None:
         """Write the hour down, whole or not at all."""
@@ -229,9 +234,8 @@ class _Hour:
         fresh.write_text(json.dumps({"now": now.isoformat(), "played": self.played}))
         fresh.replace(self._path)
 
-    async def keep(self, clock: object) -> None:
+    async def keep(self, clock: Clock) -> None:
         """Write the hour down from time to time until cancelled."""
-        assert isinstance(clock, CompressedClock)
         while True:
             self.write(clock.now())
             await asyncio.sleep(1)
@@ -253,7 +257,7 @@ def _say_where(console: Console, running: House) -> None:
     )
 
 
-def _serve(running: House, hour: _Hour, clock: CompressedClock, console: Console) -> None:
+def _serve(running: House, hour: _Hour, clock: Clock, console: Console) -> None:
     """Keep serving until Ctrl-C, starting again what has died."""
     while True:
         time.sleep(1)

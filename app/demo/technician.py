@@ -59,9 +59,9 @@ class Technician:
         self._luck = luck
 
     async def work(self, everything_sent: Callable[[], bool]) -> None:
-        """Work until the day is over, all orders have arrived and none of one's own is begun."""
+        """Work until the day is over, all orders have arrived and none of one's own is begun; the
+        phone is switched on by then."""
         hand = self._hand
-        await hand.switch_on()
         await self._day.wait(timedelta(minutes=self._luck.uniform(0, 12)))
         try:
             while True:

@@ -15,7 +15,7 @@ PLAYED = "Stop with Ctrl-C"
 def run_demo(folder: Path) -> tuple[str, int]:
     """Run the demo until it serves, press Ctrl-C, and give what it printed and its exit code."""
     # Few people and a short day: who signs in, and whose phone is compared, is what takes long.
-    day = ["--orders", "40", "--seconds", "12", "--technicians", "16"]
+    day = ["--orders", "40", "--seconds", "10", "--technicians", "24"]
     command = [sys.executable, "-m", "app.cli", "demo", *day]
     environment = {k: v for k, v in os.environ.items() if k != "DATABASE_URL"}
     running = subprocess.Popen(
