@@ -72,6 +72,23 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 MONDAY_NINE = datetime(2026, 3, 2, 9, 0, tzinfo=SHANGHAI).astimezone(UTC)
 
 
+# The longest tests, which would otherwise run on alone when all else is done.
+LONGEST = (
+    "tests/demo/test_demo.py",
+    "tests/week/test_week.py",
+    "tests/dispatch/test_boston.py",
+    "tests/visits/test_any_step_at_any_time.py",
+    "tests/evidence/test_kill.py",
+    "tests/roof/test_worker.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests begin first, and all others as they come."""
+    turns = {ROOT / file: turn for turn, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
+
+
 def pytest_collection_finish() -> None:
     """Let Python look for garbage as the product's own processes do (see `app.cli.serving`).
 
@@ -379,6 +396,7 @@ def assembled(
         application = create_app(settings, clock=clock, database=database)
     # The pages of the documentation belong to one application; all else is the same object to all.
     application.router.routes += shared.router.routes[len(application.router.routes) :]
+    application.openapi = shared.openapi  # type: ignore[method-assign]
     return application
 
 
