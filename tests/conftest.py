@@ -122,7 +122,7 @@ class Databases:
         self.admin_url = admin_url
         # Where the server is private to these tests, one of them may start it anew.
         self.cluster = cluster
-        self._place = sql.SQL("")
+        self._place: sql.Composable = sql.SQL("")
         if tablespace is not None:
             self._place = sql.SQL(" TABLESPACE {}").format(_name(tablespace))
         self.template = f"yingwei_template_{_fingerprint()}"
