@@ -7,6 +7,9 @@ export PYTHON
 # Several processes share the processors: an arithmetic library that takes all of them for one small
 # product waits longer for the others than it computes.
 export OPENBLAS_NUM_THREADS ?= 1
+# Some surroundings tell Python to keep no compiled code. Then every process that a test starts, and
+# every process of tests, compiles 1,200 files again, for seconds each time.
+unexport PYTHONDONTWRITEBYTECODE
 
 # A checkout that was moved or copied has a .venv whose scripts point to the old place.
 ifneq ($(shell cat $(READY) 2>/dev/null),$(CURDIR))

@@ -1,7 +1,8 @@
 """Fixtures: a real PostGIS, a transaction rolled back after each test, and a mode of real commits.
 
 The migrations build one template database; each test process clones it once, and each race or
-fault test clones it for itself.
+fault test clones it for itself. The clones lie in memory where the machine has a place for files
+there.
 """
 
 import contextlib
@@ -9,12 +10,15 @@ import functools
 import gc
 import hashlib
 import os
+import shutil
 import signal
+import tempfile
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -30,7 +34,6 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
-from starlette.routing import BaseRoute, Route
 
 from app.auth import passwords
 from app.core.clock import Clock, FixedClock
@@ -61,10 +64,31 @@ passwords._ARGON2 = PasswordHash((Argon2Hasher(time_cost=1, memory_cost=8, paral
 # The planning kernel's machine code is kept between runs of the tests, and made for no test twice.
 os.environ.setdefault("NUMBA_CACHE_DIR", str(ROOT / ".local" / "numba"))
 
+# Files in memory, as Linux has them; a test process and its databases need a tenth of this.
+MEMORY, MEMORY_NEEDED = Path("/dev/shm"), 4 << 30
+OF_A_PROCESS = "memory_"
+
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 # A Monday, nine in the morning: shifts have begun and the day is ahead.
 MONDAY_NINE = datetime(2026, 3, 2, 9, 0, tzinfo=SHANGHAI).astimezone(UTC)
+
+
+# The longest tests, which would otherwise run on alone when all else is done.
+LONGEST = (
+    "tests/demo/test_demo.py",
+    "tests/week/test_week.py",
+    "tests/dispatch/test_boston.py",
+    "tests/visits/test_any_step_at_any_time.py",
+    "tests/evidence/test_kill.py",
+    "tests/roof/test_worker.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the longest tests begin first, and all others as they come."""
+    turns = {ROOT / file: turn for turn, file in enumerate(LONGEST)}
+    items.sort(key=lambda item: turns.get(item.path, len(turns)))
 
 
 def pytest_collection_finish() -> None:
@@ -89,12 +113,20 @@ def shared_dir() -> Path:
 
 
 class Databases:
-    """Makes databases from the migrated template, on a private cluster or on DATABASE_URL's."""
+    """Makes databases from the migrated template, on a private cluster or on DATABASE_URL's.
 
-    def __init__(self, admin_url: str, cluster: Cluster | None = None) -> None:
+    Copies go into `tablespace` where one is given, the template stays where the server keeps all.
+    """
+
+    def __init__(
+        self, admin_url: str, cluster: Cluster | None = None, tablespace: str | None = None
+    ) -> None:
         self.admin_url = admin_url
         # Where the server is private to these tests, one of them may start it anew.
         self.cluster = cluster
+        self._place: sql.Composable = sql.SQL("")
+        if tablespace is not None:
+            self._place = sql.SQL(" TABLESPACE {}").format(_name(tablespace))
         self.template = f"yingwei_template_{_fingerprint()}"
         with self._admin() as connection:
             # Two test processes may come at once; the advisory lock lets one of them migrate.
@@ -125,6 +157,7 @@ class Databases:
         with self._admin() as connection:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(_name(name), _name(self.template))
+                + self._place
             )
         try:
             yield self.url(name)
@@ -149,6 +182,68 @@ def _fingerprint() -> str:
     return digest.hexdigest()[:12]
 
 
+@contextlib.contextmanager
+def in_memory(cluster: Cluster) -> Iterator[str | None]:
+    """Give a tablespace in memory for this process's databases; None where there is no room for it.
+
+    A copy of the template is 1,400 files, and a disk's file system that has just removed as many
+    takes a second of processor time to make them, where memory takes a twentieth.
+    """
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_NEEDED:
+        yield None
+        return
+    owner = cluster.home.stat()
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        _sweep(connection)
+        folder = Path(tempfile.mkdtemp(prefix="yingwei-", dir=MEMORY))
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        tablespace = f"{OF_A_PROCESS}{os.getpid()}"
+        connection.execute(
+            sql.SQL("CREATE TABLESPACE {} LOCATION {}").format(_name(tablespace), str(folder))
+        )
+    try:
+        yield tablespace
+    finally:
+        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+            _give_up(connection, tablespace, str(folder))
+
+
+def _sweep(connection: psycopg.Connection) -> None:
+    """Give the memory back of test processes that were killed."""
+    # One does it at a time; the lock goes with the connection.
+    connection.execute("SELECT pg_advisory_lock(823002)")
+    known = connection.execute(
+        "SELECT spcname, pg_tablespace_location(oid) FROM pg_tablespace WHERE spcname ^@ %s",
+        [OF_A_PROCESS],
+    ).fetchall()
+    for tablespace, folder in known:
+        if not _lives(int(tablespace.removeprefix(OF_A_PROCESS))):
+            _give_up(connection, tablespace, folder)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's, but there
+    return True
+
+
+def _give_up(connection: psycopg.Connection, tablespace: str, folder: str) -> None:
+    """Drop a tablespace with all that is in it."""
+    inside = connection.execute(
+        "SELECT datname FROM pg_database JOIN pg_tablespace AS t ON t.oid = dattablespace"
+        " WHERE spcname = %s",
+        [tablespace],
+    ).fetchall()
+    for (name,) in inside:
+        connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(_name(name)))
+    connection.execute(sql.SQL("DROP TABLESPACE IF EXISTS {}").format(_name(tablespace)))
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 @pytest.fixture(scope="session")
 def databases() -> Iterator[Databases]:
     """The maker of test databases, on DATABASE_URL's server where that is set."""
@@ -156,8 +251,11 @@ def databases() -> Iterator[Databases]:
     if given:
         yield Databases(given)
         return
-    with Cluster(ROOT / ".local" / "test", durable=False) as cluster:
-        yield Databases(cluster.url("postgres"), cluster)
+    with (
+        Cluster(ROOT / ".local" / "test", durable=False) as cluster,
+        in_memory(cluster) as tablespace,
+    ):
+        yield Databases(cluster.url("postgres"), cluster, tablespace)
 
 
 @pytest.fixture(scope="session")
@@ -281,8 +379,8 @@ async def tx(database: Database) -> AsyncIterator[AsyncSession]:
 
 
 @functools.cache
-def _routes() -> list[BaseRoute]:
-    return create_app(Settings()).router.routes
+def _shared() -> FastAPI:
+    return create_app(Settings())
 
 
 def assembled(
@@ -291,15 +389,21 @@ def assembled(
     """Make an application that shares its doorways with the others of this test process.
 
     FastAPI works out what a doorway takes at the first request that passes it, and does so for
-    every application again: a fifth of a second, more than most tests take.
+    every application again: a fifth of a second, more than most tests take. Nor is it worked out
+    again which of them an action taken offline goes through, and which edit what another reads.
     """
-    application = create_app(settings, clock=clock, database=database)
-    known = application.router.routes
+    shared = _shared()
+    with mock.patch.multiple(
+        "app.main",
+        ROUTERS=(),
+        editable=lambda _routes: shared.state.editable,
+        # A copy, so that a test may put a doorway of its own there.
+        doorways_of=lambda _routes: dict(shared.state.doorways),
+    ):
+        application = create_app(settings, clock=clock, database=database)
     # The pages of the documentation belong to one application; all else is the same object to all.
-    known[:] = [
-        own if isinstance(own, Route) else shared
-        for own, shared in zip(known, _routes(), strict=True)
-    ]
+    application.router.routes += shared.router.routes[len(application.router.routes) :]
+    application.openapi = shared.openapi  # type: ignore[method-assign]
     return application
 
 

@@ -8,18 +8,18 @@ from jsonschema import Draft202012Validator
 
 from app.activation import simulator as activation
 from app.core.settings import Settings
-from app.main import create_app
 from app.messaging import simulator as messaging
 from app.ordering import simulator as ordering
 from app.real_name import simulator as real_name
 from app.serviceability import simulator as serviceability
+from tests.conftest import assembled
 from tests.house.pages import ROOT
 
 
 @functools.cache
 def described() -> dict[str, Any]:
     """The API's description."""
-    return create_app(Settings()).openapi()
+    return assembled(Settings()).openapi()
 
 
 # The other sides, each with its doors and dials.

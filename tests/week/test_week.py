@@ -11,11 +11,14 @@ from benchmarks.week.town import make_branch
 from tests.make.technicians import make_technician
 
 
-async def test_a_week_of_a_branch_breaks_no_rule(app, http, tx, settings, database, clock):
-    branch = await make_branch(tx, app, clock, technicians=5)
-    worker = Worker(settings, clock, database)
-    scale = Scale(orders=12, outage=6)
-    week = Week(http, worker, clock, branch, seed=1, scale=scale)
+async def test_a_week_of_a_branch_breaks_no_rule(
+    real_app, real_http, settings, real_database, clock
+):
+    async with real_database.begin() as tx:
+        branch = await make_branch(tx, real_app, clock, technicians=4)
+    worker = Worker(settings, clock, real_database)
+    scale = Scale(orders=9, outage=6)
+    week = Week(real_http, worker, clock, branch, seed=1, scale=scale)
     days = await week.play()
     whole = sum((day.counts for day in days), Counter())
     # It was a week in which something happened.
