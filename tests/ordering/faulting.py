@@ -85,8 +85,6 @@ DIALS: dict[str, Any] = {
     "accepted": 0.3,
     "error_on_read": 0.05,
     "seconds_to_start": 0.1,
-    # So long that what is taken back at once is asked for while the order still runs.
-    "seconds_to_complete": 2 * TIME_LIMIT,
     "cancel_refused": 0.1,
     "seconds_to_cancel": 0.2,
     "held": 0.1,
