@@ -99,7 +99,7 @@ def demo(
         bool, typer.Option("--keep/--throw-away", help="Keep the database and go on serving.")
     ] = True,
     seconds: Annotated[float, typer.Option(min=10, help="How long the day takes.")] = 100,
-    orders: Annotated[int, typer.Option(min=30, max=600, help="How many arrive.")] = 400,
+    orders: Annotated[int, typer.Option(min=30, max=600, help="How many arrive.")] = 300,
     technicians: Annotated[
         int, typer.Option(min=4, max=80, help="How many technicians of all branches come to work.")
     ] = 80,
