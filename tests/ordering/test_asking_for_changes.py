@@ -63,6 +63,7 @@ async def test_a_cancellation_is_taken_once_and_shown_until_it_has_ended(ask, li
         "sale_id": str(sold),
         "kind": "cancel",
         "sale_item_id": None,
+        "appointment_hold_id": None,
         "state": "waiting",
         "reason": "客户改变主意",
         "note": None,

@@ -104,14 +104,17 @@ async def test_what_is_moved_at_the_desk_is_told_with_the_slot_that_counts(
 
 
 @pytest.fixture
-def desk(request, desk, stand):
+async def desk(request, desk, stand):
     """A desk before a side that speaks v4 of TMF622, or v5 where a test says so."""
     if getattr(request, "param", "4") == "4":
-        return desk
+        yield desk
+        return
     url = stand.simulator.origin + BASE_PATH_V5
     given = {"ordering_url": url, "ordering_version": "5"}
     settings = desk.settings.model_copy(update=given)
-    return replace(desk, settings=settings, worker=Worker(settings, desk.clock, desk.database))
+    worker = Worker(settings, desk.clock, desk.database)
+    yield replace(desk, settings=settings, worker=worker)
+    await worker.close()
 
 
 @pytest.fixture

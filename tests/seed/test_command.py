@@ -59,8 +59,8 @@ def test_a_spreadsheets_file_with_a_bad_line(url, tmp_path):
 
 def test_a_catalogue_and_an_encoding_that_does_not_exist(url):
     catalogue = ROOT / "seed" / "catalog.yaml"
-    assert "21 inserted" in load(url, "catalogue", catalogue).stdout
-    assert "21 unchanged" in load(url, "catalogue", catalogue).stdout
+    assert "23 inserted" in load(url, "catalogue", catalogue).stdout
+    assert "23 unchanged" in load(url, "catalogue", catalogue).stdout
     refused = load(url, "catalogue", catalogue, "--encoding", "morse")
     assert refused.returncode == 1
     assert "Traceback" not in refused.stderr

@@ -18,7 +18,7 @@ from seed.people import SKILLS
 from seed.terrain import Place
 
 # See test_city.DIGEST: the day belongs to the city.
-DIGEST = "1903ef3b2aa732228ceb8077afdbec016f76ba4151c7d8835ecd4bd9e47c205a"
+DIGEST = "3fca5839039120b3d95fa59482862eb94498fb2279e557137ea88366c4b01599"
 
 
 @pytest.fixture(scope="module")

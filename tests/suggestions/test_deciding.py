@@ -357,9 +357,11 @@ async def test_asking_again_with_nothing_changed_is_answered_from_what_was_store
         again = await asked(phone, visit_id)
     assert again == first
     assert (await count(tx, SuggestionDecision), await count(tx, Suggestion)) == (1, 6)
-    assert not [one for one in sent if one.startswith(("INSERT", "UPDATE", "DELETE"))], sent
-    # Three of them are for what can be installed now, which is never remembered.
-    assert len(sent) <= 12, sent
+    # Four of them are for what can be installed now: it is never remembered, and phones are told
+    # as of when it was said.
+    assert len(sent) <= 13, sent
+    written = [one for one in sent if one.startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert [one.split()[2] for one in written] == ["install_answer"], sent
 
 
 async def test_a_fact_that_changes_makes_a_new_decision(tx, phone, customer, order):
