@@ -89,6 +89,7 @@ class Courier:
         self._to_settle = asyncio.Event()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
+        self._ending = asyncio.Event()
         self._loops: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -109,7 +110,13 @@ class Courier:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(4 * self._time_limit):
                 await self.rest()
-        for loop in self._loops:
+        # A loop that is cancelled in the middle of a statement loses its connection, so it ends by
+        # itself if it can.
+        self._ending.set()
+        self._to_claim.set()
+        self._to_settle.set()
+        _, late = await asyncio.wait(self._loops, timeout=self._time_limit)
+        for loop in late:
             loop.cancel()
         await asyncio.gather(*self._loops, *self._under_way, return_exceptions=True)
         await self.client.aclose()
@@ -178,8 +185,10 @@ class Courier:
     # --- claiming ---------------------------------------------------------------------------
 
     async def _for_ever(self, event: asyncio.Event, act: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not self._ending.is_set():
             await event.wait()
+            if self._ending.is_set():
+                return
             if len(self._under_way) >= _SEVERAL:
                 await asyncio.sleep(_GATHER_SECONDS)
             event.clear()
