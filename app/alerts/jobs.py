@@ -20,13 +20,13 @@ async def send(worker: Worker) -> None:
             connections=AT_ONCE,
         )
 
-    webhooks = await worker.keep("webhooks", client)
+    webhooks, sealer = await worker.keep("webhooks", client), sealer_of(settings)
     tried = AT_ONCE
     while tried == AT_ONCE:
         tried = await service.send_due(
             worker.database.begin,
             webhooks,
-            sealer_of(settings),
+            sealer,
             most=AT_ONCE,
             time_limit=settings.webhook_timeout_seconds,
             now=worker.clock.now(),

@@ -78,10 +78,10 @@ async def standstills(session: AsyncSession, org_path: str) -> Sequence[Standsti
 
 
 # In the words of the partial indexes, each of which serves one half.
-_STANDSTILLS = """
+_STANDSTILLS = f"""
 SELECT o.remote_state, count(*), min(o.created_at)
   FROM (SELECT org_unit_id, remote_state, created_at FROM order_sync
-         WHERE state = 'delivered' AND remote_state IN ('held', 'pending')
+         WHERE {STUCK}
         UNION ALL
         SELECT org_unit_id, remote_state, created_at FROM order_sync
          WHERE last_cause IS NOT NULL AND state IN ('waiting', 'sending', 'parked', 'finished')
@@ -89,7 +89,7 @@ SELECT o.remote_state, count(*), min(o.created_at)
   JOIN org_unit u ON u.id = o.org_unit_id
  WHERE starts_with(u.path, %(path)s)
  GROUP BY 1 ORDER BY 2 DESC, 1
-"""
+"""  # noqa: S608 - text of our own
 
 
 async def page(
@@ -149,14 +149,13 @@ async def still_limits(
     }
 
 
-_STILL = """
+_STILL = f"""
 SELECT o.org_unit_id, u.path,
        extract(epoch FROM clock_timestamp() - min(o.stands_since))::float8 / 3600
   FROM order_sync o JOIN org_unit u ON u.id = o.org_unit_id
- WHERE o.state = 'delivered' AND o.remote_state IN ('held', 'pending')
-   AND starts_with(u.path, %(path)s)
+ WHERE {STUCK} AND starts_with(u.path, %(path)s)
  GROUP BY 1, 2
-"""
+"""  # noqa: S608 - text of our own
 
 
 def _too_long(most_hours: Mapping[UUID, float]) -> ColumnElement[bool]:

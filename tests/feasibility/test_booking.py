@@ -33,18 +33,8 @@ async def book(door, tx):
     await tx.commit()
 
     async def ask(*codes, **fields):
-        body = {
-            "id": str(new_id()),
-            "items": [{"offering_code": code} for code in codes or ("LONG",)],
-            "day": TOMORROW.isoformat(),
-            "slot": "s08",
-            **fields,
-        }
-        return await door.phone.http.post(
-            f"/v1/visits/{door.visit_id}/install-appointments",
-            json=body,
-            headers={**door.phone.headers, "accept-language": "en"},
-        )
+        when = {"day": TOMORROW.isoformat(), "slot": "s08", **fields}
+        return await door.book(*codes or ("LONG",), **when)
 
     return ask
 

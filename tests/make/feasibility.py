@@ -76,6 +76,18 @@ class InstallDoor:
             headers={**by.headers, "accept-language": "en"},
         )
 
+    async def book(self, *codes: str, **fields: Any) -> httpx.Response:
+        """Book a slot to install some offerings in; `fields` say which day and slot."""
+        return await self.phone.http.post(
+            f"/v1/visits/{self.visit_id}/install-appointments",
+            json={
+                "id": str(new_id()),
+                "items": [{"offering_code": code} for code in codes],
+                **fields,
+            },
+            headers={**self.phone.headers, "accept-language": "en"},
+        )
+
     async def sell(self, *codes: str, **given: Any) -> dict[str, Any]:
         """Put a sale together and confirm it; gives the sale."""
         sale_id = str(new_id())

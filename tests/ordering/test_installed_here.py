@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft4Validator
 from sqlalchemy import select, text
 
-from app.core.db import new_id, shared_now
+from app.core.db import shared_now
 from app.core.jobs import Worker
 from app.feasibility import jobs as feasibility
 from app.ordering import jobs, queries, service
@@ -64,14 +64,7 @@ async def test_an_install_of_another_day_is_told_with_its_appointment(
     door = await make_install_door(tx, app, http, clock)
     await tx.commit()
     await door.arrive()
-    asked = {
-        "id": str(new_id()),
-        "items": [{"offering_code": "SPEED-2000"}],
-        "day": "2026-03-03",
-        "slot": "s10",
-    }
-    path = f"/v1/visits/{door.visit_id}/install-appointments"
-    held = (await http.post(path, json=asked, headers=door.phone.headers)).json()
+    held = (await door.book("SPEED-2000", day="2026-03-03", slot="s10")).json()
     sold = await door.sell("SPEED-2000", "TV-4K", appointment_hold_id=held["id"])
     order = await queries.order_to_place(tx, UUID(sold["id"]))
     assert [item.appointment_id for item in order.items] == [held["id"], None]

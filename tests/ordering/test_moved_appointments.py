@@ -46,14 +46,7 @@ async def test_what_is_moved_at_the_desk_is_told_with_the_slot_that_counts(
     door = await make_install_door(tx, app, http, clock)
     await tx.commit()
     await door.arrive()
-    asked = {
-        "id": str(new_id()),
-        "items": [{"offering_code": "SPEED-2000"}],
-        "day": "2026-03-03",
-        "slot": "s10",
-    }
-    path = f"/v1/visits/{door.visit_id}/install-appointments"
-    held = (await http.post(path, json=asked, headers=door.phone.headers)).json()
+    held = (await door.book("SPEED-2000", day="2026-03-03", slot="s10")).json()
     sold = await door.sell("SPEED-2000", "TV-4K", appointment_hold_id=held["id"])
     await queries.begin_delivery(tx, UUID(sold["id"]))
     await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))

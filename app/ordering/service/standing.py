@@ -66,9 +66,10 @@ def note_standstill(sync: OrderSync, now: datetime) -> None:
     sync.stands_since = (sync.stands_since or now) if still else None
 
 
+_STILL = ", ".join(f"'{state}'" for state in sorted(rules.STANDS_STILL))
 # The same of many at once; {state} is what the order's state has become.
 STANDS_SINCE = (
-    "CASE WHEN {state} IN ('held', 'pending') THEN coalesce(o.stands_since, clock_timestamp()) END"
+    f"CASE WHEN {{state}} IN ({_STILL}) THEN coalesce(o.stands_since, clock_timestamp()) END"
 )
 
 
