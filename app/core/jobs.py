@@ -67,13 +67,16 @@ async def taken_along(tx: AsyncSession, event: str, most: int) -> list[dict[str,
     return [facts for (_, facts) in sorted(taken, key=itemgetter(0))]
 
 
+# Materialized: a plan may run a subquery once for each row, and each run finds as many again.
 _TAKE_ALONG = """
-DELETE FROM procrastinate_jobs WHERE id IN (
+WITH taken AS MATERIALIZED (
     SELECT id FROM procrastinate_jobs
      WHERE status = 'todo' AND task_name = %(event)s AND lock IS NULL
        AND (scheduled_at IS NULL OR scheduled_at <= now())
-     ORDER BY priority DESC, id LIMIT %(most)s FOR UPDATE SKIP LOCKED)
-RETURNING id, args
+     ORDER BY priority DESC, id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+)
+DELETE FROM procrastinate_jobs j USING taken WHERE j.id = taken.id
+RETURNING j.id, j.args
 """
 
 

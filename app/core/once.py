@@ -224,10 +224,13 @@ class _Seal:
 
 # Few enough rows a time that a deletion holds no lock for long.
 _AT_ONCE = 10_000
+# Materialized: a plan may run a subquery once for each row, and each run finds as many again.
 _FORGET = """
-    DELETE FROM kept_answer WHERE key_hash IN (
+    WITH old AS MATERIALIZED (
         SELECT key_hash FROM kept_answer WHERE kept_at < %(before)s
-        ORDER BY kept_at LIMIT %(most)s FOR UPDATE SKIP LOCKED)
+        ORDER BY kept_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM kept_answer k USING old WHERE k.key_hash = old.key_hash
     RETURNING 1
 """
 

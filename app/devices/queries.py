@@ -424,15 +424,17 @@ async def due(tx: AsyncSession, *, most: int, again: float) -> list[Due]:
     ]
 
 
+# Materialized: a plan may run a subquery once for each row, and each run finds as many again.
 _DUE = """
-    UPDATE device AS d SET push_at = clock_timestamp() + make_interval(secs => %(again)s),
-        push_tries = d.push_tries + 1
-    FROM (
+    WITH taken AS MATERIALIZED (
         SELECT id FROM device
         WHERE news_at IS NOT NULL AND push_token IS NOT NULL
             AND (push_at IS NULL OR push_at <= clock_timestamp())
         ORDER BY news_at LIMIT %(most)s FOR UPDATE SKIP LOCKED
-    ) AS taken
+    )
+    UPDATE device AS d SET push_at = clock_timestamp() + make_interval(secs => %(again)s),
+        push_tries = d.push_tries + 1
+    FROM taken
     WHERE d.id = taken.id
     RETURNING d.id, d.push_provider, d.push_token, d.push_tries, CASE
         WHEN EXISTS (

@@ -219,16 +219,17 @@ async def free_reserved(tx: AsyncSession, reservation_id: UUID, *, now: datetime
     await fetched(tx, _FREE_TERMINALS + "RETURNING id", {"id": reservation_id, "now": now})
 
 
-# A reservation that somebody has locked is being used or given free by them.
+# A reservation that somebody has locked is being used or given free by them. Materialized: a plan
+# may run a subquery once for each row, and each run finds as many again.
 _END_EXPIRED = """
-    WITH over AS (
+    WITH gone AS MATERIALIZED (
+        SELECT id FROM install_reservation
+        WHERE state = 'held' AND expires_at <= %(now)s
+            AND (%(technician_id)s::uuid IS NULL OR technician_id = %(technician_id)s)
+        ORDER BY id LIMIT %(size)s FOR UPDATE SKIP LOCKED
+    ), over AS (
         UPDATE install_reservation AS i SET state = 'expired', ended_at = i.expires_at
-        FROM (
-            SELECT id FROM install_reservation
-            WHERE state = 'held' AND expires_at <= %(now)s
-                AND (%(technician_id)s::uuid IS NULL OR technician_id = %(technician_id)s)
-            ORDER BY id LIMIT %(size)s FOR UPDATE SKIP LOCKED
-        ) AS gone
+        FROM gone
         WHERE i.id = gone.id RETURNING i.id
     ), freed AS (
         UPDATE reserved_terminal AS r SET ended_at = %(now)s

@@ -116,15 +116,18 @@ async def take_due(tx: AsyncSession, now: datetime, limit: int) -> list[Owed]:
     return [Owed(*row) for row in await fetched(tx, _DUE, {"now": now, "limit": limit})]
 
 
+# Materialized: a plan may run a subquery once for each row, and each run finds as many again.
 _DUE = """
-DELETE FROM commission_due WHERE sale_id IN (
+WITH due AS MATERIALIZED (
     SELECT d.sale_id FROM commission_due d JOIN sale s ON s.id = d.sale_id
      WHERE d.due_at <= %(now)s AND s.reversed_at IS NULL
        AND s.state IN ('acknowledged', 'completed')
        AND NOT (s.state = 'acknowledged' AND EXISTS (
            SELECT FROM order_sync o WHERE o.sale_id = s.id AND o.state = 'finished'))
-     ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED)
-RETURNING sale_id, technician_id, org_unit_id, fen
+     ORDER BY d.due_at LIMIT %(limit)s FOR UPDATE OF d SKIP LOCKED
+)
+DELETE FROM commission_due c USING due WHERE c.sale_id = due.sale_id
+RETURNING c.sale_id, c.technician_id, c.org_unit_id, c.fen
 """
 
 

@@ -131,17 +131,19 @@ async def windows(
 # --- holds ----------------------------------------------------------------------------------------
 
 # A hold that somebody else has locked is being confirmed or given free by them.
+# Materialized: a plan may run a subquery once for each row, and each run finds as many again.
 _END_EXPIRED = text(
     """
-    UPDATE appointment_hold AS h SET state = 'expired', ended_at = h.expires_at
-    FROM (
+    WITH over AS MATERIALIZED (
         SELECT id FROM appointment_hold
         WHERE state = 'held' AND expires_at <= :now
             AND (CAST(:technician_ids AS uuid[]) IS NULL
                 OR (technician_id = ANY(CAST(:technician_ids AS uuid[]))
                     AND day = ANY(CAST(:days AS date[]))))
         ORDER BY id LIMIT :size FOR UPDATE SKIP LOCKED
-    ) AS over
+    )
+    UPDATE appointment_hold AS h SET state = 'expired', ended_at = h.expires_at
+    FROM over
     WHERE h.id = over.id
     RETURNING h.technician_id, h.day, h.reserved_minutes, h.reserved_orders
     """
