@@ -9,8 +9,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer
 from starlette.routing import BaseRoute
+from starlette.types import Receive, Scope, Send
 
 from app.core.bounds import longest_of, unfit
+from app.core.colliding import until_through
 from app.core.db import ONCE, Tx
 from app.core.errors import Invalid, UnsupportedMedia
 from app.core.http import placed
@@ -34,6 +36,7 @@ class Doorway(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         super().__init__(path, endpoint, **given)
+        self._writes = _TX in _calls(self.dependant)
         if self.takes_keys:
             self.openapi_extra = {"parameters": [IDEMPOTENCY_KEY], **(self.openapi_extra or {})}
 
@@ -45,6 +48,13 @@ class Doorway(APIRoute):
         calls = list(_calls(self.dependant))
         proved = [nth for nth, call in enumerate(calls) if isinstance(call, OAuth2PasswordBearer)]
         return _TX in calls and bool(proved) and proved[0] < calls.index(_TX)
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; one that writes, until it is through."""
+        if self._writes:
+            await until_through(super().handle, scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
     def get_route_handler(self) -> Handle:
         """Make the function that answers a request."""

@@ -23,6 +23,7 @@ from starlette.routing import BaseRoute
 
 from app.core.bounds import longest_fields, unfit
 from app.core.clock import Clock
+from app.core.colliding import leave_to_the_next_try
 from app.core.db import unavailable
 from app.core.errors import (
     Conflict,
@@ -182,8 +183,14 @@ def invalid_from(errors: Sequence[Any]) -> Invalid:
 def install_errors(app: FastAPI) -> None:
     """Make every refusal and failure of an application leave as problem+json."""
 
+    def may_be_repeated(request: Request, error: Exception) -> None:
+        # A body that was read piece by piece is gone.
+        if STREAMED not in request.scope:
+            leave_to_the_next_try(request, error)
+
     @app.exception_handler(Problem)
     async def _problem(request: Request, problem: Problem) -> Response:
+        may_be_repeated(request, problem)
         return render(request, problem)
 
     @app.exception_handler(RequestValidationError)
@@ -211,6 +218,7 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     async def _database(request: Request, error: DBAPIError) -> Response:
+        may_be_repeated(request, error)
         state = getattr(error.orig, "sqlstate", None) or ""
         # 08 connection, 40 rollback by deadlock or serialization, 53 resources, 57 shutdown.
         if error.connection_invalidated or state[:2] in ("08", "40", "53", "57") or not state:

@@ -3,7 +3,6 @@
 import asyncio
 from datetime import timedelta
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import func, select, text
@@ -17,7 +16,7 @@ from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import Step
 from app.workorders.service import take_step
 from tests.make.phones import make_reference_phone
-from tests.make.races import until_waiting
+from tests.make.races import at_once, until_waiting
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 
 
@@ -129,7 +128,7 @@ async def test_collisions_without_end_are_put_off_and_nothing_is_recorded(
         tried.append(1)
         await tx.execute(text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$"))
 
-    monkeypatch.setattr(pushing, "random", SimpleNamespace(uniform=lambda *_: 0.0))
+    monkeypatch.setattr(pushing, "breathe", at_once)
     monkeypatch.setattr("app.sync.queries.pushing.lock_orders", collides)
     phone = phone_in(tmp_path, mine)
     phone.do("visits_acknowledge", {"work_order_id": orders[0]})

@@ -4,7 +4,6 @@ import base64
 import json
 from collections import Counter
 from datetime import timedelta
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -14,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.auth.models import OrgUnit
+from app.core.colliding import TRIES
 from app.core.db import new_id
 from app.sales.models import Sale
 from app.sync.models import SyncAction
@@ -24,6 +24,7 @@ from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer
+from tests.make.races import at_once
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone
 from tests.sync.stores import Store
 
@@ -220,8 +221,8 @@ async def dawdles(tx):
 async def test_an_action_that_fails_each_time_is_told_so_and_keeps_nothing_back(
     tx, app, phone, clock, monkeypatch, fail, tries
 ):
-    assert pushing.TRIES == 5
-    monkeypatch.setattr(pushing, "random", SimpleNamespace(uniform=lambda *_: 0.0))
+    assert TRIES == 5
+    monkeypatch.setattr(pushing, "breathe", at_once)
     poison = failing_at(app, monkeypatch, "visits_acknowledge", fail)
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
@@ -269,7 +270,7 @@ async def test_where_everything_runs_out_of_time_or_is_slow_the_push_comes_again
         patch.setattr(pushing, "SOON", soon)
         tried = failing_at(app, patch, "visits_acknowledge", dawdles).tried
         assert (await offline.push()).status_code == 503
-    assert sum(tried.values()) == (pushing.TRIES if slow > 1 else pushing.SLOW_TRIES)
+    assert sum(tried.values()) == (TRIES if slow > 1 else pushing.SLOW_TRIES)
     assert await count(tx, SyncAction) == 0
     assert await offline.verdicts() == [("applied", None)] * slow
 

@@ -1,7 +1,5 @@
 """Pushing: what was done offline is carried out in its order, and each action gets a verdict."""
 
-import asyncio
-import random
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -17,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.auth.callers import Caller, technician_of
+from app.core.colliding import TRIES, breathe, collided, state_of
 from app.core.db import Database, Part
 from app.core.errors import Invalid, Problem, SameIdOtherContent, Unauthorized, Unavailable
 from app.core.log import log
@@ -29,8 +28,6 @@ from app.sync.rules.actions import Action, Judged, Pushed
 from app.sync.rules.steps import step_of
 from app.sync.service.doorways import Doorway, Way
 
-# So often a push is tried that collides with others; then the phone is asked to come again.
-TRIES = 5
 # So often an action is tried that takes longer than a statement may: each time costs half a minute,
 # and the others of the push wait for it. Those others tell whether it is the action or the database
 # that is slow: without it they are done within so many seconds.
@@ -41,7 +38,6 @@ SOON = 10.0
 # are tried again here; what is in the way of everybody (a lost connection, want of room, a server
 # that is stopped) is tried again by the phone.
 _TWICE = "23505"
-_COLLIDED = ("40P01", "40001", _TWICE)
 _OUT_OF_TIME = ("57014", "55P03")
 _LATER = ("08", "25P03", "40", "53", "55P03", "57")
 
@@ -72,30 +68,22 @@ async def push(
     """
     database: Database = request.app.state.database
     slow = Counter[UUID]()
-    for attempt in range(TRIES):
+    for tries in range(1, TRIES + 1):
         known = slow.total()
         try:
             async with database.begin(request) as tx:
-                last = attempt == TRIES - 1
+                last = tries == TRIES
                 one = _Push(tx, request, caller, pushed, doorways, now, last, slow)
                 return await one.carry_out()
         except (DBAPIError, psycopg.Error, StaleDataError, Unavailable) as error:
-            if not _collided(error) and slow.total() == known:
+            if not _may_collide(error) and slow.total() == known:
                 raise
-            await asyncio.sleep(random.uniform(0.01, 0.05) * 2**attempt)
+            await breathe(tries)
     raise Unavailable(retry_after=2, reason="too many collisions")
 
 
-def _collided(error: BaseException) -> bool:
-    if isinstance(error, StaleDataError):
-        return True
-    while isinstance(error, Unavailable) and error.__cause__ is not None:
-        error = error.__cause__
-    return _state_of(error) in _COLLIDED
-
-
-def _state_of(error: BaseException) -> str:
-    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+def _may_collide(error: BaseException) -> bool:
+    return isinstance(error, StaleDataError) or collided(error) or state_of(error) == _TWICE
 
 
 @dataclass
@@ -210,7 +198,7 @@ class _Push:
                 raise
             return problem
         except (DBAPIError, psycopg.Error, StaleDataError) as error:
-            if _state_of(error) in _OUT_OF_TIME:
+            if state_of(error) in _OUT_OF_TIME:
                 self.slow[action.id] += 1
             if self._may_go_well(error):
                 raise
@@ -230,7 +218,7 @@ class _Push:
         Two that write the same row collide once: the next try finds it. An action that does so in
         the last try as well would keep back all that comes behind it, for good.
         """
-        state = _state_of(error)
+        state = state_of(error)
         if state == _TWICE or isinstance(error, StaleDataError):
             return not self.last
         if not state:
