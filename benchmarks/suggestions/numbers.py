@@ -1,5 +1,7 @@
 """The arithmetic the field needs: a plain logistic regression, and measures of a prediction."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -38,6 +40,20 @@ def auc(scores: Floats, labels: Floats) -> float:
     if did in (0, len(labels)):
         return float("nan")
     return float((rank[labels == 1].sum() - did * (did + 1) / 2) / (did * (len(labels) - did)))
+
+
+def auc_among_alike(kinds: Sequence[str], scores: Floats, labels: Floats) -> float:
+    """Return the same among those of one kind, on average over all pairs that can be compared."""
+    places: dict[str, list[int]] = {}
+    for at, kind in enumerate(kinds):
+        places.setdefault(kind, []).append(at)
+    right = pairs = 0.0
+    for some in places.values():
+        did = labels[some].sum()
+        if weight := float(did * (len(some) - did)):
+            right += weight * auc(scores[some], labels[some])
+            pairs += weight
+    return right / pairs if pairs else float("nan")
 
 
 def lift(scores: Floats, labels: Floats) -> float:

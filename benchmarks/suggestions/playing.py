@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -62,17 +62,26 @@ class Estimated:
     truth: float
 
 
+class Answer(NamedTuple):
+    """A pitch and its answer: the offer, the chance that was foretold before, whether it was
+    accepted."""
+
+    offer: str
+    chance: float
+    accepted: bool
+
+
 @dataclass
 class Played:
     """What came of a play: by visit what it was worth in fen, and what was foretold and seen.
 
-    `asked` has one entry a decision in which something could be offered, in the order of time;
-    campaigns changed who won in `pushed` of the `winners`.
+    `answers` are in the order of time, and so is `asked`, with one entry a decision in which
+    something could be offered; campaigns changed who won in `pushed` of the `winners`.
     """
 
     values: Floats
     asked: list[Asked] = field(default_factory=list)
-    foretold: list[tuple[float, bool]] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     groups: list[str] = field(default_factory=list)
     broken: Mapping[str, int] = field(default_factory=dict)
     pitches: int = 0
@@ -251,7 +260,8 @@ class _World:
     def _keep(self, visit: Visit, row: Suggestion, pitch: Pitch) -> None:
         played = self.played
         if row.p_accept is not None:
-            played.foretold.append((row.p_accept, pitch.answer == "accepted"))
+            yes = pitch.answer == "accepted"
+            played.answers.append(Answer(pitch.offer.code, row.p_accept, yes))
         played.values[visit.number] = pitch.value_fen
         played.pitches += 1
         self.judge.says(visit, pitch.offer, pitch.answer, pitch.later_on)

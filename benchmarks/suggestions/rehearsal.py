@@ -37,7 +37,7 @@ from benchmarks.suggestions.numbers import Floats
 from benchmarks.suggestions.offers import Offering
 from benchmarks.suggestions.oracle import walk
 from benchmarks.suggestions.people import risk_of, stage_of
-from benchmarks.suggestions.playing import Played
+from benchmarks.suggestions.playing import Answer, Played
 
 LIMITS = Limits()
 LEVERS = stage.levers()
@@ -101,7 +101,7 @@ class _Rehearsal:
         played.pitches += 1
         played.accepted += yes
         played.complaints += pitch.complains
-        played.foretold.append((candidate.scoring.chance, yes))
+        played.answers.append(Answer(pitch.offer.code, candidate.scoring.chance, yes))
         told = candidate.told or {}
         self.heard.append((pitch.offer.code, [told.get(name, 0.0) for name in FEATURES], yes))
 

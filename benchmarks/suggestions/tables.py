@@ -11,7 +11,7 @@ from rich.console import Console
 from app.suggestions.rules import Group
 from benchmarks.report import Figure, table
 from benchmarks.suggestions import losses, offline, people
-from benchmarks.suggestions.numbers import Floats, calibration_error
+from benchmarks.suggestions.numbers import Floats, auc, auc_among_alike, calibration_error
 from benchmarks.suggestions.offline import Foretold
 from benchmarks.suggestions.playing import Played
 
@@ -35,7 +35,9 @@ def foretold(console: Console, folder: Path, seed: int) -> list[Figure]:
     if calls := people.rows_of(folder, people.BANK):
         found = offline.buying(calls)
         _foretold(console, f"Who buys: {len(calls):,} sales calls in the order of time", found)
-        figures.append(Figure("buying in time order: AUC", found[0].auc, "", at_least=0.72))
+        figures.append(
+            Figure("published calls in time order: AUC", found[0].auc, "", at_least=0.72)
+        )
     return figures
 
 
@@ -74,6 +76,8 @@ def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> lis
         "pitched",
         "accepted",
         "ECE",
+        "AUC",
+        "and for one offer",
         "rules broken",
     ]
     table(console, "Value as a share of perfect play", columns, rows)
@@ -154,16 +158,26 @@ def _row(name: str, values: Floats, best: Floats, parts: _Parts, one: Played | N
         f"{values.mean() / 100:.2f}",
     ]
     if one is None:
-        return [*row, "", "", "", ""]
-    chances = np.array([chance for chance, _ in one.foretold])
-    answers = np.array([float(accepted) for _, accepted in one.foretold])
+        return [*row, "", "", "", "", "", ""]
+    offers, chances, said = _answers(one)
     return [
         *row,
         f"{one.pitches:,}",
         f"{one.accepted / max(1, one.pitches):.3f}",
-        f"{calibration_error(chances, answers):.3f}",
+        f"{calibration_error(chances, said):.3f}",
+        f"{auc(chances, said):.3f}",
+        f"{auc_among_alike(offers, chances, said):.3f}",
         str(sum(one.broken.values())),
     ]
+
+
+def _answers(one: Played) -> tuple[list[str], Floats, Floats]:
+    """Part what was pitched into the offers, the chances foretold, and what was said (1 is yes)."""
+    return (
+        [answer.offer for answer in one.answers],
+        np.array([answer.chance for answer in one.answers]),
+        np.array([float(answer.accepted) for answer in one.answers]),
+    )
 
 
 def _marks(best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
@@ -185,6 +199,10 @@ def _marks(best: Floats, seasons: Mapping[str, Played]) -> list[Figure]:
     if "learned" in seasons:
         marked("learned, all: share", "learned", at >= 0, 0.84, best)
         marked(f"learned, last {LAST:,}: share", "learned", at >= len(best) - LAST, 0.84, best)
+        # Each was foretold by what was learned until the night before.
+        _, chances, said = _answers(seasons["learned"])
+        told_apart = auc(chances, said)
+        figures.append(Figure("who accepts, in time order: AUC", told_apart, "", at_least=0.72))
     if {"learned", "rules-only"} <= set(seasons) and len(best) > FIRST:
         rules = seasons["rules-only"].values
         marked("learned beside rules-only, from 2,000 on", "learned", at >= FIRST, 1, rules)

@@ -16,6 +16,7 @@ from benchmarks.suggestions import people, stage
 from benchmarks.suggestions.estimates import estimated
 from benchmarks.suggestions.field import FIRST_DAY, Event, Field, field_of, local_day
 from benchmarks.suggestions.judge import Judge
+from benchmarks.suggestions.numbers import auc, auc_among_alike
 from benchmarks.suggestions.offers import CATALOGUE, catalogue_of, offerings
 from benchmarks.suggestions.oracle import best, perfect
 from benchmarks.suggestions.playing import play
@@ -163,6 +164,16 @@ def test_contacts_are_never_thought_to_help():
     assert wear_of([]) < 0
 
 
+def test_among_those_of_one_kind_nothing_is_gained_by_telling_kinds_apart():
+    """Two kinds of different rates, each with scores that say nothing, or the contrary."""
+    kinds = ["a", "a", "b", "b"]
+    said = np.array([0.0, 1.0, 1.0, 1.0])
+    assert auc(np.array([0.1, 0.1, 0.9, 0.9]), said) == pytest.approx(5 / 6)
+    assert auc_among_alike(kinds, np.array([0.1, 0.1, 0.9, 0.9]), said) == 0.5
+    assert auc_among_alike(kinds, np.array([0.2, 0.1, 0.9, 0.8]), said) == 0.0
+    assert np.isnan(auc_among_alike(kinds, said, np.ones(4)))
+
+
 def test_households_hold_what_their_rows_say():
     row = people.made_rows(1, 1)[0] | {"InternetService": "DSL", "Internettype": "DSL"}
     [home] = people.households([row], [0.3], 1, FIRST_DAY, 1)
@@ -176,6 +187,7 @@ def test_every_policy_can_be_rehearsed_and_breaks_no_rule(field, name):
     played = rehearse(field, values, name)
     assert len(played.groups) == VISITS
     assert played.broken == {}
+    assert [answer.accepted for answer in played.answers].count(True) == played.accepted
     lost = sum(played.losses.by_cause.values())
     assert lost == pytest.approx(values.sum() - played.values.sum())
 
@@ -190,6 +202,7 @@ async def test_a_policy_that_learns_every_night_is_played_through_the_service(fi
     assert played.pitches
     assert played.values.sum() > 0
     assert played.broken == {}
+    assert [answer.accepted for answer in played.answers].count(True) == played.accepted
     lost = sum(played.losses.by_cause.values())
     assert lost == pytest.approx(values.sum() - played.values.sum())
     # The rules' best puts one thing first in each decision, and that is worth something.
