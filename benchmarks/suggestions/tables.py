@@ -63,24 +63,27 @@ def played(console: Console, best: Floats, seasons: Mapping[str, Played]) -> lis
     policy decides itself are the visits of its own group, the same for all by the customer and
     the month; beside them are the customers who get any allowed offer alike.
     """
-    rows = [_row("perfect play", best, best, _parts(None, len(best)), None)]
-    for name, one in seasons.items():
-        rows.append(_row(name, one.values, best, _parts(one, len(best)), one))
-    columns = [
-        "",
-        *(f"own {words}" for words in _parts(None, len(best)).own),
-        "own group",
-        "and any-offer group",
-        "and no-offer group",
+    columns = [_column(best, best, _parts(None, len(best)), None)]
+    columns += [_column(one.values, best, _parts(one, len(best)), one) for one in seasons.values()]
+    words = [
+        *(f"its own visits, {when}" for when in _parts(None, len(best)).own),
+        "its own visits",
+        "and customers who get any allowed offer",
+        "and customers who are offered nothing",
         "yuan a visit",
         "pitched",
         "accepted",
-        "ECE",
-        "AUC",
-        "and for one offer",
+        "how far chances are off (ECE)",
+        "who accepts: AUC, all offers",
+        "who accepts: AUC, within an offer",
         "rules broken",
     ]
-    table(console, "Value as a share of perfect play", columns, rows)
+    table(
+        console,
+        "Value as a share of perfect play, and what was foretold",
+        ["", "perfect play", *seasons],
+        [list(row) for row in zip(words, *columns, strict=True)],
+    )
     _lost(console, best, seasons)
     for name, one in seasons.items():
         for rule, count in sorted(one.broken.items()):
@@ -147,10 +150,9 @@ def _parts(one: Played | None, visits: int) -> _Parts:
     )
 
 
-def _row(name: str, values: Floats, best: Floats, parts: _Parts, one: Played | None) -> list[str]:
+def _column(values: Floats, best: Floats, parts: _Parts, one: Played | None) -> list[str]:
     everybody = np.ones(len(best), bool)
-    row = [
-        name,
+    told = [
         *(
             f"{_share(values, best, which):.3f}"
             for which in (*parts.own.values(), parts.all_own, parts.decided, everybody)
@@ -158,10 +160,10 @@ def _row(name: str, values: Floats, best: Floats, parts: _Parts, one: Played | N
         f"{values.mean() / 100:.2f}",
     ]
     if one is None:
-        return [*row, "", "", "", "", "", ""]
+        return [*told, "", "", "", "", "", ""]
     offers, chances, said = _answers(one)
     return [
-        *row,
+        *told,
         f"{one.pitches:,}",
         f"{one.accepted / max(1, one.pitches):.3f}",
         f"{calibration_error(chances, said):.3f}",
