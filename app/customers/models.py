@@ -21,7 +21,8 @@ class Customer(Row, Base):
     is the operator's own word for how much the customer is worth to it.
     `do_not_disturb_since` is when the switch was last moved here, on or off; null is "never, it
     stands as the CRM gave it". `personal_offers` false means that this customer is offered what
-    everybody is offered: nothing that is known of them may rank it. Its `_since` is alike.
+    everybody is offered: nothing that is known of them may rank it. Its `_since` is alike. Either
+    has a `_said_at`: when the customer was last heard on it, also when that moved nothing.
     `disconnected_on` is the first day without service after they last left altogether, and stays
     when they come back. `blacklisted` is the CRM's word on bad debts, `competitor` whose line is
     known to be there.
@@ -44,8 +45,10 @@ class Customer(Row, Base):
     activated_on: Mapped[date | None]
     do_not_disturb: Mapped[bool] = mapped_column(server_default=text("false"), info=VALUES_AUDITED)
     do_not_disturb_since: Mapped[datetime | None]
+    do_not_disturb_said_at: Mapped[datetime | None]
     personal_offers: Mapped[bool] = mapped_column(server_default=text("true"), info=VALUES_AUDITED)
     personal_offers_since: Mapped[datetime | None]
+    personal_offers_said_at: Mapped[datetime | None]
     channels_allowed: Mapped[list[str]] = mapped_column(
         ARRAY(Text), server_default=text("'{}'"), info=VALUES_AUDITED
     )

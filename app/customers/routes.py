@@ -94,7 +94,7 @@ async def do_not_disturb(
 ) -> DoNotDisturbOut:
     """Move the do-not-disturb switch; it is in force on every channel with the answer."""
     customer = await service.set_do_not_disturb(
-        tx, customer_id=customer_id, on=body.on, caller=writer, now=now
+        tx, customer_id=customer_id, on=body.on, caller=writer, now=now, said_at=body.device_at
     )
     return DoNotDisturbOut(
         customer_id=customer.id,

@@ -5,7 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.core.errors import Invalid
+from app.core.errors import Conflict, Invalid
+from app.core.i18n import Words
+
+
+# How the moment of a customer's word is described wherever it is sent.
+WHEN_SAID = (
+    "When the customer said so, by the phone's clock; now when left out. A later word of theirs"
+    " stays, whichever arrives first."
+)
+
+
+class SetSince(Conflict):
+    slug = "set-since"
+    title = Words(zh="此后已有新的设置", en="It was set anew since then")
+    advice = Words(
+        zh="该项已于 {since} 更改，晚于本机操作时间，未予覆盖。请核对后重新设置。",
+        en="It was set at {since}, after this phone did so, and stays so: look at it again.",
+    )
 
 
 class Segment(StrEnum):

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Input
-from app.customers.rules import Segment
+from app.core.http import Answer, Input, Moment
+from app.customers.rules import WHEN_SAID, Segment
 
 Text = Annotated[str, Field(max_length=300)]
 
@@ -73,6 +73,7 @@ class DoNotDisturbIn(Input):
     """Where the switch shall stand."""
 
     on: bool
+    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
 
 
 class DoNotDisturbOut(Answer):

@@ -11,7 +11,13 @@ from app.core.db import new_id
 from app.core.errors import SameIdOtherContent
 from app.customers import queries, rules
 from app.customers.models import ContactConsent, Customer, Interaction
-from app.customers.rules import Channel, ConsentProof, ConsentState, InteractionKind
+from app.customers.rules import (
+    Channel,
+    ConsentProof,
+    ConsentState,
+    InteractionKind,
+    SetSince,
+)
 
 
 async def record_contact(
@@ -52,35 +58,63 @@ async def record_contact(
 
 
 async def set_do_not_disturb(
-    tx: AsyncSession, *, customer_id: UUID, on: bool, caller: Caller, now: datetime
+    tx: AsyncSession,
+    *,
+    customer_id: UUID,
+    on: bool,
+    caller: Caller,
+    now: datetime,
+    said_at: datetime | None = None,
 ) -> Customer:
     """Move a customer's do-not-disturb switch; every decision after the commit sees it.
 
     The row is locked, as it is while offers are decided, so that none can slip past the switch.
-    Moving it to where it stands changes nothing. Raises NotFound.
+    `said_at` is when the customer said so, `now` unless another moment is given, and never later
+    than that. Moving the switch to where it stands changes nothing but when it was last spoken of.
+    Raises NotFound, and SetSince where the customer has said something later.
     """
     customer = await queries.for_change(tx, caller, customer_id)
+    customer.do_not_disturb_said_at = _heard(customer.do_not_disturb_said_at, said_at, now)
     if customer.do_not_disturb != on:
         customer.do_not_disturb = on
         customer.do_not_disturb_since = now
-        await tx.flush()
+    await tx.flush()
     return customer
 
 
 async def set_personal_offers(
-    tx: AsyncSession, *, customer_id: UUID, on: bool, caller: Caller, now: datetime
+    tx: AsyncSession,
+    *,
+    customer_id: UUID,
+    on: bool,
+    caller: Caller,
+    now: datetime,
+    said_at: datetime | None = None,
 ) -> Customer:
     """Say whether what is known of a customer may decide what they are offered.
 
-    The law gives everybody the choice of offers that are not made for them. The row is locked as
-    by `set_do_not_disturb`, and moving it to where it stands changes nothing. Raises NotFound.
+    The law gives everybody the choice of offers that are not made for them. The row is locked,
+    `said_at` counts, and what is raised is as with `set_do_not_disturb`.
     """
     customer = await queries.for_change(tx, caller, customer_id)
+    customer.personal_offers_said_at = _heard(customer.personal_offers_said_at, said_at, now)
     if customer.personal_offers != on:
         customer.personal_offers = on
         customer.personal_offers_since = now
-        await tx.flush()
+    await tx.flush()
     return customer
+
+
+def _heard(last: datetime | None, said_at: datetime | None, now: datetime) -> datetime:
+    """Return when something was said, unless there was a later word. Raises SetSince.
+
+    What is said now is the last word, also where the clocks of two servers differ a little.
+    """
+    if said_at is None or last is None:
+        return min(said_at or now, now)
+    if last > said_at:
+        raise SetSince(since=last)
+    return min(said_at, max(last, now))
 
 
 async def record_consent(

@@ -404,6 +404,34 @@ async def test_what_was_set_anew_meanwhile_is_not_undone(tx, phone, clock):
     assert await offline.verdicts() == [("conflict", "set-since")]
 
 
+async def test_what_a_customer_said_last_counts_whichever_phone_tells_of_it_first(
+    tx, phone, app, http, clock
+):
+    """Two phones of colleagues who both meet a customer, and neither has a network."""
+    unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
+    other = await make_phone(tx, app, http, clock, org_unit=unit)
+    customer = await make_customer(tx, org_unit=unit)
+    for one in (phone, other):
+        order = await make_assigned_order(tx, one.technician, customer, now=clock.now())
+        await tx.commit()
+        await one.acknowledge(order)
+    said = {"customer_id": str(customer.id)}
+    first, second = Offline(phone), Offline(other)
+    first.do("customers_personal_offers", **said, on=False)
+    first.do("customers_personal_offers", **said, on=True)
+    clock.tick(timedelta(minutes=1))
+    second.at += timedelta(minutes=1)
+    first.at += timedelta(minutes=2)
+    second.do("customers_personal_offers", **said, on=False)
+    first.do("customers_personal_offers", **said, on=True)
+    clock.tick(timedelta(hours=1))
+    # Of one phone each counts, though all arrive at once; the last moves nothing any more.
+    assert await first.verdicts() == [("applied", None)] * 3
+    assert await second.verdicts() == [("conflict", "set-since")]
+    await tx.refresh(customer)
+    assert customer.personal_offers
+
+
 async def test_a_closed_account_is_heard_once_more_and_carries_nothing_out(tx, phone, clock):
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.execute(text("UPDATE account SET active = false"))

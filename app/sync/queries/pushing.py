@@ -143,16 +143,6 @@ _MOVED = f"""
 """  # noqa: S608 - text of our own
 
 
-async def set_since(tx: AsyncSession, column: str, customer_id: UUID) -> datetime | None:
-    """Tell when something was last set for a customer; `column` is a rule's word for it."""
-    rows = await fetched(
-        tx,
-        f"SELECT {column} FROM customer WHERE id = %(id)s",  # noqa: S608 - text of our own
-        {"id": customer_id},
-    )
-    return rows[0][0] if rows else None
-
-
 _COLUMNS = (
     "id technician_id account_id device type payload base_version device_at received_at"
     " content_hash verdict code words_zh words_en facts work_order_id judgement moved_to"

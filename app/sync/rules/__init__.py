@@ -4,7 +4,7 @@ from app.sync.rules.cursor import EPOCHS, NO_CURSOR, Cursor, cursor_of
 from app.sync.rules.offers import offer_of
 from app.sync.rules.parameters import CLOSED_DAYS, KEPT_DAYS, OFFLINE_HOURS, SALES_DAYS
 from app.sync.rules.refusals import AccessRevoked, PhoneTooOld, ResyncNeeded
-from app.sync.rules.steps import ONLINE, STEPS, NotCarriedOut, SetSince, Step, UnknownAction
+from app.sync.rules.steps import ONLINE, STEPS, NotCarriedOut, Step, UnknownAction
 from app.sync.rules.tables import OLDEST_SCHEMA, SCHEMA_VERSION, TABLES, Kind, Migration, tables_for
 from app.sync.rules.verdicts import ActionVerdict, Judgement, judged, verdict_on
 
@@ -29,7 +29,6 @@ __all__ = [
     "NotCarriedOut",
     "PhoneTooOld",
     "ResyncNeeded",
-    "SetSince",
     "Step",
     "UnknownAction",
     "cursor_of",

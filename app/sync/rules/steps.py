@@ -12,13 +12,11 @@ class Step:
     """A doorway that an action goes through later.
 
     One that comes when its order is somebody else's is judged where it says so by `too_late`: the
-    reason under which the order's history tells of it. `since` is the column of `customer` that
-    tells when what the step sets was last set: what was set after the phone did so is not undone
-    by it. Without `keeps_payload` it is written down that it was done, and not what was sent.
+    reason under which the order's history tells of it. Without `keeps_payload` it is written down
+    that it was done, and not what was sent.
     """
 
     too_late: str | None = None
-    since: str | None = None
     keeps_payload: bool = True
 
 
@@ -58,8 +56,8 @@ STEPS: Mapping[str, Step] = {
     "sales_confirm": Step(too_late="sale_too_late"),
     "sales_cancel": _PLAIN,
     "sales_order_change_ask": _PLAIN,
-    "customers_personal_offers": Step(since="personal_offers_since"),
-    "customers_do_not_disturb": Step(since="do_not_disturb_since"),
+    "customers_personal_offers": _PLAIN,
+    "customers_do_not_disturb": _PLAIN,
     "customers_consent": _PLAIN,
     "former_customers_record": _PLAIN,
     "retention_cases_claim": _PLAIN,
@@ -111,15 +109,6 @@ class UnknownAction(Conflict):
     advice = Words(
         zh="不支持操作类型 {type}：请更新应用，或在线执行。",
         en="The type {type} is not known here: update the app, or do it online.",
-    )
-
-
-class SetSince(Conflict):
-    slug = "set-since"
-    title = Words(zh="此后已有新的设置", en="It was set anew since then")
-    advice = Words(
-        zh="该项已于 {since} 更改，晚于本机操作时间，未予覆盖。请核对后重新设置。",
-        en="It was set at {since}, after this phone did so, and stays so: look at it again.",
     )
 
 

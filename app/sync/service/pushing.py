@@ -191,7 +191,6 @@ class _Push:
                 if action.told:
                     raise Invalid(errors=[{"field": "payload", "message": "missing"}])
                 read = doorway.read(action.payload, action.device_at.isoformat())
-                await self._set_since(action, read)
                 await doorway.go_through(read, Way(self.request, part, clock=_At(at)))
         except Problem as problem:
             if problem.status >= 500:
@@ -227,14 +226,6 @@ class _Push:
             said = getattr(error, "orig", error)
             return isinstance(said, (psycopg.OperationalError, psycopg.InterfaceError))
         return state.startswith(_LATER)
-
-    async def _set_since(self, action: Action, read: Mapping[str, Any]) -> None:
-        column = step_of(action.type).since
-        if column is None:
-            return
-        since = await pushing.set_since(self.tx, column, read["customer_id"])
-        if since is not None and since > action.device_at:
-            raise rules.SetSince(since=since)
 
     async def _look_where_it_went(
         self, row: dict[str, Any], action: Action, order_id: UUID

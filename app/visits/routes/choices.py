@@ -26,7 +26,9 @@ async def personal_offers(
     A technician says so while they hold an order of the customer's, from acknowledging it until a
     short grace after completing it; supervisors and systems for the customers of their area.
     """
-    customer = await choices.set_personal_offers(tx, customer_id, wisher, on=body.on, now=now)
+    customer = await choices.set_personal_offers(
+        tx, customer_id, wisher, on=body.on, now=now, said_at=body.device_at
+    )
     return PersonalOffersOut(
         customer_id=customer.id,
         on=customer.personal_offers,

@@ -9,7 +9,13 @@ from pydantic import Field
 
 from app.core.http import Answer, Input, Moment
 from app.customers.models import ContactConsent, Customer
-from app.customers.rules import Channel, ConsentProof, ConsentState, may_offer_on
+from app.customers.rules import (
+    WHEN_SAID,
+    Channel,
+    ConsentProof,
+    ConsentState,
+    may_offer_on,
+)
 
 
 class PersonalOffersIn(Input):
@@ -18,6 +24,7 @@ class PersonalOffersIn(Input):
     on: bool = Field(
         description="False: offer what everybody is offered, whatever is known of the customer."
     )
+    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
 
 
 class PersonalOffersOut(Answer):

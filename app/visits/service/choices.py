@@ -24,16 +24,22 @@ class Consents:
 
 
 async def set_personal_offers(
-    tx: AsyncSession, customer_id: UUID, caller: Caller, *, on: bool, now: datetime
+    tx: AsyncSession,
+    customer_id: UUID,
+    caller: Caller,
+    *,
+    on: bool,
+    now: datetime,
+    said_at: datetime | None = None,
 ) -> Customer:
     """Move the switch for offers that are made for this customer.
 
     A technician may while they meet the customer, others for customers of their subtree. Raises
-    NotFound for everybody else.
+    NotFound for everybody else, and what `app.customers.service.set_personal_offers` raises.
     """
     await at_the_door(tx, customer_id, caller, now=now)
     return await customers.set_personal_offers(
-        tx, customer_id=customer_id, on=on, caller=caller, now=now
+        tx, customer_id=customer_id, on=on, caller=caller, now=now, said_at=said_at
     )
 
 
