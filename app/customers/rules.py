@@ -8,7 +8,6 @@ from enum import StrEnum
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
 
-
 # How the moment of a customer's word is described wherever it is sent.
 WHEN_SAID = (
     "When the customer said so, by the phone's clock; now when left out. A later word of theirs"
