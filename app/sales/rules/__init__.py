@@ -39,6 +39,7 @@ from app.sales.rules.content import (
 )
 from app.sales.rules.installs import (
     ALERT_LEFT,
+    SlotOfAnotherSale,
     why_called_off,
 )
 from app.sales.rules.prices import (
@@ -134,6 +135,7 @@ __all__ = [
     "SecondContactNotFit",
     "SecondState",
     "ShownItem",
+    "SlotOfAnotherSale",
     "Standing",
     "TermsChanged",
     "VisitNotBegun",
