@@ -258,6 +258,41 @@ async def test_who_says_no_is_not_sold_to(app, http, post, door, tx, clock):
     assert await jobs_of(tx) == []
 
 
+async def test_a_no_is_undone_by_a_later_yes_and_by_nothing_else(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    await post(f"/{draft.id}/consent-requests", request_body("sms_reply"))
+    await write_back(tx, door.customer.phone, "不同意", now=clock.now())
+    said_no_at = clock.now().isoformat()
+    # Asking once more is no answer, and neither is a signature in its place.
+    for _ in range(2):
+        answer = await post(f"/{draft.id}/confirm", await signed(tx, clock, draft.id))
+        assert (answer.status_code, slug(answer)) == (409, "consent-declined")
+        assert answer.json()["facts"] == {"answered_at": said_no_at}
+        clock.tick(timedelta(minutes=1))
+        asked = request_body("sms_reply")
+        await post(f"/{draft.id}/consent-requests", asked)
+    assert await jobs_of(tx) == []
+    await write_back(tx, door.customer.phone, "同意", now=clock.now())
+    confirmed = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert confirmed.json()["state"] == "confirmed"
+
+
+async def test_a_no_after_a_yes_counts_whatever_is_shown_to_prove_the_yes(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    agreed, declined = request_body("sms_reply"), request_body("sms_reply")
+    for asked, said in ((agreed, "Y"), (declined, "N")):
+        await post(f"/{draft.id}/consent-requests", asked)
+        await write_back(tx, door.customer.phone, said, now=clock.now())
+        clock.tick(timedelta(minutes=1))
+    for body in (by_reply(agreed, clock), await signed(tx, clock, draft.id)):
+        assert slug(await post(f"/{draft.id}/confirm", body)) == "consent-declined"
+    # A code that they tell afterwards is a yes.
+    asked = request_body()
+    await post(f"/{draft.id}/consent-requests", asked)
+    right = otp(asked, await code_told(tx, draft.id), clock)
+    assert (await post(f"/{draft.id}/confirm", right)).json()["state"] == "confirmed"
+
+
 async def test_the_provider_alone_tells_of_replies(app, http, settings, tx):
     body = {
         "replies": [{"id": "R7", "from": "13812341234", "text": "Y", "said_at": wall().isoformat()}]

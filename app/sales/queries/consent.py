@@ -74,6 +74,22 @@ async def request_for_change(
     return found
 
 
+async def last_answer_of(session: AsyncSession, sale_id: UUID) -> ConsentRequest | None:
+    """Find the last request that a sale's customer has answered, with yes or no."""
+    return (
+        await session.scalars(
+            select(ConsentRequest)
+            .where(
+                ConsentRequest.sale_id == sale_id,
+                ConsentRequest.purpose == ConsentPurpose.CONSENT,
+                ConsentRequest.state.in_((RequestState.AGREED, RequestState.DECLINED)),
+            )
+            .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
+
+
 async def requests_of(session: AsyncSession, sale_id: UUID) -> Sequence[ConsentRequest]:
     """List the requests to a sale's customer, newest first, twenty at most."""
     return (

@@ -103,8 +103,10 @@ class ConsentDeclined(Conflict):
     slug = "consent-declined"
     title = Words(zh="客户不同意办理", en="The customer does not agree")
     advice = Words(
-        zh="客户已于 {answered_at} 回复不同意，请尊重客户选择并取消本单。",
-        en="They said so at {answered_at}: respect it and cancel the sale.",
+        zh="客户已于 {answered_at} 回复不同意，请尊重客户选择并取消本单；"
+        "客户改变主意的，须再次以短信同意。",
+        en="They said so at {answered_at}: respect it and cancel the sale. If they change their "
+        "mind, they have to agree by message.",
     )
 
 

@@ -12,7 +12,14 @@ from app.core.errors import NotFound
 from app.core.parameter_values import parameters_in_force
 from app.sales import queries, rules
 from app.sales.models import ConsentSignature, Sale
-from app.sales.rules import ConsentKind, ConsentPurpose, SaleState, SaleStep, SecondContact
+from app.sales.rules import (
+    ConsentKind,
+    ConsentPurpose,
+    RequestState,
+    SaleState,
+    SaleStep,
+    SecondContact,
+)
 from app.sales.rules.consent import SIGNATURE_HOURS
 from app.sales.service import protecting
 from app.sales.service.agreed import Agreed, agreed_now
@@ -38,7 +45,9 @@ async def confirm(
 
     `evidence` of a signature are the hashes of its picture, its strokes and what was shown, and the
     number of strokes; of a code or a reply it is the `request_id`, and a code has been checked
-    before. The same consent sent again is answered like the first time.
+    before. The same consent sent again is answered like the first time. Once the customer has said
+    no by message, only a later yes by message counts: what they sign then may have been signed for
+    them.
 
     Raises NotFound, SaleRefused, VisitOver, ConsentOutOfTime, ConsentNotOfThisSale,
     ConsentNotGiven, ConsentDeclined, ConsentVoid, ConsentExpired, SecondContactNotFit, and what
@@ -109,7 +118,11 @@ async def _proved(
     given_at: datetime,
     now: datetime,
 ) -> None:
-    """Check that what is said to be consent is one, and to this sale."""
+    """Check that what is said to be consent is one, and to this sale; and that the customer's last
+    word by message, if they were asked so, was not a no."""
+    answered = await queries.last_answer_of(tx, sale.id)
+    if answered is not None and answered.state is RequestState.DECLINED:
+        raise rules.ConsentDeclined(answered_at=answered.answered_at)
     if kind is ConsentKind.SIGNATURE:
         rules.of_this_sale(evidence["shown_sha256"], agreed.content_hash)
         hours = (await parameters_in_force(tx)).number(SIGNATURE_HOURS, now, caller.org_path)
