@@ -258,6 +258,57 @@ async def test_who_says_no_is_not_sold_to(app, http, post, door, tx, clock):
     assert await jobs_of(tx) == []
 
 
+@pytest.mark.parametrize("older", ["out of time", "cancelled", "signed"])
+async def test_a_plain_yes_is_heard_though_an_older_request_was_never_answered(
+    post, door, tx, clock, older
+):
+    before = await make_draft(tx, door, now=clock.now(), lines=[Line("TV-4K", 1)])
+    await post(f"/{before.id}/consent-requests", request_body("sms_reply"))
+    if older == "out of time":
+        await tx.execute(
+            text("UPDATE consent_request SET created_at = created_at - interval '31 minutes'")
+        )
+    elif older == "cancelled":
+        await post(f"/{before.id}/cancel")
+    else:
+        await post(f"/{before.id}/confirm", await signed(tx, clock, before.id))
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body("sms_reply")
+    await post(f"/{draft.id}/consent-requests", asked)
+    answered = await write_back(tx, door.customer.phone, "同意", now=clock.now())
+    assert str(answered) == asked["id"]
+    confirmed = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert confirmed.json()["state"] == "confirmed"
+    assert await texts_about(tx, MessageKind.CONSENT_WHICH, draft.id) == []
+
+
+async def test_who_is_asked_of_two_sales_is_told_once_by_which_number_to_answer(
+    post, door, tx, clock
+):
+    drafts = [
+        await make_draft(tx, door, now=clock.now(), lines=[Line(code, 1)])
+        for code in ("SPEED-1000", "TV-4K")
+    ]
+    asked = []
+    for draft in drafts:
+        asked.append(request_body("sms_reply"))
+        await post(f"/{draft.id}/consent-requests", asked[-1])
+        clock.tick(timedelta(minutes=1))
+    older, newer = [await reference_told(tx, draft.id) for draft in drafts]
+    number = door.customer.phone
+    for said, reply_id in (("Y", "R1"), ("Y", "R1"), ("不同意", "R2")):
+        assert await write_back(tx, number, said, now=clock.now(), reply_id=reply_id) is None
+    (told,) = (
+        await tx.scalars(select(Message).where(Message.kind == MessageKind.CONSENT_WHICH))
+    ).all()
+    assert told.recipient == number and "2 项" in (told.body or "")
+    assert all(each in (told.body or "") for each in (f"Y{older}", f"Y{newer}", f"N{newer}"))
+    assert await write_back(tx, number, f"N{newer}", now=clock.now()) is not None
+    # One is left, and needs no number any more.
+    assert str(await write_back(tx, number, "Y", now=clock.now())) == asked[0]["id"]
+    assert len(await texts_about(tx, MessageKind.CONSENT_WHICH, drafts[1].id)) == 1
+
+
 async def test_a_no_is_undone_by_a_later_yes_and_by_nothing_else(post, door, tx, clock):
     draft = await make_draft(tx, door, now=clock.now())
     await post(f"/{draft.id}/consent-requests", request_body("sms_reply"))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Float, and_, cast, exists, func, select, tuple_
+from sqlalchemy import DateTime, Float, and_, bindparam, cast, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
@@ -22,9 +22,10 @@ from app.sales.models import (
     SECOND_DUE,
     ConsentRequest,
     ConsentSignature,
+    Sale,
     SecondConfirmation,
 )
-from app.sales.rules import ConsentPurpose, Protection, RequestState, SecondState
+from app.sales.rules import ConsentPurpose, Protection, RequestState, SaleState, SecondState
 
 
 class Parties(NamedTuple):
@@ -152,22 +153,55 @@ async def asked_since(tx: AsyncSession, customer_id: UUID, since: datetime) -> l
 
 
 class Awaiting(NamedTuple):
-    """A request that a reply may answer."""
+    """A request that a reply may answer until a moment of the real world; `waits` says whether its
+    sale still waits for that answer."""
 
     id: UUID
     sale_id: UUID
+    org_unit_id: UUID
+    recipient: str
     reference: str | None
+    until: datetime
+    waits: bool
 
 
-async def awaiting_reply(session: AsyncSession, numbers: Sequence[str]) -> list[Awaiting]:
-    """List what is asked of the owner of a telephone, whose number can be written in some ways."""
-    rows = await session.execute(
-        select(ConsentRequest.id, ConsentRequest.sale_id, ConsentRequest.reference)
-        .where(AWAITS_REPLY, ConsentRequest.recipient.in_(numbers))
-        .order_by(ConsentRequest.asked_at.desc())
-        .limit(20)
-    )
+async def awaiting_reply(
+    session: AsyncSession, numbers: Sequence[str], said_at: datetime
+) -> list[Awaiting]:
+    """List what the owner of a telephone, whose number can be written in some ways, was asked and
+    could still answer at a moment (the provider's time), the newest first."""
+    rows = await session.execute(_AWAITING, {"numbers": list(numbers), "said_at": said_at})
     return [Awaiting._make(row) for row in rows]
+
+
+# What was never answered stays `asked` for good, so its time tells, which is that of the row: the
+# other moments are of business.
+_UNTIL = ConsentRequest.created_at + (ConsentRequest.expires_at - ConsentRequest.asked_at)
+_WAITING_FOR = {
+    ConsentPurpose.CONSENT: SaleState.DRAFT,
+    ConsentPurpose.SECOND: SaleState.SECOND_CONFIRMATION,
+}
+_AWAITING = (
+    select(
+        ConsentRequest.id,
+        ConsentRequest.sale_id,
+        ConsentRequest.org_unit_id,
+        ConsentRequest.recipient,
+        ConsentRequest.reference,
+        _UNTIL,
+        tuple_(
+            ConsentRequest.purpose,
+            select(Sale.state).where(Sale.id == ConsentRequest.sale_id).scalar_subquery(),
+        ).in_(list(_WAITING_FOR.items())),
+    )
+    .where(
+        AWAITS_REPLY,
+        ConsentRequest.recipient.in_(bindparam("numbers", expanding=True)),
+        bindparam("said_at", type_=DateTime(timezone=True)) <= _UNTIL,
+    )
+    .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
+    .limit(20)
+)
 
 
 # --- signatures -----------------------------------------------------------------------------------
