@@ -6,9 +6,11 @@ from app.sales.queries.consent import (
     Proof,
     SecondCount,
     Signed,
+    Unconfirmed,
     asked_since,
     awaiting_reply,
     last_answer_of,
+    left_unconfirmed,
     missing_signatures,
     open_requests,
     parties_of,
@@ -22,6 +24,7 @@ from app.sales.queries.consent import (
     seconds_page,
     settle_signatures,
     signatures_of,
+    unconfirmed,
 )
 from app.sales.queries.ledger import (
     installed_by,
@@ -57,6 +60,7 @@ __all__ = [
     "SecondCount",
     "SellingVisit",
     "Signed",
+    "Unconfirmed",
     "asked_since",
     "awaiting_reply",
     "booked_at_door",
@@ -70,6 +74,7 @@ __all__ = [
     "last_answer_of",
     "ledger_of",
     "left_to_install",
+    "left_unconfirmed",
     "missing_signatures",
     "one",
     "open_requests",
@@ -91,5 +96,6 @@ __all__ = [
     "signatures_of",
     "slots_in_vain",
     "strange_suggestions",
+    "unconfirmed",
     "within_reach",
 ]

@@ -204,6 +204,58 @@ _AWAITING = (
 )
 
 
+class Unconfirmed(NamedTuple):
+    """A draft to whose sale its customer has said yes by message, at a moment of business time;
+    `replaced` says whether another sale was put together in its visit since."""
+
+    sale_id: UUID
+    request_id: UUID
+    agreed_at: datetime
+    org_path: str
+    replaced: bool
+
+
+async def unconfirmed(
+    session: AsyncSession, since: datetime, limit: int, request_id: UUID | None = None
+) -> list[Unconfirmed]:
+    """List drafts that were agreed to by message since a moment, the longest ago first, or that of
+    one request; neither those that were left to a person nor those taken back by a later no."""
+    given = {"since": since, "limit": limit, "request": request_id}
+    return [Unconfirmed._make(row) for row in await fetched(session, _UNCONFIRMED, given)]
+
+
+async def left_unconfirmed(session: AsyncSession, since: datetime) -> dict[UUID, int]:
+    """Count the drafts that were agreed to by message since a moment and were left to a person,
+    unit by unit."""
+    return dict(await fetched(session, _LEFT_UNCONFIRMED, {"since": since}))
+
+
+# The words of the partial index, so that it serves; its rows are few in so short a time.
+_AGREED = """
+  FROM consent_request r JOIN sale s ON s.id = r.sale_id JOIN org_unit u ON u.id = s.org_unit_id
+ WHERE r.state = 'agreed' AND r.kind = 'sms_reply' AND r.purpose = 'consent'
+   AND r.answered_at >= %(since)s AND s.state = 'draft'
+   AND NOT EXISTS (
+    SELECT FROM consent_request n
+     WHERE n.sale_id = r.sale_id AND n.purpose = 'consent' AND n.state IN ('agreed', 'declined')
+       AND (n.asked_at, n.id) > (r.asked_at, r.id))
+"""
+_LEFT_ALONE = """EXISTS (
+    SELECT FROM sale_event e
+     WHERE e.sale_id = r.sale_id AND e.step = 'left_unconfirmed'
+       AND e.facts ->> 'request_id' = r.id::text)
+"""
+_UNCONFIRMED = f"""
+SELECT s.id, r.id, r.answered_at, u.path, EXISTS (
+    SELECT FROM sale o
+     WHERE o.visit_id = s.visit_id AND o.made_at > r.answered_at AND o.state <> 'cancelled')
+{_AGREED} AND NOT {_LEFT_ALONE}
+   AND (%(request)s::uuid IS NULL OR r.id = %(request)s)
+ ORDER BY r.answered_at LIMIT %(limit)s
+"""  # noqa: S608
+_LEFT_UNCONFIRMED = f"SELECT s.org_unit_id, count(*) {_AGREED} AND {_LEFT_ALONE} GROUP BY 1"
+
+
 # --- signatures -----------------------------------------------------------------------------------
 
 _PICTURE = exists().where(

@@ -2,6 +2,8 @@
 show, and what may be refused."""
 
 from app.sales.rules.asking import (
+    AGREED_MINUTES,
+    ALERT_UNCONFIRMED,
     ConsentAskedEnough,
     ConsentCodeSpent,
     ConsentCodeWrong,
@@ -91,7 +93,9 @@ from app.sales.rules.visits import (
 )
 
 __all__ = [
+    "AGREED_MINUTES",
     "ALERT_LEFT",
+    "ALERT_UNCONFIRMED",
     "CLOCK_SKEW",
     "LATE_HOURS",
     "MOVES",

@@ -70,6 +70,30 @@ REQUESTS_AN_HOUR = Parameter(
 )
 
 
+AGREED_MINUTES = Parameter(
+    "sales.agreed_minutes",
+    default=10,
+    unit="min",
+    words=Words(
+        zh="客户短信同意后多久仍未提交，由系统代为提交",
+        en="How long a yes by message may wait for the phone before the sale is confirmed without",
+    ),
+    least=1,
+    most=1440,
+)
+ALERT_UNCONFIRMED = Parameter(
+    "sales.alert_left_unconfirmed",
+    default=1,
+    unit="",
+    words=Words(
+        zh="客户已短信同意而未能自动提交的销售单，达到多少单即告警",
+        en="How many sales may be agreed to by message and not be confirmed before supervisors are "
+        "alerted",
+    ),
+    least=1,
+)
+
+
 class NoNumberForConsent(Conflict):
     slug = "no-number-for-consent"
     title = Words(

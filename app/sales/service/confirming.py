@@ -39,6 +39,7 @@ async def confirm(
     caller: Caller,
     now: datetime,
     second_contact: SecondContact | None = None,
+    unattended: bool = False,
 ) -> Sale:
     """Confirm a sale with the customer's consent, which counts at once, or once somebody else has
     agreed as well where the customer is protected.
@@ -48,6 +49,9 @@ async def confirm(
     before. The same consent sent again is answered like the first time. Once the customer has said
     no by message, only a later yes by message counts: what they sign then may have been signed for
     them.
+
+    With `unattended` it is done in the seller's name and without their phone, and the ledger names
+    neither their account nor their time.
 
     Raises NotFound, SaleRefused, VisitOver, ConsentOutOfTime, ConsentNotOfThisSale,
     ConsentNotGiven, ConsentDeclined, ConsentVoid, ConsentExpired, SecondContactNotFit, and what
@@ -62,7 +66,7 @@ async def confirm(
             "evidence": evidence,
         }
     )
-    if sale.consent_hash == consent:
+    if sale.consent_hash == consent or _same_reply(sale, kind, evidence):
         return sale
     if sale.state is not SaleState.DRAFT:
         raise rules.SaleRefused(state=sale.state, wanted=SaleState.CONFIRMED)
@@ -71,6 +75,7 @@ async def confirm(
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
     agreed = await agreed_now(tx, sale, items, caller.org_path, now)
     await _proved(tx, sale, kind, evidence, agreed, caller, given_at=given_at, now=now)
+    by, device_at = (None, None) if unattended else (caller.account_id, given_at)
     sale.consent_kind = kind
     sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}
     sale.consent_hash = consent
@@ -79,8 +84,8 @@ async def confirm(
         sale_id,
         SaleStep.CONSENTED,
         at=now,
-        device_at=given_at,
-        by=caller.account_id,
+        device_at=device_at,
+        by=by,
         facts={"kind": kind.value, "content_hash": agreed.content_hash},
     )
     parties = await queries.parties_of(tx, sale.customer_id, sale.technician_id)
@@ -88,8 +93,8 @@ async def confirm(
         elderly=parties.elderly, flagged=parties.flagged, age_group=parties.age_group
     )
     if protection is None:
-        await take_effect(tx, sale, now=now, by=caller.account_id, device_at=given_at)
-        await order_install(tx, sale, items, caller, now=now, by=caller.account_id)
+        await take_effect(tx, sale, now=now, by=by, device_at=device_at)
+        await order_install(tx, sale, items, caller, now=now, by=by)
     else:
         await protecting.begin(
             tx,
@@ -100,11 +105,23 @@ async def confirm(
             agreed=agreed,
             items=items,
             caller=caller,
-            device_at=given_at,
+            by=by,
+            device_at=device_at,
             now=now,
         )
     await tx.flush()
     return sale
+
+
+def _same_reply(sale: Sale, kind: ConsentKind, evidence: Mapping[str, Any]) -> bool:
+    """Tell whether a sale was confirmed by this very reply: the phone may say that it came at
+    another time than we do, who have confirmed without the phone."""
+    known = sale.consent_evidence or {}
+    return (sale.consent_kind, kind, known.get("request_id")) == (
+        ConsentKind.SMS_REPLY,
+        ConsentKind.SMS_REPLY,
+        evidence.get("request_id"),
+    )
 
 
 async def _proved(
