@@ -15,9 +15,10 @@ from app.sales.models import Sale
 from app.technicians import availability
 from tests.make.auth import bearer, caller_for
 from tests.make.catalog import make_offering
+from tests.make.customers import make_customer
 from tests.make.dispatch import order
 from tests.make.sales import make_door
-from tests.make.visits import LAT, LON, TODAY, at
+from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order
 
 TOMORROW = TODAY + timedelta(days=1)
 
@@ -166,6 +167,27 @@ async def test_a_slot_is_for_one_sale_at_a_time(door, tx, clock, settings, datab
     assert (await door.phone.http.post(url, headers=door.phone.headers)).status_code == 200
     await jobs.give_slots_back(Worker(settings, clock, database))
     assert await minutes(door) == 0
+
+
+@pytest.mark.parametrize(("whose", "status"), [("the same", 201), ("a neighbour's", 422)])
+async def test_a_slot_is_for_the_door_at_which_it_was_booked(
+    door, tx, clock, book, draft, whose, status
+):
+    booked = (await book()).json()
+    await door.phone.complete(door.visit_id)
+    customer = (
+        door.customer if whose == "the same" else await make_customer(tx, org_unit=door.branch)
+    )
+    order = await make_assigned_order(
+        tx, door.phone.technician, customer, now=clock.now(), grid_id=door.grid.id
+    )
+    await tx.commit()
+    door.visit_id = await door.phone.restore(order)
+    made = await draft(booked["id"])
+    assert made.status_code == status, made.text
+    if status == 422:
+        [error] = made.json()["facts"]["errors"]
+        assert error["field"] == "appointment_hold_id"
 
 
 async def test_it_is_kept_while_a_second_yes_is_waited_for(door, tx, app, http, clock, book):

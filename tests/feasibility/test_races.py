@@ -147,6 +147,7 @@ async def test_one_slot_is_sold_with_one_sale(real_database, door, clock):
 
     async with real_database.read() as read:
         seller = await caller_of_technician(read, door.phone.technician.id)
+    assert seller is not None
     async with real_database.begin() as tx:
         await sales.put_together(
             tx,

@@ -186,16 +186,20 @@ async def installs_left(session: AsyncSession) -> dict[UUID, int]:
 async def booked_at_door(
     session: AsyncSession, hold_id: UUID, work_order_id: UUID, caller: Caller
 ) -> bool:
-    """Tell whether a caller has held a slot for an install where an order is; the slot is locked
-    until the transaction ends, so that nobody else sells it meanwhile."""
+    """Tell whether a caller has held a slot for an install at the door of an order; the slot is
+    locked until the transaction ends, so that nobody else sells it meanwhile."""
     given = {"hold": hold_id, "order": work_order_id, "account": caller.account_id}
     return bool(await fetched(session, _BOOKED, given))
 
 
+# A door is a customer in a grid; of slots that were booked before that was kept, only the grid is
+# known.
 _BOOKED = """
 SELECT 1 FROM appointment_hold h JOIN work_order o ON o.grid_id = h.grid_id
+  LEFT JOIN visit v ON v.id = h.visit_id LEFT JOIN work_order b ON b.id = v.work_order_id
  WHERE h.id = %(hold)s AND o.id = %(order)s AND h.account_id = %(account)s
    AND h.work_type = 'install' AND h.slot <> 'now'
+   AND (h.visit_id IS NULL OR b.customer_id = o.customer_id)
    FOR UPDATE OF h
 """
 
