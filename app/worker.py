@@ -127,6 +127,7 @@ FROM_TIME_TO_TIME: list[tuple[float, Handler]] = [
     (300.0, travel.learn),
     (300.0, outages.learn),
     (60.0, ordering.alert),
+    (60.0, sales.confirm_agreed),
     (60.0, sales.look_after_consent),
     (60.0, sales.alert),
     (60.0, sales.give_slots_back),

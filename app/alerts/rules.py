@@ -27,6 +27,7 @@ class AlertKind(StrEnum):
     DIFFERENCES_OPEN = "differences_open"
     PROMISES_MISSED = "promises_missed"
     INSTALLS_LEFT = "installs_left"
+    SALES_LEFT_UNCONFIRMED = "sales_left_unconfirmed"
     MODEL_DRIFTED = "model_drifted"
     WEBHOOK_FAILING = "webhook_failing"
 
@@ -86,6 +87,12 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
         "（达到 {most} 张即告警），请联系本人",
         en="{figure} installs go on whose sales have ended ({most} are too many): call whoever is "
         "at them",
+    ),
+    AlertKind.SALES_LEFT_UNCONFIRMED: Words(
+        zh="有 {figure} 张销售单客户已短信同意而未能自动提交（达到 {most} 张即告警），"
+        "请按销售单明细中的原因联系装维人员处理",
+        en="{figure} sales were agreed to by message and could not be confirmed ({most} are too "
+        "many): their ledgers say why; call whoever sold them",
     ),
     AlertKind.MODEL_DRIFTED: Words(
         zh="推荐模型失准：预计接受率 {most}，实际 {figure}",

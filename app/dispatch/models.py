@@ -113,7 +113,8 @@ class AppointmentHold(Row, Base):
 
     The person's day counts its minutes as promised (`reserved_*`, which are less than the order's
     when the order itself is on that day already) until it is confirmed, released or expired. Of
-    `terminals`, which are kinds, one each is kept in their van as long.
+    `terminals`, which are kinds, one each is kept in their van as long. `visit_id` is the visit at
+    whose door a technician booked it, of those that were booked at one.
     """
 
     __tablename__ = "appointment_hold"
@@ -154,6 +155,7 @@ class AppointmentHold(Row, Base):
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     account_id: Mapped[UUID | None]
+    visit_id: Mapped[UUID | None] = mapped_column(ForeignKey("visit.id"))
 
 
 class AppointmentChange(Row, Base):

@@ -19,6 +19,7 @@ class MessageKind(StrEnum):
     CONSENT_REPLY = "consent_reply"
     SECOND_CONFIRMATION = "second_confirmation"
     SALE_CANCELLED = "sale_cancelled"
+    CONSENT_WHICH = "consent_which"
 
 
 # The names in braces are the facts that `send` is given.
@@ -54,6 +55,11 @@ TEXTS: dict[MessageKind, Words] = {
     MessageKind.SALE_CANCELLED: Words(
         zh="您办理的{items}未获第二联系人确认，已取消，不产生费用。",
         en="Your order of {items} was not confirmed by a second contact: cancelled, at no cost.",
+    ),
+    MessageKind.CONSENT_WHICH: Words(
+        zh="您有 {number} 项业务等待确认，请带短信中的编号回复：同意回复 {yes}，不同意回复 {no}。",
+        en="{number} orders wait for your answer. Please name the one you mean: reply {yes} to "
+        "agree, or {no}.",
     ),
 }
 

@@ -41,16 +41,20 @@ async def send(
     now: datetime,
     lang: Lang = "zh",
     useful_for: timedelta | None = None,
+    message_id: UUID | None = None,
 ) -> UUID:
     """Have a message sent once `tx` has committed, and return its id.
 
     `to` is a telephone number as it stands in foreign data; where it is none, the message is kept
     as failed, which supervisors see, and nothing is raised. `facts` are what the kind's text names.
     What cannot be delivered for so long is not sent any more; left out, `messaging.useful_hours`.
+    Under a `message_id` of the caller's a message is sent once, and asking again changes nothing.
     """
+    if message_id is not None and await tx.get(Message, message_id) is not None:
+        return message_id
     number = rules.number_of(to)
     message = Message(
-        id=new_id(),
+        id=message_id or new_id(),
         kind=kind,
         org_unit_id=org_unit_id,
         about=about,

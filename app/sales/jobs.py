@@ -1,5 +1,5 @@
-"""What the worker does for sales: what is live, what customers reply, what never comes, and what is
-not to be installed any more."""
+"""What the worker does for sales: what is live, what customers reply, what nobody brings in, what
+never comes, and what is not to be installed any more."""
 
 from datetime import datetime
 from uuid import UUID
@@ -28,6 +28,22 @@ async def replied(worker: Worker, *, reply_id: str) -> None:
     async with worker.database.begin() as tx:
         audit.acting(tx, "sales.replied")
         await service.take_reply(tx, UUID(reply_id), now=worker.clock.now())
+
+
+async def confirm_agreed(worker: Worker) -> None:
+    """Confirm drafts whose customers have agreed by message while no phone has said so, and leave
+    to a person what cannot be confirmed."""
+    now = worker.clock.now()
+    async with worker.database.read() as session:
+        waiting = await service.waiting_long(session, now=now, limit=A_SWEEP)
+    of_sale = {one.sale_id: one for one in waiting}
+
+    async def confirm(sale_id: UUID) -> None:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "sales.confirm_agreed")
+            await service.confirm_agreed(tx, of_sale[sale_id], now=now)
+
+    await for_each(of_sale, confirm, at_once=AT_ONCE)
 
 
 async def look_after_consent(worker: Worker) -> None:
@@ -64,7 +80,8 @@ async def call_off_installs(worker: Worker) -> None:
 
 
 async def alert(worker: Worker) -> None:
-    """Alert supervisors of installs that somebody is at though their sales have ended."""
+    """Alert supervisors of installs that somebody is at though their sales have ended, and of sales
+    that were agreed to and are not confirmed."""
     async with worker.database.begin() as tx:
         audit.acting(tx, "sales.alert")
         await alerting.look(tx, worker.clock.now())

@@ -15,9 +15,10 @@ from app.sales.models import Sale
 from app.technicians import availability
 from tests.make.auth import bearer, caller_for
 from tests.make.catalog import make_offering
+from tests.make.customers import make_customer
 from tests.make.dispatch import order
 from tests.make.sales import make_door
-from tests.make.visits import LAT, LON, TODAY, at
+from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order
 
 TOMORROW = TODAY + timedelta(days=1)
 
@@ -37,6 +38,23 @@ async def book(door, tx):
         return await door.book(*codes or ("LONG",), **when)
 
     return ask
+
+
+@pytest.fixture
+async def draft(door):
+    """Put a sale together that names a slot, and leave it a draft."""
+
+    async def make(hold_id, **headers):
+        body = {
+            "id": str(new_id()),
+            "visit_id": str(door.visit_id),
+            "items": [{"offering_code": "LONG"}],
+            "appointment_hold_id": hold_id,
+        }
+        headers = {**door.phone.headers, **headers}
+        return await door.phone.http.post("/v1/sales", json=body, headers=headers)
+
+    return make
 
 
 async def minutes(door, day=TOMORROW):
@@ -114,6 +132,62 @@ async def test_the_slot_of_what_came_back_is_given_back_though_the_rest_stands(
         await jobs.give_slots_back(worker)
         assert await minutes(door) == left
     assert (await tx.get_one(Sale, sale["id"])).reversed_at is None
+
+
+async def test_a_slot_goes_over_to_the_sale_that_took_the_place_of_a_cancelled_one(
+    door, clock, settings, database, book, draft
+):
+    booked = (await book()).json()
+    worker = Worker(settings, clock, database)
+    first = (await draft(booked["id"])).json()
+    headers = door.phone.headers
+    await door.phone.http.post(f"/v1/sales/{first['id']}/cancel", headers=headers)
+    sale = (await draft(booked["id"])).json()
+    await jobs.give_slots_back(worker)
+    confirmed = (await door.confirm(sale)).json()
+    assert (confirmed["state"], confirmed["appointment_hold_id"]) == ("confirmed", booked["id"])
+    await jobs.give_slots_back(worker)
+    assert await minutes(door) == 130
+
+
+async def test_a_slot_is_for_one_sale_at_a_time(door, tx, clock, settings, database, book, draft):
+    booked = (await book()).json()
+    first = (await draft(booked["id"])).json()
+    for state in ("draft", "confirmed"):
+        second = await draft(booked["id"], **{"accept-language": "zh"})
+        assert (second.status_code, slug(second)) == (409, "slot-of-another-sale")
+        assert second.json()["facts"] == {"sale_id": first["id"], "state": state}
+        assert first["id"] in second.json()["detail"] and "另约时段" in second.json()["detail"]
+        await door.confirm(first)
+    # What has come to nothing has its slot no more, and several of them give it free.
+    await tx.execute(text("UPDATE sale SET state = 'rejected'"))
+    await tx.commit()
+    second = (await draft(booked["id"])).json()
+    url = f"/v1/sales/{second['id']}/cancel"
+    assert (await door.phone.http.post(url, headers=door.phone.headers)).status_code == 200
+    await jobs.give_slots_back(Worker(settings, clock, database))
+    assert await minutes(door) == 0
+
+
+@pytest.mark.parametrize(("whose", "status"), [("the same", 201), ("a neighbour's", 422)])
+async def test_a_slot_is_for_the_door_at_which_it_was_booked(
+    door, tx, clock, book, draft, whose, status
+):
+    booked = (await book()).json()
+    await door.phone.complete(door.visit_id)
+    customer = (
+        door.customer if whose == "the same" else await make_customer(tx, org_unit=door.branch)
+    )
+    order = await make_assigned_order(
+        tx, door.phone.technician, customer, now=clock.now(), grid_id=door.grid.id
+    )
+    await tx.commit()
+    door.visit_id = await door.phone.restore(order)
+    made = await draft(booked["id"])
+    assert made.status_code == status, made.text
+    if status == 422:
+        [error] = made.json()["facts"]["errors"]
+        assert error["field"] == "appointment_hold_id"
 
 
 async def test_it_is_kept_while_a_second_yes_is_waited_for(door, tx, app, http, clock, book):

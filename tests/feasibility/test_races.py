@@ -2,16 +2,23 @@
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select, text
 
+from app.auth.queries import caller_of_technician
 from app.core.db import new_id
+from app.dispatch.models import AppointmentHold
+from app.dispatch.rules import HoldState
 from app.feasibility.models import ReservedTerminal, SameVisitInstall
+from app.sales import service as sales
+from app.sales.rules import Line
 from app.technicians.models import TechnicianDay
 from app.terminals.queries import for_change
 from app.terminals.rules import Handling, Place, Pool, Why
 from app.terminals.service.custody import How, book, booking
+from tests.make.catalog import make_offering
 from tests.make.feasibility import make_install_door
 from tests.make.races import until_waiting
 from tests.make.technicians import make_technician
@@ -109,3 +116,50 @@ async def test_a_terminal_is_kept_for_one_at_a_time(
     )
     assert answer.status_code == 409, answer.text
     assert answer.json()["facts"]["codes"] == ["not_in_the_van"]
+
+
+async def test_one_slot_is_sold_with_one_sale(real_database, door, clock):
+    """Of sales that name one slot at once one has it, sent twice or not; the sweep that gives free
+    what a cancelled one had waits for them and leaves it alone."""
+    async with real_database.begin() as tx:
+        await make_offering(tx, code="LONG", install_minutes=130, skill="fibre")
+    tomorrow = (TODAY + timedelta(days=1)).isoformat()
+    booked = (await door.book("LONG", day=tomorrow, slot="s08")).json()
+
+    async def put_together(sale_id):
+        body = {
+            "id": str(sale_id),
+            "visit_id": str(door.visit_id),
+            "items": [{"offering_code": "LONG"}],
+            "appointment_hold_id": booked["id"],
+        }
+        return await door.phone.http.post("/v1/sales", json=body, headers=door.phone.headers)
+
+    ids = [new_id(), new_id()]
+    answers = await asyncio.gather(*(put_together(each) for each in (*ids, *ids)))
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409]
+    [had] = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    await door.phone.http.post(f"/v1/sales/{had}/cancel", headers=door.phone.headers)
+
+    async def sweep():
+        async with real_database.begin() as tx:
+            await sales.give_slots_back(tx, now=clock.now(), limit=10)
+
+    async with real_database.read() as read:
+        seller = await caller_of_technician(read, door.phone.technician.id)
+    assert seller is not None
+    async with real_database.begin() as tx:
+        await sales.put_together(
+            tx,
+            sale_id=new_id(),
+            visit_id=door.visit_id,
+            lines=[Line("LONG", 1)],
+            caller=seller,
+            now=clock.now(),
+            appointment_hold_id=UUID(booked["id"]),
+        )
+        sweeping = asyncio.create_task(sweep())
+        await until_waiting(real_database)
+    await sweeping
+    async with real_database.read() as read:
+        assert (await read.get_one(AppointmentHold, booked["id"])).state is HoldState.HELD

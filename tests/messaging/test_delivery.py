@@ -61,6 +61,7 @@ def test_every_kind_has_a_text_in_both_languages_that_fits_two_text_messages(kin
     facts = {"code": "482913", "minutes": 30, "link": "https://example.org/s/8f21a9c4"}
     price = {"zh": "每月 ¥29.00，合约期 24 个月", "en": "¥29.00 a month, for 24 months"}[lang]
     facts |= {"items": "FTTR ×1", "price": price, "reference": "3821", "days": 7}
+    facts |= {"number": 2, "yes": "Y3821 / Y0417", "no": "N3821 / N0417"}
     said = rules.text_of(kind, facts, lang)
     assert "{" not in said
     assert len(said) <= 160

@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import func, select, text
 
+from app.alerts.models import Alert
+from app.alerts.rules import AlertKind
 from app.auth.rules import Role
 from app.catalog.rules import BusinessType
 from app.core.clock import wall
@@ -256,6 +258,221 @@ async def test_who_says_no_is_not_sold_to(app, http, post, door, tx, clock):
     (told,) = (await http.get(url, headers=bearer(app, door.seller))).json()["requests"]
     assert (told["state"], told["answered_at"] is not None) == ("declined", True)
     assert await jobs_of(tx) == []
+
+
+@pytest.mark.parametrize("older", ["out of time", "cancelled", "signed"])
+async def test_a_plain_yes_is_heard_though_an_older_request_was_never_answered(
+    post, door, tx, clock, older
+):
+    before = await make_draft(tx, door, now=clock.now(), lines=[Line("TV-4K", 1)])
+    await post(f"/{before.id}/consent-requests", request_body("sms_reply"))
+    if older == "out of time":
+        await tx.execute(
+            text("UPDATE consent_request SET created_at = created_at - interval '31 minutes'")
+        )
+    elif older == "cancelled":
+        await post(f"/{before.id}/cancel")
+    else:
+        await post(f"/{before.id}/confirm", await signed(tx, clock, before.id))
+    draft = await make_draft(tx, door, now=clock.now())
+    asked = request_body("sms_reply")
+    await post(f"/{draft.id}/consent-requests", asked)
+    answered = await write_back(tx, door.customer.phone, "同意", now=clock.now())
+    assert str(answered) == asked["id"]
+    confirmed = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert confirmed.json()["state"] == "confirmed"
+    assert await texts_about(tx, MessageKind.CONSENT_WHICH, draft.id) == []
+
+
+async def test_who_is_asked_of_two_sales_is_told_once_by_which_number_to_answer(
+    post, door, tx, clock
+):
+    drafts = [
+        await make_draft(tx, door, now=clock.now(), lines=[Line(code, 1)])
+        for code in ("SPEED-1000", "TV-4K")
+    ]
+    asked = []
+    for draft in drafts:
+        asked.append(request_body("sms_reply"))
+        await post(f"/{draft.id}/consent-requests", asked[-1])
+        clock.tick(timedelta(minutes=1))
+    older, newer = [await reference_told(tx, draft.id) for draft in drafts]
+    number = door.customer.phone
+    for said, reply_id in (("Y", "R1"), ("Y", "R1"), ("不同意", "R2")):
+        assert await write_back(tx, number, said, now=clock.now(), reply_id=reply_id) is None
+    (told,) = (
+        await tx.scalars(select(Message).where(Message.kind == MessageKind.CONSENT_WHICH))
+    ).all()
+    assert told.recipient == number and "2 项" in (told.body or "")
+    assert all(each in (told.body or "") for each in (f"Y{older}", f"Y{newer}", f"N{newer}"))
+    assert await write_back(tx, number, f"N{newer}", now=clock.now()) is not None
+    # One is left, and needs no number any more.
+    assert str(await write_back(tx, number, "Y", now=clock.now())) == asked[0]["id"]
+    assert len(await texts_about(tx, MessageKind.CONSENT_WHICH, drafts[1].id)) == 1
+
+
+async def test_a_no_is_undone_by_a_later_yes_and_by_nothing_else(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    await post(f"/{draft.id}/consent-requests", request_body("sms_reply"))
+    await write_back(tx, door.customer.phone, "不同意", now=clock.now())
+    said_no_at = clock.now().isoformat()
+    # Asking once more is no answer, and neither is a signature in its place.
+    for _ in range(2):
+        answer = await post(f"/{draft.id}/confirm", await signed(tx, clock, draft.id))
+        assert (answer.status_code, slug(answer)) == (409, "consent-declined")
+        assert answer.json()["facts"] == {"answered_at": said_no_at}
+        clock.tick(timedelta(minutes=1))
+        asked = request_body("sms_reply")
+        await post(f"/{draft.id}/consent-requests", asked)
+    assert await jobs_of(tx) == []
+    await write_back(tx, door.customer.phone, "同意", now=clock.now())
+    confirmed = await post(f"/{draft.id}/confirm", by_reply(asked, clock))
+    assert confirmed.json()["state"] == "confirmed"
+
+
+async def test_a_no_after_a_yes_counts_whatever_is_shown_to_prove_the_yes(post, door, tx, clock):
+    draft = await make_draft(tx, door, now=clock.now())
+    agreed, declined = request_body("sms_reply"), request_body("sms_reply")
+    for asked, said in ((agreed, "Y"), (declined, "N")):
+        await post(f"/{draft.id}/consent-requests", asked)
+        await write_back(tx, door.customer.phone, said, now=clock.now())
+        clock.tick(timedelta(minutes=1))
+    for body in (by_reply(agreed, clock), await signed(tx, clock, draft.id)):
+        assert slug(await post(f"/{draft.id}/confirm", body)) == "consent-declined"
+    # A code that they tell afterwards is a yes.
+    asked = request_body()
+    await post(f"/{draft.id}/consent-requests", asked)
+    right = otp(asked, await code_told(tx, draft.id), clock)
+    assert (await post(f"/{draft.id}/confirm", right)).json()["state"] == "confirmed"
+
+
+# --- a yes that no phone brings in ----------------------------------------------------------------
+
+
+@pytest.fixture
+def worker(settings, clock, database):
+    return Worker(settings, clock, database)
+
+
+@pytest.fixture
+def agreed(post, door, tx, clock):
+    """Put a sale together to which the customer says yes by message."""
+
+    async def make(**fields):
+        draft = await make_draft(tx, door, now=clock.now(), **fields)
+        asked = request_body("sms_reply")
+        await post(f"/{draft.id}/consent-requests", asked)
+        reference = await reference_told(tx, draft.id)
+        await write_back(tx, door.customer.phone, f"Y{reference}", now=clock.now())
+        return draft, asked
+
+    return make
+
+
+async def test_a_yes_whose_phone_is_broken_is_confirmed_after_a_while(
+    post, tx, clock, worker, agreed
+):
+    draft, asked = await agreed()
+    said_at = by_reply(asked, clock)
+    for minutes, state in (
+        (9, SaleState.DRAFT),
+        (1, SaleState.CONFIRMED),
+        (1, SaleState.CONFIRMED),
+    ):
+        clock.tick(timedelta(minutes=minutes))
+        await jobs.confirm_agreed(worker)
+        assert await standing(tx, draft.id) is state
+    assert await jobs_of(tx) == [str(draft.id)]
+    assert await steps(tx, draft.id) == ["consent_asked", "consented", "confirmed"]
+    by = select(SaleEvent.account_id).where(SaleEvent.step == "consented")
+    assert await tx.scalar(by) is None
+    # The phone that comes back with the same yes is answered as if it had been first.
+    answer = await post(f"/{draft.id}/confirm", said_at)
+    assert (answer.status_code, answer.json()["consent_kind"]) == (200, "sms_reply")
+    assert await jobs_of(tx) == [str(draft.id)]
+
+
+async def test_a_yes_of_a_customer_who_is_protected_still_waits_for_somebody_else(
+    tx, clock, worker, agreed, protected
+):
+    draft, _ = await agreed()
+    clock.tick(timedelta(minutes=10))
+    await jobs.confirm_agreed(worker)
+    assert await standing(tx, draft.id) is SaleState.SECOND_CONFIRMATION
+    assert await jobs_of(tx) == []
+
+
+@pytest.mark.parametrize(
+    ("why", "code"),
+    [
+        ("UPDATE product_offering SET monthly_price_fen = 9900", "price-changed"),
+        ("UPDATE account SET active = false", "no-account"),
+        (None, "another-sale-since"),
+    ],
+)
+async def test_a_yes_that_cannot_be_confirmed_is_left_to_a_person(
+    post, door, tx, clock, worker, agreed, why, code
+):
+    draft, asked = await agreed()
+    if why is not None:
+        await tx.execute(text(why))
+        await tx.execute(text("UPDATE catalogue_mark SET mark = gen_random_uuid()"))
+    else:
+        clock.tick(timedelta(minutes=1))
+        await make_draft(tx, door, now=clock.now(), lines=[Line("TV-4K", 1)])
+    clock.tick(timedelta(minutes=10))
+    for _ in range(2):
+        await jobs.confirm_agreed(worker)
+    assert await standing(tx, draft.id) is SaleState.DRAFT
+    assert await steps(tx, draft.id) == ["consent_asked", "left_unconfirmed"]
+    facts = select(SaleEvent.facts).where(SaleEvent.step == "left_unconfirmed")
+    assert await tx.scalar(facts) == {"request_id": asked["id"], "code": code}
+    alerts = select(Alert.figure).where(
+        Alert.kind == AlertKind.SALES_LEFT_UNCONFIRMED, Alert.ended_at.is_(None)
+    )
+    await jobs.alert(worker)
+    assert (await tx.scalars(alerts)).all() == [1]
+    await post(f"/{draft.id}/cancel")
+    await jobs.alert(worker)
+    assert (await tx.scalars(alerts)).all() == []
+
+
+async def test_what_was_taken_back_by_message_afterwards_is_nobodys_task(
+    post, door, tx, clock, worker, agreed
+):
+    draft, _ = await agreed()
+    clock.tick(timedelta(minutes=1))
+    await post(f"/{draft.id}/consent-requests", request_body("sms_reply"))
+    await write_back(tx, door.customer.phone, "不办", now=clock.now())
+    clock.tick(timedelta(minutes=10))
+    await jobs.confirm_agreed(worker)
+    assert await steps(tx, draft.id) == ["consent_asked"] * 2
+
+
+async def test_workers_and_the_phone_with_one_yes_have_one_effect(
+    real_database, real_app, real_http, clock, settings
+):
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        draft = await make_draft(tx, door, now=clock.now())
+    headers = bearer(real_app, door.seller)
+    url = f"/v1/sales/{draft.id}"
+    asked = request_body("sms_reply")
+    await real_http.post(f"{url}/consent-requests", json=asked, headers=headers)
+    async with real_database.begin() as tx:
+        await write_back(tx, door.customer.phone, "Y", now=clock.now())
+    clock.tick(timedelta(minutes=10))
+    body = by_reply(asked, clock)
+    workers = [Worker(settings, clock, real_database) for _ in range(2)]
+    answers = await asyncio.gather(
+        *(real_http.post(f"{url}/confirm", json=body, headers=headers) for _ in range(2)),
+        *(jobs.confirm_agreed(each) for each in workers),
+    )
+    assert [answer.status_code for answer in answers if answer is not None] == [200] * 2
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [str(draft.id)]
+        assert await steps(read, draft.id) == ["consent_asked", "consented", "confirmed"]
 
 
 async def test_the_provider_alone_tells_of_replies(app, http, settings, tx):

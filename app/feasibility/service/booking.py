@@ -64,6 +64,7 @@ async def book(
             rules.RESERVATION_MINUTES, now, door.spot.unit.path
         )
         _lengthen(held, now + timedelta(minutes=minutes))
+        held.visit_id = visit_id
         await tx.flush()
     return held
 

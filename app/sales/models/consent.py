@@ -20,6 +20,7 @@ from app.sales.rules import (
 
 # The searches say it in the same words, so that the partial indexes serve them.
 AWAITS_REPLY = text("state = 'asked' AND kind = 'sms_reply'")
+AGREED_BY_REPLY = text("state = 'agreed' AND kind = 'sms_reply' AND purpose = 'consent'")
 SECOND_DUE = text("state = 'due'")
 PICTURE_AWAITED = text("arrived_at IS NULL")
 
@@ -40,6 +41,7 @@ class ConsentRequest(Row, Base):
         Index("ix_consent_request_sale", "sale_id", "asked_at"),
         Index("ix_consent_request_customer", "customer_id", "asked_at"),
         Index("ix_consent_request_awaiting", "recipient", postgresql_where=AWAITS_REPLY),
+        Index("ix_consent_request_agreed", "answered_at", postgresql_where=AGREED_BY_REPLY),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Float, and_, cast, exists, func, select, tuple_
+from sqlalchemy import DateTime, Float, and_, bindparam, cast, exists, func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
@@ -22,9 +22,10 @@ from app.sales.models import (
     SECOND_DUE,
     ConsentRequest,
     ConsentSignature,
+    Sale,
     SecondConfirmation,
 )
-from app.sales.rules import ConsentPurpose, Protection, RequestState, SecondState
+from app.sales.rules import ConsentPurpose, Protection, RequestState, SaleState, SecondState
 
 
 class Parties(NamedTuple):
@@ -72,6 +73,22 @@ async def request_for_change(
     if found is None:
         raise NotFound(request_id=request_id)
     return found
+
+
+async def last_answer_of(session: AsyncSession, sale_id: UUID) -> ConsentRequest | None:
+    """Find the last request that a sale's customer has answered, with yes or no."""
+    return (
+        await session.scalars(
+            select(ConsentRequest)
+            .where(
+                ConsentRequest.sale_id == sale_id,
+                ConsentRequest.purpose == ConsentPurpose.CONSENT,
+                ConsentRequest.state.in_((RequestState.AGREED, RequestState.DECLINED)),
+            )
+            .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
+            .limit(1)
+        )
+    ).one_or_none()
 
 
 async def requests_of(session: AsyncSession, sale_id: UUID) -> Sequence[ConsentRequest]:
@@ -136,22 +153,107 @@ async def asked_since(tx: AsyncSession, customer_id: UUID, since: datetime) -> l
 
 
 class Awaiting(NamedTuple):
-    """A request that a reply may answer."""
+    """A request that a reply may answer until a moment of the real world; `waits` says whether its
+    sale still waits for that answer."""
 
     id: UUID
     sale_id: UUID
+    org_unit_id: UUID
+    recipient: str
     reference: str | None
+    until: datetime
+    waits: bool
 
 
-async def awaiting_reply(session: AsyncSession, numbers: Sequence[str]) -> list[Awaiting]:
-    """List what is asked of the owner of a telephone, whose number can be written in some ways."""
-    rows = await session.execute(
-        select(ConsentRequest.id, ConsentRequest.sale_id, ConsentRequest.reference)
-        .where(AWAITS_REPLY, ConsentRequest.recipient.in_(numbers))
-        .order_by(ConsentRequest.asked_at.desc())
-        .limit(20)
-    )
+async def awaiting_reply(
+    session: AsyncSession, numbers: Sequence[str], said_at: datetime
+) -> list[Awaiting]:
+    """List what the owner of a telephone, whose number can be written in some ways, was asked and
+    could still answer at a moment (the provider's time), the newest first."""
+    rows = await session.execute(_AWAITING, {"numbers": list(numbers), "said_at": said_at})
     return [Awaiting._make(row) for row in rows]
+
+
+# What was never answered stays `asked` for good, so its time tells, which is that of the row: the
+# other moments are of business.
+_UNTIL = ConsentRequest.created_at + (ConsentRequest.expires_at - ConsentRequest.asked_at)
+_WAITING_FOR = {
+    ConsentPurpose.CONSENT: SaleState.DRAFT,
+    ConsentPurpose.SECOND: SaleState.SECOND_CONFIRMATION,
+}
+_AWAITING = (
+    select(
+        ConsentRequest.id,
+        ConsentRequest.sale_id,
+        ConsentRequest.org_unit_id,
+        ConsentRequest.recipient,
+        ConsentRequest.reference,
+        _UNTIL,
+        tuple_(
+            ConsentRequest.purpose,
+            select(Sale.state).where(Sale.id == ConsentRequest.sale_id).scalar_subquery(),
+        ).in_(list(_WAITING_FOR.items())),
+    )
+    .where(
+        AWAITS_REPLY,
+        ConsentRequest.recipient.in_(bindparam("numbers", expanding=True)),
+        bindparam("said_at", type_=DateTime(timezone=True)) <= _UNTIL,
+    )
+    .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
+    .limit(20)
+)
+
+
+class Unconfirmed(NamedTuple):
+    """A draft to whose sale its customer has said yes by message, at a moment of business time;
+    `replaced` says whether another sale was put together in its visit since."""
+
+    sale_id: UUID
+    request_id: UUID
+    agreed_at: datetime
+    org_path: str
+    replaced: bool
+
+
+async def unconfirmed(
+    session: AsyncSession, since: datetime, limit: int, request_id: UUID | None = None
+) -> list[Unconfirmed]:
+    """List drafts that were agreed to by message since a moment, the longest ago first, or that of
+    one request; neither those that were left to a person nor those taken back by a later no."""
+    given = {"since": since, "limit": limit, "request": request_id}
+    return [Unconfirmed._make(row) for row in await fetched(session, _UNCONFIRMED, given)]
+
+
+async def left_unconfirmed(session: AsyncSession, since: datetime) -> dict[UUID, int]:
+    """Count the drafts that were agreed to by message since a moment and were left to a person,
+    unit by unit."""
+    return dict(await fetched(session, _LEFT_UNCONFIRMED, {"since": since}))
+
+
+# The words of the partial index, so that it serves; its rows are few in so short a time.
+_AGREED = """
+  FROM consent_request r JOIN sale s ON s.id = r.sale_id JOIN org_unit u ON u.id = s.org_unit_id
+ WHERE r.state = 'agreed' AND r.kind = 'sms_reply' AND r.purpose = 'consent'
+   AND r.answered_at >= %(since)s AND s.state = 'draft'
+   AND NOT EXISTS (
+    SELECT FROM consent_request n
+     WHERE n.sale_id = r.sale_id AND n.purpose = 'consent' AND n.state IN ('agreed', 'declined')
+       AND (n.asked_at, n.id) > (r.asked_at, r.id))
+"""
+_LEFT_ALONE = """EXISTS (
+    SELECT FROM sale_event e
+     WHERE e.sale_id = r.sale_id AND e.step = 'left_unconfirmed'
+       AND e.facts ->> 'request_id' = r.id::text)
+"""
+_UNCONFIRMED = f"""
+SELECT s.id, r.id, r.answered_at, u.path, EXISTS (
+    SELECT FROM sale o
+     WHERE o.visit_id = s.visit_id AND o.made_at > r.answered_at AND o.state <> 'cancelled')
+{_AGREED} AND NOT {_LEFT_ALONE}
+   AND (%(request)s::uuid IS NULL OR r.id = %(request)s)
+ ORDER BY r.answered_at LIMIT %(limit)s
+"""  # noqa: S608
+_LEFT_UNCONFIRMED = f"SELECT s.org_unit_id, count(*) {_AGREED} AND {_LEFT_ALONE} GROUP BY 1"
 
 
 # --- signatures -----------------------------------------------------------------------------------

@@ -186,28 +186,62 @@ async def installs_left(session: AsyncSession) -> dict[UUID, int]:
 async def booked_at_door(
     session: AsyncSession, hold_id: UUID, work_order_id: UUID, caller: Caller
 ) -> bool:
-    """Tell whether a caller has held a slot for an install where an order is."""
+    """Tell whether a caller has held a slot for an install at the door of an order; the slot is
+    locked until the transaction ends, so that nobody else sells it meanwhile."""
     given = {"hold": hold_id, "order": work_order_id, "account": caller.account_id}
     return bool(await fetched(session, _BOOKED, given))
 
 
+# A door is a customer in a grid; of slots that were booked before that was kept, only the grid is
+# known.
 _BOOKED = """
 SELECT 1 FROM appointment_hold h JOIN work_order o ON o.grid_id = h.grid_id
+  LEFT JOIN visit v ON v.id = h.visit_id LEFT JOIN work_order b ON b.id = v.work_order_id
  WHERE h.id = %(hold)s AND o.id = %(order)s AND h.account_id = %(account)s
    AND h.work_type = 'install' AND h.slot <> 'now'
+   AND (h.visit_id IS NULL OR b.customer_id = o.customer_id)
+   FOR UPDATE OF h
 """
 
 
-async def slots_in_vain(session: AsyncSession, limit: int) -> list[UUID]:
-    """List slots that are still kept for installs that came to nothing."""
-    return [row[0] for row in await fetched(session, _SLOTS_IN_VAIN, {"limit": limit})]
+async def other_sale_of(
+    session: AsyncSession, hold_id: UUID, sale_id: UUID
+) -> tuple[UUID, SaleState] | None:
+    """Find another sale that a locked slot is kept for, and where that stands; one that came to
+    nothing has no slot any more."""
+    rows = await fetched(session, _OTHER_SALE, {"hold": hold_id, "sale": sale_id})
+    return next(((found, SaleState(state)) for found, state in rows), None)
 
 
-_SLOTS_IN_VAIN = f"""
-SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id
- WHERE h.state = 'held' AND {_IN_VAIN}
- ORDER BY h.id LIMIT %(limit)s
+_OTHER_SALE = f"""
+SELECT s.id, s.state FROM sale s
+ WHERE s.appointment_hold_id = %(hold)s AND s.id <> %(sale)s AND NOT {_IN_VAIN}
+ ORDER BY s.id LIMIT 1
 """  # noqa: S608
+
+
+async def slots_in_vain(session: AsyncSession, limit: int) -> list[UUID]:
+    """Lock and list slots that are still kept though every sale that names them came to nothing."""
+    found = [row[0] for row in await fetched(session, _SLOTS_IN_VAIN, {"limit": limit})]
+    if not found:
+        return []
+    # Whoever sells one of them at this moment has locked it: what they have made is seen below.
+    await fetched(session, _LOCKED_SLOTS, {"ids": found})
+    return [row[0] for row in await fetched(session, _STILL_IN_VAIN, {"ids": found})]
+
+
+# A slot can go from sale to sale: a draft that was cancelled keeps the name of the slot that the
+# one in its place has.
+_NAMED = "SELECT h.id FROM appointment_hold h JOIN sale s ON s.appointment_hold_id = h.id"
+_SLOTS_IN_VAIN = f"""
+{_NAMED} WHERE h.state = 'held'
+ GROUP BY h.id HAVING bool_and({_IN_VAIN}) ORDER BY h.id LIMIT %(limit)s
+"""
+_LOCKED_SLOTS = "SELECT FROM appointment_hold WHERE id = ANY(%(ids)s) ORDER BY id FOR UPDATE"
+_STILL_IN_VAIN = f"""
+{_NAMED} WHERE h.state = 'held' AND h.id = ANY(%(ids)s)
+ GROUP BY h.id HAVING bool_and({_IN_VAIN}) ORDER BY h.id
+"""
 
 
 class Place(NamedTuple):

@@ -2,6 +2,8 @@
 show, and what may be refused."""
 
 from app.sales.rules.asking import (
+    AGREED_MINUTES,
+    ALERT_UNCONFIRMED,
     ConsentAskedEnough,
     ConsentCodeSpent,
     ConsentCodeWrong,
@@ -39,6 +41,7 @@ from app.sales.rules.content import (
 )
 from app.sales.rules.installs import (
     ALERT_LEFT,
+    SlotOfAnotherSale,
     why_called_off,
 )
 from app.sales.rules.prices import (
@@ -90,7 +93,9 @@ from app.sales.rules.visits import (
 )
 
 __all__ = [
+    "AGREED_MINUTES",
     "ALERT_LEFT",
+    "ALERT_UNCONFIRMED",
     "CLOCK_SKEW",
     "LATE_HOURS",
     "MOVES",
@@ -134,6 +139,7 @@ __all__ = [
     "SecondContactNotFit",
     "SecondState",
     "ShownItem",
+    "SlotOfAnotherSale",
     "Standing",
     "TermsChanged",
     "VisitNotBegun",

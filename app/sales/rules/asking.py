@@ -70,6 +70,30 @@ REQUESTS_AN_HOUR = Parameter(
 )
 
 
+AGREED_MINUTES = Parameter(
+    "sales.agreed_minutes",
+    default=10,
+    unit="min",
+    words=Words(
+        zh="客户短信同意后多久仍未提交，由系统代为提交",
+        en="How long a yes by message may wait for the phone before the sale is confirmed without",
+    ),
+    least=1,
+    most=1440,
+)
+ALERT_UNCONFIRMED = Parameter(
+    "sales.alert_left_unconfirmed",
+    default=1,
+    unit="",
+    words=Words(
+        zh="客户已短信同意而未能自动提交的销售单，达到多少单即告警",
+        en="How many sales may be agreed to by message and not be confirmed before supervisors are "
+        "alerted",
+    ),
+    least=1,
+)
+
+
 class NoNumberForConsent(Conflict):
     slug = "no-number-for-consent"
     title = Words(
@@ -103,8 +127,10 @@ class ConsentDeclined(Conflict):
     slug = "consent-declined"
     title = Words(zh="客户不同意办理", en="The customer does not agree")
     advice = Words(
-        zh="客户已于 {answered_at} 回复不同意，请尊重客户选择并取消本单。",
-        en="They said so at {answered_at}: respect it and cancel the sale.",
+        zh="客户已于 {answered_at} 回复不同意，请尊重客户选择并取消本单；"
+        "客户改变主意的，须再次以短信同意。",
+        en="They said so at {answered_at}: respect it and cancel the sale. If they change their "
+        "mind, they have to agree by message.",
     )
 
 

@@ -1,5 +1,6 @@
-"""What becomes of an install whose sale has ended."""
+"""What an install takes, and what becomes of one whose sale has ended."""
 
+from app.core.errors import Conflict
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 from app.feasibility.rules import CallOff
@@ -15,6 +16,16 @@ ALERT_LEFT = Parameter(
     ),
     least=1,
 )
+
+
+class SlotOfAnotherSale(Conflict):
+    slug = "slot-of-another-sale"
+    title = Words(zh="该安装时段已用于另一张销售单", en="This slot is kept for another sale")
+    advice = Words(
+        zh="销售单 {sale_id}（状态 {state}）已使用该时段：请先取消该单，或另约时段。",
+        en="Sale {sale_id}, which is {state}, has it: cancel that one first, or book another slot.",
+    )
+
 
 _ENDED = {
     SaleState.CANCELLED: CallOff.SALE_CANCELLED,

@@ -36,6 +36,8 @@ class SaleStep(StrEnum):
     ANSWERED = "answered"
     PUT_TOGETHER = "put_together"
     CONSENT_ASKED = "consent_asked"
+    # They agreed by message, no phone has brought that in, and it could not be confirmed without.
+    LEFT_UNCONFIRMED = "left_unconfirmed"
     CONSENTED = "consented"
     CONFIRMED = "confirmed"
     SECOND_CONFIRMATION_DUE = "second_confirmation_due"

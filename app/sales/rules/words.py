@@ -9,6 +9,10 @@ STEP_WORDS: dict[SaleStep, Words] = {
     SaleStep.ANSWERED: Words(zh="客户答复", en="The customer answered"),
     SaleStep.PUT_TOGETHER: Words(zh="销售单已生成", en="The sale was put together"),
     SaleStep.CONSENT_ASKED: Words(zh="已请客户确认", en="The customer was asked to agree"),
+    SaleStep.LEFT_UNCONFIRMED: Words(
+        zh="客户已短信同意，未能自动提交，待人工处理",
+        en="The customer agreed by message, and it could not be confirmed by itself",
+    ),
     SaleStep.CONSENTED: Words(zh="客户已确认", en="The customer agreed"),
     SaleStep.SECOND_CONFIRMATION_DUE: Words(
         zh="等待二次确认", en="A second confirmation is asked for"

@@ -49,6 +49,10 @@ from app.sales.service.reversing import (
 from app.sales.service.setting_right import (
     set_right,
 )
+from app.sales.service.unattended import (
+    confirm_agreed,
+    waiting_long,
+)
 
 __all__ = [
     "AskedFor",
@@ -61,6 +65,7 @@ __all__ = [
     "cancel",
     "check_code",
     "confirm",
+    "confirm_agreed",
     "enter",
     "entered",
     "follow",
@@ -74,5 +79,6 @@ __all__ = [
     "reverse_item",
     "set_right",
     "take_reply",
+    "waiting_long",
     "write_down",
 ]

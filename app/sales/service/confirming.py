@@ -12,7 +12,14 @@ from app.core.errors import NotFound
 from app.core.parameter_values import parameters_in_force
 from app.sales import queries, rules
 from app.sales.models import ConsentSignature, Sale
-from app.sales.rules import ConsentKind, ConsentPurpose, SaleState, SaleStep, SecondContact
+from app.sales.rules import (
+    ConsentKind,
+    ConsentPurpose,
+    RequestState,
+    SaleState,
+    SaleStep,
+    SecondContact,
+)
 from app.sales.rules.consent import SIGNATURE_HOURS
 from app.sales.service import protecting
 from app.sales.service.agreed import Agreed, agreed_now
@@ -32,13 +39,19 @@ async def confirm(
     caller: Caller,
     now: datetime,
     second_contact: SecondContact | None = None,
+    unattended: bool = False,
 ) -> Sale:
     """Confirm a sale with the customer's consent, which counts at once, or once somebody else has
     agreed as well where the customer is protected.
 
     `evidence` of a signature are the hashes of its picture, its strokes and what was shown, and the
     number of strokes; of a code or a reply it is the `request_id`, and a code has been checked
-    before. The same consent sent again is answered like the first time.
+    before. The same consent sent again is answered like the first time. Once the customer has said
+    no by message, only a later yes by message counts: what they sign then may have been signed for
+    them.
+
+    With `unattended` it is done in the seller's name and without their phone, and the ledger names
+    neither their account nor their time.
 
     Raises NotFound, SaleRefused, VisitOver, ConsentOutOfTime, ConsentNotOfThisSale,
     ConsentNotGiven, ConsentDeclined, ConsentVoid, ConsentExpired, SecondContactNotFit, and what
@@ -53,7 +66,7 @@ async def confirm(
             "evidence": evidence,
         }
     )
-    if sale.consent_hash == consent:
+    if sale.consent_hash == consent or _same_reply(sale, kind, evidence):
         return sale
     if sale.state is not SaleState.DRAFT:
         raise rules.SaleRefused(state=sale.state, wanted=SaleState.CONFIRMED)
@@ -62,6 +75,7 @@ async def confirm(
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
     agreed = await agreed_now(tx, sale, items, caller.org_path, now)
     await _proved(tx, sale, kind, evidence, agreed, caller, given_at=given_at, now=now)
+    by, device_at = (None, None) if unattended else (caller.account_id, given_at)
     sale.consent_kind = kind
     sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}
     sale.consent_hash = consent
@@ -70,8 +84,8 @@ async def confirm(
         sale_id,
         SaleStep.CONSENTED,
         at=now,
-        device_at=given_at,
-        by=caller.account_id,
+        device_at=device_at,
+        by=by,
         facts={"kind": kind.value, "content_hash": agreed.content_hash},
     )
     parties = await queries.parties_of(tx, sale.customer_id, sale.technician_id)
@@ -79,8 +93,8 @@ async def confirm(
         elderly=parties.elderly, flagged=parties.flagged, age_group=parties.age_group
     )
     if protection is None:
-        await take_effect(tx, sale, now=now, by=caller.account_id, device_at=given_at)
-        await order_install(tx, sale, items, caller, now=now, by=caller.account_id)
+        await take_effect(tx, sale, now=now, by=by, device_at=device_at)
+        await order_install(tx, sale, items, caller, now=now, by=by)
     else:
         await protecting.begin(
             tx,
@@ -91,11 +105,23 @@ async def confirm(
             agreed=agreed,
             items=items,
             caller=caller,
-            device_at=given_at,
+            by=by,
+            device_at=device_at,
             now=now,
         )
     await tx.flush()
     return sale
+
+
+def _same_reply(sale: Sale, kind: ConsentKind, evidence: Mapping[str, Any]) -> bool:
+    """Tell whether a sale was confirmed by this very reply: the phone may say that it came at
+    another time than we do, who have confirmed without the phone."""
+    known = sale.consent_evidence or {}
+    return (sale.consent_kind, kind, known.get("request_id")) == (
+        ConsentKind.SMS_REPLY,
+        ConsentKind.SMS_REPLY,
+        evidence.get("request_id"),
+    )
 
 
 async def _proved(
@@ -109,7 +135,11 @@ async def _proved(
     given_at: datetime,
     now: datetime,
 ) -> None:
-    """Check that what is said to be consent is one, and to this sale."""
+    """Check that what is said to be consent is one, and to this sale; and that the customer's last
+    word by message, if they were asked so, was not a no."""
+    answered = await queries.last_answer_of(tx, sale.id)
+    if answered is not None and answered.state is RequestState.DECLINED:
+        raise rules.ConsentDeclined(answered_at=answered.answered_at)
     if kind is ConsentKind.SIGNATURE:
         rules.of_this_sale(evidence["shown_sha256"], agreed.content_hash)
         hours = (await parameters_in_force(tx)).number(SIGNATURE_HOURS, now, caller.org_path)

@@ -43,13 +43,15 @@ async def begin(
     agreed: Agreed,
     items: Sequence[SaleItem],
     caller: Caller,
-    device_at: datetime,
+    by: UUID | None,
+    device_at: datetime | None,
     now: datetime,
 ) -> None:
     """Let a locked sale, whose customer has agreed, wait for the second confirmation.
 
     With a contact that one is asked by message; without, the customer is called back. What can be
-    installed in the visit stays reserved for a while. Raises SecondContactNotFit.
+    installed in the visit stays reserved for a while. `by` is the account that confirms, if any.
+    Raises SecondContactNotFit.
     """
     parameters = await parameters_in_force(tx)
     hours = parameters.number(numbers.SECOND_HOURS, now, caller.org_path)
@@ -104,7 +106,7 @@ async def begin(
         SaleStep.SECOND_CONFIRMATION_DUE,
         at=now,
         device_at=device_at,
-        by=caller.account_id,
+        by=by,
         facts={"channel": channel.value, "due_at": until},
     )
     await keep_install(tx, sale, items, caller, until=until, now=now)

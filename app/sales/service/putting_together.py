@@ -38,7 +38,8 @@ async def put_together(
 
     The phone makes the id, and sending the same sale twice is answered like the first time.
     Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
-    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, PriceChanged and SameIdOtherContent.
+    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, PriceChanged, SlotOfAnotherSale and
+    SameIdOtherContent.
     """
     technician_id = _technician(caller)
     content = rules.content_hash(
@@ -61,11 +62,8 @@ async def put_together(
     await _still_allowed(tx, visit.customer_id, suggested, prepaid=prepaid)
     if reservation_id is not None:
         await _reserved_here(tx, reservation_id, visit_id, technician_id)
-    if appointment_hold_id is not None and not await queries.booked_at_door(
-        tx, appointment_hold_id, visit.work_order_id, caller
-    ):
-        message = "was not booked by you for this door"
-        raise Invalid(errors=[{"field": "appointment_hold_id", "message": message}])
+    if appointment_hold_id is not None:
+        await _booked_here(tx, appointment_hold_id, sale_id, visit.work_order_id, caller)
     # Two arrivals of one sale at the same moment: the second finds the first one's row.
     made = await tx.scalar(
         upsert(Sale)
@@ -115,6 +113,19 @@ async def _reserved_here(
     if found is None or (found.visit_id, found.technician_id) != (visit_id, technician_id):
         message = "was not made in this visit"
         raise Invalid(errors=[{"field": "reservation_id", "message": message}])
+
+
+async def _booked_here(
+    tx: AsyncSession, hold_id: UUID, sale_id: UUID, work_order_id: UUID, caller: Caller
+) -> None:
+    """Check that a slot was booked by the caller for this door, and is no other sale's. Raises
+    Invalid and SlotOfAnotherSale."""
+    if not await queries.booked_at_door(tx, hold_id, work_order_id, caller):
+        message = "was not booked by you for this door"
+        raise Invalid(errors=[{"field": "appointment_hold_id", "message": message}])
+    other = await queries.other_sale_of(tx, hold_id, sale_id)
+    if other is not None:
+        raise rules.SlotOfAnotherSale(sale_id=other[0], state=other[1])
 
 
 async def _still_allowed(

@@ -1,11 +1,14 @@
 """What customers and their second contacts write back."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.messaging import service as messaging
 from app.messaging.models import MessageReply
+from app.messaging.rules import MessageKind
 from app.sales import queries, rules
 from app.sales.rules import ConsentPurpose, RequestState, SaleState
 from app.sales.service import protecting
@@ -16,8 +19,9 @@ _COUNTRY = "+86"
 async def take_reply(tx: AsyncSession, reply_id: UUID, *, now: datetime) -> UUID | None:
     """Let a reply answer what it was asked of, if it says yes or no in time, and to one thing.
 
-    What names its reference answers that; without one it answers the only thing that was asked.
-    Taken a second time it changes nothing. Returns the request it has answered.
+    What names its reference answers that; without one it answers the only thing that waits for an
+    answer. Where several wait, the customer is told once by which references to answer them. Taken
+    a second time it changes nothing. Returns the request it has answered.
     """
     reply = await tx.get(MessageReply, reply_id)
     if reply is None or not reply.sender or reply.body is None:
@@ -26,17 +30,20 @@ async def take_reply(tx: AsyncSession, reply_id: UUID, *, now: datetime) -> UUID
     if said is None:
         return None
     bare = reply.sender.removeprefix(_COUNTRY)
-    awaiting = await queries.awaiting_reply(tx, [bare, _COUNTRY + bare])
+    asked = await queries.awaiting_reply(tx, [bare, _COUNTRY + bare], reply.said_at)
     if said.reference is not None:
-        awaiting = [one for one in awaiting if one.reference == said.reference]
-    if len(awaiting) != 1:
+        meant = [one for one in asked if one.reference == said.reference]
+    else:
+        # A no to what nobody waits for any more is still kept, as the proof that it was said.
+        meant = [one for one in asked if one.waits] or asked
+    if len(meant) != 1:
+        if said.reference is None and any(one.waits for one in meant):
+            await _ask_which(tx, meant, said_at=reply.said_at, now=now)
         return None
-    (one,) = awaiting
+    (one,) = meant
     sale = await queries.for_change(tx, one.sale_id)
     request = await queries.request_for_change(tx, one.id, sale_id=one.sale_id)
-    # Both are times of the real world: the provider's, and that of the row.
-    in_time = reply.said_at - request.created_at <= request.expires_at - request.asked_at
-    if request.state is not RequestState.ASKED or not in_time:
+    if request.state is not RequestState.ASKED:
         return None
     if request.purpose is ConsentPurpose.SECOND:
         if sale.state is not SaleState.SECOND_CONFIRMATION:
@@ -45,3 +52,29 @@ async def take_reply(tx: AsyncSession, reply_id: UUID, *, now: datetime) -> UUID
     request.state = RequestState.AGREED if said.agrees else RequestState.DECLINED
     request.answered_at, request.reply_id, request.reply_text = now, reply_id, reply.body
     return request.id
+
+
+async def _ask_which(
+    tx: AsyncSession, waiting: Sequence[queries.Awaiting], *, said_at: datetime, now: datetime
+) -> None:
+    """Tell a customer by which references to answer: once until they are asked of something new, so
+    that two telephones which answer by themselves do not go on for ever."""
+    newest = waiting[0]
+    # Two replies at the same moment come one after the other.
+    await queries.for_change(tx, newest.sale_id)
+    references = [one.reference for one in waiting]
+    await messaging.send(
+        tx,
+        kind=MessageKind.CONSENT_WHICH,
+        to=newest.recipient,
+        org_unit_id=newest.org_unit_id,
+        about=newest.sale_id,
+        facts={
+            "number": len(waiting),
+            "yes": " / ".join(f"Y{reference}" for reference in references),
+            "no": " / ".join(f"N{reference}" for reference in references),
+        },
+        now=now,
+        useful_for=max(newest.until - said_at, timedelta(minutes=1)),
+        message_id=newest.id,
+    )
