@@ -1,13 +1,13 @@
 """What customers agreed to by message and no phone has confirmed is found by when they did.
 
-Revision: 0092, after 0091
+Revision: 0093, after 0092
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0092"
-down_revision: str | None = "0091"
+revision: str = "0093"
+down_revision: str | None = "0092"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """The visit at whose door a slot was booked.
 
-Revision: 0093, after 0092
+Revision: 0094, after 0093
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0093"
-down_revision: str | None = "0092"
+revision: str = "0094"
+down_revision: str | None = "0093"
 branch_labels: str | None = None
 depends_on: str | None = None
 
