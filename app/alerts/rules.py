@@ -49,9 +49,9 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
         "hours ({most} are too many)",
     ),
     AlertKind.ORDER_CHANGES_FAILED: Words(
-        zh="有 {figure} 项订单变更被拒绝或未成功，待人工处理（达到 {most} 项即告警）",
-        en="{figure} changes of orders were turned down or came to nothing, and wait for a person "
-        "({most} are too many)",
+        zh="有 {figure} 项订单变更被拒绝、未成功或迟迟未获答复，待人工处理（达到 {most} 项即告警）",
+        en="{figure} changes of orders were turned down, came to nothing or are left undecided, "
+        "and wait for a person ({most} are too many)",
     ),
     AlertKind.CALLBACKS_NOT_REGISTERED: Words(
         zh="回调登记已失效 {figure} 分钟（超过 {most} 分钟即告警）：订单进展只能靠主动查询得知",

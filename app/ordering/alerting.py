@@ -30,7 +30,8 @@ async def look(tx: AsyncSession, now: datetime) -> int:
     lags = await troubles.lags(tx, now, window)
     units = await org_units(tx, ids=[lag.org_unit_id for lag in lags])
     still = await troubles.still_limits(tx, parameters, now)
-    changes = await troubles.changes_failed(tx)
+    undecided = await troubles.undecided_limits(tx, parameters, now)
+    changes = await troubles.changes_waiting(tx, undecided)
     found = [
         *_found(lags, units, parameters, now),
         *(

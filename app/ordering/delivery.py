@@ -15,7 +15,8 @@ class SyncState(StrEnum):
     known; if nobody has told it by `next_try_at`, whoever made it has died or heard nothing.
     delivered: the other side has the order; asked for at `next_try_at` unless it calls first.
     finished: the other side has ended it. parked: a person has to look. given_up: a person has
-    decided that it is not delivered.
+    decided that it is not delivered or, where the other side has the order, that it is to be
+    cancelled there.
     """
 
     WAITING = "waiting"
@@ -242,9 +243,9 @@ ALERT_STILL = Parameter(
     default=24,
     unit="h",
     words=Words(
-        zh="订单在对方挂起（held、pending）超过多少小时即告警",
-        en="For how many hours an order may be held or pending over there before supervisors are"
-        " alerted",
+        zh="订单在对方挂起（held、pending）或变更未获答复超过多少小时即告警",
+        en="For how many hours an order may be held or pending over there, or a change of it be"
+        " left undecided, before supervisors are alerted",
     ),
     least=1,
     most=2160,

@@ -12,6 +12,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
+from app.core.parameter_values import parameters_in_force
 from app.ordering import queries, service, troubles
 from app.ordering.courier import breaker
 from app.ordering.delivery import ChangeState
@@ -84,16 +85,28 @@ async def changes(sale_id: UUID, asker: Asker, read: Read) -> OrderChanges:
 async def listed(
     reader: Reader,
     read: Read,
+    now: Now,
     state: ChangeState | None = None,
     failed: Annotated[
         bool,
         Query(description="Only those refused or given up that nobody has dealt with."),
     ] = False,
+    for_a_person: Annotated[
+        bool,
+        Query(
+            description="Only those refused or given up that nobody has dealt with, and those that"
+            " the ordering system has left undecided for longer than `ordering.alert_still_hours`."
+        ),
+    ] = False,
     org_unit_id: UUID | None = None,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> OrderChangePage:
-    """List changes of orders, the latest first; `failed=true` are those that wait for a person."""
+    """List changes of orders, the latest first; `for_a_person=true` are those that wait for one."""
+    undecided = None
+    if for_a_person:
+        numbers = await parameters_in_force(read)
+        undecided = await troubles.undecided_limits(read, numbers, now, reader.org_path)
     found = await troubles.changes_page(
         read,
         reader,
@@ -101,6 +114,7 @@ async def listed(
         after=key_of(token, datetime, UUID) if token else None,
         state=state,
         failed=failed,
+        undecided=undecided,
         org_unit_id=org_unit_id,
     )
     rows, last = cut(found, size)

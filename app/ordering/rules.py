@@ -199,10 +199,11 @@ class Cause(StrEnum):
     NEVER_ENDED = "never_ended"
     PART_MISSING = "part_missing"
     ENDED_TWICE = "ended_twice"
+    LIVES_ON = "lives_on"
 
 
 # The order has ended, and somebody has to say as what it counts.
-TO_BE_JUDGED = frozenset({Cause.PART_MISSING, Cause.ENDED_TWICE})
+TO_BE_JUDGED = frozenset({Cause.PART_MISSING, Cause.ENDED_TWICE, Cause.LIVES_ON})
 
 
 # The other side could not say anything; when all we did was look, nothing came of it.
@@ -262,6 +263,11 @@ CAUSE_WORDS = {
         zh="订单系统先后给出两种不同的结果",
         en="the ordering system has told two different ends of the order",
     ),
+    Cause.LIVES_ON: Words(
+        zh="订单已放弃并取消，但订单系统仍在办理或已办结",
+        en="the order was given up and its sale cancelled, and the ordering system has it all the"
+        " same",
+    ),
 }
 
 _WAIT = Words(
@@ -313,8 +319,9 @@ CAUSE_ADVICE = {
         en="Ask the ordering system; a retry looks again, and reconciliation can send it anew.",
     ),
     Cause.NEVER_ENDED: Words(
-        zh="请向订单系统的值守人员核实；有结果后重试即可再查询一次，无法办理的可放弃。",
-        en="Ask whoever runs the ordering system; try again to ask once more, or give it up.",
+        zh="请向订单系统的值守人员核实；有结果后重试即可再查询一次，无法办理的可放弃，系统会向对方申请撤单。",
+        en="Ask whoever runs the ordering system; try again to ask once more, or give it up: then "
+        "it is to be cancelled there.",
     ),
     Cause.PART_MISSING: Words(
         zh="请与订单系统核实未完成的项目并告知客户，然后认定结果；未认定前其余酬金暂不计发。",
@@ -324,6 +331,11 @@ CAUSE_ADVICE = {
     Cause.ENDED_TWICE: Words(
         zh="请与订单系统核实哪个结果为准，然后认定结果。",
         en="Ask the ordering system which end is true, then say as what it counts.",
+    ),
+    Cause.LIVES_ON: Words(
+        zh="仍在办理的请再次放弃，系统会向对方申请撤单；已办结的请与客户核实后认定结果。",
+        en="Give it up again while it goes on, and it is to be cancelled there; where it has ended,"
+        " ask the customer and say as what it counts.",
     ),
 }
 

@@ -221,14 +221,21 @@ class CorrectionIn(Input):
 
 
 class GiveUpIn(Input):
-    """The decision that a sale is not delivered."""
+    """The decision that a sale is not delivered by us."""
 
     reason: GiveUpReason
+    remote_id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=200,
+        description="Of one that was entered by hand, and of no other: the ordering system's id of"
+        " that order.",
+    )
     note: str | None = Field(default=None, min_length=1, max_length=500)
 
 
 class JudgeIn(Input):
-    """As what an order counts that ended in part, or in two ways."""
+    """As what an order counts that ended in part, in two ways, or though it was given up."""
 
     ended_as: JudgedEnd
     missing: list[Annotated[int, Field(ge=1, le=1000)]] = Field(

@@ -1,10 +1,12 @@
 """Doorways of deliveries for supervisors: what failed and why, and what is done about it."""
 
+from contextlib import nullcontext
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from app.auth import audit
 from app.auth.callers import Caller, caller
@@ -14,8 +16,11 @@ from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
+from app.core.settings import Settings
 from app.ordering import service, troubles
-from app.ordering.delivery import SyncState
+from app.ordering.courier.reaching import client_of
+from app.ordering.delivery import GiveUpReason, SyncState
+from app.ordering.order import RemoteOrder
 from app.ordering.rules import Cause, RemoteState
 from app.ordering.schemas import (
     CorrectionIn,
@@ -154,12 +159,47 @@ async def correct(
     return OrderSyncOut.of(sync, lang)
 
 
+@dataclass(frozen=True)
+class _Decision:
+    """That a delivery is given up and why, with the order that was entered by hand, if any."""
+
+    reason: GiveUpReason
+    note: str | None
+    order: RemoteOrder | None
+
+
+async def _decision(
+    sync_id: UUID, body: GiveUpIn, resolver: Resolver, request: Request
+) -> _Decision:
+    """Look up the order that was entered by hand, before the request's transaction begins."""
+    settings: Settings = request.app.state.settings
+    asks = settings.ordering_url and body.remote_id is not None
+    # It is asked for so seldom that nothing is kept between two questions.
+    async with client_of(settings) if asks else nullcontext() as client:
+        order = await service.look_up_entered(
+            request.app.state.database,
+            client,
+            sync_id,
+            resolver,
+            reason=body.reason,
+            remote_id=body.remote_id,
+        )
+    return _Decision(body.reason, body.note, order)
+
+
 @router.post("/order-syncs/{sync_id}/give-up", operation_id="order_syncs_give_up")
 async def give_up(
-    sync_id: UUID, body: GiveUpIn, resolver: Resolver, tx: Tx, now: Now, lang: Language
+    sync_id: UUID,
+    resolver: Resolver,
+    decision: Annotated[_Decision, Depends(_decision)],
+    tx: Tx,
+    now: Now,
+    lang: Language,
 ) -> OrderSyncOut:
-    """Decide that a parked delivery is not delivered: its sale is cancelled for that reason."""
-    sync = await service.give_up(tx, sync_id, resolver, reason=body.reason, note=body.note, now=now)
+    """Decide that a parked delivery is not delivered: its sale is cancelled for that reason, by the
+    ordering system where that has the order. An order that was `entered_by_hand` is looked up there
+    and becomes that of the sale, which goes on with it."""
+    sync = await service.give_up(tx, sync_id, resolver, now=now, **vars(decision))
     return OrderSyncOut.of(sync, lang)
 
 
@@ -167,7 +207,8 @@ async def give_up(
 async def judge(
     sync_id: UUID, body: JudgeIn, resolver: Resolver, tx: Tx, now: Now, lang: Language
 ) -> OrderSyncOut:
-    """Say as what an order counts that ended in part, or in two ways; its sale follows."""
+    """Say as what an order counts that ended in part, in two ways, or though it was given up; its
+    sale follows."""
     sync = await service.judge_end(
         tx, sync_id, resolver, ended_as=body.ended_as, missing=body.missing, now=now
     )

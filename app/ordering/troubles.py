@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, false, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from app.auth.callers import Caller, subtree
 from app.core.db import fetched
@@ -122,7 +123,7 @@ async def page(
         # What moved on stands in another state; said so that the partial index serves it.
         found = found.where(STUCK)
     if too_long is not None:
-        found = found.where(_too_long(too_long))
+        found = found.where(_longer(OrderSync.org_unit_id, OrderSync.stands_since, too_long))
     if failed or for_a_person:
         found = found.where(IN_TROUBLE)
     if for_a_person:
@@ -158,18 +159,20 @@ SELECT o.org_unit_id, u.path,
 """  # noqa: S608 - text of our own
 
 
-def _too_long(most_hours: Mapping[UUID, float]) -> ColumnElement[bool]:
-    """Say that an order stands still for longer than its unit allows; as many conditions as there
-    are different limits, which are few."""
+def _longer(
+    unit: InstrumentedAttribute[UUID], since: InstrumentedAttribute[Any], most: Mapping[UUID, float]
+) -> ColumnElement[bool]:
+    """Say that something has been so for longer than its unit allows, in hours (real time); as many
+    conditions as there are different limits, which are few."""
     by_limit: dict[float, list[UUID]] = defaultdict(list)
-    for unit, hours in most_hours.items():
-        by_limit[hours].append(unit)
+    for unit_id, hours in most.items():
+        by_limit[hours].append(unit_id)
     return or_(
         false(),
         *(
             and_(
-                OrderSync.org_unit_id.in_(units),
-                OrderSync.stands_since <= func.statement_timestamp() - timedelta(hours=hours),
+                unit.in_(units),
+                since <= func.statement_timestamp() - timedelta(hours=hours),
             )
             for hours, units in by_limit.items()
         ),
@@ -266,14 +269,41 @@ SELECT NULL, extract(epoch FROM clock_timestamp() - failing_since)::float8 / 60
 """
 
 
-async def changes_failed(session: AsyncSession) -> dict[UUID, int]:
-    """Count, unit by unit, the changes that came to nothing and that nobody has dealt with."""
-    return dict(await fetched(session, _CHANGES_FAILED, {}))
+async def undecided_limits(
+    session: AsyncSession, parameters: Parameters, now: datetime, org_path: str = ""
+) -> dict[UUID, float]:
+    """Say of the units of a subtree of whose changes the other side has any to decide for how many
+    hours (real time) it may, at a moment of business time."""
+    rows = await fetched(session, _UNDECIDED, {"path": org_path})
+    return {unit: parameters.number(delivery.ALERT_STILL, now, path) for unit, path in rows}
 
 
-_CHANGES_FAILED = """
-SELECT org_unit_id, count(*) FROM order_change
- WHERE state IN ('refused', 'given_up') AND closed_at IS NULL GROUP BY 1
+_UNDECIDED = """
+SELECT DISTINCT o.org_unit_id, u.path FROM order_change o JOIN org_unit u ON u.id = o.org_unit_id
+ WHERE o.state = 'sent' AND starts_with(u.path, %(path)s)
+"""
+
+
+async def changes_waiting(
+    session: AsyncSession, undecided: Mapping[UUID, float]
+) -> dict[UUID, int]:
+    """Count, unit by unit, the changes that came to nothing and that nobody has dealt with, and
+    those that the other side has left undecided for longer than so many hours (real time)."""
+    given = {"units": list(undecided), "hours": list(undecided.values())}
+    return dict(await fetched(session, _CHANGES_WAITING, given))
+
+
+_CHANGES_WAITING = """
+SELECT org_unit_id, count(*)
+  FROM (SELECT org_unit_id FROM order_change
+         WHERE state IN ('refused', 'given_up') AND closed_at IS NULL
+        UNION ALL
+        SELECT o.org_unit_id
+          FROM unnest(%(units)s::uuid[], %(hours)s::float8[]) AS most (org_unit_id, hours)
+          JOIN order_change o USING (org_unit_id)
+         WHERE o.state = 'sent'
+           AND o.created_at <= clock_timestamp() - make_interval(secs => most.hours * 3600)) AS o
+ GROUP BY 1
 """
 
 
@@ -285,11 +315,14 @@ async def changes_page(
     after: tuple[datetime, UUID] | None,
     state: ChangeState | None = None,
     failed: bool = False,
+    undecided: Mapping[UUID, float] | None = None,
     org_unit_id: UUID | None = None,
 ) -> Sequence[OrderChange]:
     """Read one page of changes of orders, the latest first, and one more if there is a next page.
 
-    With `failed`, only those that came to nothing and that nobody has dealt with.
+    With `failed`, only those that came to nothing and that nobody has dealt with; with `undecided`,
+    these and those that the other side has left undecided for longer than so many hours (real
+    time), unit by unit.
     """
     at, id_ = OrderChange.created_at, OrderChange.id
     found = select(OrderChange).where(subtree(OrderChange.org_unit_id, caller))
@@ -297,6 +330,10 @@ async def changes_page(
         found = found.where(OrderChange.state == state)
     if failed:
         found = found.where(CHANGE_FAILED)
+    if undecided is not None:
+        is_sent = OrderChange.state == ChangeState.SENT
+        too_long = _longer(OrderChange.org_unit_id, OrderChange.created_at, undecided)
+        found = found.where(or_(CHANGE_FAILED, and_(is_sent, too_long)))
     if org_unit_id is not None:
         found = found.where(OrderChange.org_unit_id == org_unit_id)
     if after is not None:
@@ -319,7 +356,7 @@ class Story:
 
 async def story(session: AsyncSession, sync_id: UUID, caller: Caller) -> Story:
     """Read a delivery in the caller's part of the organisation. Raises NotFound."""
-    sync = await _one(session, sync_id, caller)
+    sync = await one(session, sync_id, caller)
 
     async def of(table: Any, moment: Any) -> Sequence[Any]:
         found = select(table).where(table.order_sync_id == sync_id)
@@ -340,13 +377,14 @@ async def with_customer(
 
     Raises NotFound.
     """
-    sync = await _one(session, sync_id, caller)
+    sync = await one(session, sync_id, caller)
     customer_id = await session.scalar(select(Sale.customer_id).where(Sale.id == sync.sale_id))
     assert customer_id is not None
     return sync, customer_id
 
 
-async def _one(session: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
+async def one(session: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
+    """Read a delivery in the caller's part of the organisation. Raises NotFound."""
     found = select(OrderSync).where(OrderSync.id == sync_id, subtree(OrderSync.org_unit_id, caller))
     sync = (await session.scalars(found)).one_or_none()
     if sync is None:

@@ -67,6 +67,7 @@ def test_every_endpoint_that_is_asked_is_in_the_api(app):
         *schemas["ResolveIn"]["properties"],
         *schemas["AlertNoteIn"]["properties"],
         *schemas["JudgeIn"]["properties"],
+        *schemas["GiveUpIn"]["properties"],
     }
     assert corrected <= known
 
@@ -79,10 +80,14 @@ def test_every_word_of_the_page_is_there_in_both_languages():
     used |= set(re.findall(r'say\("([\w.]+)"\)', script))
     used |= set(re.findall(r'\["(\w+)", (?:"text"|"datetime-local"|[A-Z_]+)', script))
     used |= {f"state.{each}" for each in SyncState} | {f"remote.{each}" for each in RemoteState}
-    used |= {f"change.{each}" for each in (ChangeState.REFUSED, ChangeState.GIVEN_UP)}
+    used |= {f"change.{each}" for each in _FOR_A_PERSON}
     used |= {f"change.{each}" for each in ChangeKind}
     used |= set(GiveUpReason) | set(Explanation) | set(CloseReason) | set(JudgedEnd)
     assert used - known.keys() == set()
+
+
+# The changes that the page lists.
+_FOR_A_PERSON = (ChangeState.SENT, ChangeState.REFUSED, ChangeState.GIVEN_UP)
 
 
 @pytest.mark.parametrize(

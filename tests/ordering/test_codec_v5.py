@@ -150,7 +150,7 @@ def test_every_offering_of_the_catalogue_is_valid_in_v4(tmf622_v4):
         assert checks.faults_in(body) == []
     changes = Amendment(requested_start=NOON, note="改期")
     returned = make_order(items=(replace(FULL, action=ItemAction.DELETE),))
-    for order in (make_order(), returned):
+    for order in (make_order(note="先电话"), returned):
         strict("ProductOrder_Update").validate(codec_v4.amendment_of(order, changes))
     strict("CancelProductOrder_Create").validate(codec_v4.cancellation_of("7", "客户取消", NOON))
 
@@ -160,12 +160,23 @@ def test_what_is_to_change_is_valid_in_v5(tmf622_v5):
     returned = make_order(items=(replace(FULL, action=ItemAction.DELETE),))
     amendment = codec_v5.amendment_of(returned, changes)
     validator(tmf622_v5, "ProductOrder_MVO").validate(amendment)
-    amendment = codec_v5.amendment_of(make_order(items=(FULL,)), changes)
+    amendment = codec_v5.amendment_of(make_order(items=(FULL,), note="先电话"), changes)
     validator(tmf622_v5, "ProductOrder_MVO").validate(amendment)
     assert amendment["requestedStartDate"] == "2026-03-02T04:00:00.000Z"
     cancellation = codec_v5.cancellation_of("7", "客户取消", NOON)
     validator(tmf622_v5, "CancelProductOrder_FVO").validate(cancellation)
     assert unknown(tmf622_v5, [amendment, cancellation]) == []
+
+
+@pytest.mark.parametrize("codec", [codec_v4, codec_v5])
+def test_a_note_is_added_to_the_orders_own_and_does_not_take_its_place(codec):
+    order, changes = make_order(note="先电话"), Amendment(note="改约周末")
+    own, added = codec.amendment_of(order, changes)["note"]
+    assert own == codec.body_of(order)["note"][0]
+    assert (own["id"], added["id"], added["text"]) == ("1", "2", "改约周末")
+    (alone,) = codec.amendment_of(make_order(), changes)["note"]
+    assert alone["id"] == "2"
+    assert "note" not in codec.amendment_of(order, Amendment(requested_start=NOON))
 
 
 def test_the_v5_schema_would_notice(tmf622_v5):

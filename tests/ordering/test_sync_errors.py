@@ -11,7 +11,7 @@ from app.core.db import new_id
 from app.core.errors import Invalid
 from app.ordering import alerting
 from app.ordering.correcting import check_start
-from app.ordering.delivery import GiveUpReason, SyncState
+from app.ordering.delivery import SyncState
 from app.ordering.models import OrderAttempt, OrderCorrection
 from app.ordering.rules import (
     CAUSE_ADVICE,
@@ -190,7 +190,7 @@ async def test_what_is_given_up_cancels_the_sale_with_the_reason(ask, desk):
     sale = await desk.sale(sync.sale_id)
     assert (sale.state, sale.rejected_reason, sale.sent_at) == (
         "cancelled",
-        GiveUpReason.CANNOT_BE_SERVED.value,
+        "无法提供服务 / It cannot be served",
         None,
     )
     assert await desk.claim(sync.sale_id) is None

@@ -237,7 +237,7 @@ function syncCard(sync) {
         await ask(API.retry, { ids });
         await shown();
       }),
-      button(say("give_up"), () => form(say("give_up"), [["reason", GIVE_UP, true], ["note", "text"]], (given) =>
+      button(say("give_up"), () => form(say("give_up"), [["reason", GIVE_UP, true], ["remote_id", "text"], ["note", "text"]], (given) =>
         ask(API.giveUp, { ids, body: given }))),
     );
   }
@@ -267,9 +267,11 @@ function changeCard(change) {
   card.append(
     element("p", `${say(`change.${change.kind}`)}: ${change.reason}`, "why"),
     element("p", change.last_error),
-    element("p", `${say("sale")} ${change.sale_id} · ${say(`change.${change.state}`)} · ${moment(change.ended_at)}`, "aside"),
+    element("p", `${say("sale")} ${change.sale_id} · ${say(`change.${change.state}`)} · ${moment(change.ended_at ?? change.asked_at)}`, "aside"),
   );
   const ids = { change_id: change.id };
+  // One that the other side has not decided goes on by itself; a person can only ask there.
+  if (change.state === "sent") return card;
   const id = newId();
   card.append(buttons(
     button(say("retry"), async () => {
@@ -352,7 +354,7 @@ async function shown() {
   fill(one("causes"), summary.troubles, causeCard);
   fill(one("standstills"), summary.standstills, standstillCard);
   await deliveries();
-  await page(API.changes, { failed: true }, "order_changes", one("changes"), changeCard, one("more-changes"));
+  await page(API.changes, { for_a_person: true }, "order_changes", one("changes"), changeCard, one("more-changes"));
   await page(API.cases, { state: "open" }, "cases", one("cases"), caseCard, one("more-cases"));
   await sum();
 }

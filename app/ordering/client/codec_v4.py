@@ -35,14 +35,15 @@ def body_of(order: OrderToPlace) -> dict[str, Any]:
     if order.requested_completion is not None:
         body["requestedCompletionDate"] = utc(order.requested_completion)
     if order.note:
-        body["note"] = [{"id": "1", "author": AUTHOR, "text": order.note}]
+        body["note"] = [_note("1", order.note)]
     return body
 
 
 def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     """Write what is to be different as the body of `PATCH /productOrder/{id}`.
 
-    The schema wants the items with it, so they are told again as they are.
+    The schema wants the items with it, so they are told again as they are; and so is the order's
+    own note where another is added, lest the list be taken for the whole list.
     """
     body: dict[str, Any] = {
         "@type": "ProductOrder",
@@ -51,7 +52,8 @@ def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     if changes.requested_start is not None:
         body["requestedStartDate"] = utc(changes.requested_start)
     if changes.note:
-        body["note"] = [{"id": "1", "author": AUTHOR, "text": changes.note}]
+        own = [_note("1", order.note)] if order.note else []
+        body["note"] = [*own, _note("2", changes.note)]
     return body
 
 
@@ -102,6 +104,10 @@ def _price(price: Price) -> dict[str, Any]:
     if price.name:
         written["name"] = price.name
     return written
+
+
+def _note(id_: str, text: str) -> dict[str, Any]:
+    return {"id": id_, "author": AUTHOR, "text": text}
 
 
 def _named(id_: str, name: str | None) -> dict[str, Any]:

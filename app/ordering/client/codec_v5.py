@@ -53,15 +53,15 @@ def body_of(order: OrderToPlace) -> dict[str, Any]:
     if order.requested_completion is not None:
         body["requestedCompletionDate"] = utc(order.requested_completion)
     if order.note:
-        body["note"] = [_note(order.note)]
+        body["note"] = [_note("1", order.note)]
     return body
 
 
 def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     """Write what is to be different as the body of `PATCH /productOrder/{id}` (ProductOrder_MVO).
 
-    The items are told again as they are, as in v4: a system that takes a list of items for the
-    whole list must not lose any.
+    The items are told again as they are, as in v4, and so is the order's own note where another is
+    added: a system that takes a list for the whole list must not lose any.
     """
     body: dict[str, Any] = {
         "@type": "ProductOrder",
@@ -70,7 +70,8 @@ def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     if changes.requested_start is not None:
         body["requestedStartDate"] = utc(changes.requested_start)
     if changes.note:
-        body["note"] = [_note(changes.note)]
+        own = [_note("1", order.note)] if order.note else []
+        body["note"] = [*own, _note("2", changes.note)]
     return body
 
 
@@ -154,8 +155,8 @@ def _party(role: str, kind: str, id_: str, name: str | None) -> dict[str, Any]:
     }
 
 
-def _note(text: str) -> dict[str, Any]:
-    return {"@type": "Note", "id": "1", "author": AUTHOR, "text": text}
+def _note(id_: str, text: str) -> dict[str, Any]:
+    return {"@type": "Note", "id": id_, "author": AUTHOR, "text": text}
 
 
 def _ref(kind: str, id_: str, name: str | None) -> dict[str, Any]:

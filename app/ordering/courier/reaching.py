@@ -17,10 +17,11 @@ Told = TypeVar("Told")
 
 async def courier_of(worker: Worker) -> Courier:
     """Give the worker's courier, made when it is first needed."""
-    return await worker.keep("ordering", lambda: Courier(worker, _client(worker.settings)))
+    return await worker.keep("ordering", lambda: Courier(worker, client_of(worker.settings)))
 
 
-def _client(settings: Settings) -> OrderingClient:
+def client_of(settings: Settings) -> OrderingClient:
+    """Make a client of the ordering system that the settings name; whoever makes it closes it."""
     tls = tls_of(settings)
     return OrderingClient(
         settings.ordering_url,

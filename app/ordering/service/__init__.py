@@ -25,6 +25,13 @@ from app.ordering.service.claiming import (
     wait_for_better_times,
 )
 from app.ordering.service.closing import ChangeNotFailed, ask_again, close
+from app.ordering.service.entering import (
+    EnteredOrderNotLookedUp,
+    EnteredOrderNotThere,
+    EnteredOrderOfAnother,
+    EnteredOrderUnclear,
+    look_up_entered,
+)
 from app.ordering.service.exchanging import Begin, deliver, exchange, outcome_of
 from app.ordering.service.hearing import Heard, HeardAs, hear, hear_many
 from app.ordering.service.mending import (
@@ -49,6 +56,10 @@ __all__ = [
     "ChangeUnderWay",
     "CorrectionEmpty",
     "Doing",
+    "EnteredOrderNotLookedUp",
+    "EnteredOrderNotThere",
+    "EnteredOrderOfAnother",
+    "EnteredOrderUnclear",
     "GivenUpOtherwise",
     "Heard",
     "HeardAs",
@@ -72,6 +83,7 @@ __all__ = [
     "is_plain",
     "judge_end",
     "link",
+    "look_up_entered",
     "outcome_of",
     "retry",
     "retry_many",

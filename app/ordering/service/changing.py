@@ -19,9 +19,16 @@ from app.ordering import delivery, queries, rules
 from app.ordering.client import OrderingClient
 from app.ordering.delivery import CHANGES_OPEN, ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange, OrderSync
-from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
+from app.ordering.order import (
+    Amendment,
+    OrderToPlace,
+    OrderUnfit,
+    RemoteCancellation,
+    RemoteOrder,
+)
 from app.ordering.queries import Appointment
 from app.ordering.rules import (
+    Cause,
     Failure,
     OrderingFailed,
     Refused,
@@ -35,8 +42,8 @@ from app.ordering.service.standing import ERROR_LIMIT, luck
 from app.sales import queries as sales_queries
 from app.sales import rules as sale_rules
 from app.sales import service as sales
-from app.sales.models import SaleItem
-from app.sales.rules import SaleState
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import SaleState, reached
 
 if TYPE_CHECKING:
     from app.ordering.service.exchanging import Begin
@@ -306,6 +313,29 @@ async def _sync_locked(tx: AsyncSession, sale_id: UUID) -> OrderSync | None:
     )
 
 
+async def cancel_there(
+    tx: AsyncSession, sale: Sale, *, reason: str, by: UUID, now: datetime
+) -> None:
+    """Have the order of a locked sale cancelled that the other side has, no change of it being
+    under way; `now` is business time. A sale that has ended stays as it is."""
+    if reached(sale.state, SaleState.CANCELLING):
+        await sales.ask_to_cancel(tx, sale, known_there=True, reason=reason, at=now, by=by)
+    change = OrderChange(
+        id=new_id(),
+        sale_id=sale.id,
+        org_unit_id=sale.org_unit_id,
+        kind=ChangeKind.CANCEL,
+        state=ChangeState.WAITING,
+        reason=reason,
+        asked_by=by,
+        asked_at=now,
+        next_try_at=await shared_now(tx),
+    )
+    tx.add(change)
+    await tx.flush()
+    await _replace(tx, change, by=by, now=now)
+
+
 @dataclass(frozen=True)
 class _Attempt:
     """A claimed attempt at a change: nobody else works on it until its lease has run out."""
@@ -314,7 +344,8 @@ class _Attempt:
     sale_id: UUID
     kind: ChangeKind
     number: int
-    order: OrderToPlace
+    # To amend it; to cancel it, or to look for it, it need not be known.
+    order: OrderToPlace | None
     # The other side's id of the order; None where it is not known whether it has it.
     remote_id: str | None
     task_id: str | None
@@ -377,6 +408,14 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
         # What is not there yet cannot be changed; its delivery goes on by itself.
         change.next_try_at = now + timedelta(seconds=parameters.number(delivery.POLL_SOONEST, now))
         return None
+    order = None
+    if change.kind is ChangeKind.AMEND and sync.remote_id is not None:
+        try:
+            order = await queries.order_to_place(tx, change.sale_id)
+        except OrderUnfit as unfit:
+            # Trying again would not mend it; a person can, and then asks again.
+            end(change, ChangeState.REFUSED, now, f"{Cause.UNFIT.value}: {unfit.detail('en')}")
+            return None
     ask_only = change.state is ChangeState.SENT
     if not ask_only:
         change.state = ChangeState.SENDING
@@ -392,7 +431,7 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
         sale_id=change.sale_id,
         kind=change.kind,
         number=change.attempts,
-        order=await queries.order_to_place(tx, change.sale_id),
+        order=order,
         remote_id=sync.remote_id,
         task_id=change.remote_id,
         ask_only=ask_only,
@@ -405,7 +444,7 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
 
 async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
     if attempt.remote_id is None:
-        found = await client.find_all(attempt.order.external_id)
+        found = await client.find_all(str(attempt.sale_id))
         return _Told(order=found[0] if found else None)
     if attempt.kind is ChangeKind.AMEND:
         return await _amended(client, attempt, attempt.remote_id)
@@ -423,6 +462,7 @@ async def _amended(client: OrderingClient, attempt: _Attempt, remote_id: str) ->
     """Amend an order. The same values again make no difference, so nothing need be looked for
     first; but an order that ended meanwhile turns them down, and itself tells whether an earlier
     try had its effect."""
+    assert attempt.order is not None
     try:
         await client.amend(remote_id, attempt.order, attempt.amendment)
     except Refused:
@@ -459,19 +499,19 @@ async def _settle(
     real = await shared_now(tx)
     parameters = await parameters_in_force(tx)
     if isinstance(outcome, OrderingFailed):
-        await _failed(tx, change, sync, outcome, real)
+        await _failed(tx, change, sync, outcome, real, now)
     elif outcome.amended:
         await _amendment_done(tx, change, real, now)
     elif attempt.remote_id is None:
         if outcome.order is None:
             # Its delivery was given up, and the other side surely does not have it.
-            await _never_there(tx, change, sync, real)
+            await _never_there(tx, change, sync, real, now)
         else:
             change.state, change.next_try_at = ChangeState.WAITING, real
     elif change.kind is ChangeKind.AMEND and outcome.order is not None:
         await _ended_meanwhile(tx, change, outcome.order, real, now)
     elif outcome.task is not None:
-        await _decided(tx, change, sync, outcome.task, real)
+        await _decided(tx, change, sync, outcome.task, real, now)
     if change.state is ChangeState.SENDING:
         change.state = ChangeState.SENT
     if change.state is ChangeState.SENT:
@@ -500,7 +540,7 @@ async def _ended_meanwhile(
 
 
 async def _never_there(
-    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime
+    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime, now: datetime
 ) -> None:
     if change.kind is ChangeKind.AMEND:
         end(change, ChangeState.REFUSED, real, "the ordering system does not have the order")
@@ -509,7 +549,7 @@ async def _never_there(
     sync.last_error = sync.last_cause = None
     end(change, ChangeState.DONE, real)
     await sales.follow(
-        tx, sale_id=change.sale_id, state=SaleState.CANCELLED, at=real, reason=change.reason
+        tx, sale_id=change.sale_id, state=SaleState.CANCELLED, at=now, reason=change.reason
     )
 
 
@@ -519,11 +559,12 @@ async def _decided(
     sync: OrderSync,
     task: RemoteCancellation,
     real: datetime,
+    now: datetime,
 ) -> None:
     """Take in how far the other side is with a cancellation."""
     change.remote_id, change.remote_state = task.id, task.state_text
     if task.state in _TURNED_DOWN:
-        await _refused(tx, change, sync, task.reason or f"{task.state_text}", real)
+        await _refused(tx, change, sync, task.reason or f"{task.state_text}", real, now)
         return
     change.state = ChangeState.SENT
     if task.state in _CANCELLED and sync.state is SyncState.DELIVERED:
@@ -532,22 +573,32 @@ async def _decided(
 
 
 async def _refused(
-    tx: AsyncSession, change: OrderChange, sync: OrderSync, why: str, real: datetime
+    tx: AsyncSession,
+    change: OrderChange,
+    sync: OrderSync,
+    why: str,
+    real: datetime,
+    now: datetime,
 ) -> None:
     end(change, ChangeState.REFUSED, real, why)
-    await _let_go_on(tx, change, sync, real)
+    await _let_go_on(tx, change, sync, real, now)
 
 
 async def _let_go_on(
-    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime
+    tx: AsyncSession, change: OrderChange, sync: OrderSync, real: datetime, now: datetime
 ) -> None:
-    if change.kind is ChangeKind.CANCEL:
-        state = SaleState.SENT
-        if sync.remote_state:
-            state = rules.sale_state_of(RemoteState(sync.remote_state))
-        elif sync.remote_id is None:
-            state = SaleState.CONFIRMED
-        await sales.go_on(tx, sale_id=change.sale_id, state=state, at=real)
+    if change.kind is not ChangeKind.CANCEL:
+        return
+    state = SaleState.SENT
+    if sync.remote_state:
+        state = rules.sale_state_of(RemoteState(sync.remote_state))
+    elif sync.remote_id is None:
+        state = SaleState.CONFIRMED
+    await sales.go_on(tx, sale_id=change.sale_id, state=state, at=now)
+    if sync.state is SyncState.GIVEN_UP and sync.remote_id is not None:
+        # It was given up for it to be cancelled, and that was not done: it is asked for again.
+        sync.state, sync.next_try_at = SyncState.DELIVERED, real
+        sync.last_error = sync.last_cause = None
 
 
 async def _failed(
@@ -556,10 +607,11 @@ async def _failed(
     sync: OrderSync,
     failed: OrderingFailed,
     real: datetime,
+    now: datetime,
 ) -> None:
     """Count a failed attempt and say whether the change is tried again, or ends."""
     if failed.failure is Failure.REFUSED:
-        await _refused(tx, change, sync, failed.told(), real)
+        await _refused(tx, change, sync, failed.told(), real, now)
         return
     if failed.failure is Failure.UNKNOWN:
         change.tries_unknown += 1
@@ -571,7 +623,7 @@ async def _failed(
     then = rules.after_failure(tries, failed.failure, failed.retry_after, numbers, luck())
     if isinstance(then, rules.Park):
         end(change, ChangeState.GIVEN_UP, real, failed.told())
-        await _let_go_on(tx, change, sync, real)
+        await _let_go_on(tx, change, sync, real, now)
         return
     if change.state is ChangeState.SENDING:
         change.state = ChangeState.WAITING
@@ -579,10 +631,12 @@ async def _failed(
     change.last_tried_at, change.next_try_at = real, real + then.after
 
 
-async def hear(tx: AsyncSession, task: RemoteCancellation) -> tuple[UUID | None, str]:
+async def hear(
+    tx: AsyncSession, task: RemoteCancellation, now: datetime
+) -> tuple[UUID | None, str]:
     """Take in a callback about a cancellation; returns whose delivery it is of and what became of
-    it. The states of a task only ever lead to its end, so late news of one that has ended is
-    stale."""
+    it; `now` is business time. The states of a task only ever lead to its end, so late news of one
+    that has ended is stale."""
     sale_id = await queries.sale_of_remote_task(tx, task.id, task.order_id)
     sync = await queries.for_change(tx, sale_id) if sale_id is not None else None
     if sync is None:
@@ -593,7 +647,7 @@ async def hear(tx: AsyncSession, task: RemoteCancellation) -> tuple[UUID | None,
     if change.remote_id not in (None, task.id):
         return sync.id, "stale"
     real = await shared_now(tx)
-    await _decided(tx, change, sync, task, real)
+    await _decided(tx, change, sync, task, real, now)
     if change.state in CHANGES_OPEN:
         change.next_try_at = real + timedelta(
             seconds=(await parameters_in_force(tx)).number(delivery.POLL_SOONEST, real)

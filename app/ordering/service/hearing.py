@@ -65,14 +65,16 @@ async def hear_many(tx: AsyncSession, heard: Sequence[Heard], now: datetime) -> 
         return told
     told |= {one.event.id: HeardAs.OUT_OF_REACH for one in by_sale.values()}
     plain = []
-    for sync_id, sale_id, *standing in await fetched(tx, _LOCK, {"sales": sorted(by_sale)}):
+    locked = await fetched(tx, _LOCK, {"sales": sorted(by_sale)})
+    for sync_id, sale_id, given_up, *standing in locked:
         one = by_sale[sale_id]
         told[one.event.id] = HeardAs.ODD
         assert one.event.order is not None
         seen = one.event.order
         judged = judge(_known(*standing), seen, one.event.at, Source.EVENT)
         # What somebody has to look at is no plain case.
-        if judged.verdict is not Verdict.CONTRADICTS and seen.state is not RemoteState.PARTIAL:
+        odd = judged.verdict is Verdict.CONTRADICTS or seen.state is RemoteState.PARTIAL
+        if not (odd or given_up):
             plain.append(_Plain(one, sync_id, sale_id, judged))
     if not plain:
         return told
@@ -153,7 +155,8 @@ async def _written(tx: AsyncSession, plain: Sequence[_Plain]) -> dict[str, bool]
 
 
 _LOCK = """
-SELECT id, sale_id, state, remote_id, remote_href, remote_state, remote_state_at
+SELECT id, sale_id, given_up_at IS NOT NULL,
+       state, remote_id, remote_href, remote_state, remote_state_at
   FROM order_sync WHERE sale_id = ANY(%(sales)s::uuid[])
  ORDER BY sale_id FOR UPDATE SKIP LOCKED
 """
@@ -213,7 +216,7 @@ async def hear(tx: AsyncSession, event: RemoteEvent, body: dict[str, Any], now: 
     if callback is None:
         return "duplicate"
     if event.cancellation is not None:
-        callback.order_sync_id, callback.verdict = await changing.hear(tx, event.cancellation)
+        callback.order_sync_id, callback.verdict = await changing.hear(tx, event.cancellation, now)
     elif sync is None:
         callback.verdict = "not_ours"
     else:

@@ -14,10 +14,20 @@ from app.core.i18n import Words
 from app.core.parameter_values import parameters_in_force
 from app.ordering import correcting, delivery, queries, rules
 from app.ordering.correcting import Correction
-from app.ordering.delivery import ChangeKind, ChangeState, GiveUpReason, JudgedEnd, SyncState
+from app.ordering.delivery import (
+    GIVE_UP_WORDS,
+    ChangeKind,
+    ChangeState,
+    GiveUpReason,
+    JudgedEnd,
+    SyncState,
+)
 from app.ordering.models import OrderCorrection, OrderSync
+from app.ordering.order import RemoteOrder
 from app.ordering.rules import Cause
+from app.ordering.service.changing import cancel_there
 from app.ordering.service.ending import end
+from app.ordering.service.entering import EnteredOrderUnclear, enter, was_entered
 from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.rules import SaleState, SaleStep, reached
@@ -192,20 +202,36 @@ async def give_up(
     reason: GiveUpReason,
     note: str | None,
     now: datetime,
+    order: RemoteOrder | None = None,
 ) -> OrderSync:
-    """Decide that a parked delivery is not delivered, and cancel its sale; `now` is business time.
+    """Decide that a parked delivery is not delivered by us; `now` is business time.
 
-    The same decision again is answered like the first time. Raises NotFound, NotParked and
-    GivenUpOtherwise.
+    Its sale is cancelled: at once, or by the other side where that has the order. An `order` that
+    was entered by hand, as `look_up_entered` has found it, becomes that of the sale instead.
+
+    The same decision again is answered like the first time. Raises NotFound, NotParked,
+    GivenUpOtherwise, EnteredOrderUnclear and EnteredOrderOfAnother.
     """
+    if (reason is GiveUpReason.ENTERED_BY_HAND) is (order is None):
+        raise EnteredOrderUnclear()
     sync = await queries.for_change_by_caller(tx, sync_id, caller)
     if sync.state is SyncState.GIVEN_UP:
         if sync.given_up_reason is not reason:
             raise GivenUpOtherwise(reason=sync.given_up_reason)
         return sync
     if sync.state is not SyncState.PARKED:
+        if order is not None and was_entered(sync, order):
+            return sync
         raise NotParked(state=sync.state)
-    await _given_up(tx, sync, reason=reason, note=note, by=caller.account_id, now=now)
+    by = caller.account_id
+    if order is not None:
+        await enter(tx, sync, order, by=by, now=now)
+        _note_given_up(sync, reason=reason, note=note, by=by, now=now)
+        await tx.flush()
+        return sync
+    # What it does not know any more it cannot cancel.
+    there = sync.remote_id is not None and sync.last_cause is not Cause.FORGOTTEN
+    await _given_up(tx, sync, there=there, reason=reason, note=note, by=by, now=now)
     return sync
 
 
@@ -229,29 +255,44 @@ async def abandon(
     if sync.state in (SyncState.WAITING, SyncState.SENDING):
         raise NotParked(state=sync.state)
     if sync.state is not SyncState.GIVEN_UP:
-        await _given_up(tx, sync, reason=reason, note=note, by=by, now=now)
+        await _given_up(tx, sync, there=False, reason=reason, note=note, by=by, now=now)
 
 
 async def _given_up(
     tx: AsyncSession,
     sync: OrderSync,
     *,
+    there: bool,
     reason: GiveUpReason,
     note: str | None,
     by: UUID,
     now: datetime,
 ) -> None:
+    """Give up a delivery, and have its order cancelled where the other side has it (`there`)."""
     sync.state, sync.next_try_at = SyncState.GIVEN_UP, None
+    _note_given_up(sync, reason=reason, note=note, by=by, now=now)
+    words = GIVE_UP_WORDS[reason]
+    why = f"{words.zh} / {words.en}"
+    change = await queries.open_change(tx, sync.sale_id)
+    cancelling = change is not None and change.kind is ChangeKind.CANCEL
+    if change is not None and not (there and cancelling):
+        ended_as = ChangeState.DONE if cancelling else ChangeState.REFUSED
+        end(change, ended_as, await shared_now(tx), why)
+        # It has to have ended before another begins.
+        await tx.flush()
+    sale = await sales_queries.for_change(tx, sync.sale_id)
+    if there and not cancelling:
+        await cancel_there(tx, sale, reason=why, by=by, now=now)
+    elif not there and reached(sale.state, SaleState.CANCELLED):
+        await sales.ask_to_cancel(tx, sale, known_there=False, reason=why, at=now, by=by)
+    await tx.flush()
+
+
+def _note_given_up(
+    sync: OrderSync, *, reason: GiveUpReason, note: str | None, by: UUID, now: datetime
+) -> None:
     sync.given_up_reason, sync.given_up_note = reason, note
     sync.given_up_by, sync.given_up_at = by, now
-    change = await queries.open_change(tx, sync.sale_id)
-    if change is not None:
-        cancelled = change.kind is ChangeKind.CANCEL
-        end(change, ChangeState.DONE if cancelled else ChangeState.REFUSED, now, reason.value)
-    sale = await sales_queries.for_change(tx, sync.sale_id)
-    if reached(sale.state, SaleState.CANCELLED):
-        await sales.ask_to_cancel(tx, sale, known_there=False, reason=reason.value, at=now, by=by)
-    await tx.flush()
 
 
 async def judge_end(
@@ -263,7 +304,8 @@ async def judge_end(
     missing: Sequence[int],
     now: datetime,
 ) -> OrderSync:
-    """Say as what an order counts that ended in part, or in two ways; `now` is business time.
+    """Say as what an order counts that ended in part, in two ways, or though it was given up;
+    `now` is business time.
 
     `missing` are the places in the order of what was not delivered, of one that counts in part;
     none where the other side has named them. Raises NotFound, NotParked for one that nobody has to
@@ -273,8 +315,9 @@ async def judge_end(
     if sync.state is not SyncState.FINISHED or sync.last_cause not in rules.TO_BE_JUDGED:
         raise NotParked(state=sync.state)
     sale = await sales_queries.for_change(tx, sync.sale_id)
-    twice = sync.last_cause is Cause.ENDED_TWICE
-    named = sale.state is SaleState.COMPLETED and not twice
+    # It says of itself what it does not count as, or what is missing of it.
+    otherwise = sync.last_cause is not Cause.PART_MISSING
+    named = sale.state is SaleState.COMPLETED and not otherwise
     in_part = ended_as is JudgedEnd.PARTIAL
     if (missing and not in_part) or (in_part and not missing and not named):
         raise MissingItemsUnclear()
@@ -290,7 +333,7 @@ async def judge_end(
     await sales.entered(
         tx, sync.sale_id, SaleStep.RECONCILED, at=now, by=caller.account_id, facts=facts
     )
-    if twice:
+    if otherwise:
         sync.remote_state = ended_as.value
     sync.last_error = sync.last_cause = None
     await tx.flush()

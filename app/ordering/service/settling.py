@@ -12,7 +12,7 @@ from app.core.log import log
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameters
 from app.ordering import delivery, queries, rules
-from app.ordering.delivery import SyncState
+from app.ordering.delivery import ChangeKind, SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
 from app.ordering.rules import Cause, OrderingFailed, RemoteState, Source, Verdict
@@ -27,6 +27,7 @@ from app.ordering.service.standing import (
     park,
     put_off,
 )
+from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.rules import SaleState
 from app.sales.service.undelivered import not_delivered
@@ -132,7 +133,28 @@ async def learn(
         await end_change_of(tx, sync, seen.state, real)
         if seen.state is RemoteState.PARTIAL:
             await part_missing(tx, sync, seen, now)
+    is_news = judged.verdict in (Verdict.MOVE, Verdict.LOOK) or known.remote_id is None
+    if sync.given_up_at is not None and (is_news or source is Source.LOOK):
+        await _show_what_lives_on(tx, sync, seen)
     return judged.verdict
+
+
+async def _show_what_lives_on(tx: AsyncSession, sync: OrderSync, seen: RemoteOrder) -> None:
+    """Show a person an order that was given up, and whose sale is cancelled, where the other side
+    goes on with it or has delivered it, unless it is asked to cancel it already."""
+    if seen.state in rules.NOT_DELIVERED or sync.last_cause in rules.TO_BE_JUDGED:
+        return
+    sale = await sales_queries.for_change(tx, sync.sale_id)
+    change = await queries.open_change(tx, sync.sale_id)
+    if sale.state not in (SaleState.CANCELLED, SaleState.REJECTED):
+        return
+    if change is not None and change.kind is ChangeKind.CANCEL:
+        return
+    why = f"given up, and it is {seen.state_text} there"
+    if sync.state is SyncState.FINISHED:
+        sync.last_error, sync.last_cause = why[:ERROR_LIMIT], Cause.LIVES_ON
+    else:
+        park(sync, Cause.LIVES_ON, why)
 
 
 async def part_missing(tx: AsyncSession, sync: OrderSync, seen: RemoteOrder, now: datetime) -> None:
