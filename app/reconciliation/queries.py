@@ -74,10 +74,18 @@ def _sale(row: tuple[Any, ...]) -> Ours:
     )
 
 
-async def sales_known(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
-    """Tell which of some ids are those of sales, of whatever day and unit."""
-    rows = await fetched(session, "SELECT id FROM sale WHERE id = ANY(%(ids)s)", {"ids": list(ids)})
-    return {id_ for (id_,) in rows}
+async def sales_named(
+    session: AsyncSession, ids: Collection[UUID]
+) -> tuple[set[UUID], dict[UUID, SaleState]]:
+    """Tell which of some ids are those of sales, of whatever day and unit: of confirmed ones, and
+    of those that nobody has confirmed here, with their states."""
+    rows = await fetched(
+        session,
+        "SELECT id, state, confirmed_at IS NOT NULL FROM sale WHERE id = ANY(%(ids)s)",
+        {"ids": list(ids)},
+    )
+    confirmed = {id_ for id_, _, was_confirmed in rows if was_confirmed}
+    return confirmed, {id_: SaleState(state) for id_, state, _ in rows if id_ not in confirmed}
 
 
 async def orders_known(session: AsyncSession, remote_ids: Collection[str]) -> set[str]:

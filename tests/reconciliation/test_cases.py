@@ -19,6 +19,7 @@ from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
 from app.sales.models import SaleEvent
 from app.sales.rules import SaleStep
 from tests.make.auth import bearer, caller_for, make_account
+from tests.make.sales import make_draft
 from tests.ordering.delivering import make_desk, remote, set_numbers
 
 MONDAY = date(2026, 3, 2)
@@ -170,6 +171,36 @@ async def test_an_order_of_nobody_is_linked_to_the_sale_it_belongs_to(desk, ther
     day = (await ask("GET", "/reconciliations/2026-03-02")).json()
     assert (day["sales"], day["equal"], day["orders"], day["unaccounted"]) == (1, 1, 0, 0)
     assert {case.state for case in (await cases(tx)).values()} == {DifferenceState.GONE}
+
+
+@pytest.mark.parametrize("state", ["draft", "second_confirmation", "cancelled"])
+async def test_an_order_whose_sale_was_never_confirmed_here_waits_for_a_person(
+    desk, there, ask, tx, state
+):
+    # A backup from before the customer's word was restored; the order had been placed since.
+    async with desk.database.begin() as own:
+        sale = await make_draft(own, desk.door, now=desk.clock.now())
+        await own.execute(
+            text(
+                "UPDATE sale SET state = :state, consent_kind = 'signature', consent_hash = 'x'"
+                " WHERE id = :id"
+            ),
+            {"state": state, "id": sale.id},
+        )
+    there.has(remote("o-1", RemoteState.COMPLETED), sale.id)
+    await night(desk)
+    day = (await ask("GET", "/reconciliations/2026-03-02")).json()
+    assert (day["sales"], day["orders"], day["orders_open"], day["unaccounted"]) == (0, 1, 1, 0)
+    (told,) = (await ask("GET", "/reconciliation-cases", day="2026-03-02")).json()["cases"]
+    assert (told["kind"], told["order_id"]) == ("not_confirmed", "o-1")
+    assert told["facts"]["ours"] == {"sale_id": str(sale.id), "state": state}
+    assert told["possible"] == ["cancel_theirs", "link", "explain"]
+    # What nobody here has agreed to is not the sale that an order belongs to.
+    path = f"/reconciliation-cases/{told['id']}/resolve"
+    refused = await ask("POST", path, {"resolution": "link", "sale_id": str(sale.id)})
+    assert refused.json()["type"].endswith("sale-not-confirmed")
+    chosen = await ask("POST", path, {"resolution": "cancel_theirs"})
+    assert chosen.json()["state"] == "resolving"
 
 
 async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):

@@ -60,6 +60,11 @@ LEGAL: Mapping[DifferenceKind, tuple[Resolution, ...]] = {
     DifferenceKind.NOT_THERE: (Resolution.SEND_AGAIN, Resolution.GIVE_UP, Resolution.EXPLAIN),
     DifferenceKind.FORGOTTEN: (Resolution.SEND_AGAIN, Resolution.GIVE_UP, Resolution.EXPLAIN),
     DifferenceKind.NOBODYS: (Resolution.CANCEL_THEIRS, Resolution.LINK, Resolution.EXPLAIN),
+    DifferenceKind.NOT_CONFIRMED: (
+        Resolution.CANCEL_THEIRS,
+        Resolution.LINK,
+        Resolution.EXPLAIN,
+    ),
     DifferenceKind.STATE_DIFFERS: (
         Resolution.TAKE_OVER_THEIRS,
         Resolution.CANCEL_THEIRS,
@@ -78,6 +83,15 @@ class NotForThisCase(Conflict):
     title = Words(zh="该差异不能这样处理", en="This difference cannot be resolved like that")
     advice = Words(
         zh="差异类型为 {kind}，可选：{allowed}。", en="It is {kind}; possible: {allowed}."
+    )
+
+
+class NotConfirmed(Conflict):
+    slug = "sale-not-confirmed"
+    title = Words(zh="该销售单从未确认", en="This sale was never confirmed")
+    advice = Words(
+        zh="销售单现为 {state}：请关联到客户已确认的销售单，或取消对方订单。",
+        en="It is {state}. Link a sale that its customer has confirmed, or cancel their order.",
     )
 
 

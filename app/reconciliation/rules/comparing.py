@@ -24,6 +24,7 @@ class DifferenceKind(StrEnum):
     NOT_THERE = "not_there"
     FORGOTTEN = "forgotten"
     NOBODYS = "nobodys"
+    NOT_CONFIRMED = "not_confirmed"
     STATE_DIFFERS = "state_differs"
     PRICE_DIFFERS = "price_differs"
     ITEMS_DIFFER = "items_differ"
@@ -41,6 +42,10 @@ KIND_WORDS = {
     ),
     DifferenceKind.NOBODYS: Words(
         zh="对方有、我方无", en="The ordering system has it; nobody here sold it"
+    ),
+    DifferenceKind.NOT_CONFIRMED: Words(
+        zh="对方有订单，我方对应的销售单从未确认",
+        en="The ordering system has it; the sale here whose number it bears was never confirmed",
     ),
     DifferenceKind.STATE_DIFFERS: Words(zh="状态不一致", en="The states differ"),
     DifferenceKind.PRICE_DIFFERS: Words(zh="价格不一致", en="The prices differ"),
@@ -115,7 +120,9 @@ class Theirs:
 
     `counts` says that it was made on the day, through our channel, in the part of the organisation
     that is compared, and is not known as the order of another day's sale. `places` are the numbers
-    of places that each item names, of those that name any.
+    of places that each item names, of those that name any. `unconfirmed` is the state of the sale
+    here whose id it bears, where nobody has confirmed that: a sale that a restored backup knows
+    from before the customer's word, say.
     """
 
     id: str
@@ -127,6 +134,7 @@ class Theirs:
     href: str | None = None
     reason: str | None = None
     places: tuple[frozenset[str], ...] = ()
+    unconfirmed: SaleState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +193,12 @@ def _rest(orders: Iterable[Theirs]) -> Iterator[Finding]:
         elif order.state in NO_EFFECT:
             yield Finding(Bin.EXPLAINED, None, (order,), why=Why.ENDED_UNHEARD)
         else:
-            facts = {"theirs": _of_order(order)}
-            yield Finding(Bin.OPEN, None, (order,), DifferenceKind.NOBODYS, facts=facts)
+            kind = DifferenceKind.NOBODYS
+            facts: dict[str, Any] = {"theirs": _of_order(order)}
+            if order.unconfirmed is not None:
+                kind = DifferenceKind.NOT_CONFIRMED
+                facts["ours"] = {"sale_id": order.external_id, "state": order.unconfirmed.value}
+            yield Finding(Bin.OPEN, None, (order,), kind, facts=facts)
 
 
 def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]) -> Finding:
