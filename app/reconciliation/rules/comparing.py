@@ -31,6 +31,7 @@ class DifferenceKind(StrEnum):
     PLACE_DIFFERS = "place_differs"
     DOUBLED = "doubled"
     RETURNED = "returned"
+    RETURNED_AFTERWARDS = "returned_afterwards"
 
 
 KIND_WORDS = {
@@ -55,6 +56,10 @@ KIND_WORDS = {
     DifferenceKind.RETURNED: Words(
         zh="客户已退订，对方订单未能撤销",
         en="The customer returned it, and its order could not be cancelled",
+    ),
+    DifferenceKind.RETURNED_AFTERWARDS: Words(
+        zh="订单完成后客户退订，对方尚未得知",
+        en="The customer returned it after its order was completed; nobody has told them",
     ),
 }
 
@@ -99,7 +104,8 @@ class Ours:
 
     `not_cancelled` says that the customer returned it and the other side did not cancel its order
     when we asked for that: both sides have it, and somebody has to see to it. `place` is the number
-    of the address at which it was sold, None where that was not kept.
+    of the address at which it was sold, None where that was not kept. `returned` is what somebody
+    here took back of it when its order had been completed, so that the other side was not told.
     """
 
     sale_id: UUID
@@ -112,6 +118,7 @@ class Ours:
     remote_state: RemoteState | None
     not_cancelled: bool = False
     place: str | None = None
+    returned: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +228,8 @@ def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]
         return _case(sale, found, order, DifferenceKind.STATE_DIFFERS)
     if sale.not_cancelled and living:
         return _case(sale, found, order, DifferenceKind.RETURNED)
+    if sale.returned and living:
+        return _case(sale, found, order, DifferenceKind.RETURNED_AFTERWARDS)
     if isinstance(heal, Heal):
         facts = {"ours": _of_sale(sale), "theirs": _of_order(order)}
         return Finding(Bin.HEALED, sale, tuple(found), heal=heal, order_id=order.id, facts=facts)
@@ -233,8 +242,10 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     known = next((each for each in found if each.id == sale.remote_id), None)
     heal = None if kind is DifferenceKind.STATE_DIFFERS else _heal(sale, order, known)
     facts: dict[str, Any] = {"ours": _of_sale(sale), "theirs": _of_order(order)}
+    # Each only here: what was explained of other kinds holds as long as its facts are the same.
+    if kind is DifferenceKind.RETURNED_AFTERWARDS:
+        facts["ours"]["returned"] = [_of_line(line) for line in sale.returned]
     if kind is DifferenceKind.PLACE_DIFFERS:
-        # Only here: what was explained of other kinds holds as long as its facts are the same.
         facts["ours"]["place"] = sale.place
         facts["theirs"]["places"] = sorted(frozenset().union(*order.places))
     if len(found) > 1:

@@ -126,7 +126,7 @@ async def _done_here(
     tx: AsyncSession, case: ReconciliationCase, caller: Caller, choice: Choice, now: datetime
 ) -> None:
     match choice.resolution:
-        case Resolution.EXPLAIN:
+        case Resolution.EXPLAIN | Resolution.SETTLED:
             case.state = DifferenceState.EXPLAINED
         case Resolution.GIVE_UP:
             assert case.sale_id is not None
