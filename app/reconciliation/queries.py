@@ -49,7 +49,8 @@ _LINES = """
 # known there if it was told in time, by a change of this system's own.
 _ENTERED_HERE = """
     EXISTS (SELECT FROM sale_event e JOIN account a ON a.id = e.account_id
-             WHERE e.sale_id = s.id AND e.step = '{step}' AND a.role <> 'integration' {of})
+             WHERE e.sale_id = s.id AND e.step = '{step}' AND e.facts ? 'external_id'
+               AND a.role <> 'integration' {of})
     AND NOT EXISTS (SELECT FROM order_change c
                      WHERE c.sale_id = s.id AND c.asked_by IS NULL AND {told})
 """

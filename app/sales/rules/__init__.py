@@ -73,6 +73,7 @@ from app.sales.rules.reversing import (
 )
 from app.sales.rules.states import (
     MOVES,
+    REVERSED_BY,
     SaleRefused,
     SaleState,
     SaleStep,
@@ -96,6 +97,7 @@ __all__ = [
     "MOVES",
     "RETURNED",
     "RETURN_DAYS",
+    "REVERSED_BY",
     "Change",
     "ConsentAskedEnough",
     "ConsentCodeSpent",
