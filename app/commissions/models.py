@@ -16,7 +16,9 @@ class CommissionEntry(Row, Base):
 
     `month` is the first day of the local month in which it was entered: a month that is over never
     changes. `cut_fen` is what the month's cap cut. A counter entry names what it counters;
-    one with `sale_item_id` takes back that item's share of it, and the one without, the rest.
+    one with `sale_item_id` takes back that item's share of it, and the one without, the rest. What
+    was taken back by mistake is given back by an entry that counters that one, and which stands in
+    place of what was credited first.
     """
 
     __tablename__ = "commission_entry"
@@ -45,9 +47,10 @@ class CommissionEntry(Row, Base):
         Index("ix_commission_entry_technician", "technician_id", "month", "id"),
         Index("ix_commission_entry_unit", "org_unit_id", "month", "technician_id"),
         CheckConstraint(
-            "(kind = 'taken_back') = (counters_id IS NOT NULL)", name="a_counter_entry_counters"
+            "(kind IN ('taken_back', 'given_back')) = (counters_id IS NOT NULL)",
+            name="a_counter_entry_counters",
         ),
-        CheckConstraint("(counters_id IS NULL) = (fen >= 0)", name="signs"),
+        CheckConstraint("(kind = 'taken_back') = (fen < 0)", name="signs"),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))

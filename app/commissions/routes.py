@@ -65,6 +65,7 @@ async def _statement(session: AsyncSession, technician_id: UUID, month: date) ->
         earned_fen=of(EntryKind.EARNED),
         kept_fen=of(EntryKind.KEPT),
         taken_back_fen=of(EntryKind.TAKEN_BACK),
+        given_back_fen=of(EntryKind.GIVEN_BACK),
         total_fen=sum(one.fen for one in lines),
         cut_fen=sum(one.cut_fen for one in lines),
         to_come_fen=await queries.to_come(session, technician_id),

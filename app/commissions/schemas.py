@@ -23,7 +23,9 @@ class CommissionEntryOut(Answer):
     sale_id: UUID
     offering_codes: list[Line] = Field(max_length=20)
     commission_fen: Fen = Field(description="Both parts of the sale's commission together.")
-    counters_id: UUID | None = Field(description="Of a counter entry: the entry it takes back.")
+    counters_id: UUID | None = Field(
+        description="Of a counter entry: the entry it takes back, or of which it gives back."
+    )
     sale_item_id: UUID | None = Field(
         description="Of a counter entry for one item alone: which item of the sale."
     )
@@ -37,7 +39,10 @@ class StatementOut(Answer):
     earned_fen: Fen = Field(description="First parts, of sales that were acknowledged.")
     kept_fen: Fen = Field(description="Second parts, of sales that were kept.")
     taken_back_fen: Fen = Field(description="Counter entries; nothing or below.")
-    total_fen: Fen = Field(description="The sum of the entries, and of the three above.")
+    given_back_fen: Fen = Field(
+        description="What had been taken back for the end of an order that had not ended after all."
+    )
+    total_fen: Fen = Field(description="The sum of the entries, and of the four above.")
     cut_fen: Fen = Field(description="What the month's cap cut.")
     to_come_fen: Fen = Field(
         description="Second parts that are not due yet, of whatever month, before any cap."
@@ -55,6 +60,7 @@ class TechnicianMonthOut(Answer):
     earned_fen: Fen
     kept_fen: Fen
     taken_back_fen: Fen
+    given_back_fen: Fen
     cut_fen: Fen
     total_fen: Fen
 

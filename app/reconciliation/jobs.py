@@ -34,7 +34,7 @@ async def nightly(worker: Worker) -> None:
         return
     now = worker.clock.now()
     async with worker.database.read() as read:
-        due = await asking.night_due(read, now)
+        due = await asking.night_due(read, now, worker.clock.real)
     if due is None:
         return
     cut, days = due

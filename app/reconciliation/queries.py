@@ -2,9 +2,10 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,21 +27,48 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
             WHERE c.sale_id = s.id AND c.kind = 'cancel' AND c.asked_by IS NULL
               AND c.state IN ('refused', 'given_up')),
        coalesce(o.corrections ->> 'address_number', s.place_code),
-       i.codes, i.quantities, i.monthly, i.once
+       i.codes, i.quantities, i.monthly, i.once,
+       r.codes, r.quantities, r.monthly, r.once
   FROM sale s
   JOIN org_unit u ON u.id = s.org_unit_id
   LEFT JOIN order_sync o ON o.sale_id = s.id
  CROSS JOIN LATERAL (
-       SELECT array_agg(offering_code) AS codes, array_agg(quantity) AS quantities,
-              array_agg(monthly_price_fen * quantity) AS monthly,
-              array_agg(one_off_price_fen * quantity) AS once
-         FROM sale_item WHERE sale_id = s.id AND removed_at IS NULL) AS i
+       SELECT {lines} FROM sale_item n WHERE n.sale_id = s.id AND n.removed_at IS NULL) AS i
+ CROSS JOIN LATERAL (
+       SELECT {lines} FROM sale_item n
+        WHERE n.sale_id = s.id AND n.removed_at IS NULL AND s.state = 'completed'
+          AND CASE WHEN s.reversed_at IS NOT NULL THEN {returned} ELSE {item_returned} END) AS r
  WHERE {which} AND starts_with(u.path, %(path)s)
 """
+_LINES = """
+    array_agg(n.offering_code) AS codes, array_agg(n.quantity) AS quantities,
+    array_agg(n.monthly_price_fen * n.quantity) AS monthly,
+    array_agg(n.one_off_price_fen * n.quantity) AS once
+"""
+# What an account of another system reports is known over there; what a person here has entered is
+# known there if it was told in time, by a change of this system's own.
+_ENTERED_HERE = """
+    EXISTS (SELECT FROM sale_event e JOIN account a ON a.id = e.account_id
+             WHERE e.sale_id = s.id AND e.step = '{step}' AND e.facts ? 'external_id'
+               AND a.role <> 'integration' {of})
+    AND NOT EXISTS (SELECT FROM order_change c
+                     WHERE c.sale_id = s.id AND c.asked_by IS NULL AND {told})
+"""
+_PARTS = {
+    "lines": _LINES,
+    "returned": _ENTERED_HERE.format(step="reversed", of="", told="c.kind = 'cancel'"),
+    "item_returned": "n.reversed_at IS NOT NULL AND"
+    + _ENTERED_HERE.format(
+        step="item_reversed",
+        of="AND e.facts ->> 'item_id' = n.id::text",
+        told="c.sale_item_id = n.id",
+    ),
+}
 _OF_DAY = _OURS.format(
-    which="s.confirmed_at >= %(since)s AND s.confirmed_at < %(before)s AND s.state <> 'draft'"
+    which="s.confirmed_at >= %(since)s AND s.confirmed_at < %(before)s AND s.state <> 'draft'",
+    **_PARTS,
 )
-_THESE = _OURS.format(which="s.id = ANY(%(ids)s)")
+_THESE = _OURS.format(which="s.id = ANY(%(ids)s)", **_PARTS)
 
 
 async def sales_of_day(
@@ -59,25 +87,38 @@ async def sales_anew(session: AsyncSession, ids: Collection[UUID]) -> list[Ours]
 
 def _sale(row: tuple[Any, ...]) -> Ours:
     id_, unit, state, sync, attempts, remote_id, remote_state, not_cancelled, place, *items = row
-    lines = [Line(*line) for line in zip(*(column or [] for column in items), strict=True)]
     return Ours(
         sale_id=id_,
         org_unit_id=unit,
         state=SaleState(state),
-        lines=in_order(lines),
+        lines=_lines(items[:4]),
         sync=SyncState(sync) if sync else None,
         attempts=attempts,
         remote_id=remote_id,
         remote_state=RemoteState(remote_state) if remote_state else None,
         not_cancelled=not_cancelled,
         place=place,
+        returned=_lines(items[4:]),
     )
 
 
-async def sales_known(session: AsyncSession, ids: Collection[UUID]) -> set[UUID]:
-    """Tell which of some ids are those of sales, of whatever day and unit."""
-    rows = await fetched(session, "SELECT id FROM sale WHERE id = ANY(%(ids)s)", {"ids": list(ids)})
-    return {id_ for (id_,) in rows}
+def _lines(columns: Sequence[list[Any] | None]) -> tuple[Line, ...]:
+    rows = zip(*(column or [] for column in columns), strict=True)
+    return in_order(Line(*row) for row in rows)
+
+
+async def sales_named(
+    session: AsyncSession, ids: Collection[UUID]
+) -> tuple[set[UUID], dict[UUID, SaleState]]:
+    """Tell which of some ids are those of sales, of whatever day and unit: of confirmed ones, and
+    of those that nobody has confirmed here, with their states."""
+    rows = await fetched(
+        session,
+        "SELECT id, state, confirmed_at IS NOT NULL FROM sale WHERE id = ANY(%(ids)s)",
+        {"ids": list(ids)},
+    )
+    confirmed = {id_ for id_, _, was_confirmed in rows if was_confirmed}
+    return confirmed, {id_: SaleState(state) for id_, state, _ in rows if id_ not in confirmed}
 
 
 async def orders_known(session: AsyncSession, remote_ids: Collection[str]) -> set[str]:
@@ -120,6 +161,23 @@ async def days_to_look_at_again(session: AsyncSession, since: date, before: date
         {"since": since, "before": before},
     )
     return [day for (day,) in rows]
+
+
+async def days_of_returns(
+    session: AsyncSession, since: datetime, zone: ZoneInfo, before: date
+) -> list[date]:
+    """List the days before another of completed sales of which something was returned; `since` is
+    the real time from which on that was entered."""
+    given = {"since": since, "zone": zone.key, "before": datetime.combine(before, time(), zone)}
+    return [day for (day,) in await fetched(session, _RETURNED_DAYS, given)]
+
+
+_RETURNED_DAYS = """
+SELECT DISTINCT (s.confirmed_at AT TIME ZONE %(zone)s)::date
+  FROM sale_event e JOIN sale s ON s.id = e.sale_id
+ WHERE e.step IN ('reversed', 'item_reversed') AND e.created_at >= %(since)s
+   AND s.state = 'completed' AND s.confirmed_at < %(before)s
+"""
 
 
 # --- what was found -------------------------------------------------------------------------------

@@ -146,6 +146,134 @@ async def test_what_was_kept_is_taken_back_too_and_all_of_it_comes_to_nothing(
     assert [row.counters_id for row in rows[2:]] == [row.id for row in rows[:2]]
 
 
+async def ended(tx, sale, now):
+    """Let the ordering system cancel an order."""
+    await service.follow(tx, sale_id=sale.id, state=SaleState.CANCELLED, at=now)
+    await tx.flush()
+
+
+async def set_right(tx, sale, now):
+    """Let a person judge that the order goes on after all."""
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=now)
+    await tx.flush()
+
+
+async def entries_of(tx):
+    rows = (await tx.scalars(select(CommissionEntry).order_by(CommissionEntry.id))).all()
+    return [(row.kind, row.fen) for row in rows]
+
+
+@pytest.mark.parametrize("between", [True, False])
+async def test_what_was_taken_for_an_order_that_had_not_ended_is_given_back(
+    app, http, tx, door, sell, clock, between
+):
+    sale = await sell()
+    await swept(tx, clock.now())
+    await ended(tx, sale, clock.now())
+    if between:
+        await swept(tx, clock.now())
+        assert await tx.scalar(select(func.count()).select_from(CommissionDue)) == 0
+    await set_right(tx, sale, clock.now())
+    for _ in range(2):
+        await swept(tx, clock.now())
+    found = await entries_of(tx)
+    assert (
+        found
+        == [("earned", FIRST), ("taken_back", -FIRST), ("given_back", FIRST)][: 3 if between else 1]
+    )
+    # The rest of it comes when it would have come.
+    later = clock.now() + timedelta(days=30)
+    await swept(tx, later - timedelta(seconds=1))
+    assert await entries_of(tx) == found
+    await swept(tx, later)
+    assert await entries_of(tx) == [*found, ("kept", REST)]
+    statement = await http.get("/v1/my/commission", params=MARCH, headers=bearer(app, door.seller))
+    march = statement.json()
+    told = [march[f"{name}_fen"] for name in ("earned", "taken_back", "given_back", "total")]
+    assert told == [FIRST, -FIRST * between, FIRST * between, FIRST]
+    boss = bearer(app, caller_for(Role.SUPERVISOR, door.branch))
+    (listed,) = (await http.get("/v1/commissions", params=MARCH, headers=boss)).json()[
+        "technicians"
+    ]
+    assert (listed["sales"], listed["given_back_fen"], listed["total_fen"]) == (
+        1,
+        FIRST * between,
+        FIRST,
+    )
+
+
+async def test_what_was_given_back_is_taken_once_more_when_the_order_does_end(
+    tx, door, sell, clock
+):
+    sale = await sell()
+    await swept(tx, clock.now())
+    later = clock.now() + timedelta(days=30)
+    await swept(tx, later)
+    for _ in range(2):
+        await ended(tx, sale, later)
+        await swept(tx, later)
+        await set_right(tx, sale, later)
+        await swept(tx, later)
+    assert sum(fen for _, fen in await entries_of(tx)) == COMMISSION
+    # All at once, between two sweeps: what counts is how it stands in the end.
+    await ended(tx, sale, later)
+    await set_right(tx, sale, later)
+    await ended(tx, sale, later)
+    await swept(tx, later)
+    found = await entries_of(tx)
+    assert sum(fen for _, fen in found) == 0
+    assert [kind for kind, _ in found].count("earned") == 1
+    assert await tx.scalar(select(func.count()).select_from(CommissionDue)) == 0
+
+
+@pytest.mark.parametrize("swept_between", [True, False])
+async def test_a_thing_comes_back_of_what_was_given_back_by_its_own_share(
+    tx, door, clock, swept_between
+):
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
+    lines = (Line("SPEED-1000", 1), Line("TV-4K", 1), Line("TV-4K", 2))
+    sale = await make_confirmed(tx, door, now=clock.now(), lines=lines)
+    await service.follow_many(tx, {sale.id: News(SaleState.ACKNOWLEDGED)}, at=clock.now())
+    await tx.refresh(sale)
+    items = (await tx.scalars(select(SaleItem).order_by(SaleItem.position))).all()
+    await give_one_back(tx, sale, items[1], door, clock.now())
+    await swept(tx, clock.now())
+    await ended(tx, sale, clock.now())
+    await swept(tx, clock.now())
+    await set_right(tx, sale, clock.now())
+    if swept_between:
+        await swept(tx, clock.now())
+    await give_one_back(tx, sale, items[2], door, clock.now() + timedelta(seconds=1))
+    await swept(tx, clock.now() + timedelta(seconds=1))
+    credited = sum(fen for _, fen in await entries_of(tx))
+    due = await tx.scalar(select(CommissionDue.fen))
+    # Both parts together are what stands, to the fen.
+    assert credited + due == COMMISSION
+    assert credited == (COMMISSION + 3_000) * 60 // 100 * (COMMISSION + 2_000) // (
+        COMMISSION + 3_000
+    ) * COMMISSION // (COMMISSION + 2_000)
+    await give_back(tx, sale, door, clock.now())
+    await swept(tx, clock.now())
+    assert sum(fen for _, fen in await entries_of(tx)) == 0
+
+
+async def test_what_is_given_back_is_never_cut_and_takes_its_room_again(tx, door, sell, clock):
+    tx.add(ParameterValue(name=MONTH_CAP.name, valid_from=date(2026, 2, 1), value=3_000))
+    await tx.flush()
+    first = await sell()
+    await swept(tx, clock.now())
+    await ended(tx, first, clock.now())
+    await swept(tx, clock.now())
+    await sell()
+    await swept(tx, clock.now())
+    await set_right(tx, first, clock.now())
+    await swept(tx, clock.now())
+    assert sum(fen for _, fen in await entries_of(tx)) == 2 * FIRST
+    await sell()
+    await swept(tx, clock.now())
+    assert (await entries_of(tx))[-1] == ("earned", 0)
+
+
 async def test_a_price_list_of_later_changes_nothing_of_what_was_sold(tx, door, sell, clock):
     sale = await sell()
     await tx.execute(text("UPDATE product_offering SET valid_to = '2026-03-03'"))

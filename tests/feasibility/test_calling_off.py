@@ -115,6 +115,32 @@ async def test_an_install_that_nobody_has_begun_is_called_off_with_its_sale(
     assert await tx.scalar(select(OrderChange.id)) is None
 
 
+@pytest.mark.parametrize("called_off", [False, True])
+async def test_an_order_that_had_not_ended_after_all_keeps_its_install_or_is_told_it_has_none(
+    door, tx, clock, worker, called_off
+):
+    sale = await door.sell("SPEED-2000")
+    sale_id = UUID(sale["id"])
+    for state in (SaleState.ACKNOWLEDGED, SaleState.CANCELLED):
+        await sales.follow(tx, sale_id=sale_id, state=state, at=clock.now())
+    await tx.flush()
+    if called_off:
+        await jobs.call_off_installs(worker)
+    await sales.set_right(tx, sale_id=sale_id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    await tx.flush()
+    await jobs.call_off_installs(worker)
+    install = await tx.get_one(WorkOrder, sale["install_order_id"], populate_existing=True)
+    assert install.state is (State.CANCELLED if called_off else State.ACKNOWLEDGED)
+    told = await jobs_of(tx, "install.called_off")
+    assert told == ([str(sale_id)] * 2 if called_off else [])
+    await ordering.begin_delivery(tx, sale_id)
+    await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))
+    for sale_told in told[1:]:
+        await ordering_jobs.install_called_off(worker, sale_id=sale_told)
+    kinds = (await tx.scalars(select(OrderChange.kind))).all()
+    assert kinds == (["amend"] if called_off else [])
+
+
 async def item_returned(tx, door, clock, sale, code):
     """Let the customer bring one thing of a sale back, which stands otherwise."""
     items = (await queries.items_of(tx, [UUID(sale["id"])]))[UUID(sale["id"])]

@@ -16,9 +16,13 @@ from app.ordering.rules import Cause, NotSent, Refused, RemoteState
 from app.reconciliation import jobs, queries
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
 from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
-from app.sales.models import SaleEvent
-from app.sales.rules import SaleStep
+from app.sales import queries as sales_queries
+from app.sales import rules as sold
+from app.sales import service as sales
+from app.sales.models import Sale, SaleEvent
+from app.sales.rules import ReversalReason, SaleStep
 from tests.make.auth import bearer, caller_for, make_account
+from tests.make.sales import make_draft
 from tests.ordering.delivering import make_desk, remote, set_numbers
 
 MONDAY = date(2026, 3, 2)
@@ -170,6 +174,129 @@ async def test_an_order_of_nobody_is_linked_to_the_sale_it_belongs_to(desk, ther
     day = (await ask("GET", "/reconciliations/2026-03-02")).json()
     assert (day["sales"], day["equal"], day["orders"], day["unaccounted"]) == (1, 1, 0, 0)
     assert {case.state for case in (await cases(tx)).values()} == {DifferenceState.GONE}
+
+
+@pytest.mark.parametrize("state", ["draft", "second_confirmation", "cancelled"])
+async def test_an_order_whose_sale_was_never_confirmed_here_waits_for_a_person(
+    desk, there, ask, tx, state
+):
+    # A backup from before the customer's word was restored; the order had been placed since.
+    async with desk.database.begin() as own:
+        sale = await make_draft(own, desk.door, now=desk.clock.now())
+        await own.execute(
+            text(
+                "UPDATE sale SET state = :state, consent_kind = 'signature', consent_hash = 'x'"
+                " WHERE id = :id"
+            ),
+            {"state": state, "id": sale.id},
+        )
+    there.has(remote("o-1", RemoteState.COMPLETED), sale.id)
+    await night(desk)
+    day = (await ask("GET", "/reconciliations/2026-03-02")).json()
+    assert (day["sales"], day["orders"], day["orders_open"], day["unaccounted"]) == (0, 1, 1, 0)
+    (told,) = (await ask("GET", "/reconciliation-cases", day="2026-03-02")).json()["cases"]
+    assert (told["kind"], told["order_id"]) == ("not_confirmed", "o-1")
+    assert told["facts"]["ours"] == {"sale_id": str(sale.id), "state": state}
+    assert told["possible"] == ["cancel_theirs", "link", "explain"]
+    # What nobody here has agreed to is not the sale that an order belongs to.
+    path = f"/reconciliation-cases/{told['id']}/resolve"
+    refused = await ask("POST", path, {"resolution": "link", "sale_id": str(sale.id)})
+    assert refused.json()["type"].endswith("sale-not-confirmed")
+    chosen = await ask("POST", path, {"resolution": "cancel_theirs"})
+    assert chosen.json()["state"] == "resolving"
+
+
+async def returned(desk, sale_id, by=Role.SUPERVISOR, position=None):
+    """Take a sale back, or one thing of it, as somebody of the branch."""
+    async with desk.database.begin() as own:
+        account = await make_account(own, desk.door.branch, role=by)
+        told = {
+            "sale_id": sale_id,
+            "external_id": f"RET-{position}",
+            "reason": ReversalReason.CHANGED_MIND,
+            "returned_at": (await own.get_one(Sale, sale_id)).acknowledged_at,
+            "caller": caller_for(by, desk.door.branch, account_id=account.id),
+            "now": desk.clock.now(),
+        }
+        if position is None:
+            await sales.reverse(own, **told)
+            return
+        items = (await sales_queries.items_of(own, [sale_id]))[sale_id]
+        await sales.reverse_item(own, item_id=items[position - 1].id, **told)
+
+
+async def test_what_was_returned_after_its_order_was_completed_is_shown_until_they_were_told(
+    desk, there, ask, tx
+):
+    (kept, _), (sale_id, order) = [await completed(desk) for _ in range(2)]
+    there.has(remote(f"o-{kept}", RemoteState.COMPLETED), kept)
+    there.has(order, sale_id)
+    await returned(desk, sale_id)
+    await night(desk)
+    (told,) = (await ask("GET", "/reconciliation-cases", state="open")).json()["cases"]
+    assert (told["kind"], told["sale_id"]) == ("returned_afterwards", str(sale_id))
+    assert "nobody has told them" in told["words"]
+    assert told["possible"] == ["settled", "explain"]
+    (line,) = told["facts"]["ours"]["returned"]
+    assert line["offering_code"] == "SPEED-1000"
+    path = f"/reconciliation-cases/{told['id']}/resolve"
+    settled = await ask("POST", path, {"resolution": "settled", "note": "工单 4711"})
+    assert settled.json()["state"] == "explained"
+    await jobs.alert(desk.worker)
+    assert (await ask("GET", "/alerts")).json()["alerts"] == []
+    for _ in range(2):
+        await night(desk)
+    run = {"id": str(new_id()), "day": "2026-03-02"}
+    await ask("POST", "/reconciliations", run)
+    await jobs.asked(desk.worker, run_id=run["id"])
+    (case,) = (await cases(tx)).values()
+    assert (case.state, case.times_seen) == (DifferenceState.EXPLAINED, 2)
+    day = (await ask("GET", "/reconciliations/2026-03-02")).json()
+    assert (day["sales"], day["equal"], day["explained"], day["unaccounted"]) == (2, 1, 1, 0)
+
+
+async def test_what_the_ordering_system_itself_said_was_returned_is_known_there(desk, there, tx):
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id)
+    await returned(desk, sale_id, by=Role.INTEGRATION)
+    await night(desk)
+    assert await cases(tx) == {}
+
+
+async def test_each_thing_that_was_returned_after_its_order_was_completed_is_told_of(
+    desk, there, ask, tx
+):
+    lines = [sold.Line("SPEED-1000", 1), sold.Line("TV-4K", 1), sold.Line("TV-4K", 2)]
+    sale_id = await desk.sell(lines)
+    order = remote(f"o-{sale_id}", RemoteState.COMPLETED)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    there.has(order, sale_id, (LINE, Line("TV-4K", 1, 2000, 0), Line("TV-4K", 2, 4000, 0)))
+    for position in (2, 3):
+        await returned(desk, sale_id, position=position)
+        run = {"id": str(new_id()), "day": "2026-03-02"}
+        await ask("POST", "/reconciliations", run)
+        await jobs.asked(desk.worker, run_id=run["id"])
+        case = (await cases(tx))[DifferenceKind.RETURNED_AFTERWARDS]
+        # What came back after the first was settled is another matter.
+        assert (case.state, len(case.facts["ours"]["returned"])) == (
+            DifferenceState.OPEN,
+            position - 1,
+        )
+        state = await resolved(ask, desk, case, resolution="settled")
+        assert state is DifferenceState.EXPLAINED
+
+
+async def test_a_return_is_shown_also_when_the_day_of_its_sale_comes_round_no_more(desk, there, tx):
+    await set_numbers(tx, {"reconciliation.again_until_days": 0})
+    desk.database.cache.clear()
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id)
+    for _ in range(2):
+        await night(desk)
+    await returned(desk, sale_id)
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.RETURNED_AFTERWARDS]
+    assert (case.day, case.sale_id) == (MONDAY, sale_id)
 
 
 async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):

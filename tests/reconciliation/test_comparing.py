@@ -240,6 +240,22 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             id="returned, and cancelled there in the end",
         ),
         pytest.param(
+            ours(returned=(SPEED,)),
+            [theirs()],
+            Bin.OPEN,
+            DifferenceKind.RETURNED_AFTERWARDS,
+            None,
+            id="returned when it was completed, and not told",
+        ),
+        pytest.param(
+            ours(returned=(SPEED,), state=SaleState.CANCELLED, remote_state=RemoteState.CANCELLED),
+            [theirs(**CANCELLED)],
+            Bin.EQUAL,
+            None,
+            None,
+            id="returned when it was completed, and cancelled there since",
+        ),
+        pytest.param(
             ours(), [theirs(), theirs(2, **CANCELLED)], Bin.EQUAL, None, None, id="one cancelled"
         ),
         pytest.param(

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
@@ -282,6 +283,64 @@ async def test_what_was_returned_is_reversed_once_however_its_order_ends(door, c
     assert known.state in (SaleState.CANCELLED, SaleState.REJECTED)
     assert (known.reversed_at, known.rejected_reason) == (begun, "…")
     assert await _reversals(tx) == 1
+
+
+@pytest.mark.parametrize("to", [SaleState.COMPLETED, SaleState.ACKNOWLEDGED])
+async def test_what_was_reversed_by_an_order_that_had_not_ended_after_all_stands_again(
+    door, clock, tx, to
+):
+    sale = await make_confirmed(tx, door, now=clock.now())
+    for state in (SaleState.ACKNOWLEDGED, SaleState.CANCELLED):
+        await service.follow(tx, sale_id=sale.id, state=state, at=clock.now())
+    for _ in range(2):
+        await service.set_right(tx, sale_id=sale.id, state=to, at=clock.now())
+    await tx.flush()
+    await tx.refresh(sale)
+    assert (sale.state, sale.reversed_at, sale.rejected_reason) == (to, None, None)
+    told = select(SaleEvent.facts).where(SaleEvent.step == SaleStep.REVERSAL_UNDONE)
+    assert (await tx.scalars(told)).all() == [{"reason": "order_cancelled"}]
+
+
+@pytest.mark.parametrize("end", [_followed, _followed_among_many])
+async def test_what_stands_again_is_reversed_once_more_when_its_order_does_end(
+    door, clock, tx, end
+):
+    sale = await make_confirmed(tx, door, now=clock.now())
+    for state in (SaleState.ACKNOWLEDGED, SaleState.REJECTED):
+        await service.follow(tx, sale_id=sale.id, state=state, at=clock.now())
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    for _ in range(2):
+        await end(tx, sale, clock.now() + timedelta(hours=1), None)
+    await tx.flush()
+    await tx.refresh(sale)
+    assert sale.reversed_at == clock.now() + timedelta(hours=1)
+    told = select(SaleEvent.facts).where(SaleEvent.step == SaleStep.REVERSED)
+    facts = (await tx.scalars(told.order_by(SaleEvent.created_at))).all()
+    assert [each.get("again") for each in facts] == [None, 1]
+    with pytest.raises(UniqueViolation):
+        await service.entered(tx, sale.id, SaleStep.REVERSED, at=clock.now())
+
+
+async def test_a_customer_may_return_what_stands_again(post, door, clock, tx, returned):
+    sale = await make_confirmed(tx, door, now=clock.now())
+    for state in (SaleState.ACKNOWLEDGED, SaleState.CANCELLED):
+        await service.follow(tx, sale_id=sale.id, state=state, at=clock.now())
+    boss = caller_for(Role.SUPERVISOR, door.branch)
+    await tx.flush()
+    refused = await post(f"/{sale.id}/reversal", returned, by=boss)
+    assert slug(refused) == "sale-reversed-already"
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=clock.now())
+    await tx.flush()
+    for _ in range(2):
+        answer = await post(f"/{sale.id}/reversal", returned, by=boss)
+        assert answer.json()["reversed_at"] is not None
+    # What the customer brought back stays so, whatever is judged of the order.
+    for state in (SaleState.CANCELLED, SaleState.COMPLETED):
+        await service.set_right(tx, sale_id=sale.id, state=state, at=clock.now())
+    await tx.flush()
+    await tx.refresh(sale)
+    assert (sale.state, sale.reversed_at) == (SaleState.COMPLETED, clock.now())
+    assert await _reversals(tx) == 2
 
 
 async def test_what_was_acknowledged_while_it_was_to_be_cancelled_counts_once_it_goes_on(

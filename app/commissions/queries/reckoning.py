@@ -44,7 +44,8 @@ class Share(NamedTuple):
 
 
 class Credited(NamedTuple):
-    """An entry, and what of it was not taken back yet."""
+    """An entry, and what of it was not taken back yet. `kind` is the part of the commission that it
+    stands for, also of one that was given back."""
 
     id: UUID
     sale_id: UUID
@@ -52,6 +53,28 @@ class Credited(NamedTuple):
     org_unit_id: UUID
     fen: int
     kind: EntryKind
+
+
+class Taken(NamedTuple):
+    """An entry that took a part of a commission back with its whole sale: `fen` is how much."""
+
+    id: UUID
+    sale_id: UUID
+    technician_id: UUID
+    org_unit_id: UUID
+    fen: int
+
+
+class Forgotten(NamedTuple):
+    """A sale whose second part was forgotten: `fen` is its whole commission as it was sold, and
+    `items` are those that were taken back alone."""
+
+    sale_id: UUID
+    technician_id: UUID
+    org_unit_id: UUID
+    fen: int
+    acknowledged_at: datetime
+    items: list[UUID]
 
 
 _CLOCK = "SELECT clock_timestamp()"
@@ -64,7 +87,7 @@ SELECT min(xact_start) FROM pg_stat_activity
 _NEW = """
 SELECT e.created_at, e.id, e.sale_id, s.org_unit_id, e.step, e.at, (e.facts ->> 'item_id')::uuid
   FROM sale_event e JOIN sale s ON s.id = e.sale_id, commission_progress p
- WHERE e.step IN ('acknowledged', 'reversed', 'item_reversed')
+ WHERE e.step IN ('acknowledged', 'reversed', 'item_reversed', 'reversal_undone')
    AND (e.created_at, e.id) > (p.read_at, p.read_id) AND e.created_at < %(cut)s
  ORDER BY e.created_at, e.id LIMIT %(limit)s
 """
@@ -176,18 +199,65 @@ UPDATE commission_due AS d SET fen = (d.fen * o.after + o.before - 1) / o.before
 
 
 async def not_countered(tx: AsyncSession, sale_ids: Sequence[UUID]) -> list[Credited]:
-    """Read what was credited for sales and not wholly taken back; a part of nothing is left out."""
+    """Read what was credited for sales, or given back, and not wholly taken back; a part of nothing
+    is left out."""
     rows = await fetched(tx, _NOT_COUNTERED, {"sales": list(sale_ids)})
     return [Credited._make((*row[:-1], EntryKind(row[-1]))) for row in rows]
 
 
 _NOT_COUNTERED = """
+WITH RECURSIVE credit AS (
+    SELECT e.id, e.sale_id, e.technician_id, e.org_unit_id, e.fen, e.kind
+      FROM commission_entry e
+     WHERE e.sale_id = ANY(%(sales)s) AND e.counters_id IS NULL AND e.fen > 0
+    UNION ALL
+    SELECT g.id, g.sale_id, g.technician_id, g.org_unit_id, g.fen, credit.kind
+      FROM credit
+      JOIN commission_entry t ON t.counters_id = credit.id AND t.sale_item_id IS NULL
+      JOIN commission_entry g ON g.counters_id = t.id
+)
 SELECT e.id, e.sale_id, e.technician_id, e.org_unit_id,
        (e.fen + coalesce(sum(c.fen), 0))::bigint, e.kind
-  FROM commission_entry e LEFT JOIN commission_entry c ON c.counters_id = e.id
- WHERE e.sale_id = ANY(%(sales)s) AND e.counters_id IS NULL AND e.fen > 0
- GROUP BY e.id HAVING e.fen + coalesce(sum(c.fen), 0) > 0
+  FROM credit e LEFT JOIN commission_entry c ON c.counters_id = e.id
+ GROUP BY e.id, e.sale_id, e.technician_id, e.org_unit_id, e.fen, e.kind
+HAVING e.fen + coalesce(sum(c.fen), 0) > 0
  ORDER BY e.id
+"""
+
+
+async def taken_back(tx: AsyncSession, sale_ids: Sequence[UUID]) -> list[Taken]:
+    """Read what was taken back with sales as a whole and was not given back yet."""
+    return [Taken(*row) for row in await fetched(tx, _TAKEN, {"sales": list(sale_ids)})]
+
+
+_TAKEN = """
+SELECT t.id, t.sale_id, t.technician_id, t.org_unit_id, -t.fen
+  FROM commission_entry t
+ WHERE t.sale_id = ANY(%(sales)s) AND t.kind = 'taken_back' AND t.sale_item_id IS NULL
+   AND NOT EXISTS (SELECT FROM commission_entry g WHERE g.counters_id = t.id)
+ ORDER BY t.id
+"""
+
+
+async def not_due_any_more(tx: AsyncSession, sale_ids: Sequence[UUID]) -> list[Forgotten]:
+    """Read what sales earned of which the second part is neither credited nor to come, with the
+    items that were taken back alone."""
+    rows = await fetched(tx, _FORGOTTEN, {"sales": list(sale_ids)})
+    return [Forgotten(*row) for row in rows]
+
+
+_FORGOTTEN = """
+SELECT s.id, s.technician_id, s.org_unit_id, sum(i.commission_fen * i.quantity)::bigint,
+       min(a.at), coalesce(array_agg(i.id) FILTER (WHERE i.reversed_at IS NOT NULL), '{}')
+  FROM sale s JOIN sale_item i ON i.sale_id = s.id
+ CROSS JOIN LATERAL (
+    SELECT min(e.at) AS at FROM sale_event e
+     WHERE e.sale_id = s.id AND e.step = 'acknowledged') AS a
+ WHERE s.id = ANY(%(sales)s) AND a.at IS NOT NULL
+   AND EXISTS (SELECT FROM commission_entry c WHERE c.sale_id = s.id AND c.kind = 'earned')
+   AND NOT EXISTS (SELECT FROM commission_entry c WHERE c.sale_id = s.id AND c.kind = 'kept')
+   AND NOT EXISTS (SELECT FROM commission_due d WHERE d.sale_id = s.id)
+ GROUP BY s.id
 """
 
 

@@ -83,6 +83,7 @@ class MonthOf(NamedTuple):
     earned_fen: int
     kept_fen: int
     taken_back_fen: int
+    given_back_fen: int
     cut_fen: int
     total_fen: int
     sales: int
@@ -114,6 +115,7 @@ SELECT e.technician_id, t.code, t.name,
        coalesce(sum(e.fen) FILTER (WHERE e.kind = 'earned'), 0)::bigint,
        coalesce(sum(e.fen) FILTER (WHERE e.kind = 'kept'), 0)::bigint,
        coalesce(sum(e.fen) FILTER (WHERE e.kind = 'taken_back'), 0)::bigint,
+       coalesce(sum(e.fen) FILTER (WHERE e.kind = 'given_back'), 0)::bigint,
        sum(e.cut_fen)::bigint, sum(e.fen)::bigint,
        count(*) FILTER (WHERE e.kind = 'earned')
   FROM commission_entry e JOIN technician t ON t.id = e.technician_id

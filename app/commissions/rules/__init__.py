@@ -17,6 +17,7 @@ class EntryKind(StrEnum):
     EARNED = "earned"
     KEPT = "kept"
     TAKEN_BACK = "taken_back"
+    GIVEN_BACK = "given_back"
 
 
 class FlagKind(StrEnum):

@@ -2,7 +2,8 @@
 
 The first part is a whole percentage of the sale's commission, rounded down to the fen; the second
 part is the rest, so that both together are the commission to the fen. A month's cap cuts what
-would go beyond it; what is taken back makes room again.
+would go beyond it; what is taken back makes room again. What is given back after it was taken by
+mistake is never cut, and takes up the room that it had made.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -5,7 +5,7 @@ ledger hold even without it.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.commissions import queries
-from app.commissions.queries import Credited, New, Share
+from app.commissions.queries import Credited, Forgotten, New, Owed, Share, Taken
 from app.commissions.rules import EntryKind, reckoning
 from app.commissions.rules.reckoning import Credit, Part
 from app.commissions.service.flagging import flag_sales
@@ -30,6 +30,7 @@ from app.workorders.queries import Units, org_units
 
 AT_A_TIME = 500
 _WORK = "commissions.sweep"
+_REVERSALS = frozenset({SaleStep.REVERSED, SaleStep.REVERSAL_UNDONE})
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,14 @@ async def sweep(tx: AsyncSession, *, now: datetime) -> bool:
     here = _Here(units, await parameters_in_force(tx), now)
     acknowledged = [one for one in events if one.step == SaleStep.ACKNOWLEDGED]
     await _earn(tx, here, acknowledged)
-    # What was taken back of a sale comes before the rest of it.
+    # An item comes back of a sale that stands, and before the rest of it: so what was taken by
+    # mistake before is given back first. A sale that was reversed once more is so in the end.
+    items = {one.item_id for one in events if one.item_id is not None}
+    last = {one.sale_id: one.step for one in events if one.step in _REVERSALS}
+    undone = {one.sale_id for one in events if one.step == SaleStep.REVERSAL_UNDONE}
+    await _give_back(tx, here, sorted(undone), items)
     await _take_back_items(tx, here, [one.item_id for one in events if one.item_id is not None])
-    await _take_back(tx, here, [one.sale_id for one in events if one.step == SaleStep.REVERSED])
+    await _take_back(tx, here, [id_ for id_, step in last.items() if step == SaleStep.REVERSED])
     await flag_sales(tx, [one.sale_id for one in acknowledged], now=now)
     if events:
         await queries.read_up_to(tx, events[-1])
@@ -91,15 +97,27 @@ async def _earn(tx: AsyncSession, here: _Here, events: Sequence[New]) -> None:
         sale = worth.pop(event.sale_id, None)
         if sale is None:
             continue
-        path = here.path(sale.org_unit_id)
-        percent = here.parameters.whole(reckoning.FIRST_PERCENT, event.at, path)
-        days = here.parameters.number(reckoning.KEPT_DAYS, event.at, path)
-        first = reckoning.first_part(sale.fen, percent)
+        first, second = _parts(here, event.at, sale)
         whose = (sale.sale_id, sale.technician_id, sale.org_unit_id)
         parts.append(Part(*whose, here.month(sale.org_unit_id), first))
-        due.append((*whose, sale.fen - first, event.at + timedelta(days=days)))
-    await put(tx, Rows("commission_due", "sale_id technician_id org_unit_id fen due_at", due))
+        due.append(second)
+    await put(tx, Rows("commission_due", _DUE_COLUMNS, due))
     await _credit(tx, here, parts, EntryKind.EARNED, SaleStep.COMMISSION_EARNED)
+
+
+_DUE_COLUMNS = "sale_id technician_id org_unit_id fen due_at"
+
+
+def _parts(
+    here: _Here, acknowledged_at: datetime, sale: Owed | Forgotten
+) -> tuple[int, tuple[UUID, UUID, UUID, int, datetime]]:
+    """Say what the first part of a commission is, and write when the rest is due to whom."""
+    path = here.path(sale.org_unit_id)
+    percent = here.parameters.whole(reckoning.FIRST_PERCENT, acknowledged_at, path)
+    days = here.parameters.number(reckoning.KEPT_DAYS, acknowledged_at, path)
+    first = reckoning.first_part(sale.fen, percent)
+    due_at = acknowledged_at + timedelta(days=days)
+    return first, (sale.sale_id, sale.technician_id, sale.org_unit_id, sale.fen - first, due_at)
 
 
 async def _keep(tx: AsyncSession, here: _Here) -> int:
@@ -137,6 +155,40 @@ async def _take_back(tx: AsyncSession, here: _Here, sale_ids: Sequence[UUID]) ->
     await _enter(tx, here, counters, EntryKind.TAKEN_BACK, SaleStep.COMMISSION_REVERSED)
 
 
+async def _give_back(
+    tx: AsyncSession, here: _Here, sale_ids: Sequence[UUID], new_items: Collection[UUID]
+) -> None:
+    """Give back what was taken with sales that were not reversed after all, and let what is to come
+    of them come; `new_items` are taken back of them afterwards."""
+    if not sale_ids:
+        return
+    entries = [_given(here, taken) for taken in await queries.taken_back(tx, sale_ids)]
+    await _enter(tx, here, entries, EntryKind.GIVEN_BACK, SaleStep.COMMISSION_GIVEN_BACK)
+    forgotten = await queries.not_due_any_more(tx, sale_ids)
+    due = [_parts(here, sale.acknowledged_at, sale) for sale in forgotten]
+    await put(tx, Rows("commission_due", _DUE_COLUMNS, [row for _, row in due]))
+    gone = [item for sale in forgotten for item in sale.items if item not in new_items]
+    for together in _rounds(await queries.shares(tx, gone) if gone else []):
+        await queries.lessen_due(tx, together)
+
+
+def _given(here: _Here, taken: Taken) -> _Entered:
+    month = here.month(taken.org_unit_id)
+    part = Part(taken.sale_id, taken.technician_id, taken.org_unit_id, month, taken.fen)
+    return _Entered(new_id(), Credit(part, taken.fen, 0), taken.id)
+
+
+def _rounds(shares: Sequence[Share]) -> list[list[Share]]:
+    """Part shares into rounds of one item of each sale, since each is a share of what the one
+    before has left."""
+    rounds: dict[int, list[Share]] = {}
+    counts: Counter[UUID] = Counter()
+    for one in shares:
+        rounds.setdefault(counts[one.sale_id], []).append(one)
+        counts[one.sale_id] += 1
+    return list(rounds.values())
+
+
 async def _take_back_items(tx: AsyncSession, here: _Here, item_ids: Sequence[UUID]) -> None:
     """Take back what was credited for single items, and lessen what is to come of their sales."""
     shares = await queries.shares(tx, item_ids) if item_ids else []
@@ -146,13 +198,7 @@ async def _take_back_items(tx: AsyncSession, here: _Here, item_ids: Sequence[UUI
     for entry in await queries.not_countered(tx, [one.sale_id for one in shares]):
         standing.setdefault(entry.sale_id, []).append(entry)
     counters = []
-    # One item of each sale a round, since each is a share of what the one before has left.
-    rounds: dict[int, list[Share]] = {}
-    counts: Counter[UUID] = Counter()
-    for one in shares:
-        rounds.setdefault(counts[one.sale_id], []).append(one)
-        counts[one.sale_id] += 1
-    for together in rounds.values():
+    for together in _rounds(shares):
         await queries.lessen_due(tx, together)
         for one in together:
             left = []

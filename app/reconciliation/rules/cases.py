@@ -13,6 +13,7 @@ class DifferenceState(StrEnum):
 
     open: a person has to look. resolving: what was chosen is being done. resolved: it is done, and
     the next comparison shows whether that helped. explained: a person has said why it is right.
+    It is explained as well once they have said that it is settled with the other side.
     healed: it was put right by itself. gone: the two sides are the same again.
     """
 
@@ -32,6 +33,7 @@ class Resolution(StrEnum):
     TAKE_OVER_THEIRS = "take_over_theirs"
     CANCEL_THEIRS = "cancel_theirs"
     LINK = "link"
+    SETTLED = "settled"
     EXPLAIN = "explain"
 
 
@@ -41,6 +43,7 @@ RESOLUTION_WORDS = {
     Resolution.TAKE_OVER_THEIRS: Words(zh="以对方状态为准", en="Take over their state"),
     Resolution.CANCEL_THEIRS: Words(zh="取消对方订单", en="Cancel their order"),
     Resolution.LINK: Words(zh="关联到我方销售", en="Link it to a sale of ours"),
+    Resolution.SETTLED: Words(zh="已告知对方并办妥", en="They were told; it is settled"),
     Resolution.EXPLAIN: Words(zh="说明原因", en="Explain it"),
 }
 
@@ -60,6 +63,11 @@ LEGAL: Mapping[DifferenceKind, tuple[Resolution, ...]] = {
     DifferenceKind.NOT_THERE: (Resolution.SEND_AGAIN, Resolution.GIVE_UP, Resolution.EXPLAIN),
     DifferenceKind.FORGOTTEN: (Resolution.SEND_AGAIN, Resolution.GIVE_UP, Resolution.EXPLAIN),
     DifferenceKind.NOBODYS: (Resolution.CANCEL_THEIRS, Resolution.LINK, Resolution.EXPLAIN),
+    DifferenceKind.NOT_CONFIRMED: (
+        Resolution.CANCEL_THEIRS,
+        Resolution.LINK,
+        Resolution.EXPLAIN,
+    ),
     DifferenceKind.STATE_DIFFERS: (
         Resolution.TAKE_OVER_THEIRS,
         Resolution.CANCEL_THEIRS,
@@ -69,7 +77,13 @@ LEGAL: Mapping[DifferenceKind, tuple[Resolution, ...]] = {
     DifferenceKind.ITEMS_DIFFER: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
     DifferenceKind.PLACE_DIFFERS: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
     DifferenceKind.DOUBLED: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
-    DifferenceKind.RETURNED: (Resolution.CANCEL_THEIRS, Resolution.EXPLAIN),
+    DifferenceKind.RETURNED: (
+        Resolution.CANCEL_THEIRS,
+        Resolution.SETTLED,
+        Resolution.EXPLAIN,
+    ),
+    # An order that was completed is not cancelled, least of all for one thing that came back.
+    DifferenceKind.RETURNED_AFTERWARDS: (Resolution.SETTLED, Resolution.EXPLAIN),
 }
 
 
@@ -78,6 +92,15 @@ class NotForThisCase(Conflict):
     title = Words(zh="该差异不能这样处理", en="This difference cannot be resolved like that")
     advice = Words(
         zh="差异类型为 {kind}，可选：{allowed}。", en="It is {kind}; possible: {allowed}."
+    )
+
+
+class NotConfirmed(Conflict):
+    slug = "sale-not-confirmed"
+    title = Words(zh="该销售单从未确认", en="This sale was never confirmed")
+    advice = Words(
+        zh="销售单现为 {state}：请关联到客户已确认的销售单，或取消对方订单。",
+        en="It is {state}. Link a sale that its customer has confirmed, or cancel their order.",
     )
 
 

@@ -24,12 +24,14 @@ class DifferenceKind(StrEnum):
     NOT_THERE = "not_there"
     FORGOTTEN = "forgotten"
     NOBODYS = "nobodys"
+    NOT_CONFIRMED = "not_confirmed"
     STATE_DIFFERS = "state_differs"
     PRICE_DIFFERS = "price_differs"
     ITEMS_DIFFER = "items_differ"
     PLACE_DIFFERS = "place_differs"
     DOUBLED = "doubled"
     RETURNED = "returned"
+    RETURNED_AFTERWARDS = "returned_afterwards"
 
 
 KIND_WORDS = {
@@ -42,6 +44,10 @@ KIND_WORDS = {
     DifferenceKind.NOBODYS: Words(
         zh="对方有、我方无", en="The ordering system has it; nobody here sold it"
     ),
+    DifferenceKind.NOT_CONFIRMED: Words(
+        zh="对方有订单，我方对应的销售单从未确认",
+        en="The ordering system has it; the sale here whose number it bears was never confirmed",
+    ),
     DifferenceKind.STATE_DIFFERS: Words(zh="状态不一致", en="The states differ"),
     DifferenceKind.PRICE_DIFFERS: Words(zh="价格不一致", en="The prices differ"),
     DifferenceKind.ITEMS_DIFFER: Words(zh="销售品不一致", en="What was ordered differs"),
@@ -50,6 +56,10 @@ KIND_WORDS = {
     DifferenceKind.RETURNED: Words(
         zh="客户已退订，对方订单未能撤销",
         en="The customer returned it, and its order could not be cancelled",
+    ),
+    DifferenceKind.RETURNED_AFTERWARDS: Words(
+        zh="订单完成后客户退订，对方尚未得知",
+        en="The customer returned it after its order was completed; nobody has told them",
     ),
 }
 
@@ -94,7 +104,8 @@ class Ours:
 
     `not_cancelled` says that the customer returned it and the other side did not cancel its order
     when we asked for that: both sides have it, and somebody has to see to it. `place` is the number
-    of the address at which it was sold, None where that was not kept.
+    of the address at which it was sold, None where that was not kept. `returned` is what somebody
+    here took back of it when its order had been completed, so that the other side was not told.
     """
 
     sale_id: UUID
@@ -107,6 +118,7 @@ class Ours:
     remote_state: RemoteState | None
     not_cancelled: bool = False
     place: str | None = None
+    returned: tuple[Line, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +127,9 @@ class Theirs:
 
     `counts` says that it was made on the day, through our channel, in the part of the organisation
     that is compared, and is not known as the order of another day's sale. `places` are the numbers
-    of places that each item names, of those that name any.
+    of places that each item names, of those that name any. `unconfirmed` is the state of the sale
+    here whose id it bears, where nobody has confirmed that: a sale that a restored backup knows
+    from before the customer's word, say.
     """
 
     id: str
@@ -127,6 +141,7 @@ class Theirs:
     href: str | None = None
     reason: str | None = None
     places: tuple[frozenset[str], ...] = ()
+    unconfirmed: SaleState | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,8 +200,12 @@ def _rest(orders: Iterable[Theirs]) -> Iterator[Finding]:
         elif order.state in NO_EFFECT:
             yield Finding(Bin.EXPLAINED, None, (order,), why=Why.ENDED_UNHEARD)
         else:
-            facts = {"theirs": _of_order(order)}
-            yield Finding(Bin.OPEN, None, (order,), DifferenceKind.NOBODYS, facts=facts)
+            kind = DifferenceKind.NOBODYS
+            facts: dict[str, Any] = {"theirs": _of_order(order)}
+            if order.unconfirmed is not None:
+                kind = DifferenceKind.NOT_CONFIRMED
+                facts["ours"] = {"sale_id": order.external_id, "state": order.unconfirmed.value}
+            yield Finding(Bin.OPEN, None, (order,), kind, facts=facts)
 
 
 def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]) -> Finding:
@@ -209,6 +228,8 @@ def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]
         return _case(sale, found, order, DifferenceKind.STATE_DIFFERS)
     if sale.not_cancelled and living:
         return _case(sale, found, order, DifferenceKind.RETURNED)
+    if sale.returned and living:
+        return _case(sale, found, order, DifferenceKind.RETURNED_AFTERWARDS)
     if isinstance(heal, Heal):
         facts = {"ours": _of_sale(sale), "theirs": _of_order(order)}
         return Finding(Bin.HEALED, sale, tuple(found), heal=heal, order_id=order.id, facts=facts)
@@ -221,8 +242,10 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     known = next((each for each in found if each.id == sale.remote_id), None)
     heal = None if kind is DifferenceKind.STATE_DIFFERS else _heal(sale, order, known)
     facts: dict[str, Any] = {"ours": _of_sale(sale), "theirs": _of_order(order)}
+    # Each only here: what was explained of other kinds holds as long as its facts are the same.
+    if kind is DifferenceKind.RETURNED_AFTERWARDS:
+        facts["ours"]["returned"] = [_of_line(line) for line in sale.returned]
     if kind is DifferenceKind.PLACE_DIFFERS:
-        # Only here: what was explained of other kinds holds as long as its facts are the same.
         facts["ours"]["place"] = sale.place
         facts["theirs"]["places"] = sorted(frozenset().union(*order.places))
     if len(found) > 1:

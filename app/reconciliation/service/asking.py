@@ -1,5 +1,6 @@
 """Asking for a comparison, and which nights have had theirs."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -19,6 +20,8 @@ from app.reconciliation.rules import KEEP_AT, NIGHT_HOUR, NotOver, RunState, day
 from app.reconciliation.rules.numbers import AGAIN_EVERY, AGAIN_UNTIL, ALERT_HOUR
 
 WORK = "reconciliation"
+# What was being entered while the last night looked is looked for once more.
+_ENTERED_MEANWHILE = timedelta(hours=1)
 _ROOT = "SELECT id, time_zone FROM org_unit ORDER BY length(path), path LIMIT 1"
 
 
@@ -80,10 +83,14 @@ async def ask(
 # --- the night ------------------------------------------------------------------------------------
 
 
-async def night_due(session: AsyncSession, now: datetime) -> tuple[datetime, list[date]] | None:
+async def night_due(
+    session: AsyncSession, now: datetime, real: Callable[[datetime], datetime]
+) -> tuple[datetime, list[date]] | None:
     """Say which night is to be done, and the days to be compared in it, None when the last night is
     done: the one before it, those of nights that were missed, those whose differences are still
-    open, and those whose turn it is again, since what has ended there may end otherwise later."""
+    open, and those whose turn it is again, since what has ended there may end otherwise later. A
+    day whose turn does not come any more is among them when something sold on it was returned
+    since the last night. `real` tells the real time of a business one."""
     top = await root(session)
     if top is None:
         return None
@@ -95,13 +102,19 @@ async def night_due(session: AsyncSession, now: datetime) -> tuple[datetime, lis
     yesterday = cut.astimezone(top[1]).date() - timedelta(days=1)
     oldest = yesterday - timedelta(days=numbers.whole(KEEP_AT, now))
     still_open = await queries.days_to_look_at_again(session, oldest, yesterday)
+    every, until = numbers.whole(AGAIN_EVERY, now), numbers.whole(AGAIN_UNTIL, now)
+    if done is not None:
+        # What is returned of later sales is found when their day comes round.
+        last_turn = yesterday - timedelta(days=until // every * every)
+        since = real(done) - _ENTERED_MEANWHILE
+        still_open += await queries.days_of_returns(session, since, top[1], last_turn)
     missed = yesterday if done is None else done.astimezone(top[1]).date()
     days = days_of_night(
         yesterday,
         missed_since=max(missed, oldest),
         still_open=still_open,
-        every=numbers.whole(AGAIN_EVERY, now),
-        until=numbers.whole(AGAIN_UNTIL, now),
+        every=every,
+        until=until,
     )
     return cut, days
 

@@ -16,6 +16,7 @@ from app.ordering.queries import CHANNEL
 from app.ordering.rules import Cause, Failure, OrderingFailed, Unknown
 from app.reconciliation import queries
 from app.reconciliation.rules import Ours, Theirs
+from app.sales.rules import SaleState
 from app.workorders.queries import org_units
 
 # A question that failed is asked again so often; a day may take hundreds of them.
@@ -94,7 +95,8 @@ async def placed(
     ]
     async with database.read() as read:
         ids = filter(None, (_uuid(each.order.external_id) for each in rest))
-        elsewhere = {str(id_) for id_ in await queries.sales_known(read, list(ids))}
+        confirmed, unconfirmed = await queries.sales_named(read, list(ids))
+        elsewhere = {str(id_) for id_ in confirmed}
         elsewhere |= await queries.orders_known(read, [each.order.id for each in rest])
         numbers = {each.technician_number for each in rest if each.technician_number}
         unit_of = await queries.units_of_technicians(read, numbers)
@@ -112,11 +114,16 @@ async def placed(
             and (made is None or begins <= made < ends)
             and within
         )
-        theirs.append(theirs_of(each, counts=counts, org_unit_id=unit or scope.org_unit_id))
+        named = _uuid(order.external_id)
+        state = unconfirmed.get(named) if named else None
+        unit_id = unit or scope.org_unit_id
+        theirs.append(theirs_of(each, counts=counts, org_unit_id=unit_id, unconfirmed=state))
     return theirs
 
 
-def theirs_of(each: Listed, *, counts: bool, org_unit_id: UUID | None) -> Theirs:
+def theirs_of(
+    each: Listed, *, counts: bool, org_unit_id: UUID | None, unconfirmed: SaleState | None = None
+) -> Theirs:
     """Write an order of the other side as it is compared."""
     order = each.order
     return Theirs(
@@ -129,6 +136,7 @@ def theirs_of(each: Listed, *, counts: bool, org_unit_id: UUID | None) -> Theirs
         href=order.href,
         reason=order.reason,
         places=each.places,
+        unconfirmed=unconfirmed,
     )
 
 

@@ -23,6 +23,7 @@ from app.reconciliation.rules import (
     DifferenceKind,
     DifferenceState,
     Explanation,
+    NotConfirmed,
     NotForThisCase,
     Resolution,
     checked,
@@ -57,7 +58,7 @@ async def resolve(
     """Do what was chosen about a difference, or have it done by a job; `now` is business time.
 
     The same choice again is answered like the first time. Raises NotFound, NotForThisCase,
-    CaseClosed and Invalid.
+    CaseClosed, NotConfirmed and Invalid.
     """
     case = await queries.case_for_change(tx, case_id, caller)
     checked(case.kind, choice.resolution)
@@ -75,7 +76,9 @@ async def resolve(
         return case
     _complete(case, choice, order_id)
     if choice.sale_id is not None:
-        await sales.one(tx, choice.sale_id, caller)
+        sale = await sales.one(tx, choice.sale_id, caller)
+        if sale.confirmed_at is None:
+            raise NotConfirmed(state=sale.state)
     case.resolution, case.explanation, case.resolution_sale_id, case.resolution_order_id = wanted
     case.note, case.resolved_by, case.resolved_at = choice.note, caller.account_id, now
     case.attempts, case.last_error = 0, None
@@ -123,7 +126,7 @@ async def _done_here(
     tx: AsyncSession, case: ReconciliationCase, caller: Caller, choice: Choice, now: datetime
 ) -> None:
     match choice.resolution:
-        case Resolution.EXPLAIN:
+        case Resolution.EXPLAIN | Resolution.SETTLED:
             case.state = DifferenceState.EXPLAINED
         case Resolution.GIVE_UP:
             assert case.sale_id is not None

@@ -18,7 +18,7 @@ class SaleEvent(Row, Base):
     `facts` holds ids of what the step belongs to, codes and amounts; never names, numbers of
     telephones or free words, since what is written here cannot be taken back. `created_at` is the
     moment at which it was entered, and not when its transaction began: who reads what is new goes
-    by it.
+    by it. A reversal after one that was undone says in `facts`, as `again`, how many were.
     """
 
     __tablename__ = "sale_event"
@@ -29,7 +29,9 @@ class SaleEvent(Row, Base):
             "ix_sale_event_new",
             "created_at",
             "id",
-            postgresql_where=text("step IN ('acknowledged', 'reversed', 'item_reversed')"),
+            postgresql_where=text(
+                "step IN ('acknowledged', 'reversed', 'item_reversed', 'reversal_undone')"
+            ),
         ),
         # The sale whose install an order is.
         Index(
@@ -41,6 +43,7 @@ class SaleEvent(Row, Base):
         Index(
             "uq_sale_event_reversed",
             "sale_id",
+            text("(coalesce(facts ->> 'again', ''))"),
             unique=True,
             postgresql_where=text("step = 'reversed'"),
         ),

@@ -13,12 +13,15 @@ from app.sales.rules import SaleStep
 
 
 async def reversal_of(tx: AsyncSession, sale_id: UUID) -> dict[str, Any]:
-    """Read what was said when a sale was reversed; nothing for one that was not."""
+    """Read what was said when a sale was reversed last; nothing for one that was not."""
     return await tx.scalar(_REVERSAL, {"sale_id": sale_id}) or {}
 
 
-_REVERSAL = select(SaleEvent.facts).where(
-    SaleEvent.sale_id == bindparam("sale_id"), SaleEvent.step == SaleStep.REVERSED
+_REVERSAL = (
+    select(SaleEvent.facts.op("-")("again"))
+    .where(SaleEvent.sale_id == bindparam("sale_id"), SaleEvent.step == SaleStep.REVERSED)
+    .order_by(SaleEvent.created_at.desc())
+    .limit(1)
 )
 
 

@@ -183,6 +183,21 @@ async def installs_left(session: AsyncSession) -> dict[UUID, int]:
     return dict(await fetched(session, _BEGUN, given))
 
 
+async def install_was_dropped(session: AsyncSession, sale_id: UUID) -> bool:
+    """Tell whether the install of a sale was called off, or the slot given back that it booked."""
+    return bool(await fetched(session, _DROPPED, {"id": sale_id}))
+
+
+_DROPPED = """
+SELECT 1 FROM sale s
+ WHERE s.id = %(id)s
+   AND (EXISTS (SELECT FROM same_visit_install i
+                 WHERE i.sale_id = s.id AND i.gone_at IS NOT NULL)
+        OR EXISTS (SELECT FROM appointment_hold h
+                    WHERE h.id = s.appointment_hold_id AND h.state NOT IN ('held', 'confirmed')))
+"""
+
+
 async def booked_at_door(
     session: AsyncSession, hold_id: UUID, work_order_id: UUID, caller: Caller
 ) -> bool:

@@ -76,6 +76,7 @@ from app.sales.rules.reversing import (
 )
 from app.sales.rules.states import (
     MOVES,
+    REVERSED_BY,
     SaleRefused,
     SaleState,
     SaleStep,
@@ -101,6 +102,7 @@ __all__ = [
     "MOVES",
     "RETURNED",
     "RETURN_DAYS",
+    "REVERSED_BY",
     "Change",
     "ConsentAskedEnough",
     "ConsentCodeSpent",

@@ -64,6 +64,9 @@ class SaleStep(StrEnum):
     ITEM_REMOVED = "item_removed"
     REVERSED = "reversed"
     COMMISSION_REVERSED = "commission_reversed"
+    # The order that took it back has not ended after all.
+    REVERSAL_UNDONE = "reversal_undone"
+    COMMISSION_GIVEN_BACK = "commission_given_back"
     RECONCILED = "reconciled"
 
 

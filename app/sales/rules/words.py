@@ -42,6 +42,10 @@ STEP_WORDS: dict[SaleStep, Words] = {
     ),
     SaleStep.REVERSED: Words(zh="已冲正", en="Reversed"),
     SaleStep.COMMISSION_REVERSED: Words(zh="酬金已冲回", en="The commission was taken back"),
+    SaleStep.REVERSAL_UNDONE: Words(
+        zh="订单并未终止，冲正已撤回", en="The order had not ended: it is not reversed after all"
+    ),
+    SaleStep.COMMISSION_GIVEN_BACK: Words(zh="酬金已补回", en="The commission was given back"),
     SaleStep.RECONCILED: Words(zh="已对账", en="Reconciled"),
 }
 # Two steps can have the same moment; they are told in this order.

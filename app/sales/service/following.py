@@ -14,7 +14,7 @@ from app.core.db import fetched, new_id
 from app.sales import queries, rules
 from app.sales.models import Sale
 from app.sales.rules import SaleState, Standing
-from app.sales.service.ledger import enter_news, standing
+from app.sales.service.ledger import AGAIN, enter_news, standing
 
 
 async def follow(
@@ -96,7 +96,7 @@ _STEPS = {
     "facts": [json.dumps(facts) for *_, facts in _TOLD],
 }
 # Whatever is told of a sale, it was sent: the news of that may be lost, or overtaken.
-_FOLLOW_MANY = """
+_FOLLOW_MANY = f"""
 WITH step AS MATERIALIZED (
     SELECT * FROM unnest(%(known)s::text[], %(acknowledged)s::bool[], %(reversed)s::bool[],
                          %(told)s::text[], %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
@@ -133,8 +133,8 @@ WITH step AS MATERIALIZED (
       FROM moved JOIN step USING (known, acknowledged, reversed, told)
 ), entered AS (
     INSERT INTO sale_event (id, sale_id, step, at, facts)
-    SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts
+    SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts || {AGAIN}
       FROM entry JOIN unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS e (id, place) USING (place)
 )
 SELECT id FROM moved
-"""
+"""  # noqa: S608 - text of our own

@@ -77,9 +77,19 @@ def standing(sale: Sale) -> Standing:
     return Standing(sale.state, sale.acknowledged_at is not None, sale.reversed_at is not None)
 
 
-_ENTER = """
-INSERT INTO sale_event (id, sale_id, step, at, device_at, account_id, facts)
-SELECT * FROM unnest(%(ids)s::uuid[], %(sales)s::uuid[], %(steps)s::text[], %(at)s::timestamptz[],
-    %(device_at)s::timestamptz[], %(by)s::uuid[], %(facts)s::jsonb[])
-RETURNING id
+# A sale is reversed once, and once more after each reversal that was undone.
+AGAIN = """
+    CASE WHEN entry.step = 'reversed'
+         THEN coalesce((SELECT jsonb_build_object('again', count(*)) FROM sale_event u
+                         WHERE u.sale_id = entry.sale_id AND u.step = 'reversal_undone'
+                        HAVING count(*) > 0), '{}')
+         ELSE '{}' END
 """
+_ENTER = f"""
+INSERT INTO sale_event (id, sale_id, step, at, device_at, account_id, facts)
+SELECT id, sale_id, step, at, device_at, account_id, facts || {AGAIN}
+  FROM unnest(%(ids)s::uuid[], %(sales)s::uuid[], %(steps)s::text[], %(at)s::timestamptz[],
+    %(device_at)s::timestamptz[], %(by)s::uuid[], %(facts)s::jsonb[])
+    AS entry (id, sale_id, step, at, device_at, account_id, facts)
+RETURNING id
+"""  # noqa: S608 - text of our own

@@ -5,10 +5,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.sales import queries
+from app.core.jobs import tell
+from app.sales import queries, rules
 from app.sales.models import Sale
-from app.sales.rules import SaleState
-from app.sales.service.ledger import enter_news, standing
+from app.sales.rules import SaleState, SaleStep
+from app.sales.service.ledger import enter_news, entered, standing
 
 
 async def set_right(
@@ -17,8 +18,10 @@ async def set_right(
     """Give a sale the state that the ordering system says, also where no sale moves so by itself.
 
     What ended otherwise than it was told before is entered in the ledger like any other news. A
-    sale that was reversed stays so, whatever became of its order: what was earned by it is taken
-    back, and neither ledger is ever rewritten. Raises NotFound.
+    sale that its customer returned stays reversed, whatever became of its order. One that was
+    reversed by the end of its order alone is not any more where that goes on or is completed: a
+    further step says so, by which the commission is given back. Where its install was called off
+    meanwhile, and the order goes on, the ordering system is asked to see to that. Raises NotFound.
     """
     sale = await queries.for_change(tx, sale_id)
     if sale.state is state:
@@ -35,4 +38,18 @@ async def set_right(
         if known.acknowledged:
             sale.reversed_at = sale.reversed_at or at
     await enter_news(tx, sale, known, at=at)
+    if known.reversed and state not in rules.REVERSED_BY:
+        await _undo_reversal(tx, sale, at=at)
+    goes_on = known.state in rules.REVERSED_BY and rules.reached(state, SaleState.COMPLETED)
+    if goes_on and await queries.install_was_dropped(tx, sale_id):
+        # It was called off with the sale, when there was no order left to tell that of.
+        await tell(tx, "install.called_off", sale_id=sale_id)
     return sale
+
+
+async def _undo_reversal(tx: AsyncSession, sale: Sale, *, at: datetime) -> None:
+    reason = (await queries.reversal_of(tx, sale.id)).get("reason")
+    if reason not in rules.REVERSED_BY.values():
+        return
+    sale.reversed_at = None
+    await entered(tx, sale.id, SaleStep.REVERSAL_UNDONE, at=at, facts={"reason": reason})
