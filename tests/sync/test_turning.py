@@ -196,6 +196,44 @@ async def test_what_stays_for_another_span_is_told_by_it(tx, phone, clock, later
         assert await store.pull() == {}
 
 
+@pytest.mark.parametrize("hours", [2, -2], ids=["ahead", "behind"])
+async def test_what_leaves_by_a_workers_clock_that_is_wrong_leaves_all_the_same(
+    tx, phone, clock, hours
+):
+    ahead = timedelta(hours=hours)
+    customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await turning.turn(tx, clock.now() + ahead)
+    await tx.commit()
+    await phone.complete(await phone.restore(order))
+    over, store = clock.now(), Store(phone)
+    await store.pull()
+    assert list(store["customers"]) == [str(customer.id)]
+
+    async def turned(worker_at):
+        """Let the worker look at a moment of its own clock, and pull a second later."""
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.commit()
+        clock.set(worker_at - ahead)
+        await turning.turn(tx, worker_at)
+        await tx.commit()
+        clock.tick(timedelta(seconds=1))
+        await store.pull()
+        fresh = Store(phone)
+        await fresh.pull()
+        assert (fresh["customers"], fresh["work_orders"]) == (
+            store["customers"],
+            store["work_orders"],
+        )
+
+    # The grace of two hours is over, and then the two days of the order.
+    await turned(over + timedelta(hours=2, minutes=1))
+    assert store["customers"] == {}
+    assert store["work_orders"][str(order.id)]["masked"]
+    await turned(over + timedelta(days=2, minutes=1))
+    assert store["work_orders"] == {}
+
+
 # --- with real commits ----------------------------------------------------------------------------
 
 

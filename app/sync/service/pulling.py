@@ -92,7 +92,9 @@ async def pull(
     if _too_old(asked):
         raise rules.PhoneTooOld(schema_version=asked.schema_version, oldest=rules.OLDEST_SCHEMA)
     _understood(cursor, epoch_number, found)
-    reading = await begun(tx, caller, asked, now)
+    # What has left by time is told once, by the worker's clock. Where that is ahead of ours, what it
+    # has told to have left would be found to be there still, and stay on the phone for good.
+    reading = await begun(tx, caller, asked, max(now, found.turned_at or now))
     changes = await (reading.everything() if fresh else reading.changed(found.news))
     for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
         changes.tables[name] = await reading.whole(name)
