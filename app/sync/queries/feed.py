@@ -51,7 +51,8 @@ _LAST = """
 # One statement, so that the lines and the horizon are of one snapshot whatever the transaction is.
 # The first line that is left out tells that there are more, and where the next page begins.
 _FEED = f"""
-    SELECT state.horizon, state.oldest, state.turned_at, state.active, news.kind, news.row_id, news.xid
+    SELECT state.horizon, state.oldest, state.turned_at, state.active,
+        news.kind, news.row_id, news.xid
     FROM (
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
             coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest,
