@@ -31,6 +31,7 @@ from app.core.surroundings import PACKED_AT, PACKED_FROM, Surroundings
 from app.core.unchanged import Packing
 from app.customers.routes import router as customers_router
 from app.devices.phones import Seen
+from app.devices.queries import to_empty
 from app.devices.routes import router as devices_router
 from app.dispatch.routes import moves_router
 from app.dispatch.routes import router as dispatch_router
@@ -206,6 +207,7 @@ def create_app(
     install_errors(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.state.to_empty = to_empty
     app.state.editable = editable(app.router.routes)
     # What a phone did offline goes through the very doorways that it would have gone through.
     app.state.doorways = doorways_of(app.router.routes)

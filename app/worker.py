@@ -91,7 +91,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "evidence.left": [evidence.remove_left],
     "privacy.agreed": [privacy.carry_out],
     "alert.pressing": [devices.alert_pressing],
-    "device.wipe_asked": [sync.wipe_asked, devices.wipe_asked],
+    "device.wipe_asked": [devices.wipe_asked],
 }
 
 # Every so many seconds of real time, on every worker; each is safe to run on two at once.

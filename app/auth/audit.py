@@ -186,7 +186,7 @@ def _who(trail: Trail, request: HTTPConnection | None) -> dict[str, Any]:
         "action": trail.action or asked or job or "system",
         "request_id": scope.get("request_id"),
         "address": address_of(request),
-        "device": _device_of(scope),
+        "device": device_of(scope),
     }
 
 
@@ -198,7 +198,7 @@ def _account(actor: Caller | None) -> dict[str, Any]:
     }
 
 
-def _device_of(scope: MutableMapping[str, Any]) -> str | None:
+def device_of(scope: MutableMapping[str, Any]) -> str | None:
     """Return what a client says its device is called; anything but a plain word is left out."""
     for name, value in scope.get("headers") or ():
         if name == b"x-device-id":

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 
 from app.auth import tokens
 from app.auth.models import OrgUnit
-from app.auth.rules import Caller, Role
+from app.auth.rules import Caller, Role, WipeAsked
 from app.core import clock
 from app.core.errors import Forbidden, Unauthorized
 
@@ -58,10 +58,12 @@ def subtree(column: Any, caller: Caller) -> ColumnElement[bool]:
     return column.in_(inside)  # type: ignore[no-any-return]
 
 
-def caller(*roles: Role, scope: str) -> Callable[..., Caller]:
+def caller(*roles: Role, scope: str, emptying: bool = False) -> Callable[..., Caller]:
     """Make the dependency that admits callers of these roles with this scope.
 
-    Raises Unauthorized without a valid token and Forbidden when role or scope is missing.
+    `emptying` is for what a phone needs that is to be emptied: to hear of it, to bring what is
+    unsent, and to say that it is done. Raises Unauthorized without a valid token, Forbidden when
+    role or scope is missing, and WipeAsked for such a phone at all other doorways.
     """
     admitted = frozenset(roles)
     needs = f"{' / '.join(sorted(admitted))} + {scope}"
@@ -76,6 +78,9 @@ def caller(*roles: Role, scope: str) -> Callable[..., Caller]:
         known = tokens.proved(state.keys, state.settings, token, clock.wall())
         if known.role not in admitted or scope not in known.scopes:
             raise Forbidden(needs=needs)
+        # What is pushed goes through its own doorways, in the request that was let in with it.
+        if known.to_empty is not None and not (emptying or request.scope.get("caller") == known):
+            raise WipeAsked(**known.to_empty._asdict())
         # The audit trail reads it just before the commit.
         request.scope["caller"] = known
         return known

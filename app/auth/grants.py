@@ -5,19 +5,25 @@ that fails must stay counted and a stolen family must stay revoked although the 
 and no connection may be held while a password is checked.
 """
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from app.auth import passwords, queries, service, tokens
-from app.auth.audit import address_of
+from app.auth.audit import address_of, device_of
 from app.auth.keys import KeyRing
-from app.auth.rules import RefreshRefused, SignInRefused, username_of
+from app.auth.rules import Caller, RefreshRefused, SignInRefused, ToEmpty, username_of
 from app.auth.service import Granted
 from app.core.db import Database
 from app.core.log import log
 from app.core.settings import Settings
+
+# Tells whether the phone of a sign-in is to be emptied, which may have said what it calls itself.
+# Phones are of a room above, and the roof hands this over (`app.state.to_empty`).
+AskedToEmpty = Callable[[AsyncSession, Caller, str | None], Awaitable[ToEmpty | None]]
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ async def sign_in(
             now=now,
             refresh_token_days=settings.refresh_token_days,
         )
+        granted = await _for_the_phone(request, tx, granted)
     return _tokens(request, granted, now)
 
 
@@ -73,7 +80,8 @@ async def refresh(
 ) -> Tokens:
     """Exchange a refresh token for new tokens; it cannot be used again.
 
-    `now` is real time. Raises RefreshRefused, ScopeRefused.
+    A phone that is to be emptied is given such as open only what that takes. `now` is real time.
+    Raises RefreshRefused, ScopeRefused.
     """
     database: Database = request.app.state.database
     settings: Settings = request.app.state.settings
@@ -85,9 +93,19 @@ async def refresh(
             now=now,
             refresh_token_days=settings.refresh_token_days,
         )
+        if granted is not None:
+            granted = await _for_the_phone(request, tx, granted)
     if granted is None:
         raise RefreshRefused(error="invalid_grant")
     return _tokens(request, granted, now)
+
+
+async def _for_the_phone(request: HTTPConnection, tx: AsyncSession, granted: Granted) -> Granted:
+    if granted.caller.session_id is None:
+        return granted
+    asked: AskedToEmpty = request.app.state.to_empty
+    to_empty = await asked(tx, granted.caller, device_of(request.scope))
+    return replace(granted, caller=replace(granted.caller, to_empty=to_empty))
 
 
 def _tokens(request: HTTPConnection, granted: Granted, now: datetime) -> Tokens:

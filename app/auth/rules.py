@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core.errors import Conflict, Forbidden, Invalid, TooMany, Unauthorized
@@ -32,11 +33,19 @@ class OrgLevel(StrEnum):
     CREW = "crew"
 
 
+class ToEmpty(NamedTuple):
+    """That a phone is to be emptied: by which wipe, and when that was asked for."""
+
+    wipe_id: UUID
+    asked_at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """Who is calling, as the token says: nothing here costs a look into the database.
 
-    `session_id` is the sign-in that the token comes of; a system has none.
+    `session_id` is the sign-in that the token comes of; a system has none. `to_empty` says that the
+    token was given to a phone that is to be emptied: it opens only what that takes.
     """
 
     account_id: UUID
@@ -46,6 +55,7 @@ class Caller:
     technician_id: UUID | None
     scopes: frozenset[str]
     session_id: UUID | None = None
+    to_empty: ToEmpty | None = None
 
 
 # What each role may do; an account may be given less, never more.
@@ -186,6 +196,17 @@ class ScopeRefused(Forbidden):
     title = Words(zh="超出账号的权限范围", en="More scopes than this account holds")
     advice = Words(
         zh="不可授予：{refused}；可授予：{allowed}。", en="Not yours: {refused}; yours: {allowed}."
+    )
+
+
+class WipeAsked(Forbidden):
+    slug = "wipe-asked"
+    title = Words(zh="本机须清除数据", en="This phone has to be emptied")
+    advice = Words(
+        zh="该设备于 {asked_at} 被要求清除。请先上传未发送的操作，再清除本机数据，并确认（编号"
+        " {wipe_id}）。此后的操作不再接受。",
+        en="It was asked for at {asked_at}. Push what is unsent, remove everything, and confirm it"
+        " ({wipe_id}). What is done from then on is not taken.",
     )
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import jwt
 
 from app.auth.keys import KeyRing
-from app.auth.rules import Caller, Role
+from app.auth.rules import Caller, Role, ToEmpty
 from app.core.db import new_id
 from app.core.errors import Unauthorized
 from app.core.settings import Settings
@@ -47,6 +47,7 @@ def issue(keys: KeyRing, settings: Settings, caller: Caller, now: datetime) -> s
             "technician": str(caller.technician_id) if caller.technician_id else None,
             "scope": " ".join(sorted(caller.scopes)),
             "sid": str(caller.session_id) if caller.session_id else None,
+            "wipe": _written(caller.to_empty) if caller.to_empty else None,
         },
         key,
         algorithm=ALGORITHM,
@@ -106,7 +107,7 @@ def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> t
     until = float(expires + LEEWAY_SECONDS)
     if seconds >= until or issued > seconds + LEEWAY_SECONDS:
         raise ValueError("not valid at this moment")
-    technician, session = claims["technician"], claims.get("sid")
+    technician, session, wipe = claims["technician"], claims.get("sid"), claims.get("wipe")
     return until, Caller(
         account_id=UUID(claims["sub"]),
         role=Role(claims["role"]),
@@ -115,4 +116,9 @@ def _checked(keys: KeyRing, settings: Settings, token: str, seconds: float) -> t
         technician_id=UUID(technician) if technician else None,
         scopes=frozenset(claims["scope"].split()),
         session_id=UUID(session) if session else None,
+        to_empty=ToEmpty(UUID(wipe[0]), datetime.fromisoformat(wipe[1])) if wipe else None,
     )
+
+
+def _written(to_empty: ToEmpty) -> list[str]:
+    return [str(to_empty.wipe_id), to_empty.asked_at.isoformat()]

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
 from app.auth.models import Account
+from app.auth.rules import ToEmpty
 from app.core.db import fetched, new_id
 from app.core.errors import NotFound
 from app.devices.models import OPEN, Device, DeviceWipe
@@ -82,11 +83,21 @@ _WIPE = f"""
 """  # noqa: S608 - text of our own
 
 
-async def wipe_of(tx: AsyncSession, caller: Caller, name: str) -> Wipe | None:
-    """Return the wipe that a phone has to obey or has obeyed with this sign-in, if there is one."""
+async def wipe_of(tx: AsyncSession, caller: Caller, name: str | None) -> Wipe | None:
+    """Return the wipe that a phone has to obey or has obeyed with this sign-in, if there is one.
+
+    Without a name the phone is known by its sign-in alone.
+    """
     given = {"account_id": caller.account_id, "session_id": caller.session_id, "name": name}
     rows = await fetched(tx, _WIPE, given)
     return Wipe._make(rows[0]) if rows else None
+
+
+async def to_empty(tx: AsyncSession, caller: Caller, name: str | None) -> ToEmpty | None:
+    """Return the wipe that the phone of a sign-in has to obey, if there is one; a phone that does
+    not say what it calls itself is known by the sign-in alone."""
+    wipe = await wipe_of(tx, caller, name)
+    return ToEmpty(wipe.id, wipe.asked_at) if wipe and wipe.confirmed_at is None else None
 
 
 class DeviceRow(NamedTuple):
@@ -220,15 +231,6 @@ _MINE = f"""
     SELECT 1 FROM device_wipe AS w JOIN device AS d ON d.id = w.device_id
     WHERE w.id = %(wipe_id)s AND {_THE_CALLERS}
 """  # noqa: S608 - text of our own
-
-
-async def technician_of_device(tx: AsyncSession, device_id: UUID) -> UUID | None:
-    """Tell whose phone it is; None for an account that is nobody's."""
-    return await tx.scalar(
-        select(Account.technician_id)
-        .join(Device, Device.account_id == Account.id)
-        .where(Device.id == device_id)
-    )
 
 
 # --- streams ------------------------------------------------------------------------------------

@@ -28,9 +28,10 @@ from app.devices.schemas import (
 
 router = Router(prefix="/v1", tags=["devices"])
 
-Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
 # Supervisors' phones are woken by alerts.
-Owner = Annotated[Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, scope="me:read"))]
+Owner = Annotated[
+    Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, scope="me:read", emptying=True))
+]
 Overseer = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="technicians:read"))]
 Wiper = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="devices:wipe"))]
 
@@ -58,14 +59,14 @@ async def register(body: DeviceIn, owner: Owner, name: DeviceName, tx: Tx, now: 
 
 @router.post("/my/device/wipes/{wipe_id}/confirm", operation_id="my_device_confirm_wipe")
 async def confirm(
-    wipe_id: UUID, body: ConfirmIn, technician: Technician, name: DeviceName, tx: Tx, now: Now
+    wipe_id: UUID, body: ConfirmIn, owner: Owner, name: DeviceName, tx: Tx, now: Now
 ) -> WipeOut:
     """Say that this phone has been emptied; its sign-in ends with that. Again is like once.
 
     Only the phone can say so that the wipe is meant for: its sign-in is known, and another one of
     the same account is answered with 404.
     """
-    wipe = await service.confirm_wipe(tx, technician, name, wipe_id, unsent=body.unsent, now=now)
+    wipe = await service.confirm_wipe(tx, owner, name, wipe_id, unsent=body.unsent, now=now)
     return WipeOut.of(wipe)
 
 

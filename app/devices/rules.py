@@ -5,7 +5,9 @@ from enum import StrEnum
 from typing import NamedTuple
 from uuid import UUID
 
-from app.core.errors import Conflict, Forbidden
+# A phone that is to be emptied is refused where callers are proved, too.
+from app.auth.rules import WipeAsked as WipeAsked
+from app.core.errors import Conflict
 from app.core.i18n import Words
 from app.core.parameters import Parameter
 
@@ -49,17 +51,6 @@ class Wipe(NamedTuple):
     id: UUID
     asked_at: datetime
     confirmed_at: datetime | None
-
-
-class WipeAsked(Forbidden):
-    slug = "wipe-asked"
-    title = Words(zh="本机须清除数据", en="This phone has to be emptied")
-    advice = Words(
-        zh="该设备于 {asked_at} 被要求清除。请先上传未发送的操作，再清除本机数据，并确认（编号"
-        " {wipe_id}）。此后的操作不再接受。",
-        en="It was asked for at {asked_at}. Push what is unsent, remove everything, and confirm it"
-        " ({wipe_id}). What is done from then on is not taken.",
-    )
 
 
 class WipeOver(Conflict):

@@ -14,7 +14,17 @@ from app.core.http import render
 from app.core.lately import STALE_AFTER_SECONDS
 from app.core.parameter_values import parameters_in_force
 from app.releases.queries import releases
-from app.releases.rules import HEADER, PUSH_GRACE, Ending, Release, door_of, judged, said_by
+from app.releases.rules import (
+    HEADER,
+    PUSH_GRACE,
+    AppTooOld,
+    Door,
+    Ending,
+    Release,
+    door_of,
+    judged,
+    said_by,
+)
 
 
 class Served(NamedTuple):
@@ -23,6 +33,17 @@ class Served(NamedTuple):
     read_at: float
     releases: list[Release]
     push_grace: timedelta
+
+
+# Under this name a request carries why it is turned away, where its doorway is to say so.
+_TURNED_AWAY = "app_too_old"
+
+
+def turned_away(scope: Scope) -> AppTooOld | None:
+    """Return what a pull of an app that is too old is to be refused with, after the phone was told
+    whether it has to be emptied: it hears of that by no other doorway that it asks."""
+    problem: AppTooOld | None = scope.get(_TURNED_AWAY)
+    return problem
 
 
 class Gate:
@@ -40,15 +61,16 @@ class Gate:
             return
         clock: Clock = scope["app"].state.clock
         now = clock.now()
+        door = door_of(scope["method"], scope["path"])
+        ending: Ending | None = None
         try:
             served = await _served(scope["app"].state.database, clock)
-            ending = judged(
-                app,
-                door_of(scope["method"], scope["path"]),
-                served.releases,
-                push_grace=served.push_grace,
-                now=now,
-            )
+            ending = judged(app, door, served.releases, push_grace=served.push_grace, now=now)
+        except AppTooOld as problem:
+            if door is not Door.PULL:
+                await render(Request(scope), problem)(scope, receive, send)
+                return
+            scope[_TURNED_AWAY] = problem
         except Problem as problem:
             await render(Request(scope), problem)(scope, receive, send)
             return

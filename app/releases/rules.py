@@ -69,6 +69,7 @@ class Door(StrEnum):
     # Signing in, finding out which versions are served, and saying that this phone is empty.
     ALWAYS = "always"
     PUSH = "push"  # bringing what was done already
+    PULL = "pull"  # hearing what is new, and first of all whether this phone is to be emptied
     ANY = "any"
 
 
@@ -88,6 +89,7 @@ _ALWAYS = (
     "/readyz",
     "/metrics",
 )
+_PULL = "GET /v1/sync"
 _PUSHES = re.compile(r"^(POST /v1/sync|[A-Z]+ /v1/evidence/uploads(/.*)?)$")
 
 
@@ -95,7 +97,10 @@ def door_of(method: str, path: str) -> Door:
     """Tell what a request is about."""
     if path.startswith(_ALWAYS):
         return Door.ALWAYS
-    return Door.PUSH if _PUSHES.match(f"{method} {path}") else Door.ANY
+    asked = f"{method} {path}"
+    if asked == _PULL:
+        return Door.PULL
+    return Door.PUSH if _PUSHES.match(asked) else Door.ANY
 
 
 def said_by(text: str) -> App | None:

@@ -1,23 +1,11 @@
 """What phones are told of beside their pulls, and, from time to time: what has left phones as time
 passed is written down, and old lines go."""
 
-from uuid import UUID
-
 from app.auth import audit
 from app.core.jobs import Worker
-from app.devices.queries import mark_news, technician_of_device
+from app.devices.queries import mark_news
 from app.sync.queries import feed
-from app.sync.rules.tables import Kind
 from app.sync.service import turning
-
-
-async def wipe_asked(worker: Worker, *, device_id: str) -> None:
-    """Let the phones of whoever's phone is to be emptied look: it is told when it pulls."""
-    async with worker.database.begin() as tx:
-        audit.acting(tx, "sync.wipe_asked")
-        technician_id = await technician_of_device(tx, UUID(device_id))
-        if technician_id is not None:
-            await feed.touch(tx, [(technician_id, Kind.DEVICE, UUID(device_id))])
 
 
 async def wake_phones(worker: Worker) -> None:

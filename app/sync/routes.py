@@ -22,6 +22,7 @@ from app.core.parameter_values import parameters_in_force
 from app.core.surroundings import QUIET
 from app.devices.phones import DeviceName
 from app.devices.rules import UNNAMED
+from app.releases.gate import turned_away
 from app.sync.rules import NO_CURSOR, SCHEMA_VERSION, cursor_of
 from app.sync.rules.clocks import Skew, skew
 from app.sync.rules.parameters import SKEW_MINUTES
@@ -43,7 +44,7 @@ from app.sync.service.reading import Asked
 router = Router(prefix="/v1/sync", tags=["sync"])
 stream_router = Router(prefix="/v1/stream", tags=["sync"])
 
-Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
+Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do", emptying=True))]
 
 # Answers shorter than this gain nothing by being packed.
 PACKED_FROM = 1_000
@@ -111,6 +112,7 @@ async def pull(
         migration=_migration_of(migration),
         coordsys=coordsys,
         device=device,
+        turned_away=turned_away(request.scope),
     )
     request.app.state.seen.note(technician, device, now)
     headers = {"cache-control": "private, no-cache"}
@@ -246,7 +248,8 @@ class QuickPolls:
             headers = scope["headers"]
             tag = next((value for name, value in headers if name == b"if-none-match"), None)
             polls: Polls = scope["app"].state.polls
-            if tag is not None and await polls.unchanged(Poll.of(scope["query_string"], headers)):
+            known = tag is not None and turned_away(scope) is None
+            if known and await polls.unchanged(Poll.of(scope["query_string"], headers)):
                 # Figures name the doorway.
                 scope["route"] = self._ROUTE
                 scope[QUIET] = True

@@ -21,6 +21,7 @@ from app.devices.rules import PushProvider, PushWhy
 from app.sync import jobs as sync
 from app.sync.rules import SCHEMA_VERSION
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
+from tests.make.customers import make_customer
 from tests.make.horizon import others_are_done
 from tests.make.races import until_waiting
 from tests.make.technicians import make_technician
@@ -114,6 +115,23 @@ async def test_a_lost_phone_pushes_what_was_done_and_is_emptied(tx, app, phone, 
     with patch("app.sync.rules.OLDEST_SCHEMA", SCHEMA_VERSION + 1):
         assert (await phone.get("/sync")).status_code == 403
         assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 426
+    # So is one whose app is not served any more.
+    old = {"x-app-version": "android/3.3.7"}
+    release = {"platform": "android", "lowest": "3.4", "at": clock.now()}
+    await tx.execute(
+        text(
+            "INSERT INTO app_release (id, platform, lowest_version, valid_from, get_it_at,"
+            " announced_at, set_by) SELECT gen_random_uuid(), :platform, :lowest, :at,"
+            " 'https://apps.example.org', :at, id FROM account LIMIT 1"
+        ),
+        release,
+    )
+    await tx.commit()
+    assert (await phone.get("/my/day", **old)).status_code == 426
+    assert (await phone.get("/sync", **old)).json()["facts"]["wipe_id"] == wipe["id"]
+    elsewhere = await phone.get("/sync", **old, **{"x-device-id": "phone-2"})
+    assert elsewhere.json()["type"].endswith("app-too-old")
+    assert elsewhere.headers["upgrade"] == "yingwei-app/3.4"
     # Another phone of theirs is none of it.
     assert (await phone.get("/sync", **{"x-device-id": "phone-2"})).status_code == 200
 
@@ -257,6 +275,100 @@ async def test_a_wipe_is_confirmed_only_by_the_phone_that_it_is_meant_for(
     assert await states() == {"phone-1": "confirmed", "phone-2": "confirmed"}
 
 
+async def test_whoever_found_a_phone_reads_nothing_more_once_its_token_is_over(
+    tx, app, http, units, ask
+):
+    technician = await make_technician(tx, org_unit=units[0])
+    await make_account(
+        tx, units[0], role=Role.TECHNICIAN, technician_id=technician.id, username="li"
+    )
+    customer = await make_customer(tx, org_unit_id=units[0].id)
+    met, order = [
+        await make_assigned_order(tx, technician, one, now=app.state.clock.now())
+        for one in (customer, None)
+    ]
+    await tx.commit()
+    (lost, token), (kept, other) = [await sign_in(http, name) for name in ("phone-1", "phone-2")]
+    told = [
+        taken(await http.put("/v1/my/device", json={"push": None}, headers=phone))["id"]
+        for phone in (lost, kept)
+    ]
+
+    async def refreshed(refresh_token, name=None):
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        named = {"x-device-id": name} if name else {}
+        made = taken(await http.post("/v1/auth/token", data=form, headers=named))
+        return {"authorization": f"Bearer {made['access_token']}", **named}, made["refresh_token"]
+
+    async def read(headers):
+        answers = [
+            await http.get(path, headers=headers)
+            for path in (
+                "/v1/my/day",
+                f"/v1/customers/{customer.id}/context?work_order_id={met.id}",
+                f"/v1/work-orders/{met.id}/evidence",
+            )
+        ]
+        return [
+            answer.json()["type"].rpartition(":")[2] if answer.is_error else answer.status_code
+            for answer in answers
+        ]
+
+    acknowledged = {"device_at": app.state.clock.now().isoformat()}
+    path = f"/v1/work-orders/{met.id}/acknowledge"
+    taken(await http.post(path, json=acknowledged, headers=lost))
+    assert await read(lost) == [200] * 3
+    wipe_id = str(new_id())
+    taken(await ask("POST", f"/devices/{told[0]}/wipe", id=wipe_id, reason="lost"))
+    # Whatever it calls itself now: its sign-in is known.
+    for name in (None, "somebody-else", "phone-1"):
+        found, token = await refreshed(token, name)
+        assert await read(found) == ["wipe-asked"] * 3
+    # Who knows the password signs in on it to no more than that.
+    again, _ = await sign_in(http)
+    assert await read(again) == ["wipe-asked"] * 3
+    # The same technician's other phone goes on.
+    kept, _ = await refreshed(other, "phone-2")
+    assert await read(kept) == [200] * 3
+    # It may say how it is woken, is told of the wipe, brings what was done before, with its
+    # pictures, and says when it is empty.
+    taken(await http.put("/v1/my/device", json={"push": None}, headers=found))
+    for path in ("/v1/sync", "/v1/stream", "/v1/my/day"):
+        assert (await http.get(path, headers=found)).json()["facts"]["wipe_id"] == wipe_id
+    action = {
+        "id": str(new_id()),
+        "type": "visits_acknowledge",
+        "payload": {"work_order_id": str(order.id)},
+        "device_at": (app.state.clock.now() - timedelta(minutes=1)).isoformat(),
+    }
+    body = {"changes": {"actions": {"created": [action]}}}
+    pushed = taken(await http.post("/v1/sync", json=body, headers=found))
+    assert [one["verdict"] for one in pushed["verdicts"]] == ["applied"]
+    picture = f"/v1/evidence/uploads/{new_id()}"
+    stands = await http.head(picture, headers={**found, "tus-resumable": "1.0.0"})
+    assert stands.status_code == 404
+    confirm = f"/v1/my/device/wipes/{wipe_id}/confirm"
+    assert (await http.post(confirm, json={"unsent": 0}, headers=found)).status_code == 200
+
+
+async def test_a_phone_that_was_found_again_is_let_in_by_its_next_token(tx, http, units, ask):
+    await make_account(tx, units[0], role=Role.SUPERVISOR, username="li")
+    await tx.commit()
+    headers, token = await sign_in(http)
+    device = taken(await http.put("/v1/my/device", json={"push": None}, headers=headers))
+    path = f"/devices/{device['id']}/wipe"
+    states: list[int] = []
+    for asked in (path, f"{path}/withdraw"):
+        body = {} if states else {"id": str(new_id()), "reason": "lost"}
+        taken(await ask("POST", asked, **body))
+        form = {"grant_type": "refresh_token", "refresh_token": token}
+        made = taken(await http.post("/v1/auth/token", data=form))
+        token = made["refresh_token"]
+        bearing = {"authorization": f"Bearer {made['access_token']}"}
+        states.append((await http.get("/v1/me", headers=bearing)).status_code)
+    assert states == [403, 200]
+
+
 async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in(tx, app, phone):
     old, new = new_id(), new_id()
     account = await tx.scalar(select(Account).where(Account.technician_id == phone.technician.id))
@@ -268,9 +380,9 @@ async def test_what_an_old_sign_in_sent_late_does_not_make_it_the_phones_sign_in
 
 async def sign_in(http, name="phone-1"):
     form = {"grant_type": "password", "username": "li", "password": PASSWORD}
-    made = taken(await http.post("/v1/auth/token", data=form))
-    headers = {"authorization": f"Bearer {made['access_token']}", "x-device-id": name}
-    return headers, made["refresh_token"]
+    named = {"x-device-id": name}
+    made = taken(await http.post("/v1/auth/token", data=form, headers=named))
+    return {"authorization": f"Bearer {made['access_token']}", **named}, made["refresh_token"]
 
 
 # --- waking -------------------------------------------------------------------------------------
@@ -510,7 +622,7 @@ async def test_whom_an_order_comes_to_or_goes_from_is_woken(real_app, real_http,
     worker = Worker(real_app.state.settings, clock, database)
     async with database.begin() as tx:
         phone = await make_phone(tx, real_app, real_http, clock)
-    device = await register(phone)
+    await register(phone)
     await sync.wake_phones(worker)
     async with database.begin() as tx:
         await make_assigned_order(tx, phone.technician, now=clock.now())
@@ -521,11 +633,6 @@ async def test_whom_an_order_comes_to_or_goes_from_is_woken(real_app, real_http,
         async with database.begin() as tx:
             await tx.execute(text("UPDATE device SET push_at = NULL"))
         assert await wake(database, pushes) == expected
-    # What a wipe is asked for, the phones of its technician hear of.
-    await sync.wipe_asked(worker, device_id=device["id"])
-    async with database.read() as read:
-        found = await read.execute(text("SELECT row_id FROM sync_row WHERE kind = 'device'"))
-    assert [str(row[0]) for row in found] == [device["id"]]
 
 
 async def test_to_whom_a_colleague_gives_a_terminal_is_woken_and_nobody_else(

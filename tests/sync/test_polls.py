@@ -68,6 +68,21 @@ async def test_a_poll_is_answered_from_memory_until_there_is_news(
     await store.pull()
     assert await asked(store) == [304]
 
+    # A wipe is news as soon as it is asked for, whether a worker is there or not.
+    await real_app.state.seen.write_down(real_database)
+    async with real_database.begin() as tx:
+        await tx.execute(
+            text(
+                "INSERT INTO device_wipe (id, device_id, asked_at, asked_by, reason)"
+                " SELECT gen_random_uuid(), id, now(), account_id, 'lost' FROM device"
+            )
+        )
+    assert await asked(store) == [403]
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE device_wipe SET withdrawn_at = now()"))
+    await store.pull()
+    assert await asked(store) == await asked(store) == [304]
+
     # Put back to an earlier moment of itself, a database does not know of it; its operator does.
     env = {"DATABASE_URL": real_database.engine.url.render_as_string(hide_password=False)}
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))

@@ -15,8 +15,6 @@ from app.auth.rules import Role
 from app.core.clock import wall
 from app.core.db import new_id
 from app.core.events import EventStream, event
-from app.core.jobs import Worker
-from app.sync.jobs import wipe_asked
 from app.sync.queries import feed
 from app.sync.rules.cursor import Cursor
 from app.sync.rules.live import MOST_NAMED, ChangedTables, told_of
@@ -206,18 +204,16 @@ async def test_it_ends_with_the_token_with_the_sign_in_and_with_the_server(
 async def test_a_phone_that_is_to_be_emptied_is_told_at_once(
     listen, server, phone, real_app, real_database
 ):
-    worker = Worker(real_app.state.settings, real_app.state.clock, real_database)
     async with listen() as listener:
         await listener.next()
         async with real_database.begin() as tx:
-            [(device_id, wipe_id)] = await tx.execute(
+            [(wipe_id,)] = await tx.execute(
                 text(
                     "INSERT INTO device_wipe (id, device_id, asked_at, asked_by, reason)"
                     " SELECT gen_random_uuid(), id, now(), account_id, 'lost' FROM device"
-                    " RETURNING device_id, id"
+                    " RETURNING id"
                 )
             )
-        await wipe_asked(worker, device_id=str(device_id))
         assert await over(listener) == ("wipe", {"wipe_id": str(wipe_id)})
     async with httpx.AsyncClient() as client:
         headers = {**phone.headers, "x-device-id": "phone-1", "accept-language": "en"}

@@ -196,6 +196,44 @@ async def test_what_stays_for_another_span_is_told_by_it(tx, phone, clock, later
         assert await store.pull() == {}
 
 
+@pytest.mark.parametrize("hours", [2, -2], ids=["ahead", "behind"])
+async def test_what_leaves_by_a_workers_clock_that_is_wrong_leaves_all_the_same(
+    tx, phone, clock, hours
+):
+    ahead = timedelta(hours=hours)
+    customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await turning.turn(tx, clock.now() + ahead)
+    await tx.commit()
+    await phone.complete(await phone.restore(order))
+    over, store = clock.now(), Store(phone)
+    await store.pull()
+    assert list(store["customers"]) == [str(customer.id)]
+
+    async def turned(worker_at):
+        """Let the worker look at a moment of its own clock, and pull a second later."""
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.commit()
+        clock.set(worker_at - ahead)
+        await turning.turn(tx, worker_at)
+        await tx.commit()
+        clock.tick(timedelta(seconds=1))
+        await store.pull()
+        fresh = Store(phone)
+        await fresh.pull()
+        assert (fresh["customers"], fresh["work_orders"]) == (
+            store["customers"],
+            store["work_orders"],
+        )
+
+    # The grace of two hours is over, and then the two days of the order.
+    await turned(over + timedelta(hours=2, minutes=1))
+    assert store["customers"] == {}
+    assert store["work_orders"][str(order.id)]["masked"]
+    await turned(over + timedelta(days=2, minutes=1))
+    assert store["work_orders"] == {}
+
+
 # --- with real commits ----------------------------------------------------------------------------
 
 
@@ -267,3 +305,58 @@ async def test_a_cursor_is_understood_for_as_long_as_changes_are_kept(
     assert rules.KEPT_DAYS.checked(90.0) == 90.0
     with pytest.raises(Invalid):
         rules.KEPT_DAYS.checked(89.9)
+
+
+async def test_whose_phone_has_an_order_is_known_for_as_long_as_somebody_holds_it(
+    real_database, real_app, real_http, clock
+):
+    worker = Worker(real_app.state.settings, clock, real_database)
+    async with real_database.begin() as tx:
+        phone, other = [await make_phone(tx, real_app, real_http, clock) for _ in "12"]
+        customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+        kept, moved, gone = [
+            await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+            for _ in range(3)
+        ]
+    for order in (kept, moved):
+        await phone.acknowledge(order)
+    async with real_database.begin() as tx:
+        await tx.execute(
+            text("UPDATE work_order SET holder_id = :holder WHERE id = :id"),
+            {"holder": other.technician.id, "id": moved.id},
+        )
+        await tx.execute(
+            text("UPDATE work_order SET state = 'cancelled' WHERE id = :id"), {"id": gone.id}
+        )
+    # The first pull there ever is begins an epoch.
+    store = Store(phone)
+    await store.pull()
+    for _ in range(3):
+        await jobs.turn(worker)
+        clock.tick(timedelta(days=48))
+    await others_are_done(real_database)
+    await store.pull()
+    await jobs.forget(worker)
+    async with real_database.read() as read:
+        lines = await read.execute(text("SELECT kind, row_id FROM sync_row WHERE kind <> 'day'"))
+        known = {row_id for kind, row_id in lines}
+    assert known >= {kept.id, moved.id, customer.id} and gone.id not in known
+
+    # What changes of a customer still finds the phone that shows them.
+    assert store["customers"].keys() == {str(customer.id)}
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE customer SET arrears_fen = 700"))
+    await store.pull()
+    assert store["customers"][str(customer.id)]["arrears_fen"] == 700
+    # What is done too late with an order of somebody else's by now is judged.
+    visit_id, done_at = str(new_id()), clock.now().isoformat()
+    actions = [
+        {"id": str(new_id()), "type": kind, "payload": payload, "device_at": done_at}
+        for kind, payload in (
+            ("visits_set_out", {"id": visit_id, "work_order_id": str(moved.id)}),
+            ("visits_complete", {"visit_id": visit_id, "outcome_code": "fixed"}),
+        )
+    ]
+    body = {"changes": {"actions": {"created": actions}}}
+    answer = await phone.http.post("/v1/sync", json=body, headers=phone.headers)
+    assert [one["judgement"] for one in answer.json()["verdicts"]] == [None, "after"]

@@ -35,7 +35,7 @@ from app.evidence.service.announcing import announce, withdraw
 from app.evidence.service.receiving import Stands, receive, stands
 from app.evidence.service.settling import settle
 
-Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do"))]
+Technician = Annotated[Caller, Depends(caller(Role.TECHNICIAN, scope="work:do", emptying=True))]
 
 BYTES = "application/offset+octet-stream"
 _SPEAKS = {"tus-resumable": VERSION}

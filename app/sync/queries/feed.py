@@ -25,12 +25,14 @@ class Feed(NamedTuple):
     """What may have changed since a cursor.
 
     Whatever a transaction before `horizon` wrote is seen in this snapshot, and nothing before
-    `oldest` is remembered. `active` tells whether the account is still open. `more` says that
-    further lines follow.
+    `oldest` is remembered. `turned_at` is up to when it is written down what has left phones, by
+    the clock of whoever wrote it; None before that was done. `active` tells whether the account is
+    still open. `more` says that further lines follow.
     """
 
     horizon: int
     oldest: int
+    turned_at: datetime | None
     active: bool
     news: Sequence[News]
     more: bool
@@ -49,10 +51,12 @@ _LAST = """
 # One statement, so that the lines and the horizon are of one snapshot whatever the transaction is.
 # The first line that is left out tells that there are more, and where the next page begins.
 _FEED = f"""
-    SELECT state.horizon, state.oldest, state.active, news.kind, news.row_id, news.xid
+    SELECT state.horizon, state.oldest, state.turned_at, state.active,
+        news.kind, news.row_id, news.xid
     FROM (
         SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
             coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest,
+            (SELECT at FROM sync_moment ORDER BY xid DESC LIMIT 1) AS turned_at,
             coalesce((SELECT active FROM account WHERE id = %(account_id)s), false) AS active
     ) AS state
     LEFT JOIN LATERAL (
@@ -79,9 +83,9 @@ def _given(technician_id: UUID, account_id: UUID, since: int) -> dict[str, Any]:
 
 
 def _read(rows: Sequence[tuple[Any, ...]]) -> Feed:
-    horizon, oldest, active = rows[0][:3]
+    horizon, oldest, turned_at, active = rows[0][:4]
     news = [News(Kind(kind), row_id, xid) for *_, kind, row_id, xid in rows if kind is not None]
-    return Feed(horizon, oldest, active, _page(news), len(news) > PAGE)
+    return Feed(horizon, oldest, turned_at, active, _page(news), len(news) > PAGE)
 
 
 def _page(news: list[News]) -> list[News]:

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
+from app.sync.queries.rows.whose import HELD, SHOWN
 from app.sync.rules.tables import EVERYBODY
 
 
@@ -202,7 +203,11 @@ async def touch_actions(tx: AsyncSession, since: datetime, until: datetime) -> i
 
 
 async def forget(tx: AsyncSession, before: datetime, most: int) -> int:
-    """Forget moments before one, and then up to `most` lines that no cursor asks for any more."""
+    """Forget moments before one, and then up to `most` lines that no cursor asks for any more.
+
+    Lines of orders that somebody holds, and of whom a technician is still shown, stay however old
+    they are: they tell whose phone a change concerns, and whose an order once was.
+    """
     await fetched(
         tx,
         """
@@ -211,14 +216,26 @@ async def forget(tx: AsyncSession, before: datetime, most: int) -> int:
         """,
         {"before": before},
     )
-    gone = await fetched(
-        tx,
-        """
-        DELETE FROM sync_row WHERE ctid = ANY(ARRAY(
-            SELECT ctid FROM sync_row WHERE xid < (SELECT min(xid) FROM sync_moment)
-            ORDER BY xid LIMIT %(most)s
-        )) RETURNING 1
-        """,
-        {"most": most},
-    )
-    return len(gone)
+    return len(await fetched(tx, _FORGET, {"most": most}))
+
+
+_FORGET = f"""
+    DELETE FROM sync_row WHERE ctid = ANY(ARRAY(
+        SELECT line.ctid FROM sync_row AS line
+        WHERE line.xid < (SELECT min(xid) FROM sync_moment)
+            AND NOT (line.kind IN ('holding', 'work_order') AND EXISTS (
+                SELECT FROM work_order AS o WHERE o.id = line.row_id AND o.state IN {HELD}
+            ))
+            AND NOT (line.kind = 'customer' AND EXISTS (
+                SELECT FROM work_order AS o
+                WHERE o.customer_id = line.row_id AND o.state IN {SHOWN} AND (
+                    o.holder_id = line.technician_id OR EXISTS (
+                        SELECT FROM work_assist AS helps
+                        WHERE helps.work_order_id = o.id AND helps.ended_at IS NULL
+                            AND helps.technician_id = line.technician_id
+                    )
+                )
+            ))
+        ORDER BY line.xid LIMIT %(most)s
+    )) RETURNING 1
+"""

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
 from app.core.db import Database
+from app.core.errors import Problem
 from app.devices.service import obey
 from app.sync import rules
 from app.sync.queries import feed
@@ -18,8 +19,12 @@ from app.sync.service import epochs
 from app.sync.service.reading import Asked, Changes, begun
 
 
-def _too_old(asked: Asked) -> bool:
-    return asked.schema_version < rules.OLDEST_SCHEMA
+def _too_old(asked: Asked) -> Problem | None:
+    if asked.turned_away is not None:
+        return asked.turned_away
+    if asked.schema_version < rules.OLDEST_SCHEMA:
+        return rules.PhoneTooOld(schema_version=asked.schema_version, oldest=rules.OLDEST_SCHEMA)
+    return None
 
 
 def tag_of(epoch_number: int, xid: int, news: Iterable[News]) -> str:
@@ -74,8 +79,8 @@ async def pull(
     """Read what has changed since a phone's cursor; everything without one.
 
     The transaction has to see one snapshot (`Database.snapshot`). Each customer that is sent in
-    full leaves an entry in the audit trail. Raises PhoneTooOld, AccessRevoked, ResyncNeeded and
-    WipeAsked.
+    full leaves an entry in the audit trail. Raises PhoneTooOld, AppTooOld, AccessRevoked,
+    ResyncNeeded and WipeAsked.
     """
     cursor = rules.cursor_of(asked.cursor)
     fresh = asked.cursor == rules.NO_CURSOR
@@ -89,10 +94,12 @@ async def pull(
     # What is to be removed is told first, also to a phone that is told nothing else any more.
     _is_open(found)
     await obey(tx, caller, asked.device)
-    if _too_old(asked):
-        raise rules.PhoneTooOld(schema_version=asked.schema_version, oldest=rules.OLDEST_SCHEMA)
+    if (too_old := _too_old(asked)) is not None:
+        raise too_old
     _understood(cursor, epoch_number, found)
-    reading = await begun(tx, caller, asked, now)
+    # What leaves by time is told once, by the worker's clock. Where that is ahead of ours, what has
+    # left would be found to be there still, and stay on the phone for good.
+    reading = await begun(tx, caller, asked, max(now, found.turned_at or now))
     changes = await (reading.everything() if fresh else reading.changed(found.news))
     for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
         changes.tables[name] = await reading.whole(name)

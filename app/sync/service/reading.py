@@ -14,6 +14,7 @@ from app.auth.callers import Caller, technician_of
 from app.core.geo import CoordSys, from_wgs84
 from app.core.parameter_values import parameters_in_force
 from app.devices.rules import UNNAMED
+from app.releases.rules import AppTooOld
 from app.sync import rules
 from app.sync.queries import rows
 from app.sync.queries.feed import News
@@ -45,13 +46,14 @@ Rows = list[dict[str, Any]]
 @dataclass(frozen=True)
 class Asked:
     """What a phone asks for: since which cursor, for which version of its tables, and by which name
-    it calls itself."""
+    it calls itself. `turned_away` says that its app is too old, whatever its tables are."""
 
     cursor: int = rules.NO_CURSOR
     schema_version: int = rules.SCHEMA_VERSION
     migration: Migration = NO_MIGRATION
     coordsys: CoordSys = CoordSys.GCJ02
     device: str = UNNAMED
+    turned_away: AppTooOld | None = None
 
 
 @dataclass
