@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.rules import ValueLever
+from app.retention.queries.leavers import GONE_WITHIN
 from app.retention.rules.levers import Base, Contacts, Kept, Offers
 
 
@@ -151,13 +152,10 @@ async def contacts(session: AsyncSession, period: Period) -> Contacts:
 
 
 _KEPT = text(
-    """
+    f"""
     WITH cases AS (
         SELECT r.*, r.decided_at <= :old_enough AS old_enough,
-            EXISTS (
-                SELECT FROM former_customer f WHERE f.customer_id = r.customer_id
-                    AND f.left_on >= r.decided_at::date AND f.left_on <= r.decided_at::date + :days
-            ) AS gone,
+            {GONE_WITHIN} AS gone,
             EXISTS (
                 SELECT FROM special_terms t WHERE t.customer_id = r.customer_id
                     AND t.state = 'redeemed' AND t.redeemed_at >= r.decided_at
@@ -206,7 +204,7 @@ _KEPT = text(
             AND f.returned_on >= :first_day AND f.returned_on < :until_day
     )
     SELECT * FROM counted, given, back
-    """
+    """  # noqa: S608 - text of our own
 )
 
 

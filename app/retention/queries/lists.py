@@ -74,6 +74,10 @@ _WIN_BACK = text(
     WHERE f.left_on BETWEEN :oldest AND :newest AND f.refused_at IS NULL
         AND f.reachable IS DISTINCT FROM false
         AND f.reason <> ALL(CAST(:never AS text[])) AND {_FREE}
+        AND NOT EXISTS (
+            SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
+                AND (s.ended_on IS NULL OR s.ended_on > :today)
+        )
         AND (CAST(:reason AS text) IS NULL OR f.reason = :reason)
         AND (CAST(:tier AS text) IS NULL OR f.tier = :tier)
         AND (CAST(:after_worth AS bigint) IS NULL
@@ -148,7 +152,8 @@ async def win_back(
 ) -> Sequence[Row[Any]]:
     """Read up to `size + 1` customers who left between so many days ago, the most valuable first.
 
-    Left out is who has refused, cannot be reached, does not want to be disturbed, or has died.
+    Left out is who has refused, cannot be reached, does not want to be disturbed, has died, or has
+    a service that runs.
     """
     given = {
         **asked.given,

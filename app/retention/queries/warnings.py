@@ -47,6 +47,9 @@ _UNITS = text(
     WHERE EXISTS (
         SELECT FROM lifecycle_change l WHERE l.org_unit_id = u.id AND l.at > :since
             AND (l.warns OR (l.kind = 'stage' AND 'exit' IN (l.before, l.after)))
+    ) OR EXISTS (
+        SELECT FROM customer_lifecycle y WHERE y.org_unit_id = u.id AND y.stage = 'exit'
+            AND y.computed_at > :since
     )
     ORDER BY u.path
     """
