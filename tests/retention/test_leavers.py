@@ -189,8 +189,8 @@ async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     )
     assert (await load_toolkits(tx, changed)).inserted == 1
     rules = (HERE / "care_rules.yaml").read_text("utf-8")
-    assert (await load_care_rules(tx, rules)).inserted == 7
-    assert (await load_care_rules(tx, rules)).unchanged == 7
+    assert (await load_care_rules(tx, rules)).inserted == 8
+    assert (await load_care_rules(tx, rules)).unchanged == 8
 
     # Whoever is worth more than they bring is kept, although their tier alone gives them nothing.
     database_of(tx).cache.clear()

@@ -79,9 +79,9 @@ GONE_WITHIN = """
 """
 
 # Whoever has a service is with us: an order to remove it is a wish until it is carried out, and one
-# that is cancelled has never been a leaving. So what counts is who stands in exit with nothing left,
-# also where the exit was told long before, with the order. Whose line is there now is the CRM's
-# word, and tells why they left.
+# that is cancelled has never been a leaving. So what counts is who stands in exit with nothing
+# left, also where the exit was told long before, with the order. Whose line is there now is the
+# CRM's word, and tells why they left.
 _TOLD = text(
     """
     INSERT INTO former_customer (id, org_unit_id, customer_id, left_on, reason, competitor, source,

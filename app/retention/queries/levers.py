@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.rules import ValueLever
 from app.retention.queries.leavers import GONE_WITHIN
+from app.retention.rules.cases import WARNED
 from app.retention.rules.levers import Base, Contacts, Kept, Offers
 
 
@@ -180,7 +181,7 @@ _KEPT = text(
             coalesce(sum(value_12m_fen) FILTER (WHERE warned AND NOT gone AND NOT discounted), 0)
                 ::bigint AS full_price_fen
         FROM (
-            SELECT *, cause IN ('churn_high', 'stage_decline', 'tier_fell') AS warned FROM cases
+            SELECT *, cause = ANY(CAST(:warned AS text[])) AS warned FROM cases
         ) AS c
     ), given AS (
         SELECT count(*) AS terms, count(t.churn_class) AS terms_known,
@@ -210,7 +211,12 @@ _KEPT = text(
 
 async def kept(session: AsyncSession, period: Period, *, days: int, now: datetime) -> Kept:
     """Count the cases and special terms of a period; kept is who has not left within `days`."""
-    given = {**period.given, "days": days, "old_enough": now - timedelta(days=days)}
+    given = {
+        **period.given,
+        "days": days,
+        "old_enough": now - timedelta(days=days),
+        "warned": [cause.value for cause in WARNED],
+    }
     row = (await session.execute(_KEPT, given)).one()
     return Kept(**{name: getattr(row, name) for name in Kept._fields})
 
