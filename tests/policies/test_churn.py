@@ -95,7 +95,8 @@ def test_a_card_that_ranks_well_and_foretells_wrongly_replaces_nothing():
     # Lately far more leave than ever before, of the same customers first.
     left = left | ((np.arange(3_000) >= 2_100) & (np.random.default_rng(3).random(3_000) < 0.3))
     trial = tried(columns, left, np.zeros(3_000), DAYS, 90)
-    assert trial.auc_fitted > 0.55 and trial.error_fitted > 0.03
+    assert trial.auc_fitted is not None and trial.auc_fitted > 0.55
+    assert trial.error_fitted is not None and trial.error_fitted > 0.03
     assert not trial.better(2_000, 0.005, 0.03)
     assert trial.better(2_000, 0.005, 0.5)
 

@@ -1,6 +1,7 @@
 """Who wants no personal ranking is neither called nor sorted because of a profile."""
 
 from datetime import date, timedelta
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tests.retention.conftest import slug
 from tests.retention.test_cases import cases_of, household, set_numbers
 
 DAY = timedelta(days=1)
-TOLD = {
+TOLD: dict[str, dict[str, Any]] = {
     "churn": {"kind": ChangeKind.CHURN_CLASS},
     "decline": {"kind": ChangeKind.STAGE, "before": "climax", "after": "decline"},
     "tier": {"kind": ChangeKind.TIER, "before": "A", "after": "B"},

@@ -35,7 +35,8 @@ async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel
 
     It is in force from the next local day on when it ranks the latest of them better than the card
     in force by what the operator asks for, and is as well calibrated as every model has to be; else
-    it is kept as a candidate, for people to look at. None where too few are known, it was done this week, or somebody is at it.
+    it is kept as a candidate, for people to look at. None where too few are known, it was done
+    this week, or somebody is at it.
     """
     if not await nights.alone(tx, WORK):
         return None

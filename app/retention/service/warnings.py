@@ -71,7 +71,8 @@ async def act(tx: AsyncSession, org_unit_id: UUID, *, now: datetime) -> list[Ret
             one.warned.stage,
             hidden=one.warned.hidden_high_value,
         )
-        kit = kind and toolkit_for(known, kind, subject, unit.path, local.date())
+        day = local.date()
+        kit = toolkit_for(known, kind, subject, unit.path, day) if kind is not None else None
         made.append(_case(one, unit, kit, share, ends_at, now))
     await _send_out(tx, made, decided, unit, {one.id: one for one in known}, now=now)
     tx.add_all(made)
