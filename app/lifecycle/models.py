@@ -62,7 +62,8 @@ class CustomerLifecycle(Base):
 class LifecycleChange(Base):
     """That a customer's stage, tier or class of risk changed, by which rule and from what.
 
-    What was found out about a customer first is not a change. `warns` says that somebody ought to
+    What was found out about a customer first is not a change. `before` or `after` null is not
+    known, as it is of a class of risk once a customer has left. `warns` says that somebody ought to
     hear of it: the customer entered decline, fell or is about to fall a tier, or is likely to
     leave. `run_id` is of the batch or of the event that found it.
     """
@@ -81,8 +82,8 @@ class LifecycleChange(Base):
     customer_id: Mapped[UUID]
     org_unit_id: Mapped[UUID]
     kind: Mapped[ChangeKind] = mapped_column(text_enum(ChangeKind))
-    before: Mapped[str]
-    after: Mapped[str]
+    before: Mapped[str | None]
+    after: Mapped[str | None]
     rule: Mapped[str]
     inputs: Mapped[dict[str, Any]] = mapped_column(JSONB())
     warns: Mapped[bool]

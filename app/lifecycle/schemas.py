@@ -46,8 +46,10 @@ class ChangeOut(Answer):
 
     id: UUID
     kind: ChangeKind
-    before: Word
-    after: Word
+    before: Word | None = Field(description="Null: it was not known.")
+    after: Word | None = Field(
+        description="Null: it is not known any more, as the class of risk of who has left."
+    )
     rule: Word = Field(examples=["decline.usage_down"], description="What gave the new one.")
     inputs: dict[str, Any] = Field(
         description="What was known then, as far as it was: the card's fields, income, signals."

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from app.catalog.rules import BusinessType
 from app.core.db import new_id
+from app.customers.models import Customer
 from app.lifecycle import queries
 from app.lifecycle.models import ChurnSample, CustomerLifecycle, LifecycleChange, LifecycleCut
 from app.lifecycle.queries.cuts import cut_anew
@@ -111,6 +112,27 @@ async def test_later_days_go_on_from_where_customers_stood(tx, town):
     assert any(change.warns for change in changes)
     left = [change for change in changes if change.after == "exit"]
     assert all(not change.warns and change.inputs["day"] for change in left)
+
+
+async def test_what_is_known_no_more_is_a_change_too(tx, town):
+    """Whoever leaves has no class of risk any more, and whoever is back has one again."""
+    await judging.judge_some(tx, town, MONDAY_NINE)
+    one = next(row for row in (await standing(tx)).values() if row.churn_class == "high")
+    each = one.customer_id
+    customer = await tx.get_one(Customer, each)
+    for days, disconnected_on in ((1, DAY), (2, None)):
+        customer.disconnected_on = disconnected_on
+        await tx.flush()
+        await judging.judge_some(tx, [each], MONDAY_NINE + timedelta(days=days))
+    changes = await tx.scalars(
+        select(LifecycleChange)
+        .where(LifecycleChange.customer_id == each, LifecycleChange.kind == "churn_class")
+        .order_by(LifecycleChange.at)
+    )
+    assert [(change.before, change.after, change.warns) for change in changes] == [
+        ("high", None, False),
+        (None, "high", True),
+    ]
 
 
 async def test_a_second_look_of_a_day_changes_nothing(tx, town):

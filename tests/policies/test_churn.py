@@ -9,6 +9,7 @@ from app.policies.rules.churn import Fitted, Term, fitted, ranges_of, tried
 from app.policies.rules.measures import auc
 
 MISSING = float("nan")
+DAYS = np.arange(3_000) // 10
 
 
 def customers(count=3_000, seed=1):
@@ -69,20 +70,43 @@ def test_a_card_adds_up_the_ranges_a_customer_is_in():
 def test_a_card_is_replaced_only_by_one_that_ranks_the_future_better():
     columns, left = customers()
     poor = np.zeros(len(left))
-    trial = tried(columns, left, poor)
+    trial = tried(columns, left, poor, DAYS, 90)
     assert trial.labelled == 3_000 and trial.tested == 900
     assert trial.auc_card == 0.5
-    assert trial.better(2_000, 0.005)
-    assert not trial.better(5_000, 0.005)
+    assert trial.better(2_000, 0.005, 0.03)
+    assert not trial.better(5_000, 0.005, 0.03)
     # The truth itself cannot be beaten.
     odds = (
         1.5 * (columns["tenure"] < 12)
         - (columns["tenure"] > 40)
         + 0.9 * (columns["complaints"] >= 2)
     )
-    assert not tried(columns, left, odds).better(2_000, 0.005)
+    assert not tried(columns, left, odds, DAYS, 90).better(2_000, 0.005, 0.03)
 
 
 def test_with_nobody_who_left_nothing_is_replaced():
     columns, left = customers(300)
-    assert not tried(columns, np.zeros_like(left), np.zeros(300)).better(100, 0.005)
+    trial = tried(columns, np.zeros_like(left), np.zeros(300), DAYS[:300], 1)
+    assert not trial.better(100, 0.005, 0.03)
+
+
+def test_a_card_that_ranks_well_and_foretells_wrongly_replaces_nothing():
+    columns, left = customers()
+    # Lately far more leave than ever before, of the same customers first.
+    left = left | ((np.arange(3_000) >= 2_100) & (np.random.default_rng(3).random(3_000) < 0.3))
+    trial = tried(columns, left, np.zeros(3_000), DAYS, 90)
+    assert trial.auc_fitted is not None and trial.auc_fitted > 0.55
+    assert trial.error_fitted is not None and trial.error_fitted > 0.03
+    assert not trial.better(2_000, 0.005, 0.03)
+    assert trial.better(2_000, 0.005, 0.5)
+
+
+def test_nobody_is_learned_from_whose_outcome_came_after_the_first_test():
+    columns, left = customers()
+    trial = tried(columns, left, np.zeros(3_000), DAYS, 90)
+    # Ten customers a day: the first of the tested is of day 210, so the last learned from of 120.
+    assert (trial.learned, trial.tested) == (1_210, 900)
+    late = left.copy()
+    late[1_210:2_100] = ~late[1_210:2_100]
+    assert tried(columns, late, np.zeros(3_000), DAYS, 90) == trial
+    assert tried(columns, left, np.zeros(3_000), DAYS, 300).auc_fitted is None

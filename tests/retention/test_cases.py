@@ -156,6 +156,10 @@ async def test_a_drawn_share_is_left_alone_and_the_effect_is_told(tx, office, wo
     assert all(case.work_order_id is None and case.share_percent == 50 for case in alone)
     left = await tx.get_one(Customer, alone[0].customer_id)
     await make_leaver(tx, left, left_on=date(2026, 3, 20), now=clock.now())
+    # Told to have left while a service of theirs ran on: they have not.
+    stays = await tx.get_one(Customer, treated[0].customer_id)
+    await make_leaver(tx, stays, left_on=date(2026, 3, 20), now=clock.now())
+    await make_subscription(tx, stays)
     period = {"from": "2026-03-01", "until": "2026-04-01"}
     young = await office.ok("supervisor", "GET", "/retention-effects", **period)
     assert young["all_causes"]["treated"]["too_young"] == len(treated)
@@ -287,6 +291,9 @@ async def test_who_has_left_is_asked_back_once(tx, office, clock):
         left_on = date(2026, 3, 2) - timedelta(days=days)
         gone[name] = customer
         await make_leaver(tx, customer, left_on=left_on, now=clock.now(), **fields)
+    with_us = await household(office, stage=Stage.EXIT)
+    await make_leaver(tx, with_us, left_on=date(2026, 1, 1), now=clock.now())
+    await make_subscription(tx, with_us)
     listed = await office.ok("supervisor", "GET", "/win-back", grid_id=grid)
     on_it = [one["customer_id"] for one in listed["entries"]]
     assert on_it == [str(gone[name].id) for name in ("rich", "poor", "unknown")]

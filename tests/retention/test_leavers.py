@@ -141,6 +141,37 @@ async def test_the_lifecycle_and_the_crms_file_tell_of_leavers(tx, office, worke
         await load_leavers(tx, [lines[0], "NOBODY,2026-01-01,price,,\n"])
 
 
+async def test_who_has_a_service_that_runs_has_not_left(tx, office, worker, clock):
+    """A removal that is ordered is no leaving yet, and one that is cancelled never was one."""
+    customer = await make_customer(tx, org_unit=office.branch)
+    stands = await make_lifecycle(tx, customer, stage=Stage.EXIT, stage_rule="exit.removal_ordered")
+    line = await make_subscription(tx, customer)
+    await make_subscription(tx, customer, speed_mbps=None, ended_on=date(2026, 1, 1))
+    ordered = {"kind": ChangeKind.STAGE, "warns": False, "before": "climax", "after": "exit"}
+    await make_warning(tx, customer, at=clock.now() - DAY, **ordered)
+    await jobs.look_around(worker)
+    assert await gone(tx, customer) is None
+    # The order is cancelled: nothing says that they were ever gone.
+    stands.stage, stands.stage_rule = Stage.CLIMAX, "climax.mature"
+    back = {**ordered, "before": "exit", "after": "climax"}
+    await make_warning(tx, customer, at=clock.now(), **back)
+    clock.tick(DAY)
+    await jobs.look_around(worker)
+    assert await gone(tx, customer) is None
+    # Ordered again, and this time it is carried out, long after the stage was told.
+    stands.stage, stands.stage_rule = Stage.EXIT, "exit.removal_ordered"
+    await make_warning(tx, customer, at=clock.now(), **ordered)
+    clock.tick(40 * DAY)
+    await jobs.look_around(worker)
+    assert await gone(tx, customer) is None
+    line.ended_on = clock.now().date()
+    stands.stage_rule, stands.computed_at = "exit.disconnected", clock.now()
+    await tx.flush()
+    await jobs.look_around(worker)
+    former = await gone(tx, customer)
+    assert former is not None and former.left_on == line.ended_on
+
+
 async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     for code in ("RENEW-24", "FUSION-129", "COPPER-FIBRE", "WIFI-MESH", "SPEED-1000", "LINE-500"):
         await make_offering(tx, code=code)
@@ -158,8 +189,8 @@ async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     )
     assert (await load_toolkits(tx, changed)).inserted == 1
     rules = (HERE / "care_rules.yaml").read_text("utf-8")
-    assert (await load_care_rules(tx, rules)).inserted == 7
-    assert (await load_care_rules(tx, rules)).unchanged == 7
+    assert (await load_care_rules(tx, rules)).inserted == 8
+    assert (await load_care_rules(tx, rules)).unchanged == 8
 
     # Whoever is worth more than they bring is kept, although their tier alone gives them nothing.
     database_of(tx).cache.clear()

@@ -33,6 +33,7 @@ from app.suggestions.rules.model import (
     OfferModel,
     PolicyState,
     Trying,
+    chance_of,
     chosen,
     drawn,
     features,
@@ -64,8 +65,8 @@ def test_without_rows_a_model_believes_the_experts_as_sure_as_fifty_customers():
     assert COLD.belief(FASTER, {})[1] == pytest.approx(1 / sqrt(50 * 0.1 * 0.9))
     assert COLD.belief(FASTER, told)[1] == pytest.approx(learned.belief(FASTER, told)[1])
     assert Model.of_document("m", learned.document()) == learned
-    assert sum(learned.terms(FASTER, told).values()) == pytest.approx(
-        learned.belief(FASTER, told)[0]
+    assert chance_of(learned.terms(FASTER, told)) == pytest.approx(
+        learned.belief(FASTER, told).rate
     )
 
 

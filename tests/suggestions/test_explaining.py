@@ -1,7 +1,11 @@
 """Why an offer stands where it stands: parts that add up, left out one by one, and the gates."""
 
+from dataclasses import replace
 from datetime import timedelta
+from math import exp
+from random import Random
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,10 +15,21 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.customers.rules import InteractionKind
 from app.suggestions import queries
-from app.suggestions.models import SuggestionOutcome
-from app.suggestions.rules import Gate, HeldBack
+from app.suggestions.models import PolicyModel, Suggestion, SuggestionOutcome
+from app.suggestions.rules import Gate, Group, HeldBack
+from app.suggestions.rules.chances import FIELDS, chance_terms, strongest
 from app.suggestions.rules.explaining import Weighed, explained, gates_of
-from app.suggestions.rules.ranking import ranked
+from app.suggestions.rules.facts import Facts
+from app.suggestions.rules.model import (
+    FEATURES,
+    Model,
+    ModelKind,
+    OfferModel,
+    PolicyState,
+    chance_of,
+    features,
+)
+from app.suggestions.rules.ranking import Way, ranked
 from app.suggestions.rules.words import ONLY_ADDED, REASONS
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.customers import make_contact
@@ -52,6 +67,85 @@ def test_the_terms_of_every_candidate_add_up_to_its_score(known, catalogue, limi
             if one.running and term.code not in ("expected", "contact_cost"):
                 assert term.rank_without in range(1, len(running) + 1)
     assert sorted(place for place in places if place) == list(range(1, len(running) + 1))
+
+
+def a_model(seed, codes):
+    """A model that has learned something of each feature for each of some offers."""
+    chance = Random(seed)
+    size = len(FEATURES) + 1
+    return Model(
+        "learned",
+        {
+            code: OfferModel(
+                rate=0.1,
+                mean=tuple(chance.gauss(-1 if not place else 0, 1) for place in range(size)),
+                covariance=tuple(
+                    tuple(chance.random() if row == column else 0.0 for column in range(size))
+                    for row in range(size)
+                ),
+            )
+            for code in codes
+        },
+    )
+
+
+@given(
+    known=test_gates.facts,
+    catalogue=st.lists(test_score.offers, max_size=6, unique_by=lambda offer: offer.code),
+    seed=st.integers(0, 1000),
+)
+@settings(max_examples=60)
+def test_the_terms_of_every_candidates_chance_add_up_to_it(known, catalogue, seed):
+    model = a_model(seed, [offer.code for offer in catalogue[::2]])
+    known = replace(known, generic=False)
+    stored = orjson.loads(orjson.dumps(known.as_json()))
+    for one in ranked(known, catalogue, test_gates.LIMITS, way=Way(model=model)):
+        told = features(Facts.told_to_model(stored), one.offer)
+        # Of what a gate held back nothing was kept, and it is told again from the facts.
+        assert told == features(known, one.offer) and one.told in (None, told)
+        terms = model.terms(one.offer, told)
+        fields = chance_terms(terms, stored)
+        assert chance_of(terms) == pytest.approx(one.scoring.chance)
+        assert chance_of({each.field: each.logit for each in fields}) == pytest.approx(
+            one.scoring.chance
+        )
+        assert {each.field for each in fields} <= FIELDS.keys()
+        assert len({each.field for each in fields}) == len(fields)
+        assert all(each.words.zh and each.words.en for each in fields)
+        best = strongest(fields)
+        assert len(best) <= 3 and not {each.field for each in best} & {"base", "doubt"}
+
+
+def test_each_feature_belongs_to_one_field():
+    of_fields = [feature for field in FIELDS.values() for feature in field.features]
+    assert sorted(of_fields) == sorted([*FEATURES, "intercept", "doubt"])
+
+
+@pytest.mark.parametrize(
+    ("terms", "facts", "words"),
+    [
+        (
+            {"contract_soon": 0.4},
+            {"today": "2026-03-02", "contract_ends_on": "2026-03-22"},
+            "the contract: ends in 20 days (raises the chance)",
+        ),
+        (
+            {"contract_over": -0.4},
+            {"today": "2026-03-02", "contract_ends_on": "2026-03-01"},
+            "the contract: ended 1 days ago (lowers the chance)",
+        ),
+        ({"usage": 0.3, "usage_unknown": 0.0}, {"monthly_usage_gb": 40}, "40 GB a month"),
+        ({"usage_unknown": -0.3}, {"monthly_usage_gb": None}, "usage: not known (lowers"),
+        ({"tier_d": -0.2}, {"tier": "D"}, "value tier: D (lowers the chance)"),
+        ({"contacts_month": 0.1, "contacts_year": -0.1}, {}, "(leaves the chance as it is)"),
+        # What another version of the model knew is told under its own name.
+        ({"moon": 0.1}, {}, "moon (raises the chance)"),
+    ],
+)
+def test_a_field_is_told_once_with_its_value_and_its_direction(terms, facts, words):
+    (term,) = chance_terms(terms, facts)
+    assert term.logit == sum(terms.values())
+    assert words in term.words.en
 
 
 def test_a_factor_left_out_changes_places():
@@ -123,6 +217,45 @@ async def test_an_explanation_is_for_its_technician_and_supervisors_above(
     for headers in (other.headers, stranger):
         assert (await told(http, headers, best["suggestion_id"])).status_code == 404
     assert (await told(http, supervisor, new_id())).status_code == 404
+
+
+@pytest.mark.usefixtures("line", "catalogue")
+async def test_the_chance_is_explained_in_words_that_add_up(
+    tx, http, phone, order, customer, monkeypatch
+):
+    group = "app.suggestions.service.choosing.group_of"
+    monkeypatch.setattr(group, lambda *_: Group.POLICY)
+    model = a_model(5, ["FTTH-1000", "FTTR-2", "RENEW-12"])
+    tx.add(
+        PolicyModel(
+            id=new_id(),
+            version="learned",
+            kind=ModelKind.ACCEPTANCE,
+            state=PolicyState.LIVE,
+            document=model.document(),
+            rows=0,
+            figures={},
+        )
+    )
+    await tx.flush()
+    visit = await phone.restore(order)
+    await phone.post(f"/visits/{visit}/suggestions")
+    every = (await tx.scalars(select(Suggestion))).all()
+    assert {one.offering_code for one in every} > set(model.offers)
+    assert any(one.features is None for one in every)
+    for one in every:
+        said = (await told(http, phone.headers, one.id)).json()
+        assert said["model_version"] == "learned"
+        logit = sum(term["logit"] for term in said["chance_terms"])
+        assert 1 / (1 + exp(-logit)) == pytest.approx(said["chance"])
+        if one.offering_code not in model.offers:
+            assert [term["field"] for term in said["chance_strongest"]] == []
+            continue
+        assert len(said["chance_strongest"]) == 3
+        strongest = said["chance_strongest"][0]
+        assert strongest["direction"] == ("up" if strongest["logit"] > 0 else "down")
+        visited = next(term for term in said["chance_terms"] if term["field"] == "visit")
+        assert visited["value"] == "a repair" and "the chance)" in visited["words"]
 
 
 async def test_what_came_of_it_is_settled_as_time_passes(tx, phone, customer, read, clock):

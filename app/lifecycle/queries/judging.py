@@ -251,7 +251,7 @@ def statement(choice: str, card: Card | None) -> str:
             (id, run_id, customer_id, org_unit_id, kind, before, after, rule, warns, inputs, at)
         SELECT overlay(gen_random_uuid()::text PLACING %(made_at)s FROM 1)::uuid,
             %(run_id)s, f.customer_id, f.org_unit_id, v.kind, v.before, v.after, v.rule,
-            v.warns AND f.stage <> 'exit',
+            coalesce(v.warns, false) AND f.stage <> 'exit',
             jsonb_strip_nulls(jsonb_build_object({inputs}, 'value_12m_fen', f.value_12m_fen,
                 'churn_score', f.churn_score, 'signals', f.signals, 'day', f.day,
                 'left_on', f.left_on, 'back_on', f.back_on)),
@@ -265,7 +265,7 @@ def statement(choice: str, card: Card | None) -> str:
                 f.tier_forecast > f.tier),
             ('churn_class', f.b_churn_class, f.churn_class, 'churn.card', f.churn_class = 'high')
         ) AS v (kind, before, after, rule, warns)
-        WHERE f.seen AND v.before <> v.after
+        WHERE f.seen AND v.before IS DISTINCT FROM v.after
         RETURNING warns
     ),
     kept AS (

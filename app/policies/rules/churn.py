@@ -114,22 +114,33 @@ def _inside(values: Floats, start: float | None, end: float | None) -> Floats:
 
 @dataclass(frozen=True)
 class Trial:
-    """How a fitted card and the one in force rank customers whom neither has seen."""
+    """How a fitted card and the one in force rank customers whom neither has seen.
+
+    `learned` are the customers the fitted one was tried with, of the `labelled`; what is not known
+    is None, and nothing but `labelled` where the time before the tested ones is too short.
+    """
 
     labelled: int
+    learned: int
     tested: int
     auc_card: float | None
     auc_fitted: float | None
     lift_fitted: float | None
     error_fitted: float | None
 
-    def better(self, least_labelled: int, least_gain: float) -> bool:
-        """Tell whether the fitted card may replace the one in force."""
+    def better(self, least_labelled: int, least_gain: float, most_error: float) -> bool:
+        """Tell whether the fitted card may replace the one in force: it ranks better by so much,
+        and what it foretells is true to within `most_error`, a probability.
+
+        Classes of risk and the worth of keeping somebody are told by the probability itself.
+        """
         return (
             self.labelled >= least_labelled
             and self.auc_card is not None
             and self.auc_fitted is not None
             and self.auc_fitted - self.auc_card >= least_gain
+            and self.error_fitted is not None
+            and self.error_fitted <= most_error
         )
 
 
@@ -137,19 +148,26 @@ def tried(
     columns: Mapping[str, Floats],
     left: NDArray[np.bool_],
     by_card: Floats,
+    day: NDArray[np.int64],
+    horizon_days: int,
     share_tested: float = 0.3,
 ) -> Trial:
-    """Fit the earlier customers and rank the later ones; rows are in the order of time.
+    """Fit the earlier customers and rank the later ones; rows are in the order of `day`, a number.
 
     `by_card` is what the card in force says of each. Rows are never mixed at random: what is to be
-    known of is the future.
+    known of is the future. So nobody is learned from whose outcome, which takes `horizon_days`, was
+    not known yet when the first of the tested was looked at.
     """
     cut = int(len(left) * (1 - share_tested))
-    early = {field: values[:cut] for field, values in columns.items()}
+    known = int(np.searchsorted(day[:cut], day[cut] - horizon_days, side="right"))
+    if not known:
+        return Trial(len(left), 0, 0, None, None, None, None)
+    early = {field: values[:known] for field, values in columns.items()}
     late = {field: values[cut:] for field, values in columns.items()}
-    foretold, did = fitted(early, left[:cut]).predicted(late), left[cut:]
+    foretold, did = fitted(early, left[:known]).predicted(late), left[cut:]
     return Trial(
         labelled=len(left),
+        learned=known,
         tested=len(did),
         auc_card=auc(did, by_card[cut:]),
         auc_fitted=auc(did, foretold),

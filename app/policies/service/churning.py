@@ -34,8 +34,9 @@ async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel
     """Fit a card to customers of whom it is known whether they left within 90 days, once a week.
 
     It is in force from the next local day on when it ranks the latest of them better than the card
-    in force by what the operator asks for; else it is kept as a candidate, for people to look at.
-    None where too few are known, it was done this week, or somebody is at it.
+    in force by what the operator asks for, and is as well calibrated as every model has to be; else
+    it is kept as a candidate, for people to look at. None where too few are known, it was done
+    this week, or somebody is at it.
     """
     if not await nights.alone(tx, WORK):
         return None
@@ -57,7 +58,8 @@ async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel
     left = np.array([row.left for row in rows], bool)
     before = await cards.in_force(tx, today)
     by_card = scored(before.card, columns) if before else np.zeros(len(rows))
-    trial = churn.tried(columns, left, by_card)
+    day = np.array([row.day.toordinal() for row in rows], np.int64)
+    trial = churn.tried(columns, left, by_card, day, learning.HORIZON_DAYS)
     card = card_of(churn.fitted(columns, left))
     made = PolicyModel(
         version=f"churn-{today}",
@@ -71,8 +73,11 @@ async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel
     )
     tx.add(made)
     await tx.flush()
-    gain = values.number(numbers.CHURN_GAIN, now)
-    if trial.better(values.whole(numbers.CHURN_LEAST, now), gain):
+    if trial.better(
+        values.whole(numbers.CHURN_LEAST, now),
+        values.number(numbers.CHURN_GAIN, now),
+        values.number(numbers.CALIBRATION_MOST, now),
+    ):
         await _take_up(tx, made, card, today, now)
     return made
 
@@ -146,6 +151,7 @@ def _figures(
         "instead_of": before,
         "tested": {
             "customers": trial.tested,
+            "learned_from": trial.learned,
             "auc": trial.auc_fitted,
             "auc_before": trial.auc_card,
             "lift": trial.lift_fitted,

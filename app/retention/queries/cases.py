@@ -28,6 +28,7 @@ from app.core.errors import NotFound
 from app.customers.models import Customer
 from app.retention.models import RetentionCase
 from app.retention.rules import CaseState, Cause, Handling
+from app.retention.rules.cases import BY_PROFILE
 from app.workorders.models import WorkOrder
 from app.workorders.queries import org_units
 
@@ -170,15 +171,22 @@ async def of_order(tx: AsyncSession, order_id: UUID) -> RetentionCase | None:
     )
 
 
-# A visit's case ends with its order; what nobody has done in time lapses.
+# A visit's case ends with its order; what nobody has done in time lapses. Who has chosen to have no
+# personal ranking since is not called because of one.
 _TIDY = text(
     """
     WITH over AS (
-        SELECT r.id, CASE WHEN o.state = 'cancelled' THEN 'dropped'
+        SELECT r.id, CASE WHEN o.state = 'cancelled' OR ranked.no THEN 'dropped'
             WHEN o.state IN ('completed', 'archived') THEN 'done' ELSE 'lapsed' END AS became
         FROM retention_case r LEFT JOIN work_order o ON o.id = r.work_order_id
+        CROSS JOIN LATERAL (
+            SELECT r.handling = 'call' AND r.cause = ANY(CAST(:by_profile AS text[]))
+                AND NOT c.personal_offers AS no
+            FROM customer c WHERE c.id = r.customer_id
+        ) AS ranked
         WHERE r.state = 'open' AND (
-            o.state IN ('cancelled', 'completed', 'archived')
+            ranked.no
+            OR o.state IN ('cancelled', 'completed', 'archived')
             OR (r.ends_at <= :now AND (o.id IS NULL OR o.state IN ('received', 'located',
                 'unplaced')))
         )
@@ -201,5 +209,7 @@ class Over(NamedTuple):
 
 
 async def tidy(tx: AsyncSession, now: datetime) -> list[Over]:
-    """End cases whose order is closed, and those that nobody has begun in time."""
-    return [Over(*row) for row in await tx.execute(_TIDY, {"now": now})]
+    """End cases whose order is closed, those that nobody has begun in time, and calls because of
+    the profile of somebody who wants no personal ranking."""
+    given = {"now": now, "by_profile": [cause.value for cause in BY_PROFILE]}
+    return [Over(*row) for row in await tx.execute(_TIDY, given)]

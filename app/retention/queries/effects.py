@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.retention.queries.leavers import GONE_WITHIN
 from app.retention.rules import Arm, Cause
 from app.retention.rules.effects import Kept
 
@@ -24,23 +25,20 @@ class Counted(NamedTuple):
 # Whoever was drawn counts in their arm, whether or not anybody reached them: only so is the one
 # group like the other. Those whose days are not over yet are left out, and counted apart.
 _COUNTED = text(
-    """
+    f"""
     SELECT r.cause, r.arm,
         count(*) FILTER (WHERE r.old_enough) AS of,
         count(*) FILTER (WHERE r.old_enough AND NOT r.gone) AS kept,
         count(*) FILTER (WHERE NOT r.old_enough) AS too_young
     FROM (
         SELECT r.cause, r.arm, r.decided_at <= :old_enough AS old_enough,
-            EXISTS (
-                SELECT FROM former_customer f WHERE f.customer_id = r.customer_id
-                    AND f.left_on >= r.decided_at::date AND f.left_on <= r.decided_at::date + :days
-            ) AS gone
+            {GONE_WITHIN} AS gone
         FROM retention_case r
         WHERE r.org_unit_id = ANY(CAST(:units AS uuid[])) AND r.share_percent > 0
             AND r.decided_at >= :begins AND r.decided_at < :ends
     ) AS r
     GROUP BY r.cause, r.arm ORDER BY r.cause, r.arm
-    """
+    """  # noqa: S608 - text of our own
 )
 
 
@@ -55,7 +53,7 @@ async def counted(
 ) -> list[Counted]:
     """Count the warned customers decided about from one moment until before another.
 
-    Kept is who has not left within `days` days.
+    Kept is who has not left within `days` days, or still has a service of before.
     """
     given = {
         "units": list(units),

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Row, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -63,23 +64,53 @@ async def removal(tx: AsyncSession, order_id: UUID, *, own: str) -> Removal | No
     return None if row is None else Removal(*row)
 
 
-# Whose line is there now is the CRM's word, and tells why they left.
+# Whether the customer of a case `r` left within `:days` days of it. A leaving that a service of
+# before outlived was told too early; whoever came back for a new one had left.
+GONE_WITHIN = """
+    EXISTS (
+        SELECT FROM former_customer f WHERE f.customer_id = r.customer_id
+            AND f.left_on >= r.decided_at::date AND f.left_on <= r.decided_at::date + :days
+            AND NOT EXISTS (
+                SELECT FROM subscription s
+                WHERE s.customer_id = f.customer_id AND s.started_on <= f.left_on
+                    AND (s.ended_on IS NULL OR s.ended_on > r.decided_at::date + :days)
+            )
+    )
+"""
+
+# Whoever has a service is with us: an order to remove it is a wish until it is carried out, and one
+# that is cancelled has never been a leaving. So what counts is who stands in exit with nothing
+# left, also where the exit was told long before, with the order. Whose line is there now is the
+# CRM's word, and tells why they left.
 _TOLD = text(
     """
     INSERT INTO former_customer (id, org_unit_id, customer_id, left_on, reason, competitor, source,
         tier, value_12m_fen, recorded_at)
-    SELECT gen_random_uuid(), l.org_unit_id, l.customer_id,
-        coalesce(c.disconnected_on, ended.on, (l.at AT TIME ZONE :zone)::date),
+    SELECT gen_random_uuid(), y.org_unit_id, c.id,
+        coalesce(
+            greatest(CASE WHEN c.disconnected_on <= :today THEN c.disconnected_on END, ended.on),
+            (l.at AT TIME ZONE :zone)::date
+        ),
         CASE WHEN c.competitor IS NULL THEN 'unknown' ELSE 'competitor' END, c.competitor,
         'lifecycle', y.tier, y.value_12m_fen, :now
-    FROM lifecycle_change l
-    JOIN customer c ON c.id = l.customer_id
-    JOIN customer_lifecycle y ON y.customer_id = l.customer_id AND y.stage = 'exit'
+    FROM customer_lifecycle y
+    JOIN customer c ON c.id = y.customer_id
+    CROSS JOIN LATERAL (
+        SELECT max(at) AS at FROM lifecycle_change
+        WHERE customer_id = y.customer_id AND kind = 'stage' AND after = 'exit'
+    ) AS l
     LEFT JOIN LATERAL (
-        SELECT max(s.ended_on) AS on FROM subscription s WHERE s.customer_id = l.customer_id
-            AND s.ended_on <= (l.at AT TIME ZONE :zone)::date
+        SELECT max(s.ended_on) AS on,
+            coalesce(bool_or(s.ended_on IS NULL OR s.ended_on > :today), false) AS running
+        FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
     ) AS ended ON true
-    WHERE l.org_unit_id = :unit AND l.at > :since AND l.kind = 'stage' AND l.after = 'exit'
+    WHERE y.org_unit_id = :unit AND y.stage = 'exit' AND l.at IS NOT NULL AND NOT ended.running
+        AND (l.at > :since OR y.computed_at > :since
+            OR greatest(c.disconnected_on, ended.on) > (CAST(:since AS timestamptz)
+                AT TIME ZONE :zone)::date)
+        AND NOT EXISTS (
+            SELECT FROM former_customer f WHERE f.customer_id = c.id AND f.returned_on IS NULL
+        )
     ON CONFLICT (customer_id) WHERE returned_on IS NULL DO NOTHING
     RETURNING id
     """
@@ -97,16 +128,16 @@ _BACK = text(
 
 
 async def follow_lifecycle(
-    tx: AsyncSession, unit: UUID, *, zone: str, since: datetime, now: datetime
+    tx: AsyncSession, unit: UUID, *, zone: ZoneInfo, since: datetime, now: datetime
 ) -> tuple[list[UUID], list[UUID]]:
     """Write down who of an org unit has left or come back by the lifecycle's word since a moment.
 
-    Returns the ids of the rows that are new, and of those that were ended. Days are local in
-    `zone`.
+    Whoever has a service that runs has not left. Returns the ids of the rows that are new, and of
+    those that were ended. Days are local in `zone`.
     """
-    given = {"unit": unit, "zone": zone, "since": since}
+    given = {"unit": unit, "zone": zone.key, "since": since}
     back = (await tx.scalars(_BACK, given)).all()
-    told = await tx.scalars(_TOLD, {**given, "now": now})
+    told = await tx.scalars(_TOLD, {**given, "today": now.astimezone(zone).date(), "now": now})
     return list(told.all()), list(back)
 
 

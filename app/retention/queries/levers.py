@@ -13,6 +13,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.rules import ValueLever
+from app.retention.queries.leavers import GONE_WITHIN
+from app.retention.rules.cases import WARNED
 from app.retention.rules.levers import Base, Contacts, Kept, Offers
 
 
@@ -151,13 +153,10 @@ async def contacts(session: AsyncSession, period: Period) -> Contacts:
 
 
 _KEPT = text(
-    """
+    f"""
     WITH cases AS (
         SELECT r.*, r.decided_at <= :old_enough AS old_enough,
-            EXISTS (
-                SELECT FROM former_customer f WHERE f.customer_id = r.customer_id
-                    AND f.left_on >= r.decided_at::date AND f.left_on <= r.decided_at::date + :days
-            ) AS gone,
+            {GONE_WITHIN} AS gone,
             EXISTS (
                 SELECT FROM special_terms t WHERE t.customer_id = r.customer_id
                     AND t.state = 'redeemed' AND t.redeemed_at >= r.decided_at
@@ -182,7 +181,7 @@ _KEPT = text(
             coalesce(sum(value_12m_fen) FILTER (WHERE warned AND NOT gone AND NOT discounted), 0)
                 ::bigint AS full_price_fen
         FROM (
-            SELECT *, cause IN ('churn_high', 'stage_decline', 'tier_fell') AS warned FROM cases
+            SELECT *, cause = ANY(CAST(:warned AS text[])) AS warned FROM cases
         ) AS c
     ), given AS (
         SELECT count(*) AS terms, count(t.churn_class) AS terms_known,
@@ -206,13 +205,18 @@ _KEPT = text(
             AND f.returned_on >= :first_day AND f.returned_on < :until_day
     )
     SELECT * FROM counted, given, back
-    """
+    """  # noqa: S608 - text of our own
 )
 
 
 async def kept(session: AsyncSession, period: Period, *, days: int, now: datetime) -> Kept:
     """Count the cases and special terms of a period; kept is who has not left within `days`."""
-    given = {**period.given, "days": days, "old_enough": now - timedelta(days=days)}
+    given = {
+        **period.given,
+        "days": days,
+        "old_enough": now - timedelta(days=days),
+        "warned": [cause.value for cause in WARNED],
+    }
     row = (await session.execute(_KEPT, given)).one()
     return Kept(**{name: getattr(row, name) for name in Kept._fields})
 

@@ -54,6 +54,9 @@ _HOMES = """
         ORDER BY a.customer_id, a.checked_at DESC NULLS LAST, a.id
     )
 """
+# Whoever wants no personal ranking stands where everybody stands of whom nothing is known, and is
+# meant for the toolkit that is for everybody: neither tier, class, stage nor value is looked at.
+_RANKED = "CASE WHEN c.personal_offers THEN {} END"
 # Whom somebody is at, or was at lately, is on no list.
 _FREE = """
     NOT c.do_not_disturb AND c.phone <> '' AND NOT EXISTS (
@@ -67,17 +70,26 @@ _WIN_BACK = text(
     SELECT f.customer_id, c.code, c.name, c.phone, c.preferred_channel,
         'phone' = ANY(c.channels_allowed) AS call_allowed, home.locality,
         home.building, f.left_on, CAST(:today AS date) - f.left_on AS days_gone, f.reason,
-        f.competitor, f.reachable, f.tier, f.value_12m_fen, coalesce(f.value_12m_fen, -1) AS worth
+        f.competitor, f.reachable, known.tier, known.value_12m_fen,
+        coalesce(known.value_12m_fen, -1) AS worth
     FROM home
     JOIN former_customer f ON f.customer_id = home.customer_id AND f.returned_on IS NULL
     JOIN customer c ON c.id = home.customer_id
+    CROSS JOIN LATERAL (
+        SELECT {_RANKED.format("f.tier")} AS tier,
+            {_RANKED.format("f.value_12m_fen")} AS value_12m_fen
+    ) AS known
     WHERE f.left_on BETWEEN :oldest AND :newest AND f.refused_at IS NULL
         AND f.reachable IS DISTINCT FROM false
         AND f.reason <> ALL(CAST(:never AS text[])) AND {_FREE}
+        AND NOT EXISTS (
+            SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
+                AND (s.ended_on IS NULL OR s.ended_on > :today)
+        )
         AND (CAST(:reason AS text) IS NULL OR f.reason = :reason)
-        AND (CAST(:tier AS text) IS NULL OR f.tier = :tier)
+        AND (CAST(:tier AS text) IS NULL OR known.tier = :tier)
         AND (CAST(:after_worth AS bigint) IS NULL
-            OR (-coalesce(f.value_12m_fen, -1), f.customer_id) > (-:after_worth, :after_id))
+            OR (-coalesce(known.value_12m_fen, -1), f.customer_id) > (-:after_worth, :after_id))
     ORDER BY worth DESC, f.customer_id LIMIT :size
     """  # noqa: S608 - text of our own
 )
@@ -102,7 +114,7 @@ _RENEWAL = text(
         FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
             AND (s.ended_on IS NULL OR s.ended_on > :today)
     ) AS line
-    LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
+    LEFT JOIN customer_lifecycle l ON l.customer_id = c.id AND c.personal_offers
     WHERE line.ends_on BETWEEN :oldest AND :newest AND {_FREE}
         AND (CAST(:tier AS text) IS NULL OR l.tier = :tier)
         AND (CAST(:churn_class AS text) IS NULL OR l.churn_class = :churn_class)
@@ -148,7 +160,8 @@ async def win_back(
 ) -> Sequence[Row[Any]]:
     """Read up to `size + 1` customers who left between so many days ago, the most valuable first.
 
-    Left out is who has refused, cannot be reached, does not want to be disturbed, or has died.
+    Who wants no personal ranking has no value here. Left out is who has refused, cannot be reached,
+    does not want to be disturbed, has died, or has a service that runs.
     """
     given = {
         **asked.given,
@@ -171,7 +184,10 @@ async def renewal(
     after: tuple[str, date, UUID] | None = None,
 ) -> Sequence[Row[Any]]:
     """Read up to `size + 1` customers whose contract ends within so many days, or has ended no
-    longer ago, the best tier first and then whose contract ends first."""
+    longer ago, the best tier first and then whose contract ends first.
+
+    Who wants no personal ranking has no tier here, nor class, stage and value.
+    """
     given = {
         **asked.given,
         "oldest": asked.today - timedelta(days=days),

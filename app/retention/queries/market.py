@@ -24,7 +24,8 @@ _KEPT = text(
         WHERE c.org_unit_id = ANY(CAST(:units AS uuid[])) AND s.started_on <= :first_day
             AND (s.ended_on IS NULL OR s.ended_on > :first_day)
     ), at_first AS (
-        SELECT coalesce(changed.before, l.tier) AS tier, EXISTS (
+        SELECT CASE WHEN changed.customer_id IS NULL THEN l.tier ELSE changed.before END AS tier,
+            EXISTS (
                 SELECT FROM subscription s WHERE s.customer_id = held.customer_id
                     AND s.started_on <= :until_day
                     AND (s.ended_on IS NULL OR s.ended_on > :until_day)

@@ -85,7 +85,7 @@ _STANDING = text(
             SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
                 AND (s.ended_on IS NULL OR s.ended_on > :today)
         ) AS running,
-        l.tier, l.churn_class, l.stage, f.reason,
+        l.tier, l.churn_class, l.stage, f.reason, c.personal_offers,
         coalesce(l.hidden_high_value, false) AS hidden, l.value_12m_fen, f.left_on
     FROM customer c
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
@@ -96,18 +96,24 @@ _STANDING = text(
 
 
 async def standing(session: AsyncSession, customer_id: UUID, today: date) -> Standing:
-    """Read how a customer stands on a local day; they are known to exist."""
+    """Read how a customer stands on a local day; they are known to exist.
+
+    Of who wants no personal ranking only the reason for leaving decides which toolkit is theirs.
+    """
     row = (await session.execute(_STANDING, {"customer_id": customer_id, "today": today})).one()
+    reason = LeaveReason(row.reason) if row.reason else None
     return Standing(
         row.id,
         row.org_unit_id,
         row.do_not_disturb,
         row.running,
-        Subject(
+        Subject(reason=reason)
+        if not row.personal_offers
+        else Subject(
             Tier(row.tier) if row.tier else None,
             ChurnClass(row.churn_class) if row.churn_class else None,
             Stage(row.stage) if row.stage else None,
-            LeaveReason(row.reason) if row.reason else None,
+            reason,
             row.hidden,
         ),
         row.value_12m_fen,

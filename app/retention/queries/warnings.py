@@ -12,6 +12,7 @@ from app.core.lately import lately
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import CareRule as CareRuleRow
 from app.retention.rules import Cause
+from app.retention.rules.cases import WARNED
 from app.retention.rules.warnings import CareRule, Warned
 
 
@@ -47,6 +48,9 @@ _UNITS = text(
     WHERE EXISTS (
         SELECT FROM lifecycle_change l WHERE l.org_unit_id = u.id AND l.at > :since
             AND (l.warns OR (l.kind = 'stage' AND 'exit' IN (l.before, l.after)))
+    ) OR EXISTS (
+        SELECT FROM customer_lifecycle y WHERE y.org_unit_id = u.id AND y.stage = 'exit'
+            AND y.computed_at > :since
     )
     ORDER BY u.path
     """
@@ -71,24 +75,36 @@ async def units_warned_by(session: AsyncSession, run_id: UUID) -> Sequence[UUID]
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtextextended('retention:' || :unit, 0))")
 
-# A warning counts while it still holds. Who has an order open is met anyway, and who was taken care
-# of lately is left in peace; both wait, as far as the warning is young enough.
+# A warning counts while it still holds. Of who wants no personal ranking nothing counts that was
+# told of their profile, only what they complained about or asked themselves, and neither tier,
+# class nor value is looked at. Who has an order open is met anyway, and who was taken care of
+# lately is left in peace; both wait, as far as the warning is young enough.
 _WARNED = text(
     """
     WITH told AS (
         SELECT l.customer_id, max(l.at) AS at,
             (array_agg(l.id ORDER BY l.at DESC, l.id))[1] AS change_id,
-            array_agg(DISTINCT CASE l.kind WHEN 'churn_class' THEN 'churn_high'
-                WHEN 'stage' THEN 'stage_decline' ELSE 'tier_fell' END) AS causes
+            array_agg(DISTINCT CASE WHEN NOT c.personal_offers THEN 'complained'
+                WHEN l.kind = 'churn_class' THEN 'churn_high'
+                WHEN l.kind = 'stage' THEN 'stage_decline'
+                WHEN l.kind = 'tier' THEN 'tier_fell' ELSE 'tier_forecast' END) AS causes
         FROM lifecycle_change l JOIN customer_lifecycle y ON y.customer_id = l.customer_id
+        JOIN customer c ON c.id = l.customer_id
         WHERE l.org_unit_id = :unit AND l.at > :since AND l.at <= :now AND l.warns
             AND (l.kind <> 'churn_class' OR y.churn_class = 'high')
             AND (l.kind <> 'stage' OR y.stage = 'decline')
             AND (l.kind <> 'tier' OR y.tier >= l.after)
+            AND (l.kind <> 'tier_forecast' OR y.tier_forecast > y.tier)
+            AND (c.personal_offers
+                OR (l.kind = 'stage' AND y.signals && ARRAY['complaints', 'asked_to_leave']))
         GROUP BY l.customer_id
     )
-    SELECT t.customer_id, t.change_id, t.causes, y.stage, y.tier, y.churn_class,
-        y.hidden_high_value, y.value_12m_fen, home.grid_id, home.id IS NOT NULL AS has_address
+    SELECT t.customer_id, t.change_id, t.causes, y.stage,
+        CASE WHEN c.personal_offers THEN y.tier END AS tier,
+        CASE WHEN c.personal_offers THEN y.churn_class END AS churn_class,
+        c.personal_offers AND y.hidden_high_value AS hidden_high_value,
+        CASE WHEN c.personal_offers THEN y.value_12m_fen END AS value_12m_fen,
+        home.grid_id, home.id IS NOT NULL AS has_address
     FROM told t
     JOIN customer c ON c.id = t.customer_id
     JOIN customer_lifecycle y ON y.customer_id = t.customer_id
@@ -116,7 +132,8 @@ async def warned(
     """Read the customers of an org unit of whom was warned since a moment, as they stand now.
 
     Whoever looks has the org unit to themselves until the transaction ends. Left out is who was
-    taken care of after `cool_since`, does not want to be disturbed, or is being met anyway.
+    taken care of after `cool_since`, does not want to be disturbed, or is being met anyway. Who
+    wants no personal ranking is there for `Cause.COMPLAINED` alone, without tier, class and value.
     """
     await tx.execute(_ALONE, {"unit": str(unit)})
     given = {"unit": unit, "since": since, "cool_since": cool_since, "now": now}
@@ -141,7 +158,7 @@ _TAKEN = text(
     """
     SELECT grid_id, count(*) AS taken FROM retention_case
     WHERE org_unit_id = :unit AND decided_at >= :since AND arm = 'treated'
-        AND cause IN ('churn_high', 'stage_decline', 'tier_fell')
+        AND cause = ANY(CAST(:warned AS text[]))
     GROUP BY grid_id
     """
 )
@@ -149,7 +166,8 @@ _TAKEN = text(
 
 async def taken_since(tx: AsyncSession, unit: UUID, since: datetime) -> dict[UUID | None, int]:
     """Count the warned customers that each grid of a unit was given since a moment."""
-    rows = await tx.execute(_TAKEN, {"unit": unit, "since": since})
+    warned = [cause.value for cause in WARNED]
+    rows = await tx.execute(_TAKEN, {"unit": unit, "since": since, "warned": warned})
     return {row.grid_id: row.taken for row in rows}
 
 

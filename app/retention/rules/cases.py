@@ -20,7 +20,9 @@ class Cause(StrEnum):
 
     CHURN_HIGH = "churn_high"
     STAGE_DECLINE = "stage_decline"
+    COMPLAINED = "complained"
     TIER_FELL = "tier_fell"
+    TIER_FORECAST = "tier_forecast"
     CONTRACT_ENDS = "contract_ends"
     LEFT = "left"
 
@@ -28,17 +30,33 @@ class Cause(StrEnum):
 CAUSE_WORDS: dict[Cause, Words] = {
     Cause.CHURN_HIGH: Words("离网风险升高", "is likely to leave"),
     Cause.STAGE_DECLINE: Words("进入衰退期", "uses less and less"),
+    Cause.COMPLAINED: Words(
+        "有投诉、重复障碍或询问过拆机",
+        "has complained, had a fault come back or asked about leaving",
+    ),
     Cause.TIER_FELL: Words("价值层级下降", "has fallen a value tier"),
+    Cause.TIER_FORECAST: Words("价值层级预计下降", "is about to fall a value tier"),
     Cause.CONTRACT_ENDS: Words("合约即将到期", "has a contract that ends soon"),
     Cause.LEFT: Words("已离网", "has left"),
 }
 # What the lifecycle warns of; the others are taken from a list by a person.
-WARNED = (Cause.CHURN_HIGH, Cause.STAGE_DECLINE, Cause.TIER_FELL)
+WARNED = (
+    Cause.CHURN_HIGH,
+    Cause.STAGE_DECLINE,
+    Cause.COMPLAINED,
+    Cause.TIER_FELL,
+    Cause.TIER_FORECAST,
+)
+# What is told of a customer's profile, and so of nobody who wants no personal ranking. Of those
+# there is only `COMPLAINED`: what they said themselves is no profile, and is looked after.
+BY_PROFILE = tuple(cause for cause in WARNED if cause is not Cause.COMPLAINED)
 
+# Who has complained is taken care of without offers.
 TOOLKIT_OF: dict[Cause, ToolkitKind] = {
     Cause.CHURN_HIGH: ToolkitKind.RETENTION,
     Cause.STAGE_DECLINE: ToolkitKind.RETENTION,
     Cause.TIER_FELL: ToolkitKind.CARE_BY_VALUE,
+    Cause.TIER_FORECAST: ToolkitKind.CARE_BY_VALUE,
     Cause.CONTRACT_ENDS: ToolkitKind.RENEWAL,
     Cause.LEFT: ToolkitKind.WIN_BACK,
 }

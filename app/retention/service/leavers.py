@@ -112,7 +112,7 @@ async def follow_lifecycle(tx: AsyncSession, org_unit_id: UUID, *, now: datetime
     """Write down who of an org unit has left or come back by the lifecycle's word."""
     unit = (await org_units(tx, ids=[org_unit_id])).by_id[org_unit_id]
     new, back = await queries.follow_lifecycle(
-        tx, org_unit_id, zone=unit.zone.key, since=now - TOLD_WITHIN, now=now
+        tx, org_unit_id, zone=unit.zone, since=now - TOLD_WITHIN, now=now
     )
     if new:
         audit.note(tx, table="former_customer", operation="insert", ids=new)

@@ -64,14 +64,15 @@ async def act(tx: AsyncSession, org_unit_id: UUID, *, now: datetime) -> list[Ret
     known = (await toolkits(tx)).values()
     made = []
     for one in decided:
-        kind = cases.TOOLKIT_OF[one.cause]
+        kind = cases.TOOLKIT_OF.get(one.cause)
         subject = Subject(
             one.warned.tier,
             one.warned.churn_class,
             one.warned.stage,
             hidden=one.warned.hidden_high_value,
         )
-        kit = toolkit_for(known, kind, subject, unit.path, local.date())
+        day = local.date()
+        kit = toolkit_for(known, kind, subject, unit.path, day) if kind is not None else None
         made.append(_case(one, unit, kit, share, ends_at, now))
     await _send_out(tx, made, decided, unit, {one.id: one for one in known}, now=now)
     tx.add_all(made)

@@ -171,7 +171,8 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
         case.state, case.handling, case.claimed_by, case.claimed_until, caller.account_id, now
     )
     customer = await customers.one(tx, caller, case.customer_id)
-    if customer.do_not_disturb:
+    unranked = case.cause in cases.BY_PROFILE and not customer.personal_offers
+    if customer.do_not_disturb or unranked:
         raise cases.CaseNotOpen(state=CaseState.DROPPED)
     offers = await _offers_of(tx, case)
     slot = _slot_of(case, caller)

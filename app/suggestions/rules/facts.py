@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Self
 
 from app.catalog.rules import BusinessType
 from app.core.errors import plain
@@ -50,6 +50,24 @@ class Offer:
 def day_of(stored: Mapping[str, Any]) -> date:
     """Give the local day of facts as they were stored."""
     return date.fromisoformat(stored["today"])
+
+
+# What of the facts a model is told of, with `today` and `held`.
+_TOLD = (
+    "work_type",
+    "faults",
+    "speed_mbps",
+    "monthly_usage_gb",
+    "contract_ends_on",
+    "contacts_month",
+    "contacts_year",
+    "refusals",
+    "tenure_months",
+    "stage",
+    "tier",
+    "churn_class",
+    "generic",
+)
 
 
 @dataclass(frozen=True)
@@ -127,6 +145,21 @@ class Facts:
     def gone(self) -> bool:
         """Tell whether they are known to have left, and no service of theirs runs again."""
         return not self.held and (self.left_on is not None or self.stage == Stage.EXIT)
+
+    @classmethod
+    def told_to_model(cls, stored: Mapping[str, Any]) -> Self:
+        """Read of stored facts what a model is told, as `model.features` takes it."""
+        known = {name: stored[name] for name in _TOLD if name in stored}
+        ends_on = known.get("contract_ends_on")
+        return cls(
+            **{
+                **known,
+                "today": day_of(stored),
+                "restored": False,
+                "held": frozenset(stored.get("held", ())),
+                "contract_ends_on": ends_on and date.fromisoformat(ends_on),
+            }
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Write the facts as they are stored and hashed: plain values in one order."""

@@ -23,6 +23,8 @@ EVIDENCE = 50.0
 WEIGHT_VARIANCE = 0.02
 # How many vectors of scores are drawn for one decision.
 DRAWS = 64
+# The parts of a logit that are of no feature.
+INTERCEPT, DOUBT = "intercept", "doubt"
 # A rate of nothing or of everything has no logit.
 _LEAST, _MOST = 0.001, 0.999
 
@@ -243,15 +245,18 @@ class Model:
         return Belief((mean, sqrt(max(variance, 0.0))))
 
     def terms(self, offer: Offer, told: Mapping[str, float]) -> dict[str, float]:
-        """Split a logit into its intercept and what each feature adds, for whoever explains it."""
+        """Split the chance that is believed, as a logit, into its parts for whoever explains it:
+        the intercept, what each feature adds, and how far doubt draws it towards one half."""
+        mean, deviation = self.belief(offer, told)
         known = self.offers.get(offer.code)
-        if known is None:
-            return {"intercept": self.belief(offer, told)[0]}
-        weights = dict(zip(self.names, known.mean[1:], strict=True))
-        return {
-            "intercept": known.mean[0],
-            **{name: weights[name] * value for name, value in told.items() if weights.get(name)},
-        }
+        parts = {INTERCEPT: mean}
+        if known is not None:
+            weights = dict(zip(self.names, known.mean[1:], strict=True))
+            parts = {
+                INTERCEPT: known.mean[0],
+                **{name: weights[name] * here for name, here in told.items() if weights.get(name)},
+            }
+        return {**parts, DOUBT: mean / _widening(deviation**2) - mean}
 
 
 @dataclass(frozen=True)
@@ -351,6 +356,11 @@ def _widening(variance: float) -> float:
     MacKay's approximation of the mean of a logistic function over a normal distribution.
     """
     return sqrt(1 + pi * variance / 8)
+
+
+def chance_of(terms: Mapping[str, float]) -> float:
+    """Return the chance that a logit's terms add up to."""
+    return _rate(sum(terms.values()))
 
 
 def _logit(rate: float) -> float:

@@ -1,6 +1,6 @@
 """Wire shapes of an explanation, in the caller's language; money in fen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import Gate, Group, HeldBack, Mode
+from app.suggestions.rules.chances import ChanceTerm, strongest
 from app.suggestions.rules.explaining import GATE_OF, Explanation, Term, gates_of
 from app.suggestions.rules.words import GATES, HELD_BACK, ONLY_ADDED, REASONS
 
@@ -42,11 +43,24 @@ class TermOut(Answer):
 
 
 class ChanceTermOut(Answer):
-    """What a feature adds to the logit of the chance that the offer is taken."""
+    """What a field adds to the logit of the chance that the offer is taken."""
 
-    feature: Text
+    field: Text = Field(examples=["contract"])
     logit: float
     direction: Direction
+    value: Text | None = Field(description="What was known of it, where there are words for it.")
+    words: Text = Field(examples=["the contract: ends in 20 days (raises the chance)"])
+
+    @classmethod
+    def of(cls, term: ChanceTerm, lang: Lang) -> Self:
+        """Write a term in one language."""
+        return cls(
+            field=term.field,
+            logit=term.logit,
+            direction=_direction(term.logit),
+            value=term.value and term.value.say(lang),
+            words=term.words.say(lang),
+        )
 
 
 class GateOut(Answer):
@@ -90,8 +104,15 @@ class ExplanationOut(Answer):
         description="The terms about the customer and the visit that changed it most."
     )
     terms: Annotated[list[TermOut], Field(max_length=50)]
+    chance: float | None = Field(
+        description="How likely it was thought to be taken; null in what was stored long ago."
+    )
+    chance_strongest: Annotated[list[ChanceTermOut], Field(max_length=3)] = Field(
+        description="The fields about the customer and the visit that moved the chance most."
+    )
     chance_terms: Annotated[list[ChanceTermOut], Field(max_length=200)] = Field(
-        description="Of the model's chance, the strongest first; none where an expert's rate holds."
+        description="The model's terms by field, the strongest first; the logistic function of"
+        " their sum is `chance`. None where an expert's rate holds."
     )
     gates: Annotated[list[GateOut], Field(max_length=4)]
     why_not: Annotated[list[WhyNotOut], Field(max_length=500)]
@@ -103,7 +124,7 @@ class ExplanationOut(Answer):
         decision: SuggestionDecision,
         explanation: Explanation,
         candidates: Sequence[Suggestion],
-        chance: Mapping[str, float],
+        chance: Sequence[ChanceTerm],
         lang: Lang,
     ) -> Self:
         """Write an explanation in one language."""
@@ -124,10 +145,9 @@ class ExplanationOut(Answer):
             held_back_words=HELD_BACK[held].say(lang) if held else None,
             strongest=[TermOut.of(term, lang) for term in explanation.strongest],
             terms=[TermOut.of(term, lang) for term in explanation.terms],
-            chance_terms=[
-                ChanceTermOut(feature=name, logit=value, direction=_direction(value))
-                for name, value in sorted(chance.items(), key=lambda pair: -abs(pair[1]))
-            ],
+            chance=one.p_accept,
+            chance_strongest=[ChanceTermOut.of(term, lang) for term in strongest(chance)],
+            chance_terms=[ChanceTermOut.of(term, lang) for term in chance],
             gates=[
                 GateOut(
                     gate=gate,

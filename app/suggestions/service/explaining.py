@@ -1,7 +1,8 @@
 """Explaining a suggestion: to the technician, to a supervisor, and to a customer who asks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isclose
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,9 +11,11 @@ from app.auth.rules import Caller
 from app.catalog.queries import in_force
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
-from app.suggestions.rules import HeldBack
+from app.suggestions.rules import HeldBack, Mode
+from app.suggestions.rules.chances import ChanceTerm, chance_terms
 from app.suggestions.rules.explaining import Explanation, Weighed, explained
-from app.suggestions.rules.facts import day_of
+from app.suggestions.rules.facts import Facts, day_of
+from app.suggestions.rules.model import chance_of, features
 from app.suggestions.service.choosing import offer_of
 
 
@@ -20,14 +23,15 @@ from app.suggestions.service.choosing import offer_of
 class Explained:
     """A suggestion with its explanation, and all candidates of its decision.
 
-    `chance` are the terms of the model's logit by feature; empty where an expert's rate was taken.
+    `chance` are the terms of the model's logit by field, which add up to the chance that was
+    stored; empty where an expert's rate was taken.
     """
 
     suggestion: Suggestion
     decision: SuggestionDecision
     explanation: Explanation
     candidates: Sequence[Suggestion]
-    chance: Mapping[str, float]
+    chance: Sequence[ChanceTerm]
 
 
 async def explain(session: AsyncSession, suggestion_id: UUID, caller: Caller) -> Explained:
@@ -58,11 +62,20 @@ def weighed_of(one: Suggestion) -> Weighed:
 
 async def _chance(
     session: AsyncSession, suggestion: Suggestion, decision: SuggestionDecision
-) -> Mapping[str, float]:
-    if decision.model_version is None or suggestion.features is None:
-        return {}
+) -> Sequence[ChanceTerm]:
+    # Whoever wants no personal ranking was offered by experts' rates, whatever model is in force.
+    if decision.model_version is None or decision.mode is Mode.GENERIC:
+        return []
     model = await queries.model_named(session, decision.model_version)
     offering = (await in_force(session, day_of(decision.facts))).get(suggestion.offering_code)
-    if model is None or offering is None:
-        return {}
-    return model.terms(offer_of(offering), suggestion.features)
+    if model is None or offering is None or suggestion.p_accept is None:
+        return []
+    offer, told = offer_of(offering), suggestion.features
+    if told is None:
+        # What a gate held back was believed in all the same, but what for was not kept.
+        told = features(Facts.told_to_model(decision.facts), offer)
+    terms = model.terms(offer, told)
+    # Told from an offering that was changed since, they would explain another chance.
+    if not isclose(chance_of(terms), suggestion.p_accept, abs_tol=1e-6):
+        return []
+    return chance_terms(terms, decision.facts)
