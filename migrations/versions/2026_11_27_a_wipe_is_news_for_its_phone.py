@@ -1,12 +1,12 @@
 """That a phone is to be emptied is news for it in the transaction that asks for it.
 
-Revision: 0093, after 0092
+Revision: 0096, after 0095
 """
 
 from alembic import op
 
-revision: str = "0093"
-down_revision: str | None = "0092"
+revision: str = "0096"
+down_revision: str | None = "0095"
 branch_labels: str | None = None
 depends_on: str | None = None
 

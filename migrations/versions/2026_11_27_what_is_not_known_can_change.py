@@ -1,12 +1,12 @@
 """A tier or a class of risk that becomes known, or is known no more, is a change.
 
-Revision: 0093, after 0092
+Revision: 0097, after 0096
 """
 
 from alembic import op
 
-revision: str = "0093"
-down_revision: str | None = "0092"
+revision: str = "0097"
+down_revision: str | None = "0096"
 branch_labels: str | None = None
 depends_on: str | None = None
 

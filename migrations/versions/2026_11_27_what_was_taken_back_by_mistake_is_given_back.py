@@ -1,13 +1,13 @@
 """A sale whose order had not ended after all is not reversed any more, and its commission returns.
 
-Revision: 0092, after 0091
+Revision: 0095, after 0094
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0092"
-down_revision: str | None = "0091"
+revision: str = "0095"
+down_revision: str | None = "0094"
 branch_labels: str | None = None
 depends_on: str | None = None
 
