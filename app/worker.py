@@ -80,6 +80,7 @@ HANDLERS: dict[str, list[Handler]] = {
     "map.changed": [territory.map_changed],
     "shapes.not_drawn": [grids.draw_shapes],
     "addresses.loaded": [territory.addresses_loaded],
+    "customers.loaded": [sync.customers_loaded],
     "plan.asked": [planning.make_plan],
     "leave.granted": [planning.look_around],
     "day.disturbed": [planning.replan],

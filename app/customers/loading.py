@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.core import cells, jobs, loading
 from app.core.cells import COORDSYS, LAT, LON
+from app.core.db import fetched
 from app.core.files import Column, CsvFile, Made
 from app.core.loading import Report, Staging, Target
 from app.customers.rules import Channel, InteractionKind, Segment
@@ -77,6 +78,24 @@ _OF_ANOTHER_UNIT = """
 """
 
 
+# What this load writes by, and before which transaction everything is seen by it already.
+_STANDS = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+        pg_current_xact_id()::text::bigint
+"""
+
+
+async def _merge_shown(tx: AsyncSession, staged: Staging, target: Target) -> None:
+    """Merge what phones show of customers.
+
+    Phones that show one are told with the load. One that begins to while the load goes on is told
+    what stood before, and the load does not see it: it is looked for as soon as the load is there.
+    """
+    ((since, loaded_by),) = await fetched(tx, _STANDS, {})
+    await staged.merge(target)
+    await jobs.tell(tx, "customers.loaded", since=since, loaded_by=loaded_by)
+
+
 async def load_customers(
     tx: AsyncSession, lines: Iterable[str], *, skip_refused: bool = False
 ) -> Report:
@@ -99,7 +118,7 @@ async def load_customers(
         if switch in staged.present:
             await staged.run(_KEEP_SWITCH.format(switch=switch))
     moved = await _queue(staged, _OF_ANOTHER_UNIT)
-    await staged.merge(_CUSTOMER)
+    await _merge_shown(tx, staged, _CUSTOMER)
     if moved:
         await jobs.tell(tx, "addresses.loaded")
     return await _reported(tx, staged, "customer")
@@ -170,7 +189,7 @@ async def load_addresses(
     await staged.refuse_unknown("customer", "customer")
     staged.settle(skip_refused=skip_refused)
     moved = await _queue(staged, _moved(staged))
-    await staged.merge(_ADDRESS)
+    await _merge_shown(tx, staged, _ADDRESS)
     if moved + await _queue(staged, _NEW):
         await jobs.tell(tx, "addresses.loaded")
     return await _reported(tx, staged, "service_address")
@@ -220,7 +239,7 @@ async def load_subscriptions(
         " JOIN subscription AS held ON held.service_number = s.service_number"
         " WHERE held.as_of > s.as_of"
     )
-    await staged.merge(_SUBSCRIPTION)
+    await _merge_shown(tx, staged, _SUBSCRIPTION)
     await _look_at(tx, staged, "s.became IS NOT NULL")
     return await _reported(tx, staged, "subscription")
 

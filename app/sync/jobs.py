@@ -16,6 +16,13 @@ async def wake_phones(worker: Worker) -> None:
         await mark_news(tx, await feed.came_or_went(tx))
 
 
+async def customers_loaded(worker: Worker, *, since: int, loaded_by: int) -> None:
+    """Have phones look again at the customers they began to show while others were loaded."""
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "sync.customers_loaded")
+        await feed.touch_customers(tx, since, besides=loaded_by)
+
+
 async def turn(worker: Worker) -> None:
     """Write down what has left phones by the passing of time."""
     async with worker.database.begin() as tx:

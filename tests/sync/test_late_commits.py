@@ -7,14 +7,17 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
+from app.auth.models import OrgUnit
 from app.core.db import new_id
 from app.core.jobs import Worker
-from app.sync.jobs import forget
+from app.customers.loading import load_customers
+from app.sync.jobs import customers_loaded, forget
 from app.sync.queries import feed
 from app.sync.rules import cursor_of
 from app.sync.rules.tables import EVERYBODY, Kind
 from app.sync.service import turning
 from tests.make.counting import counted
+from tests.make.customers import make_customer
 from tests.make.horizon import others_are_done
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -44,6 +47,41 @@ async def told_until_known(store, database) -> int:
         await store.pull()
         await asyncio.sleep(0.05)
     pytest.fail("what is known already is told without an end")
+
+
+async def test_whom_a_phone_begins_to_show_while_customers_are_loaded_is_told_as_loaded(
+    real_database, real_app, phone, clock
+):
+    async with real_database.begin() as tx:
+        unit_id = phone.technician.org_unit_id
+        customer = await make_customer(tx, org_unit_id=unit_id, arrears_fen=100)
+        unit = await tx.get_one(OrgUnit, unit_id)
+    file = [
+        "code,as_of,org_unit,name,phone,arrears_fen\n",
+        f"{customer.code},{clock.now().isoformat()},{unit.code},王小明,15400001234,700\n",
+    ]
+    store = Store(phone, tags=True)
+    await store.pull()
+
+    def owes():
+        return store["customers"][str(customer.id)]["arrears_fen"]
+
+    async with real_database.begin() as load:
+        await load.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await load_customers(load, file)
+        async with real_database.begin() as tx:
+            order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+        await phone.acknowledge(order)
+        await store.pull()
+        assert owes() == 100
+        assert (await store.ask()).status_code == 304
+    async with real_database.begin() as tx:
+        [told] = await tx.scalars(
+            text("SELECT args FROM procrastinate_jobs WHERE task_name = 'customers.loaded'")
+        )
+    await customers_loaded(Worker(real_app.state.settings, clock, real_database), **told)
+    await store.pull()
+    assert owes() == 700
 
 
 async def test_nothing_that_commits_late_is_missed(

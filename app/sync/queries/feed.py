@@ -180,6 +180,26 @@ _TOUCH = """
 """
 
 
+async def touch_customers(tx: AsyncSession, since: int, *, besides: int) -> None:
+    """Let phones look again at customers of whom a line was written by a transaction from `since`
+    on, `besides` the one that has told of them itself."""
+    await fetched(tx, _TOUCH_CUSTOMERS, {"since": since, "besides": besides})
+
+
+# In the order in which `touch` writes, so that the two do not wait for each other in a circle.
+_TOUCH_CUSTOMERS = """
+    WITH lines AS (
+        SELECT technician_id, kind, row_id FROM sync_row
+        WHERE xid >= %(since)s AND xid <> %(besides)s AND kind = 'customer'
+        ORDER BY technician_id, kind, row_id FOR UPDATE
+    )
+    UPDATE sync_row AS line SET xid = pg_current_xact_id()::text::bigint
+    FROM lines WHERE (line.technician_id, line.kind, line.row_id)
+        = (lines.technician_id, lines.kind, lines.row_id)
+    RETURNING 1
+"""
+
+
 class Epoch(NamedTuple):
     """In which life of the database cursors are made, and whether this is still that life."""
 
