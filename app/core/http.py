@@ -21,7 +21,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from app.core.bounds import longest_fields, unfit
+from app.core.bounds import check_fit
 from app.core.clock import Clock
 from app.core.colliding import leave_to_the_next_try
 from app.core.db import unavailable
@@ -58,10 +58,7 @@ class Input(BaseModel):
     @classmethod
     def _fits(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            longest = longest_fields(cls)
-            for name, value in data.items():
-                if (wrong := unfit(value, longest.get(name))) is not None:
-                    raise ValueError(f"{name}: {wrong}")
+            check_fit(cls, data)
         return data
 
 
