@@ -22,6 +22,7 @@ from app.core.unchanged import IF_MATCH, Unchanged, asked_of, tagged
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 _TX = Tx.__metadata__[0].dependency  # type: ignore[attr-defined]
 
+_WRITING = {"POST", "PUT", "PATCH", "DELETE"}
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 IDEMPOTENCY_KEY = {"$ref": "#/components/parameters/IdempotencyKey"}
@@ -36,7 +37,7 @@ class Doorway(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         super().__init__(path, endpoint, **given)
-        self._writes = _TX in _calls(self.dependant)
+        self._writes = _TX in _calls(self.dependant) or bool((self.methods or set()) & _WRITING)
         if self.takes_keys:
             self.openapi_extra = {"parameters": [IDEMPOTENCY_KEY], **(self.openapi_extra or {})}
 
