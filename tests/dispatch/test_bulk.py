@@ -237,7 +237,7 @@ async def test_when_the_database_cannot_serve_the_rest_is_refused_at_once(send, 
 async def test_a_chunk_that_collides_with_others_is_taken_in_once_more(
     send, monkeypatch, tx, times
 ):
-    left, sound = [True] * times, bulk.take_in
+    left, sound = [True] * times, intake.take_in
 
     async def collides(tx, *given, **more):
         taken = await sound(tx, *given, **more)
