@@ -351,7 +351,10 @@ async def test_one_odd_character_is_its_own_actions_matter(tx, phone, clock, sen
     odd = offline.do("visits_keep_progress")
     odd["payload"] = sent
     offline.do("visits_acknowledge", work_order_id=str(order.id))
-    assert await offline.verdicts() == [("refused", "invalid"), ("applied", None)]
+    # What the phone shows of it comes along, and is not taken from there.
+    shown = {"updated": [{"id": str(new_id()), "note": "abc\ud83d"}]}
+    told = [("refused", "invalid"), ("applied", None)]
+    assert await offline.verdicts(visits=shown) == told
     assert await offline.verdicts() == [("duplicate", "invalid"), ("duplicate", None)]
     row = await tx.get_one(SyncAction, odd["id"])
     assert row.payload == {"unread": kept}
