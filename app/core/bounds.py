@@ -75,3 +75,11 @@ def unfit(value: Any, longest: int | None) -> str | None:
     elif isinstance(value, list):
         return next((wrong for one in value if (wrong := unfit(one, longest))), None)
     return None
+
+
+def check_fit(model: Any, told: Mapping[str, Any]) -> None:
+    """Check what was sent for a model by its fields' names. Raises ValueError."""
+    longest = longest_fields(model)
+    for name, value in told.items():
+        if (wrong := unfit(value, longest.get(name))) is not None:
+            raise ValueError(f"{name}: {wrong}")

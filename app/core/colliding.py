@@ -18,6 +18,8 @@ TRIES = 5
 _COLLIDED = ("40P01", "40001")
 # Stands in the scope of a request that can be tried once more.
 _MORE = "yingwei.can_be_tried_once_more"
+# Stands in the scope of a request whose body is read piece by piece and not kept: it is gone.
+GONE = "yingwei.body_is_gone"
 
 
 def state_of(error: BaseException) -> str:
@@ -40,7 +42,7 @@ async def breathe(tries: int) -> None:
 
 def leave_to_the_next_try(request: Request, error: Exception) -> None:
     """Raise an error on to where its request is tried once more, if it is one that can be."""
-    if request.scope.get(_MORE) and collided(error):
+    if request.scope.get(_MORE) and GONE not in request.scope and collided(error):
         raise error
 
 
@@ -48,15 +50,16 @@ async def until_through(app: ASGIApp, scope: Scope, receive: Receive, send: Send
     """Serve a request, from its beginning each time that it collides with others.
 
     Its transaction ends before anything is answered, so whoever collides has done nothing and said
-    nothing yet. The last try answers Unavailable.
+    nothing yet. Who has several does in each what can be done once more. The last try answers
+    Unavailable, and so does each where the body is gone.
     """
-    heard = _Heard(receive)
+    heard = _Heard(scope, receive)
     for tries in range(1, TRIES + 1):
         scope[_MORE] = tries < TRIES
         try:
             await app(scope, heard.from_the_beginning(), send)
         except Exception as error:
-            if not (scope[_MORE] and collided(error)):
+            if not (scope[_MORE] and GONE not in scope and collided(error)):
                 raise
             log.info("collided", tries=tries, state=state_of(error))
         else:
@@ -65,9 +68,13 @@ async def until_through(app: ASGIApp, scope: Scope, receive: Receive, send: Send
 
 
 class _Heard:
-    """Hears a request's body, and says what was heard again to the next try."""
+    """Hears a request's body, and says what was heard again to the next try.
 
-    def __init__(self, receive: Receive) -> None:
+    Of a body that is not kept nothing is kept here either: it may be larger than any memory.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._scope = scope
         self._receive = receive
         self._heard: list[Message] = []
 
@@ -78,7 +85,8 @@ class _Heard:
             for message in said:
                 return message
             message = await self._receive()
-            self._heard.append(message)
+            if GONE not in self._scope:
+                self._heard.append(message)
             return message
 
         return receive

@@ -17,11 +17,14 @@ from app.core.db import ONCE, Tx
 from app.core.errors import Invalid, UnsupportedMedia
 from app.core.http import placed
 from app.core.once import HEADER, Known, Once
-from app.core.unchanged import IF_MATCH, Unchanged, asked_of, tagged
+from app.core.unchanged import IF_MATCH, NothingToMatch, Unchanged, asked_of, tagged
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 _TX = Tx.__metadata__[0].dependency  # type: ignore[attr-defined]
 
+_WRITING = {"POST", "PUT", "PATCH", "DELETE"}
+# What is asked of something as it stands: of which a tag could be told.
+_OF_A_STATE = {"GET", "PUT", "PATCH", "DELETE"}
 _FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 IDEMPOTENCY_KEY = {"$ref": "#/components/parameters/IdempotencyKey"}
@@ -36,7 +39,7 @@ class Doorway(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
         super().__init__(path, endpoint, **given)
-        self._writes = _TX in _calls(self.dependant)
+        self._writes = _TX in _calls(self.dependant) or bool((self.methods or set()) & _WRITING)
         if self.takes_keys:
             self.openapi_extra = {"parameters": [IDEMPOTENCY_KEY], **(self.openapi_extra or {})}
 
@@ -63,9 +66,9 @@ class Doorway(APIRoute):
             handle = _fitting(handle, longest)
         if self.body_field is not None:
             handle = _readable(handle, _media_of(self))
-        if (self.methods or set()) & {"GET", "PUT"}:
-            return _edited(handle, self)
-        return _once(handle) if self.takes_keys else handle
+        if self.takes_keys:
+            handle = _once(handle)
+        return _edited(handle, self) if (self.methods or set()) & _OF_A_STATE else handle
 
 
 class Router(APIRouter):
@@ -94,11 +97,17 @@ def _needed(route: APIRoute) -> set[str]:
 
 
 def _edited(handle: Handle, route: APIRoute) -> Handle:
-    """Give what is edited a tag when it is read, and mind the tag when it is replaced."""
+    """Give what is edited a tag when it is read, and mind the tag when it is replaced.
+
+    Who sends `If-Match` where nothing has a tag, be it `*`, would be answered as if it had been
+    minded, and so is refused: no representation is there that it could match (RFC 9110, 13.1.1).
+    """
 
     async def answered(request: Request) -> Response:
         found = request.app.state.editable.get(route.operation_id)
         if found is None:
+            if request.method != "GET" and IF_MATCH in request.headers:
+                raise NothingToMatch()
             return await handle(request)
         _, reader = found
         if request.method == "GET":

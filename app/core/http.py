@@ -21,9 +21,9 @@ from sqlalchemy.orm.exc import StaleDataError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute
 
-from app.core.bounds import longest_fields, unfit
+from app.core.bounds import check_fit
 from app.core.clock import Clock
-from app.core.colliding import leave_to_the_next_try
+from app.core.colliding import GONE, leave_to_the_next_try
 from app.core.db import unavailable
 from app.core.errors import (
     Conflict,
@@ -58,10 +58,7 @@ class Input(BaseModel):
     @classmethod
     def _fits(cls, data: Any) -> Any:
         if isinstance(data, dict):
-            longest = longest_fields(cls)
-            for name, value in data.items():
-                if (wrong := unfit(value, longest.get(name))) is not None:
-                    raise ValueError(f"{name}: {wrong}")
+            check_fit(cls, data)
         return data
 
 
@@ -183,14 +180,9 @@ def invalid_from(errors: Sequence[Any]) -> Invalid:
 def install_errors(app: FastAPI) -> None:
     """Make every refusal and failure of an application leave as problem+json."""
 
-    def may_be_repeated(request: Request, error: Exception) -> None:
-        # A body that was read piece by piece is gone.
-        if STREAMED not in request.scope:
-            leave_to_the_next_try(request, error)
-
     @app.exception_handler(Problem)
     async def _problem(request: Request, problem: Problem) -> Response:
-        may_be_repeated(request, problem)
+        leave_to_the_next_try(request, problem)
         return render(request, problem)
 
     @app.exception_handler(RequestValidationError)
@@ -218,7 +210,7 @@ def install_errors(app: FastAPI) -> None:
 
     @app.exception_handler(DBAPIError)
     async def _database(request: Request, error: DBAPIError) -> Response:
-        may_be_repeated(request, error)
+        leave_to_the_next_try(request, error)
         state = getattr(error.orig, "sqlstate", None) or ""
         # 08 connection, 40 rollback by deadlock or serialization, 53 resources, 57 shutdown.
         if error.connection_invalidated or state[:2] in ("08", "40", "53", "57") or not state:
@@ -258,15 +250,19 @@ STREAMED = "yingwei.streamed"
 
 
 def streamed(request: Request) -> AsyncIterator[bytes]:
-    """Read a request's body piece by piece; whoever does so weighs it by a limit of their own."""
-    request.scope[STREAMED] = True
+    """Read a request's body piece by piece; whoever does so weighs it by a limit of their own.
+
+    It is not kept, so that a request that collides with others is not served once more.
+    """
+    request.scope[STREAMED] = request.scope[GONE] = True
     return request.stream()
 
 
 async def body_up_to(request: Request, most: int) -> bytes:
     """Read a body that may weigh so many bytes, and no farther. Raises TooLarge."""
+    request.scope[STREAMED] = True
     body = bytearray()
-    async for part in streamed(request):
+    async for part in request.stream():
         body += part
         if len(body) > most:
             raise TooLarge(limit=f"{most} bytes")

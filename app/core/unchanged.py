@@ -34,6 +34,15 @@ class PreconditionFailed(Problem):
     )
 
 
+class NothingToMatch(Problem):
+    slug, status = "nothing-to-match", 412
+    title = Words(zh="此处无法核对 If-Match", en="If-Match cannot be checked here")
+    advice = Words(
+        zh="这里的内容没有可读取的 ETag，因此未作任何修改；请去掉 If-Match 后再提交。",
+        en="Nothing that is read here has a tag, so nothing was changed: send it without If-Match.",
+    )
+
+
 def tag_of(body: bytes) -> str:
     """Make the tag of exactly these bytes."""
     return f'"{blake2b(body, digest_size=12).hexdigest()}"'

@@ -2,29 +2,29 @@
 
 import asyncio
 from datetime import date
+from typing import Annotated
 
 import pytest
-from fastapi import Request
+from fastapi import Body, Request
 from sqlalchemy import select, text, update
 
+from app.auth import service as auth
 from app.auth.rules import Role
 from app.core import colliding
-from app.core.db import Tx
+from app.core.db import Database, Tx
 from app.core.doorways import Router
-from app.core.http import body_up_to
+from app.core.http import body_up_to, streamed
 from app.technicians import availability
 from app.technicians.availability import Promised
 from app.technicians.models import TechnicianDay
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State
-from tests.make.auth import bearer, caller_for, make_account
+from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
 from tests.make.dispatch import make_territory
-from tests.make.races import until_waiting
+from tests.make.races import COLLIDES, until_waiting
 from tests.make.workorders import make_work_order
 
 TODAY = date(2026, 3, 2)
-# A word of PostgreSQL's, said by the database itself.
-COLLIDES = text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40001'; END $$")
 
 
 @pytest.fixture
@@ -108,18 +108,91 @@ async def test_collisions_without_end_are_put_off_and_nothing_is_recorded(
     assert (await assign()).status_code == 200
 
 
-async def test_what_was_read_piece_by_piece_is_not_tried_once_more(
-    real_app, real_http, tries, monkeypatch
-):
-    """A body that was not kept is gone."""
-    router = Router()
+@pytest.fixture
+def doorway(real_app, monkeypatch):
+    """Put one more doorway among those that are served."""
 
-    @router.post("/pieces")
+    def put(method, endpoint):
+        router = Router()
+        router.add_api_route("/one-more", endpoint, methods=[method])
+        monkeypatch.setattr(real_app.router, "routes", [*real_app.router.routes, *router.routes])
+
+    return put
+
+
+def collisions(times):
+    """Make what collides so many times, and then no more."""
+    left = [True] * times
+
+    async def collide(tx):
+        if left:
+            left.pop()
+            await tx.execute(COLLIDES)
+
+    return collide
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+async def test_whoever_opens_a_transaction_of_their_own_gets_through_as_well(
+    doorway, real_http, tries, method
+):
+    """The second of two collides; what the first has done is there, and done once more."""
+    collide, did = collisions(2), []
+
+    async def two(request: Request, said: Annotated[dict[str, int], Body()]) -> dict[str, int]:
+        database: Database = request.app.state.database
+        async with database.begin(request) as tx:
+            did.append(await tx.scalar(text("SELECT 1")))
+        async with database.begin(request) as tx:
+            await collide(tx)
+        return said
+
+    doorway(method, two)
+    answer = await real_http.request(method, "/one-more", json={"said": 7})
+    assert (answer.json(), tries, did) == ({"said": 7}, [1, 2], [1, 1, 1])
+
+
+async def test_a_body_that_was_read_as_a_whole_is_heard_again(doorway, real_http, tries):
+    collide = collisions(1)
+
+    async def file(request: Request, tx: Tx) -> str:
+        body = await body_up_to(request, 10)
+        await collide(tx)
+        return body.decode()
+
+    doorway("POST", file)
+    answer = await real_http.post("/one-more", content=parts(b"{", b"}"))
+    assert (answer.json(), tries) == ("{}", [1])
+
+
+async def test_what_was_read_piece_by_piece_is_not_tried_once_more(doorway, real_http, tries):
+    """A body that was not kept is gone."""
+
     async def pieces(request: Request, tx: Tx) -> str:
-        assert await body_up_to(request, 10) == b"{}"
+        assert [each async for each in streamed(request) if each] == [b"{", b"}"]
         await tx.execute(COLLIDES)
         return "never"
 
-    monkeypatch.setattr(real_app.router, "routes", [*real_app.router.routes, *router.routes])
-    answer = await real_http.post("/pieces", content=b"{}")
+    doorway("POST", pieces)
+    answer = await real_http.post("/one-more", content=parts(b"{", b"}"))
     assert (answer.status_code, tries) == (503, [])
+
+
+async def parts(*said):
+    for one in said:
+        yield one
+
+
+async def test_who_signs_in_gets_through(real_database, real_http, tries, monkeypatch):
+    async with real_database.begin() as tx:
+        account = await make_account(tx, await make_org_unit(tx))
+    collide, open_family = collisions(1), auth.open_family
+
+    async def once(tx, **given):
+        await collide(tx)
+        return await open_family(tx, **given)
+
+    monkeypatch.setattr(auth, "open_family", once)
+    form = {"grant_type": "password", "username": account.username, "password": PASSWORD}
+    answer = await real_http.post("/v1/auth/token", data=form)
+    assert (answer.status_code, tries) == (200, [1])

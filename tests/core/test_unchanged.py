@@ -2,10 +2,13 @@
 
 import json
 
+import pytest
+
 from app.auth.rules import Role
 from app.core.db import new_id
 from tests.house.pages import ROOT
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
+from tests.make.customers import make_customer
 from tests.make.grids import make_grid
 from tests.make.visits import TODAY, make_assigned_order, make_phone, taken
 
@@ -78,3 +81,28 @@ async def test_nothing_is_replaced_by_who_has_seen_another_one(tx, app, http, cl
             if status == 412:
                 again = await http.get(f"/v1{place}", headers=headers[role])
                 assert again.headers["etag"] == tag, name
+
+
+@pytest.mark.parametrize("seen", ['"a-tag"', 'W/"a-tag"', "*"])
+async def test_what_has_no_tag_is_not_changed_by_who_sends_one(tx, app, http, clock, seen):
+    """Nobody shall believe that it was minded."""
+    unit = await make_org_unit(tx)
+    account = await make_account(tx, unit)
+    headers = bearer(app, caller_for(Role.ADMIN, unit, account_id=account.id))
+    customer = await make_customer(tx, org_unit=unit)
+    await tx.commit()
+    changes = [
+        ("PUT", f"/v1/customers/{customer.id}/personal-offers", {"on": False}),
+        ("PATCH", f"/v1/campaigns/{new_id()}", {"ends_on": "2026-03-31"}),
+        ("DELETE", f"/v1/alert-webhooks/{new_id()}", None),
+    ]
+    for method, place, body in changes:
+        given = {**headers, "if-match": seen, "idempotency-key": f'"{new_id()}"'}
+        answer = await http.request(method, place, json=body, headers=given)
+        assert answer.status_code == 412, method
+        assert answer.json()["type"] == "urn:yingwei:problem:nothing-to-match"
+        # Without it the same goes through, under the same key.
+        del given["if-match"]
+        assert (await http.request(method, place, json=body, headers=given)).status_code != 412
+    await tx.refresh(customer)
+    assert not customer.personal_offers

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
 from app.auth.rules import Role
+from app.core.colliding import TRIES
 from app.core.errors import Unavailable
 from app.core.parameter_values import ParameterValue
 from app.dispatch import rules
@@ -26,6 +27,7 @@ from app.workorders.service.intake import write
 from tests.make.auth import bearer, caller_for
 from tests.make.counting import counted
 from tests.make.dispatch import Territory, make_territory, ndjson, order
+from tests.make.races import COLLIDES, at_once
 
 TODAY = date(2026, 3, 2)
 NOW = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
@@ -228,6 +230,31 @@ async def test_when_the_database_cannot_serve_the_rest_is_refused_at_once(send, 
     assert {one["problem"]["type"] for one in verdicts} == {"urn:yingwei:problem:unavailable"}
     assert len(verdicts) == 12
     assert len(tried) == 2
+
+
+@pytest.mark.usefixtures("small_chunks")
+@pytest.mark.parametrize("times", [1, 4, 5, 1000])
+async def test_a_chunk_that_collides_with_others_is_taken_in_once_more(
+    send, monkeypatch, tx, times
+):
+    left, sound = [True] * times, intake.take_in
+
+    async def collides(tx, *given, **more):
+        taken = await sound(tx, *given, **more)
+        if left:
+            left.pop()
+            await tx.execute(COLLIDES)
+        return taken
+
+    monkeypatch.setattr(bulk, "take_in", collides)
+    monkeypatch.setattr(bulk, "breathe", at_once)
+    names = [f"F-{n:02}" for n in range(12)]
+    verdicts = await send(ndjson(*map(order, names)))
+    # Where it does not end the chunk is to be sent again; the next one is tried all the same.
+    lost = min(times // TRIES, 4) * 3
+    assert [one["verdict"] for one in verdicts] == ["refused"] * lost + ["unplaced"] * (12 - lost)
+    assert await known(tx) == names[lost:]
+    assert len(left) == max(times - 4 * TRIES, 0)
 
 
 async def test_when_others_fill_the_days_placing_begins_again_with_the_days_locked(

@@ -14,6 +14,7 @@ from app.visits.models import WorkAssist
 from app.workorders.rules import Step
 from app.workorders.service import take_step
 from tests.make.evidence import BYTES, Upload, photo, signature
+from tests.make.races import COLLIDES
 from tests.make.visits import make_assigned_order, make_phone
 
 
@@ -87,6 +88,25 @@ async def test_the_same_announcement_is_answered_like_the_first(tx, upload):
         assert answer.status_code == 409
         assert answer.json()["type"] == "urn:yingwei:problem:same-id-other-content"
     assert len(await rows(tx)) == 1
+
+
+async def test_an_announcement_that_collides_with_others_gets_through(
+    upload, database, monkeypatch
+):
+    times, before_commit = [True], database.before_commit
+
+    async def collides(tx, request):
+        if times:
+            times.pop()
+            await tx.execute(COLLIDES)
+        await before_commit(tx, request)
+
+    monkeypatch.setattr(database, "before_commit", collides)
+    going = upload()
+    # Its first bytes come with it, and have not been read by then.
+    answer = await going.announce(first=going.data)
+    assert not times
+    assert (answer.status_code, answer.headers["upload-offset"]) == (201, str(len(going.data)))
 
 
 async def test_what_is_there_already_costs_no_bytes(

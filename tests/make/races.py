@@ -11,6 +11,9 @@ _WAITING = text(
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
 
+# A word of PostgreSQL's, said by the database itself.
+COLLIDES = text("DO $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '40P01'; END $$")
+
 
 async def until_waiting(database: Database, *, number: int = 1, seconds: float = 60) -> None:
     """Return when so many connections to the database wait for a lock that another one holds."""

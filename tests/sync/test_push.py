@@ -15,6 +15,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from app.auth.models import OrgUnit
 from app.core.colliding import TRIES
 from app.core.db import new_id
+from app.core.errors import Problem
+from app.evidence.rules.uploads import StorageFull
 from app.sales.models import Sale
 from app.sync.models import SyncAction
 from app.sync.service import pushing
@@ -68,9 +70,10 @@ class Offline:
     async def push(self, **more: Any) -> Any:
         """Send all of it, in the shape of WatermelonDB."""
         changes = {"actions": {"created": self.actions, "updated": [], "deleted": []}, **more}
-        body = {"changes": changes, "last_pulled_at": None}
-        http = self.phone.http
-        return await http.post("/v1/sync", json=body, headers=self.phone.headers)
+        # Written as a phone writes it: half a character as its escape.
+        body = json.dumps({"changes": changes, "last_pulled_at": None})
+        headers = {**self.phone.headers, "content-type": "application/json"}
+        return await self.phone.http.post("/v1/sync", content=body, headers=headers)
 
     async def verdicts(self, **more: Any) -> list[tuple[str, str | None]]:
         """The same; give verdicts with their codes."""
@@ -198,6 +201,14 @@ async def unsendable(tx):
     await tx.execute(text("SELECT CAST(:text AS text)"), {"text": "\0"})
 
 
+async def unknown(tx):
+    raise Problem
+
+
+async def full(tx):
+    raise StorageFull(retry_after=60)
+
+
 async def lost(tx):
     raise OperationalError("SELECT", {}, psycopg.OperationalError("the connection is lost"))
 
@@ -216,6 +227,7 @@ async def dawdles(tx):
         (raised("55P03"), 2),
         (raised("23503"), 1),
         (unsendable, 1),
+        (unknown, 1),
     ],
 )
 async def test_an_action_that_fails_each_time_is_told_so_and_keeps_nothing_back(
@@ -263,19 +275,27 @@ async def test_where_everything_runs_out_of_time_or_is_slow_the_push_comes_again
     """What is the matter with all of it is a database with too much to do, and no verdict."""
     orders = [await make_assigned_order(tx, phone.technician, now=clock.now()) for _ in "123"]
     await tx.commit()
+    waits = []
+
+    async def breathed(tries):
+        waits.append(tries)
+
     offline = Offline(phone)
     for order in orders[:slow]:
         offline.do("visits_acknowledge", work_order_id=str(order.id))
     with monkeypatch.context() as patch:
         patch.setattr(pushing, "SOON", soon)
+        patch.setattr(pushing, "breathe", breathed)
         tried = failing_at(app, patch, "visits_acknowledge", dawdles).tried
         assert (await offline.push()).status_code == 503
     assert sum(tried.values()) == (TRIES if slow > 1 else pushing.SLOW_TRIES)
+    # Whoever is told to come again later does not wait for that word.
+    assert waits == list(range(1, TRIES)) if slow > 1 else [1, 2]
     assert await count(tx, SyncAction) == 0
     assert await offline.verdicts() == [("applied", None)] * slow
 
 
-@pytest.mark.parametrize("fail", [raised("57P01"), raised("53300"), lost])
+@pytest.mark.parametrize("fail", [raised("57P01"), raised("53300"), lost, full])
 async def test_what_is_in_the_way_of_everybody_is_put_off(tx, app, phone, clock, monkeypatch, fail):
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
@@ -283,7 +303,7 @@ async def test_what_is_in_the_way_of_everybody_is_put_off(tx, app, phone, clock,
     offline.do("visits_acknowledge", work_order_id=str(order.id))
     with monkeypatch.context() as patch:
         failing_at(app, patch, "visits_acknowledge", fail)
-        assert (await offline.push()).status_code == 503
+        assert (await offline.push()).status_code == (507 if fail is full else 503)
     assert await offline.verdicts() == [("applied", None)]
 
 
@@ -298,10 +318,74 @@ async def test_requests_that_cannot_be_read_write_nothing(tx, phone):
     offline.do("visits_acknowledge")
     rows = {"updated": [{"id": str(new_id())} for _ in range(200)]}
     assert (await offline.push(visits=rows)).status_code == 413
-    for wrong in ({"id": "1"}, {"payload": "["}, {"payload": {"a": "\0"}}, {"device_at": "now"}):
+    for wrong in ({"id": "1"}, {"type": ""}, {"base_version": -1}, {"device_at": "now"}):
         offline.actions = [{**offline.do("visits_acknowledge"), **wrong}]
         assert (await offline.push()).status_code == 422, wrong
     assert await count(tx, SyncAction) == 0
+
+
+# What is no payload: as it comes, how it is kept, and a word of what is wrong with it.
+UNREAD = {
+    "half an emoji": ({"note": "abc\ud83d"}, '{"note": "abc\\ud83d"}', "cut emoji"),
+    "the same in text": ('{"note":"abc\\ud83d"}', '{"note":"abc\\ud83d"}', "cut emoji"),
+    "text that is cut itself": ('{"note":"\ud83d', '{"note":"\\ud83d', "no JSON object"),
+    "a name of half a character": ({"\ude00": 1}, '{"\\ude00": 1}', "cut emoji"),
+    "NUL": ({"note": "a\0"}, '{"note": "a\\u0000"}', "NUL"),
+    "NUL in text": ('{"note":"\\u0000"}', '{"note":"\\u0000"}', "NUL"),
+    "NUL as it is": ("\0", "\\u0000", "no JSON object"),
+    "a large number": ({"n": 2**70}, '{"n": 1180591620717411303424}', "cannot be kept"),
+    "too much": ("y" * 100_001, "y" * 100_000, "more than 100000"),
+    "too deep": ("[" * 300 + "]" * 300, "[" * 300 + "]" * 300, "too deep"),
+    "a list": ("[]", "[]", "no JSON object"),
+    "a number": (7, "7", "no JSON object"),
+    "half of it": ('{"a":', '{"a":', "no JSON object"),
+}
+
+
+@pytest.mark.parametrize("sent, kept, wrong", UNREAD.values(), ids=UNREAD.keys())
+async def test_one_odd_character_is_its_own_actions_matter(tx, phone, clock, sent, kept, wrong):
+    """Scripts cut a text between the two halves of an emoji, and a queue does not end there."""
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    odd = offline.do("visits_keep_progress")
+    odd["payload"] = sent
+    offline.do("visits_acknowledge", work_order_id=str(order.id))
+    # What the phone shows of it comes along, and is not taken from there.
+    shown = {"updated": [{"id": str(new_id()), "note": "abc\ud83d"}]}
+    told = [("refused", "invalid"), ("applied", None)]
+    assert await offline.verdicts(visits=shown) == told
+    assert await offline.verdicts() == [("duplicate", "invalid"), ("duplicate", None)]
+    row = await tx.get_one(SyncAction, odd["id"])
+    assert row.payload == {"unread": kept}
+    assert row.words_en is not None and wrong in row.words_en
+    # Another text under its id is told from it.
+    odd["payload"] = "{"
+    assert (await offline.verdicts())[0] == ("refused", "same-id-other-content")
+    store = Store(phone)
+    await store.pull()
+    assert store["actions"][odd["id"]]["words_zh"].startswith("提交的内容有误：操作内容")
+
+
+async def test_what_is_written_down_nowhere_is_not_kept_for_being_odd(tx, phone):
+    offline = Offline(phone)
+    odd = offline.do("visits_note_prospect", name="王\ud83d")
+    assert await offline.verdicts() == [("refused", "invalid")]
+    assert (await tx.get_one(SyncAction, odd["id"])).payload == {}
+
+
+async def test_text_that_only_looks_like_an_escape_is_text(tx, phone, clock):
+    order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await tx.commit()
+    visit_id = await phone.arrive(order)
+    offline = Offline(phone)
+    note = r"C:\u0000 \ud83d"
+    offline.do("visits_keep_progress", visit_id=str(visit_id), checked=[], note=note)
+    # So is whatever else a phone keeps in the row.
+    offline.actions.append({**offline.do("visits_restored", visit_id=str(visit_id)), "mine": "\0"})
+    del offline.actions[1]
+    assert await offline.verdicts() == [("applied", None)] * 2
+    assert await tx.scalar(select(Visit.note)) == note
 
 
 async def test_who_completes_an_order_that_has_gone_is_heard_and_both_can_read_it(

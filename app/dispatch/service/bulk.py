@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 
 from app.auth import audit
 from app.core.clock import Clock
+from app.core.colliding import TRIES, breathe, collided
 from app.core.db import Database
 from app.core.errors import Problem, Unavailable
 from app.core.log import log
@@ -91,7 +92,8 @@ class BulkIntake:
             outcomes = await self._taken_in(drafts)
             self._failures = 0
         except Unavailable as problem:
-            self._failures += 1
+            # A database that undoes what collides is there.
+            self._failures += not collided(problem)
             outcomes = [Outcome(Verdict.REFUSED, problem=problem)] * len(drafts)
         following = iter(outcomes)
         return [
@@ -110,10 +112,7 @@ class BulkIntake:
         if not drafts:
             return []
         try:
-            async with self._database.begin(self._request) as tx:
-                if self._action is not None:
-                    audit.acting(tx, self._action)
-                return await take_in(tx, drafts, self._sender, now=self._clock.now())
+            return await self._until_through(drafts)
         except Problem:
             raise
         except Exception:  # noqa: BLE001 - one bad line must lose no other
@@ -123,3 +122,19 @@ class BulkIntake:
         # Something in one of them that nobody foresaw: halve until it stands alone.
         middle = len(drafts) // 2
         return [*await self._taken_in(drafts[:middle]), *await self._taken_in(drafts[middle:])]
+
+    async def _until_through(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Take them in, once more each time that their transaction collides with others. Raises
+        Unavailable when that does not end."""
+        tries = 1
+        while True:
+            try:
+                async with self._database.begin(self._request) as tx:
+                    if self._action is not None:
+                        audit.acting(tx, self._action)
+                    return await take_in(tx, drafts, self._sender, now=self._clock.now())
+            except Unavailable as problem:
+                if tries == TRIES or not collided(problem):
+                    raise
+            await breathe(tries)
+            tries += 1

@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
+from app.core.colliding import leave_to_the_next_try
 from app.core.db import Database, Read
 from app.core.doorways import Doorway, Handle, Router
 from app.core.errors import Malformed, MethodNotAllowed, Problem
@@ -57,6 +58,7 @@ class TusRoute(Doorway):
             except RequestValidationError as error:
                 answer = render(request, invalid_from(error.errors()))
             except Problem as problem:
+                leave_to_the_next_try(request, problem)
                 answer = render(request, problem)
                 if isinstance(problem, VersionNotSpoken):
                     answer.headers["tus-version"] = VERSION

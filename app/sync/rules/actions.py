@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 
+from app.sync.rules.payloads import Unread
 from app.sync.rules.tables import Kind
 from app.sync.rules.verdicts import ActionVerdict, Judgement
 
@@ -18,7 +19,8 @@ class Action:
     """Something that was done on a phone; `payload` is what its doorway would have been sent.
 
     A phone that was told what became of an action, and has not heard that its push had come, sends
-    the row again as it was told, which is without the payload: then it is `told`.
+    the row again as it was told, which is without the payload: then it is `told`. Where what came
+    is no payload it is empty, and what did come is `unread`.
     """
 
     id: UUID
@@ -27,11 +29,15 @@ class Action:
     device_at: datetime
     base_version: int | None = None
     told: bool = False
+    unread: Unread | None = None
 
     @property
     def content_hash(self) -> str:
         """What tells the same action from another one under its id (SHA-256, hexadecimal)."""
-        said = [self.type, self.payload, self.device_at.timestamp()]
+        says: Any = self.payload
+        if self.unread is not None:
+            says = hashlib.sha256(self.unread.text.encode("utf-8", "surrogatepass")).hexdigest()
+        said = [self.type, says, self.device_at.timestamp()]
         return hashlib.sha256(orjson.dumps(said, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 

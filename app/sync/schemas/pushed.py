@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-import orjson
-from pydantic import ConfigDict, Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
-from app.core.errors import Invalid, TooLarge
+from app.core.bounds import check_fit
+from app.core.errors import TooLarge
 from app.core.http import Answer, Input, Moment
 from app.sync.rules import ActionVerdict, Judgement
 from app.sync.rules.actions import Action, Pushed
 from app.sync.rules.clocks import Skew
+from app.sync.rules.payloads import LONGEST, Unread, payload_of
 from app.sync.rules.tables import KIND_OF
 from app.sync.schemas.pulled import Ids
 from app.sync.schemas.rows import Text
@@ -34,18 +35,40 @@ class ActionIn(Input):
         description="The operation that would have been called online, by its operationId."
     )
     # Described as anything: of a text beside an object, generators make types that do not compile.
-    payload: Annotated[
-        Annotated[str, Field(max_length=100_000)] | dict[str, Any] | None, WithJsonSchema({})
-    ] = Field(
+    payload: Annotated[Any, WithJsonSchema({})] = Field(
         default_factory=dict,
         description="What would have been sent: names of the path beside those of the body. An"
-        " object, or the same as JSON in text. Null, as the pull has it, where the action was"
-        " pushed before.",
+        f" object, or the same as JSON in text of at most {LONGEST:,} characters. Null, as the pull"
+        " has it, where the action was pushed before. What cannot be read is refused by a verdict.",
     )
     base_version: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
         default=None, description="The order's `version` that the phone saw; kept as evidence."
     )
     device_at: Moment = Field(description="When it was done, by the phone's clock.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fits(cls, data: Any) -> Any:
+        # What people type stands in the payload, and in what is left aside: a push is not held up
+        # by it.
+        if isinstance(data, dict):
+            minded = cls.model_fields.keys() - {"payload"}
+            check_fit(cls, {name: data[name] for name in minded & data.keys()})
+        return data
+
+    def action(self) -> Action:
+        """Give it as the service takes it."""
+        told = self.payload is None
+        read = {} if told else payload_of(self.payload)
+        return Action(
+            id=self.id,
+            type=self.type,
+            payload={} if isinstance(read, Unread) else read,
+            device_at=self.device_at,
+            base_version=self.base_version,
+            told=told,
+            unread=read if isinstance(read, Unread) else None,
+        )
 
 
 class ActionRowsIn(Input):
@@ -136,7 +159,7 @@ class PushIn(Input):
     )
 
     def pushed(self, device: str | None) -> Pushed:
-        """Give it as the service takes it. Raises Invalid and TooLarge."""
+        """Give it as the service takes it. Raises TooLarge."""
         told = self.changes
         rows = [*told.actions.created, *told.actions.updated]
         others = {name: one.ids() for name, one in (told.model_extra or {}).items()}
@@ -144,35 +167,10 @@ class PushIn(Input):
             raise TooLarge(limit=f"{MOST_ROWS} rows")
         others["actions"] = _ids(told.actions.deleted)
         return Pushed(
-            actions=[
-                Action(
-                    id=row.id,
-                    type=row.type,
-                    payload=_payload_of(row),
-                    device_at=row.device_at,
-                    base_version=row.base_version,
-                    told=row.payload is None,
-                )
-                for row in rows
-            ],
+            actions=[row.action() for row in rows],
             touched={KIND_OF[name]: ids for name, ids in others.items() if name in KIND_OF},
             device=device,
         )
-
-
-def _payload_of(row: ActionIn) -> dict[str, Any]:
-    told = row.payload
-    if told is None:
-        return {}
-    try:
-        read = orjson.loads(told) if isinstance(told, str) else told
-        # What cannot be written down as it is would keep back all that comes behind it.
-        written = orjson.dumps(read)
-    except (orjson.JSONDecodeError, orjson.JSONEncodeError) as error:
-        raise Invalid(errors=[{"field": "payload", "message": "not JSON"}]) from error
-    if not isinstance(read, dict) or b"\\u0000" in written:
-        raise Invalid(errors=[{"field": "payload", "message": "not an object of plain text"}])
-    return read
 
 
 class ActionVerdictOut(Answer):

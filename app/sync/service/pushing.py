@@ -25,6 +25,7 @@ from app.sync import rules
 from app.sync.queries import feed, pushing
 from app.sync.rules import ActionVerdict, Kind
 from app.sync.rules.actions import Action, Judged, Pushed
+from app.sync.rules.payloads import PayloadUnfit
 from app.sync.rules.steps import step_of
 from app.sync.service.doorways import Doorway, Way
 
@@ -78,7 +79,8 @@ async def push(
         except (DBAPIError, psycopg.Error, StaleDataError, Unavailable) as error:
             if not _may_collide(error) and slow.total() == known:
                 raise
-            await breathe(tries)
+            if tries < TRIES:
+                await breathe(tries)
     raise Unavailable(retry_after=2, reason="too many collisions")
 
 
@@ -151,7 +153,7 @@ class _Push:
             "account_id": self.caller.account_id,
             "device": self.pushed.device,
             "type": action.type,
-            "payload": action.payload if step_of(action.type).keeps_payload else {},
+            "payload": _kept(action) if step_of(action.type).keeps_payload else {},
             "base_version": action.base_version,
             "device_at": action.device_at,
             "received_at": self.now,
@@ -188,14 +190,20 @@ class _Push:
                 doorway = self.doorways.get(action.type)
                 if doorway is None:
                     raise rules.UnknownAction(type=action.type)
+                if action.unread is not None:
+                    raise PayloadUnfit(action.unread.wrong)
                 if action.told:
                     raise Invalid(errors=[{"field": "payload", "message": "missing"}])
                 read = doorway.read(action.payload, action.device_at.isoformat())
                 await doorway.go_through(read, Way(self.request, part, clock=_At(at)))
         except Problem as problem:
-            if problem.status >= 500:
+            if problem.status < 500:
+                return problem
+            # Whoever says when to come again lacks something that all of them need.
+            if isinstance(problem, Unavailable) or "retry_after" in problem.facts:
                 raise
-            return problem
+            log.exception("an action could not be carried out", action=str(action.id))
+            return rules.NotCarriedOut(id=action.id)
         except (DBAPIError, psycopg.Error, StaleDataError) as error:
             if state_of(error) in _OUT_OF_TIME:
                 self.slow[action.id] += 1
@@ -307,6 +315,10 @@ class _Push:
 
 
 _TOLD = ("verdict", "code", "words_zh", "words_en", "judgement")
+
+
+def _kept(action: Action) -> Mapping[str, Any]:
+    return action.payload if action.unread is None else action.unread.kept
 
 
 def _stands_against(action: Action, wipe: Wipe | None, *, revoked: bool) -> Problem | None:
