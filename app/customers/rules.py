@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.i18n import Words
 
 # How the moment of a customer's word is described wherever it is sent.
@@ -21,6 +21,19 @@ class SetSince(Conflict):
     advice = Words(
         zh="该项已于 {since} 更改，晚于本机操作时间，未予覆盖。请核对后重新设置。",
         en="It was set at {since}, after this phone did so, and stays so: look at it again.",
+    )
+
+
+# Whoever has something to sell at the door is not the one to say that a customer may be sold to.
+class KeptUndisturbed(Forbidden):
+    slug = "kept-undisturbed"
+    title = Words(
+        zh="上门人员不能解除免打扰", en="Do-not-disturb is not lifted by who is at the door"
+    )
+    advice = Words(
+        zh="免打扰只能由客户本人在自助渠道解除，或由班组长受理客户要求后解除。",
+        en="The customer lifts it themselves where they serve themselves, or a supervisor does so"
+        " when they ask for it.",
     )
 
 
