@@ -86,9 +86,9 @@ async def load_customers(
 ) -> Report:
     """Load customers from the lines of a CSV file, by their code; org units must be there.
 
-    A line older than what is held counts as unchanged. A switch on which the customer was heard here
-    stays where the line was written before that, or would loosen it. Raises FileRefused when any line is wrong, unless
-    `skip_refused`.
+    A line older than what is held counts as unchanged. A switch on which the customer was heard
+    here stays where the line was written before that, or would loosen it. Raises FileRefused when
+    any line is wrong, unless `skip_refused`.
     """
     staged = await loading.stage(tx, CUSTOMERS, lines)
     await staged.refuse_repeated("code")

@@ -5,11 +5,12 @@ from uuid import UUID
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Now
-from app.customers.schemas import DoNotDisturbIn, DoNotDisturbOut
 from app.visits.routes.callers import Wisher
 from app.visits.schemas.choices import (
     ConsentIn,
     ConsentsOut,
+    DoNotDisturbIn,
+    DoNotDisturbSetOut,
     PersonalOffersIn,
     PersonalOffersOut,
 )
@@ -21,7 +22,7 @@ router = Router(prefix="/v1/customers", tags=["customers"])
 @router.put("/{customer_id}/do-not-disturb", operation_id="customers_do_not_disturb")
 async def do_not_disturb(
     customer_id: UUID, body: DoNotDisturbIn, wisher: Wisher, tx: Tx, now: Now
-) -> DoNotDisturbOut:
+) -> DoNotDisturbSetOut:
     """Move the do-not-disturb switch; it is in force on every channel with the answer.
 
     A technician switches it on while they hold an order of the customer's, from acknowledging it
@@ -31,7 +32,7 @@ async def do_not_disturb(
     customer = await choices.set_do_not_disturb(
         tx, customer_id, wisher, on=body.on, now=now, said_at=body.device_at
     )
-    return DoNotDisturbOut(
+    return DoNotDisturbSetOut(
         customer_id=customer.id,
         on=customer.do_not_disturb,
         since=customer.do_not_disturb_since,
