@@ -1,5 +1,6 @@
 """Customers' words: segments, channels, kinds of contact; and how personal data is masked."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -185,6 +186,15 @@ def masked_name(name: str) -> str:
 def masked_phone(phone: str) -> str:
     """Mask a telephone number to its ends: 13812341234 becomes 138****1234; short ones wholly."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "****"
+
+
+# What may be a telephone number within words that people wrote.
+_NUMBER = re.compile(r"\d[\d\- ]{5,}\d")
+
+
+def masked_words(words: str) -> str:
+    """Mask what may be a telephone number within words."""
+    return _NUMBER.sub(lambda found: masked_phone(re.sub(r"\D", "", found.group())), words)
 
 
 def masked_address(locality: str, building: str | None) -> str:
