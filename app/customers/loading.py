@@ -62,11 +62,15 @@ _ERASED = """
     ON held.code = 'erased:' || encode(sha256(convert_to(s.code, 'UTF8')), 'hex')
 """
 
-# A switch that was moved here after the CRM wrote its file is newer than the file.
-_SWITCHES = ("do_not_disturb", "personal_offers")
+# Where the customer was heard here, the CRM need not have heard it too: a file that it wrote before
+# then says nothing new, and a later one may protect them more and never less. What they have asked
+# for here they alone take back.
+_LOOSE = {"do_not_disturb": "false", "personal_offers": "true"}
 _KEEP_SWITCH = """
     UPDATE {{staged}} AS s SET {switch} = held.{switch} FROM customer AS held
-    WHERE held.code = s.code AND held.{switch}_since > s.as_of AND held.{switch} <> s.{switch}
+    WHERE held.code = s.code AND held.{switch} <> s.{switch}
+    AND (held.{switch}_said_at > s.as_of
+         OR held.{switch}_said_at IS NOT NULL AND s.{switch} = {loose})
 """
 
 
@@ -101,9 +105,9 @@ async def load_customers(
 ) -> Report:
     """Load customers from the lines of a CSV file, by their code; org units must be there.
 
-    A line older than what is held counts as unchanged, and a switch moved here after the line was
-    written stays. Raises FileRefused when any line is wrong, unless
-    `skip_refused`.
+    A line older than what is held counts as unchanged. A switch on which the customer was heard
+    here stays where the line was written before that, or would loosen it. Raises FileRefused when
+    any line is wrong, unless `skip_refused`.
     """
     staged = await loading.stage(tx, CUSTOMERS, lines)
     await staged.refuse_repeated("code")
@@ -114,9 +118,9 @@ async def load_customers(
         " WHERE held.as_of > s.as_of"
     )
     await staged.pass_over(_ERASED)
-    for switch in _SWITCHES:
+    for switch, loose in _LOOSE.items():
         if switch in staged.present:
-            await staged.run(_KEEP_SWITCH.format(switch=switch))
+            await staged.run(_KEEP_SWITCH.format(switch=switch, loose=loose))
     moved = await _queue(staged, _OF_ANOTHER_UNIT)
     await _merge_shown(tx, staged, _CUSTOMER)
     if moved:

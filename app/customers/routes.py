@@ -6,20 +6,18 @@ from uuid import UUID
 from fastapi import Depends, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import ANYBODY, Caller, caller
+from app.auth.callers import Caller, caller
 from app.auth.rules import Role
-from app.core.db import Read, Tx
+from app.core.db import Read
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Code, Now
-from app.customers import queries, rules, service
+from app.core.http import Code
+from app.customers import queries, rules
 from app.customers.models import Customer, Subscription
 from app.customers.schemas import (
     AddressOut,
     CustomerOut,
     CustomersFound,
-    DoNotDisturbIn,
-    DoNotDisturbOut,
     SubscriptionOut,
 )
 
@@ -27,8 +25,6 @@ router = Router(prefix="/v1/customers", tags=["customers"])
 
 PEOPLE = (Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN)
 Reader = Annotated[Caller, Depends(caller(*PEOPLE, scope="customers:read"))]
-# Also systems, such as an app in which a customer moves the switch.
-Writer = Annotated[Caller, Depends(caller(*ANYBODY, scope="customers:write"))]
 
 
 async def _masked(read: AsyncSession, customer: Customer, reader: Caller) -> CustomerOut:
@@ -86,18 +82,3 @@ async def find(
 async def one(customer_id: UUID, reader: Reader, read: Read) -> CustomerOut:
     """Read a customer, masked; whom a technician is about to meet stands in the context."""
     return await _masked(read, await queries.one(read, reader, customer_id), reader)
-
-
-@router.put("/{customer_id}/do-not-disturb", operation_id="customers_do_not_disturb")
-async def do_not_disturb(
-    customer_id: UUID, body: DoNotDisturbIn, writer: Writer, tx: Tx, now: Now
-) -> DoNotDisturbOut:
-    """Move the do-not-disturb switch; it is in force on every channel with the answer."""
-    customer = await service.set_do_not_disturb(
-        tx, customer_id=customer_id, on=body.on, caller=writer, now=now, said_at=body.device_at
-    )
-    return DoNotDisturbOut(
-        customer_id=customer.id,
-        on=customer.do_not_disturb,
-        since=customer.do_not_disturb_since,
-    )

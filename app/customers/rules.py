@@ -1,11 +1,12 @@
 """Customers' words: segments, channels, kinds of contact; and how personal data is masked."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from app.core.errors import Conflict, Invalid
+from app.core.errors import Conflict, Forbidden, Invalid
 from app.core.i18n import Words
 
 # How the moment of a customer's word is described wherever it is sent.
@@ -21,6 +22,19 @@ class SetSince(Conflict):
     advice = Words(
         zh="该项已于 {since} 更改，晚于本机操作时间，未予覆盖。请核对后重新设置。",
         en="It was set at {since}, after this phone did so, and stays so: look at it again.",
+    )
+
+
+# Whoever has something to sell at the door is not the one to say that a customer may be sold to.
+class KeptUndisturbed(Forbidden):
+    slug = "kept-undisturbed"
+    title = Words(
+        zh="上门人员不能解除免打扰", en="Do-not-disturb is not lifted by who is at the door"
+    )
+    advice = Words(
+        zh="免打扰只能由客户本人在自助渠道解除，或由班组长受理客户要求后解除。",
+        en="The customer lifts it themselves where they serve themselves, or a supervisor does so"
+        " when they ask for it.",
     )
 
 
@@ -172,6 +186,15 @@ def masked_name(name: str) -> str:
 def masked_phone(phone: str) -> str:
     """Mask a telephone number to its ends: 13812341234 becomes 138****1234; short ones wholly."""
     return f"{phone[:3]}****{phone[-4:]}" if len(phone) >= 11 else "****"
+
+
+# What may be a telephone number within words that people wrote.
+_NUMBER = re.compile(r"\d[\d\- ]{5,}\d")
+
+
+def masked_words(words: str) -> str:
+    """Mask what may be a telephone number within words."""
+    return _NUMBER.sub(lambda found: masked_phone(re.sub(r"\D", "", found.group())), words)
 
 
 def masked_address(locality: str, building: str | None) -> str:

@@ -6,8 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Input, Moment
-from app.customers.rules import WHEN_SAID, Segment
+from app.core.http import Answer
+from app.customers.rules import Segment
 
 Text = Annotated[str, Field(max_length=300)]
 
@@ -67,18 +67,3 @@ class CustomersFound(Answer):
     """The customers with one code or service number: none, or one."""
 
     customers: Annotated[list[CustomerOut], Field(max_length=50)]
-
-
-class DoNotDisturbIn(Input):
-    """Where the switch shall stand."""
-
-    on: bool
-    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
-
-
-class DoNotDisturbOut(Answer):
-    """Where the switch stands."""
-
-    customer_id: UUID
-    on: bool
-    since: datetime | None

@@ -104,11 +104,9 @@ async def test_other_peoples_customers_are_not_there(http, tx, supervisor):
     assert switch.status_code == 404
 
 
-async def test_do_not_disturb_is_in_force_with_the_answer(
-    http, tx, clock, customer, technician, supervisor
-):
+async def test_do_not_disturb_is_in_force_with_the_answer(http, clock, customer, supervisor):
     url = f"/v1/customers/{customer.id}/do-not-disturb"
-    on = await http.put(url, json={"on": True}, headers=technician)
+    on = await http.put(url, json={"on": True}, headers=supervisor)
     assert on.json() == {
         "customer_id": str(customer.id),
         "on": True,

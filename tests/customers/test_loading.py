@@ -91,25 +91,51 @@ async def test_news_updates_and_old_news_does_not(tx):
     assert await tx.scalar(select(Subscription.monthly_price_fen)) == 9900
 
 
+BEFORE, AFTER = "2026-03-02T08:59:59+08:00", "2026-03-02T09:00:01+08:00"
+HEARD = datetime(2026, 3, 2, 1, tzinfo=UTC)
+PROTECTED, OPEN = (True, False), (False, True)
+
+
 @pytest.mark.parametrize(
-    ("as_of", "stays_on"),
+    ("heard_at", "held", "as_of", "told", "then"),
     [
-        ("2026-03-02T08:59:59+08:00", True),  # written before the customer asked for peace
-        ("2026-03-02T09:00:01+08:00", False),
+        # What the customer asked for here outlives the files of a CRM that has not heard it.
+        (HEARD, PROTECTED, BEFORE, OPEN, PROTECTED),
+        (HEARD, PROTECTED, AFTER, OPEN, PROTECTED),
+        (HEARD, PROTECTED, "2027-03-02T09:00:00+08:00", OPEN, PROTECTED),
+        # What they lifted here stays so against an older file, and a later one may protect them.
+        (HEARD, OPEN, BEFORE, PROTECTED, OPEN),
+        (HEARD, OPEN, AFTER, PROTECTED, PROTECTED),
+        # Of whom was never heard here the CRM alone knows.
+        (None, PROTECTED, AFTER, OPEN, OPEN),
+        (None, OPEN, AFTER, PROTECTED, PROTECTED),
     ],
 )
-async def test_a_switch_moved_here_outlives_an_older_file(tx, as_of, stays_on):
+async def test_a_file_may_protect_more_and_never_less_than_was_asked_for_here(
+    tx, heard_at, held, as_of, told, then
+):
     await load_customers(tx, [CUSTOMERS, WANG])
-    held = await customer(tx)
-    held.do_not_disturb, held.personal_offers = True, False
-    held.do_not_disturb_since = held.personal_offers_since = datetime(2026, 3, 2, 1, tzinfo=UTC)
+    wang = await customer(tx)
+    wang.do_not_disturb, wang.personal_offers = held
+    wang.do_not_disturb_said_at = wang.personal_offers_said_at = heard_at
     await tx.flush()
     heading = CUSTOMERS.replace("arrears_fen", "arrears_fen,personal_offers")
-    line = WANG.replace("2026-03-01T00:00:00+08:00", as_of).replace(",,\n", ",否,,是\n")
+    flags = ["是" if each else "否" for each in told]
+    line = WANG.replace("2026-03-01T00:00:00+08:00", as_of).replace(
+        ",,\n", f",{flags[0]},,{flags[1]}\n"
+    )
     await load_customers(tx, [heading, line])
-    held = await customer(tx)
-    assert held.do_not_disturb is stays_on
-    assert held.personal_offers is not stays_on
+    wang = await customer(tx)
+    assert (wang.do_not_disturb, wang.personal_offers) == then
+
+
+async def test_a_switch_that_a_file_leaves_empty_lifts_nothing_that_was_asked_for_here(tx):
+    await load_customers(tx, [CUSTOMERS, WANG])
+    wang = await customer(tx)
+    wang.do_not_disturb, wang.do_not_disturb_said_at = True, HEARD
+    await tx.flush()
+    await load_customers(tx, [CUSTOMERS, WANG.replace("2026-03-01", "2026-03-09")])
+    assert (await customer(tx)).do_not_disturb is True
 
 
 async def test_a_complaint_is_closed_by_a_later_file(tx):

@@ -279,10 +279,10 @@ class Technician {
     const known = await this.all('customers')
     if (!known.length) return
     const customer = this.pick(known)
-    const on = this.chance() < 0.5
-    const [type, column] = this.pick([
-      ['customers_personal_offers', 'personal_offers'],
-      ['customers_do_not_disturb', 'do_not_disturb'],
+    // At the door nobody lifts do-not-disturb.
+    const [type, column, on] = this.pick([
+      ['customers_personal_offers', 'personal_offers', this.chance() < 0.5],
+      ['customers_do_not_disturb', 'do_not_disturb', true],
     ])
     const also = [changed(customer, { [column]: on })]
     await this.act(type, { customer_id: customer.id, on }, { also })

@@ -5,18 +5,30 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 from sqlalchemy import func, select
 
+from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import Invalid
 from app.customers.models import Interaction
-from app.customers.rules import InteractionKind
+from app.customers.rules import Channel, InteractionKind
+from app.outages.models import Outage
+from app.outages.rules import OutageState, PlaceKind
 from app.sales.models import Sale
-from app.suggestions.models import ContactSlot, Suggestion, SuggestionAnswer, SuggestionDecision
-from app.suggestions.rules import AnswerKind, DeclineReason
+from app.suggestions.models import (
+    ContactSlot,
+    SalesLead,
+    Suggestion,
+    SuggestionAnswer,
+    SuggestionDecision,
+    SuggestionGate,
+)
+from app.suggestions.queries import forget
+from app.suggestions.rules import AnswerKind, DeclineReason, HeldBack
 from app.suggestions.rules.answering import complete_answer, said_at, was_pitched
 from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
-from tests.make.customers import make_contact
+from tests.make.customers import make_address, make_contact, make_subscription
+from tests.make.technicians import make_technician
 from tests.make.visits import make_assigned_order, make_phone
 
 NINE = datetime(2026, 3, 2, 1, tzinfo=UTC)
@@ -47,10 +59,10 @@ NINE = datetime(2026, 3, 2, 1, tzinfo=UTC)
 )
 def test_an_answer_says_what_its_kind_needs(answer, reason, later_on, fields):
     if not fields:
-        complete_answer(answer, reason, later_on, NINE)
+        complete_answer(answer, reason, later_on, NINE.date())
         return
     with pytest.raises(Invalid) as refused:
-        complete_answer(answer, reason, later_on, NINE)
+        complete_answer(answer, reason, later_on, NINE.date())
     assert [error["field"] for error in refused.value.facts["errors"]] == fields
 
 
@@ -354,15 +366,194 @@ async def test_a_guard_that_became_true_in_between_wins(
     assert sold == (0 if guard == "arrears" else 1)
 
 
+async def bought_in_the_app(tx, customer, now):
+    await make_contact(
+        tx,
+        customer,
+        at=now,
+        kind=InteractionKind.SALES,
+        channel=Channel.APP,
+        offering_code="FTTH-1000",
+        outcome="accepted",
+    )
+
+
+async def held_by_now(tx, customer, now):
+    await make_subscription(tx, customer, offering_code="FTTH-1000", started_on=now.date())
+
+
+async def ordered_elsewhere(tx, customer, now):
+    await another_order(tx, customer, now, work_type=WorkType.INSTALL)
+
+
+async def out_of_order(tx, customer, now):
+    await make_address(tx, customer, code="A2", olt_port="OLT-01/1/3")
+    outage = Outage(
+        org_unit_id=customer.org_unit_id,
+        place_kind=PlaceKind.PORT,
+        place_key="OLT-01/1/3",
+        name="x",
+        state=OutageState.CONFIRMED,
+        since=now,
+        found_at=now,
+        last_report_at=now,
+    )
+    tx.add(outage)
+    await tx.flush()
+
+
+async def complained_and_was_heard(tx, customer, now):
+    at = now - timedelta(minutes=20)
+    await make_contact(tx, customer, at=at, kind=InteractionKind.COMPLAINT, closed_at=now)
+
+
+async def unchanged(tx, customer, now):
+    """Nothing that another channel has brought about."""
+
+
+async def another_order(tx, customer, now, **fields):
+    unit = await tx.get_one(OrgUnit, customer.org_unit_id)
+    other = await make_technician(tx, org_unit=unit)
+    return await make_assigned_order(tx, other, customer, now=now, **fields)
+
+
+MEANWHILE = [
+    (unchanged, None),
+    (bought_in_the_app, "just_accepted"),
+    (held_by_now, "already_held"),
+    (ordered_elsewhere, "order_pending"),
+    (out_of_order, "outage"),
+    (complained_and_was_heard, "complaint_recent"),
+]
+
+
+@pytest.mark.parametrize(("happens", "guard"), MEANWHILE)
+async def test_what_was_accepted_offline_is_not_sold_once_more(
+    tx, phone, customer, visit_id, best, clock, happens, guard
+):
+    """Accepted at ten, bought in the app at noon, and heard of from the phone in the evening."""
+    said = clock.now() + timedelta(minutes=1)
+    clock.tick(timedelta(hours=2))
+    await happens(tx, customer, clock.now())
+    clock.tick(timedelta(hours=1))
+    told = (await say(phone, best, "accepted", device_at=said.isoformat())).json()
+    assert (told["opens_sale"], told["held_back"]) == (guard is None, guard)
+    assert (told["held_back_words"] is None) == (guard is None)
+    items = [{"offering_code": "FTTH-1000", "suggestion_id": best}]
+    sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=items)
+    if guard is None:
+        assert sale.status_code == 201, sale.text
+        return
+    assert sale.json()["type"].endswith("offer-held-back-meanwhile")
+    assert sale.json()["facts"]["reason"] == guard
+
+
+async def test_a_gate_that_is_switched_off_holds_back_no_answer(
+    tx, database, phone, customer, best, clock
+):
+    off = {"code": HeldBack.COMPLAINT_RECENT, "version": 1, "valid_from": date(2026, 1, 1)}
+    tx.add(SuggestionGate(**off, in_force=False))
+    await tx.flush()
+    forget(database)
+    await complained_and_was_heard(tx, customer, clock.now())
+    assert (await say(phone, best, "accepted")).json()["opens_sale"] is True
+
+
+async def test_an_answer_that_comes_after_its_sale_is_not_held_back_by_it(
+    tx, phone, customer, visit_id, best, clock
+):
+    said = clock.now().isoformat()
+    items = [{"offering_code": "FTTH-1000", "suggestion_id": best}]
+    sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=items)
+    assert sale.status_code == 201, sale.text
+    clock.tick(timedelta(hours=3))
+    await ordered_elsewhere(tx, customer, clock.now())
+    await held_by_now(tx, customer, clock.now())
+    assert (await say(phone, best, "accepted", device_at=said)).json()["held_back"] is None
+
+
+async def do_not_disturb(tx, customer, now):
+    customer.do_not_disturb = True
+    await tx.flush()
+
+
+async def visits_refused(tx, customer, now):
+    customer.channels_refused = ["visit"]
+    await tx.flush()
+
+
+async def complains(tx, customer, now):
+    await make_contact(tx, customer, at=now, kind=InteractionKind.COMPLAINT)
+
+
+@pytest.mark.parametrize(
+    ("happens", "guard"),
+    [
+        (do_not_disturb, "do_not_disturb"),
+        (visits_refused, "do_not_disturb"),
+        (complains, "complaint_open"),
+        (bought_in_the_app, "just_accepted"),
+    ],
+)
+async def test_who_asked_for_peace_meanwhile_is_not_handed_over(
+    tx, phone, customer, best, clock, happens, guard
+):
+    said = clock.now() + timedelta(minutes=1)
+    clock.tick(timedelta(hours=5))
+    await happens(tx, customer, clock.now())
+    body = {
+        "id": str(new_id()),
+        "handed_to": "account_manager",
+        "note": "wants a quote",
+        "device_at": said.isoformat(),
+    }
+    path = f"/suggestions/{best}/hand-over"
+    told = await phone.post(path, **body)
+    assert told.status_code == 200, told.text
+    kept = told.json()
+    assert (kept["id"], kept["answer"], kept["held_back"]) == (body["id"], "handed_over", guard)
+    assert (kept["lead"], kept["opens_sale"]) == (None, False)
+    assert kept["held_back_words"]
+    assert datetime.fromisoformat(kept["at"]) == said
+    assert await tx.scalar(select(func.count()).select_from(SalesLead)) == 0
+    assert "handed_over" in [contact.outcome for contact in await ledger(tx)]
+    # Sent again it is the same, also when nothing stands in the way any more.
+    customer.do_not_disturb, customer.channels_refused = False, []
+    await tx.flush()
+    assert (await phone.post(path, **body)).json() == kept
+    other = await phone.post(path, **{**body, "device_at": clock.now().isoformat()})
+    assert other.json()["type"].endswith("same-id-other-content")
+
+
+@pytest.mark.parametrize(
+    ("hour", "day", "status"),
+    [
+        ("2026-03-02T07:30:00+08:00", "2026-03-02", 422),  # in London it is still the day before
+        ("2026-03-02T07:30:00+08:00", "2026-03-03", 200),
+        ("2026-03-02T23:30:00+08:00", "2026-03-02", 422),
+        ("2026-03-02T23:30:00+08:00", "2026-03-03", 200),
+    ],
+)
+async def test_a_day_to_come_is_one_of_the_units_own_calendar(
+    phone, order, line, catalogue, clock, hour, day, status
+):
+    clock.set(datetime.fromisoformat(hour))
+    visit_id = await phone.restore(order)
+    read = (await phone.post(f"/visits/{visit_id}/suggestions")).json()
+    told = await say(phone, read["offers"][0]["suggestion_id"], "later", later_on=day)
+    assert told.status_code == status, told.text
+
+
 async def test_an_offer_is_handed_over_once_and_a_supervisor_sees_to_it(
     tx, app, http, phone, visit_id, read, best, branch, clock
 ):
     body = {"id": str(new_id()), "handed_to": "account_manager", "note": "wants a quote"}
     body["device_at"] = clock.now().isoformat()
     path = f"/suggestions/{best}/hand-over"
-    lead = await phone.post(path, **body)
-    assert (lead.status_code, lead.json()["state"]) == (200, "open")
-    assert (await phone.post(path, **body)).json() == lead.json()
+    handed = await phone.post(path, **body)
+    assert (handed.status_code, handed.json()["lead"]["state"]) == (200, "open")
+    assert (handed.json()["answer"], handed.json()["held_back"]) == ("handed_over", None)
+    assert (await phone.post(path, **body)).json() == handed.json()
     other = await phone.post(path, **{**body, "note": "no"})
     assert other.json()["type"].endswith("same-id-other-content")
     second = await phone.post(path, **{**body, "id": str(new_id())})

@@ -13,7 +13,7 @@ from app.catalog.models import ProductOffering
 from app.catalog.rules import BusinessType
 from app.core.db import new_id
 from app.customers.models import Interaction
-from app.customers.rules import Channel, InteractionKind
+from app.customers.rules import Channel, InteractionKind, masked_words
 from app.outages.models import Outage
 from app.outages.rules import OutageState, PlaceKind
 from app.suggestions.models import ContactReservation, ContactSlot, SuggestionDecision
@@ -24,7 +24,6 @@ from app.suggestions.rules.gates import HOLDS
 from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.silence import Silence, Spoken, silence_of, stopped_on
-from app.suggestions.schemas.contacts import masked_words
 from app.workorders.rules import State
 from tests.make.auth import bearer, caller_for, make_account
 from tests.make.catalog import make_offering

@@ -4,18 +4,28 @@ from dataclasses import replace
 from datetime import timedelta
 from math import exp
 from random import Random
+from uuid import UUID
 
 import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
+from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.customers.rules import InteractionKind
+from app.policies.queries.log import TAKEN_BACK
+from app.sales import service as sales
+from app.sales.rules import SaleState
 from app.suggestions import queries
-from app.suggestions.models import PolicyModel, Suggestion, SuggestionOutcome
+from app.suggestions.models import (
+    PolicyModel,
+    Suggestion,
+    SuggestionDecision,
+    SuggestionOutcome,
+)
 from app.suggestions.rules import Gate, Group, HeldBack
 from app.suggestions.rules.chances import FIELDS, chance_terms, strongest
 from app.suggestions.rules.explaining import Weighed, explained, gates_of
@@ -31,8 +41,9 @@ from app.suggestions.rules.model import (
 )
 from app.suggestions.rules.ranking import Way, ranked
 from app.suggestions.rules.words import ONLY_ADDED, REASONS
-from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_contact
+from tests.make.sales import consent_body, shown
 from tests.make.visits import make_phone
 from tests.suggestions import test_gates, test_score
 
@@ -282,6 +293,89 @@ async def test_what_came_of_it_is_settled_as_time_passes(tx, phone, customer, re
     assert (found[first].kept_30, found[first].complained_14) == (False, True)
     assert (found[second].kept_30, found[second].complained_14) == (None, None)
     assert await tx.scalar(select(func.count()).select_from(SuggestionOutcome)) == 2
+
+
+async def stands(supervisor, sale, item, tx, clock):
+    """Nothing comes back, or only what was bought beside it."""
+
+
+async def rejected(supervisor, sale, item, tx, clock):
+    await sales.follow(tx, sale_id=sale, state=SaleState.REJECTED, at=clock.now())
+
+
+async def cancelled(supervisor, sale, item, tx, clock):
+    await sales.follow(tx, sale_id=sale, state=SaleState.CANCELLED, at=clock.now())
+
+
+async def returned_whole(supervisor, sale, item, tx, clock):
+    assert (await supervisor(f"/{sale}/reversal", "RET-1")).status_code == 200
+
+
+async def returned_alone(supervisor, sale, item, tx, clock):
+    assert (await supervisor(f"/{sale}/items/{item}/reversal", "RET-1")).status_code == 200
+
+
+async def taken_out(supervisor, sale, item, tx, clock):
+    await sales.item_removed(tx, sale_id=sale, item_id=UUID(item), at=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("comes_back", "about", "kept"),
+    [
+        (stands, "FTTH-1000", True),
+        (rejected, "FTTH-1000", False),
+        (cancelled, "FTTH-1000", False),
+        (returned_whole, "FTTH-1000", False),
+        (returned_alone, "FTTH-1000", False),
+        (taken_out, "FTTH-1000", False),
+        (returned_alone, "TV-4K", True),  # bought with it, and brought back alone
+    ],
+)
+async def test_what_was_brought_back_was_not_kept(
+    tx, app, http, phone, read, clock, comes_back, about, kept
+):
+    best = read["offers"][0]["suggestion_id"]
+    assert read["offers"][0]["offering_code"] == "FTTH-1000"
+    await phone.post(f"/suggestions/{best}/answer", id=str(new_id()), answer="accepted")
+    sale = await phone.post(
+        "/sales",
+        id=str(new_id()),
+        visit_id=str(await tx.scalar(select(SuggestionDecision.visit_id))),
+        items=[{"offering_code": "FTTH-1000", "suggestion_id": best}, {"offering_code": "TV-4K"}],
+    )
+    assert sale.status_code == 201, sale.text
+    sale_id = UUID(sale.json()["id"])
+    consent = consent_body(clock.now(), await shown(tx, sale_id))
+    confirm = f"/v1/sales/{sale_id}/confirm"
+    agreed = await http.post(confirm, json=consent, headers=phone.headers)
+    assert agreed.status_code == 200, agreed.text
+    await sales.follow(tx, sale_id=sale_id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    clock.tick(timedelta(days=3))
+    unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
+    account = await make_account(tx, unit, role=Role.SUPERVISOR)
+    boss = bearer(app, caller_for(Role.SUPERVISOR, unit, account_id=account.id))
+
+    async def supervisor(path, external_id):
+        body = {
+            "external_id": external_id,
+            "reason": "changed_mind",
+            "returned_at": clock.now().isoformat(),
+        }
+        return await http.post(f"/v1/sales{path}", json=body, headers=boss)
+
+    item = next(one["id"] for one in sale.json()["items"] if one["offering_code"] == about)
+    await comes_back(supervisor, sale_id, item, tx, clock)
+    # Whoever learns from it hears of it at once, and the outcome says so after 30 days.
+    back = await tx.scalar(
+        text(
+            f"SELECT {TAKEN_BACK} FROM suggestion_answer AS answer"
+            " JOIN suggestion ON suggestion.id = answer.suggestion_id"
+        )
+    )
+    assert back is not kept
+    clock.tick(timedelta(days=28))
+    await queries.settle(tx, clock.now())
+    assert (await outcomes(tx))[best].kept_30 is kept
 
 
 async def outcomes(tx):

@@ -307,4 +307,4 @@ async def test_who_is_worth_most_is_left_to_the_channel_they_prefer(
         lead = await phone.post(
             f"/suggestions/{offer['suggestion_id']}/hand-over", id=str(new_id()), handed_to=left
         )
-        assert (lead.status_code, lead.json()["handed_to"]) == (200, left)
+        assert (lead.status_code, lead.json()["lead"]["handed_to"]) == (200, left)

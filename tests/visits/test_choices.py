@@ -48,6 +48,43 @@ async def test_offers_for_everybody_are_chosen_at_the_door(tx, app, http, clock,
     assert change["values"]["personal_offers"] == [True, False]
 
 
+async def test_at_the_door_a_customer_is_left_alone_and_only_others_lift_it(
+    tx, app, http, clock, customer, branch
+):
+    phone = await make_phone(tx, app, http, clock, org_unit=branch)
+    url = f"/v1/customers/{customer.id}/do-not-disturb"
+
+    async def put(on, who=phone.headers, **body):
+        return await http.put(url, json={"on": on, **body}, headers=who)
+
+    # Without an order of theirs neither way, not even within the own branch.
+    assert [(await put(on)).status_code for on in (True, False)] == [404, 404]
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    assert (await put(True)).status_code == 404  # assigned is not yet at the door
+    visit_id = await phone.restore(order)
+    on = await put(True)
+    assert (on.status_code, on.json()["on"]) == (200, True)
+    for lang, words in (("en", "a supervisor"), ("zh", "班组长")):
+        off = await put(False, {**phone.headers, "accept-language": lang})
+        assert (off.status_code, off.json()["type"]) == (
+            403,
+            "urn:yingwei:problem:kept-undisturbed",
+        )
+        assert words in off.json()["detail"]
+    await tx.refresh(customer)
+    assert customer.do_not_disturb is True
+    account = await make_account(tx, branch, role=Role.SUPERVISOR)
+    supervisor = bearer(app, caller_for(Role.SUPERVISOR, branch, account_id=account.id))
+    assert (await put(False, supervisor)).json()["on"] is False
+    # What was said at the door counts also when the phone had no network until long after.
+    clock.tick(timedelta(minutes=1))
+    said = clock.now().isoformat()
+    await phone.complete(visit_id)
+    clock.tick(timedelta(hours=8))
+    assert (await put(True)).status_code == 404
+    assert (await put(True, device_at=said)).json()["on"] is True
+
+
 @pytest.mark.parametrize(
     ("role", "here", "status"),
     [

@@ -221,15 +221,19 @@ async def test_a_colleague_sees_nobody(tx, app, http, clock, phone, customer, or
 async def test_others_see_them_masked_or_not_at_all(
     tx, app, http, customer, order, branch, province, role, where, status
 ):
+    order.summary = "宽带断网, 联系 154-1234-1234"
+    await tx.flush()
     unit = {"branch": branch, "province": province}.get(where) or await make_org_unit(tx)
     account = await make_account(tx, unit, role=role)
     headers = bearer(app, caller_for(role, unit, account_id=account.id))
     answer = await http.get(f"/v1/customers/{customer.id}/context", headers=headers)
     assert answer.status_code == status
-    for secret in ("王小明", "15412341234", "07318881234", "1203室"):
+    for secret in ("王小明", "15412341234", "154-1234-1234", "07318881234", "1203室"):
         assert secret not in answer.text
     if status == 200:
         card = answer.json()
+        summaries = [one["summary"] for one in card["open_orders"]["orders"]]
+        assert "宽带断网, 联系 154****1234" in summaries
         assert card["masked"] is True
         assert card["terminals"]["at_home"][0]["service_number"] == "073****1234"
         assert (card["identity"]["name"], card["identity"]["phone"]) == ("王**", "154****1234")

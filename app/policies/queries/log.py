@@ -16,14 +16,15 @@ from app.core.db import driver_connection
 from app.core.geo import Floats
 from app.policies.rules.choosing import NOTHING
 from app.policies.rules.replay import Ints
+from app.suggestions.queries import CAME_BACK
 
 Told = Callable[[int], None]
 
 _PIECE = 5_000
 
 # Whether an acceptance came to nothing, of rows named `answer` and `suggestion`: a guard that had
-# become true meanwhile held it back, it was not kept, or its sale was cancelled.
-TAKEN_BACK = """answer.answer = 'accepted' AND (
+# become true meanwhile held it back, it was not kept, or nothing is left of what was sold on it.
+TAKEN_BACK = f"""answer.answer = 'accepted' AND (
             answer.held_back IS NOT NULL
             OR EXISTS (
                 SELECT FROM suggestion_outcome AS outcome
@@ -31,9 +32,12 @@ TAKEN_BACK = """answer.answer = 'accepted' AND (
             )
             OR EXISTS (
                 SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
-                WHERE sale_item.suggestion_id = suggestion.id AND sale.state = 'cancelled'
+                WHERE sale_item.suggestion_id = suggestion.id AND {CAME_BACK}
+            ) AND NOT EXISTS (
+                SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id
+                WHERE sale_item.suggestion_id = suggestion.id AND NOT {CAME_BACK}
             )
-        )"""
+        )"""  # noqa: S608 - text of our own
 
 # What was said last to each suggestion that was pitched. Whoever wants no offers of their own is
 # not learned from either. What was said to somebody who could not decide counts: nobody knows

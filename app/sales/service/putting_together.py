@@ -17,8 +17,8 @@ from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, SaleState, SaleStep
 from app.sales.service.ledger import entered
 from app.sales.service.selling import priced, visit_to_sell_in
-from app.suggestions.queries import guard_now
 from app.suggestions.rules.words import HELD_BACK
+from app.suggestions.service import guard_now
 
 
 async def put_together(
@@ -59,7 +59,7 @@ async def put_together(
                 for one in sorted(strange)
             ]
         )
-    await _still_allowed(tx, visit.customer_id, suggested, prepaid=prepaid)
+    await _still_allowed(tx, visit.customer_id, suggested, prepaid=prepaid, now=now)
     if reservation_id is not None:
         await _reserved_here(tx, reservation_id, visit_id, technician_id)
     if appointment_hold_id is not None:
@@ -129,14 +129,19 @@ async def _booked_here(
 
 
 async def _still_allowed(
-    tx: AsyncSession, customer_id: UUID, suggested: Sequence[UUID], *, prepaid: bool
+    tx: AsyncSession,
+    customer_id: UUID,
+    suggested: Sequence[UUID],
+    *,
+    prepaid: bool,
+    now: datetime,
 ) -> None:
     """Check that nothing has come between what was suggested and its sale: that would win.
 
     Of what a customer asks for by themselves only that nothing is sold on credit to who owes.
     Raises OfferHeldBack.
     """
-    guard = await guard_now(tx, customer_id, suggested, prepaid=prepaid)
+    guard = await guard_now(tx, customer_id, suggested, prepaid=prepaid, now=now)
     if guard is not None:
         raise rules.OfferHeldBack(reason=guard, words=HELD_BACK[guard])
 

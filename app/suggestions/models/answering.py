@@ -19,9 +19,9 @@ class SuggestionAnswer(Row, Base):
 
     `pitched` tells whether the technician spoke of it at all: that is their choice, and no answer
     of the customer's. `answer` null is a pitch whose answer is not known yet. `held_back` is the
-    guard that had become true when an acceptance arrived. `at` is when it was said as far as can be
-    believed, and `created_at` when we heard of it. `competitor` names who else serves them; the
-    rest stands in the note with the answer's id.
+    guard that had become true when an acceptance arrived, or a hand-over. `at` is when it was said
+    as far as can be believed, and `created_at` when we heard of it. `competitor` names who else
+    serves them; the rest stands in the note with the answer's id.
     """
 
     __tablename__ = "suggestion_answer"

@@ -1,10 +1,12 @@
 """Reads of suggestions: what a decision rests on, what was answered, who was contacted."""
 
 from app.suggestions.queries.answering import (
-    guard_now,
+    guards_of,
+    held_by,
     lead_for_change,
     leads_page,
     notes_page,
+    offered,
     open_lead,
     own_suggestion,
 )
@@ -45,10 +47,11 @@ from app.suggestions.queries.deciding import (
 )
 from app.suggestions.queries.explaining import model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
-from app.suggestions.queries.outcomes import settle
+from app.suggestions.queries.outcomes import CAME_BACK, settle
 from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
+    "CAME_BACK",
     "MEASURED",
     "NOTHING_OWN",
     "Buyer",
@@ -68,7 +71,8 @@ __all__ = [
     "customer_shown",
     "forget",
     "gates",
-    "guard_now",
+    "guards_of",
+    "held_by",
     "homes_of",
     "lead_for_change",
     "leads_page",
@@ -81,6 +85,7 @@ __all__ = [
     "models_at_work",
     "newest_decisions",
     "notes_page",
+    "offered",
     "open_lead",
     "own_suggestion",
     "prospect_of",

@@ -1,18 +1,18 @@
 """Whose suggestion it is that somebody answers, and what is known of the answers and the leads."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import ARRAY, Uuid, bindparam, func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
 from app.auth.rules import Caller
+from app.catalog.models import ProductOffering
 from app.core.errors import NotFound
 from app.suggestions.models import CompetitorNote, SalesLead, Suggestion, SuggestionDecision
-from app.suggestions.rules import HeldBack
-from app.suggestions.rules.answering import guard_in
+from app.suggestions.queries.outcomes import CAME_BACK
 from app.suggestions.rules.leads import LeadState
 
 
@@ -55,20 +55,57 @@ _GUARDS = text(
 )
 
 
-async def guard_now(
-    session: AsyncSession, customer_id: UUID, suggestion_ids: Sequence[UUID], *, prepaid: bool
-) -> HeldBack | None:
-    """Name a guard that forbids, now, to sell to a customer; None forbids nothing.
-
-    `prepaid` tells that all of it is paid for beforehand: nothing else is sold to who owes. The
-    other guards are asked of what was suggested, and what was taken ahead of a repair waits for
-    that to succeed. Raises NotFound.
-    """
+async def guards_of(
+    session: AsyncSession, customer_id: UUID, suggestion_ids: Sequence[UUID]
+) -> Mapping[str, bool]:
+    """Say which guards that need no rule are true of a customer, by their names. Raises
+    NotFound."""
     given = {"customer_id": customer_id, "suggestion_ids": list(suggestion_ids)}
     row = (await session.execute(_GUARDS, given)).one_or_none()
     if row is None:
         raise NotFound()
-    return guard_in(dict(row._mapping), suggested=bool(suggestion_ids), prepaid=prepaid)
+    return dict(row._mapping)
+
+
+# What was sold on a suggestion comes back as an order and as what they hold; an answer that arrives
+# after its sale is not to be held back by that.
+_UNSOLD = text(
+    "NOT EXISTS (SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id"
+    " WHERE sale.customer_id = suggestion_decision.customer_id"
+    f" AND sale_item.suggestion_id = suggestion.id AND NOT {CAME_BACK})"
+)
+_OFFERED = (
+    select(SuggestionDecision.work_order_id, ProductOffering)
+    .join(Suggestion, Suggestion.decision_id == SuggestionDecision.id)
+    .join(ProductOffering, ProductOffering.id == Suggestion.offering_id)
+    .where(Suggestion.id == func.any(bindparam("suggestion_ids", type_=ARRAY(Uuid()))), _UNSOLD)
+    .order_by(SuggestionDecision.work_order_id, ProductOffering.code)
+)
+
+
+async def offered(
+    session: AsyncSession, suggestion_ids: Sequence[UUID]
+) -> Mapping[UUID, Sequence[ProductOffering]]:
+    """Give what was suggested and is not sold yet, by the orders at whose doors it was."""
+    found: dict[UUID, list[ProductOffering]] = {}
+    for row in await session.execute(_OFFERED, {"suggestion_ids": list(suggestion_ids)}):
+        found.setdefault(row.work_order_id, []).append(row.ProductOffering)
+    return found
+
+
+_HELD = text(
+    """
+    SELECT unnest(ARRAY[offering_code, category]) FROM subscription
+    WHERE customer_id = :customer_id
+    AND started_on <= :today AND (ended_on IS NULL OR ended_on > :today)
+    """
+)
+
+
+async def held_by(session: AsyncSession, customer_id: UUID, today: date) -> frozenset[str]:
+    """Give the codes and the categories of a customer's services that run on a local day."""
+    given = {"customer_id": customer_id, "today": today}
+    return frozenset(await session.scalars(_HELD, given))
 
 
 # --- what supervisors are told --------------------------------------------------------------------

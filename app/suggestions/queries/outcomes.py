@@ -12,8 +12,13 @@ KEPT_AFTER, COMPLAINED_WITHIN = timedelta(days=30), timedelta(days=14)
 # told: whoever settles may have stood still, and phones come late.
 LOOKED_AT = timedelta(days=7)
 
+# Whether what was sold came to nothing, of rows named `sale` and `sale_item`: the order was refused
+# or cancelled, or the customer brought back all of it or this one thing.
+CAME_BACK = """(sale.state IN ('cancelled', 'rejected')
+            OR num_nonnulls(sale.reversed_at, sale_item.reversed_at, sale_item.removed_at) > 0)"""
+
 # A sale counts for the suggestion it was made on; what was taken back by then was not kept.
-_SETTLE = """
+_SETTLE = f"""
     INSERT INTO suggestion_outcome (suggestion_id, decision_id, customer_id, answered_at, pitched,
         accepted, kept_30, complained_14, settled_at)
     SELECT said.suggestion_id, suggestion.decision_id, said.customer_id, said.at, said.pitched,
@@ -22,7 +27,7 @@ _SETTLE = """
             SELECT FROM sale JOIN sale_item ON sale_item.sale_id = sale.id
             WHERE sale.customer_id = said.customer_id
             AND sale_item.suggestion_id = said.suggestion_id
-            AND sale.state NOT IN ('draft', 'cancelled', 'rejected')
+            AND sale.state <> 'draft' AND NOT {CAME_BACK}
         ) END,
         CASE WHEN said.pitched AND (heard.complained OR said.at <= %(now)s - %(within)s)
             THEN heard.complained END,
@@ -57,7 +62,7 @@ _SETTLE = """
         IS DISTINCT FROM (excluded.pitched, excluded.accepted)
     OR suggestion_outcome.kept_30 IS NULL AND excluded.kept_30 IS NOT NULL
     OR suggestion_outcome.complained_14 IS NULL AND excluded.complained_14 IS NOT NULL
-"""
+"""  # noqa: S608 - text of our own
 
 
 async def settle(tx: AsyncSession, now: datetime) -> int:

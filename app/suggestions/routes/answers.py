@@ -11,7 +11,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.suggestions import service
-from app.suggestions.schemas.answers import AnswerIn, AnswerOut, HandOverIn
+from app.suggestions.schemas.answers import AnswerIn, AnswerOut, HandedOverOut, HandOverIn
 from app.suggestions.schemas.explaining import ExplanationOut
 from app.suggestions.schemas.leads import LeadOut
 
@@ -63,10 +63,17 @@ async def explanation(
 
 @router.post("/{suggestion_id}/hand-over", operation_id="suggestions_hand_over")
 async def hand_over(
-    suggestion_id: UUID, body: HandOverIn, adviser: Adviser, tx: Tx, now: Now
-) -> LeadOut:
-    """Hand an offer over to another channel, such as an account manager; it is closed here."""
-    lead = await service.hand_over(
+    suggestion_id: UUID, body: HandOverIn, adviser: Adviser, tx: Tx, now: Now, lang: Language
+) -> HandedOverOut:
+    """Hand an offer over to another channel, such as an account manager; it is closed here.
+
+    Look at `lead`: a guard that became true while the phone was offline wins over handing it over,
+    which is kept all the same.
+    """
+    handed = await service.hand_over(
         tx, suggestion_id, body.handing(), technician_id=adviser, now=now
     )
-    return LeadOut.of(lead)
+    return HandedOverOut(
+        **dict(AnswerOut.of(handed.answer, lang)),
+        lead=None if handed.lead is None else LeadOut.of(handed.lead),
+    )

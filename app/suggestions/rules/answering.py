@@ -23,12 +23,29 @@ PITCHED = {
 # What was true when a sale is opened wins over what the customer said before: the names of the
 # facts, in the order in which one of them is told.
 GUARDS: Mapping[str, HeldBack] = {
+    "already_held": HeldBack.ALREADY_HELD,
+    "order_pending": HeldBack.ORDER_PENDING,
+    "just_accepted": HeldBack.JUST_ACCEPTED,
     "not_restored": HeldBack.NOT_RESTORED,
     "do_not_disturb": HeldBack.DO_NOT_DISTURB,
     "complaint_open": HeldBack.COMPLAINT_OPEN,
+    "complaint_recent": HeldBack.COMPLAINT_RECENT,
     "arrears": HeldBack.ARREARS,
     "blacklisted": HeldBack.BLACKLISTED,
+    "outage": HeldBack.OUTAGE,
 }
+
+# Those of them that are asked as the gates ask them. Limits of contacts are none: the contact took
+# place, and what is not sold does not undo it.
+MEANWHILE = frozenset(
+    {
+        HeldBack.ALREADY_HELD,
+        HeldBack.ORDER_PENDING,
+        HeldBack.JUST_ACCEPTED,
+        HeldBack.COMPLAINT_RECENT,
+        HeldBack.OUTAGE,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -85,12 +102,12 @@ def was_pitched(answer: AnswerKind | None, pitched: bool | None) -> bool:
 
 
 def complete_answer(
-    answer: AnswerKind | None, reason: DeclineReason | None, later_on: date | None, at: datetime
+    answer: AnswerKind | None, reason: DeclineReason | None, later_on: date | None, today: date
 ) -> None:
     """Check that an answer says what its kind needs, and nothing that does not belong to it.
 
-    A "declined" has a coded reason, a "later" a day after that of `at` (UTC); who declined because
-    it is not the time may name a day, too. Raises Invalid.
+    A "declined" has a coded reason, a "later" a day after `today`, the local day on which it was
+    said; who declined because it is not the time may name a day, too. Raises Invalid.
     """
     errors = []
     if (reason is not None) != (answer is AnswerKind.DECLINED):
@@ -100,7 +117,7 @@ def complete_answer(
         errors.append({"field": "later_on", "message": "is needed by `later`"})
     elif later_on is not None and not may_name:
         errors.append({"field": "later_on", "message": "belongs to `later` and to `not_now`"})
-    elif later_on is not None and later_on <= at.date():
+    elif later_on is not None and later_on <= today:
         errors.append({"field": "later_on", "message": "must be a day to come"})
     if answer is AnswerKind.HANDED_OVER:
         errors.append({"field": "answer", "message": "is said by handing the suggestion over"})
@@ -114,9 +131,10 @@ ON_CREDIT = frozenset({HeldBack.ARREARS, HeldBack.BLACKLISTED})
 
 
 def guard_in(facts: Mapping[str, Any], *, suggested: bool, prepaid: bool) -> HeldBack | None:
-    """Name the first guard that is true of a customer and counts, by the names in `GUARDS`."""
+    """Name the first guard that is true of a customer and counts, by the names in `GUARDS`; what
+    is not told is not true."""
     for name, code in GUARDS.items():
         counts = not prepaid if code in ON_CREDIT else suggested
-        if facts[name] and counts:
+        if facts.get(name) and counts:
             return code
     return None

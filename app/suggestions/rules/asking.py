@@ -29,11 +29,15 @@ APPLY: Set[HeldBack] = frozenset(
 
 
 def stand_against(
-    facts: Facts, offer: Offer, limits: Limits, off: Off = NONE_OFF
+    facts: Facts,
+    offer: Offer,
+    limits: Limits,
+    off: Off = NONE_OFF,
+    among: Set[HeldBack] = APPLY,
 ) -> list[HeldBack]:
-    """List all that keeps an offer from being sold, in the gates' order."""
+    """List all that keeps an offer from being sold, of those asked about, in the gates' order."""
     return [
         hold.code
         for hold in HOLDS
-        if hold.code in APPLY and hold.code not in off and hold.holds(facts, offer, limits)
+        if hold.code in among and hold.code not in off and hold.holds(facts, offer, limits)
     ]

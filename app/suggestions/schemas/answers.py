@@ -13,6 +13,7 @@ from app.suggestions.rules import AnswerKind, DeclineReason, HeldBack
 from app.suggestions.rules.answering import Competitor, Said
 from app.suggestions.rules.leads import HandingOver, LeadTo
 from app.suggestions.rules.words import HELD_BACK
+from app.suggestions.schemas.leads import LeadOut
 
 Text = Annotated[str, Field(max_length=300)]
 Price = Annotated[int, Field(ge=0, le=100_000_000)]
@@ -105,7 +106,8 @@ class AnswerOut(Answer):
         description="Whether a sale may be made on it: accepted, and nothing forbids it meanwhile."
     )
     held_back: HeldBack | None = Field(
-        description="The guard that became true before the acceptance arrived; it wins."
+        description="The guard that became true before it was told that the customer accepts, or "
+        "is handed over; it wins."
     )
     held_back_words: Text | None
 
@@ -132,3 +134,9 @@ class HandOverIn(Input):
     def handing(self) -> HandingOver:
         """Read it as the service takes it."""
         return HandingOver(**self.model_dump())
+
+
+class HandedOverOut(AnswerOut):
+    """What was said of an offer that was handed over, and the lead that it became."""
+
+    lead: LeadOut | None = Field(description="Null where `held_back` says why nobody is given one.")

@@ -1,6 +1,5 @@
 """Wire shapes of contacts: slots that channels reserve, and the ledger of all channels, masked."""
 
-import re
 from datetime import date, datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -10,15 +9,12 @@ from pydantic import Field
 from app.core.http import Answer, Code, Input, Moment, Name
 from app.core.i18n import Lang
 from app.customers.models import Interaction
-from app.customers.rules import Channel, InteractionKind, masked_phone
+from app.customers.rules import Channel, InteractionKind, masked_words
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.contacts import MONTH, YEAR, ContactOutcome, SlotState, Standing
 from app.suggestions.rules.words import HELD_BACK
 
 Text = Annotated[str, Field(max_length=300)]
-
-# What may be a telephone number within words that people wrote.
-_NUMBER = re.compile(r"\d[\d\- ]{5,}\d")
 
 
 class ContactSlotIn(Input):
@@ -88,8 +84,8 @@ class ContactOut(Answer):
     def of(cls, contact: Interaction) -> Self:
         """Write a contact, masked."""
         plain: dict[str, Any] = {name: getattr(contact, name) for name in cls.model_fields}
-        plain["subject"] = masked_words(contact.subject)
-        plain["outcome"] = contact.outcome and masked_words(contact.outcome)
+        plain["subject"] = masked_words(contact.subject)[:300]
+        plain["outcome"] = contact.outcome and masked_words(contact.outcome)[:300]
         return cls(**plain)
 
 
@@ -133,8 +129,3 @@ class ContactPage(Answer):
     standing: ContactStandingOut
     contacts: Annotated[list[ContactOut], Field(max_length=200)]
     next_page_token: Annotated[str, Field(max_length=400)] | None
-
-
-def masked_words(words: str) -> str:
-    """Mask what may be a telephone number within words."""
-    return _NUMBER.sub(lambda found: masked_phone(re.sub(r"\D", "", found.group())), words)[:300]

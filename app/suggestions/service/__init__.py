@@ -19,6 +19,7 @@ from app.suggestions.service.contacts import (
 )
 from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
 from app.suggestions.service.explaining import Explained, explain
+from app.suggestions.service.guarding import guard_now
 from app.suggestions.service.leads import move_lead
 from app.suggestions.service.months import months_kept, prepare_months
 from app.suggestions.service.prospects import forget_prospect, note_prospect, shown_prospect
@@ -48,6 +49,7 @@ __all__ = [
     "explain",
     "for_the_manager",
     "forget_prospect",
+    "guard_now",
     "hand_over",
     "held_back",
     "may_have",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import text
@@ -33,6 +33,7 @@ from app.suggestions.rules.answering import (
 from app.suggestions.rules.channels import check_receiver
 from app.suggestions.rules.leads import HandingOver, LeadOpen, LeadState
 from app.suggestions.service.contacts import release_spoken
+from app.suggestions.service.guarding import guard_now
 
 
 async def take_down(
@@ -63,13 +64,15 @@ async def take_down(
     if suggestion.rank is None:
         raise NotShown(offering=suggestion.offering_code, held_back=suggestion.held_back)
     at = said_at(said.device_at, decision.at, now)
-    complete_answer(said.answer, said.reason, said.later_on, at)
+    order = (await tx.execute(_ORDER, {"work_order_id": decision.work_order_id})).one()
+    _, zone = await queries.unit_of(tx, order.org_unit_id)
+    complete_answer(said.answer, said.reason, said.later_on, at.astimezone(zone).date())
     await queries.lock_customer(tx, decision.customer_id)
     guard = None
     if said.answer is AnswerKind.ACCEPTED:
         offering = await tx.get_one(ProductOffering, suggestion.offering_id)
-        guard = await queries.guard_now(
-            tx, decision.customer_id, [suggestion_id], prepaid=offering.prepaid
+        guard = await guard_now(
+            tx, decision.customer_id, [suggestion_id], prepaid=offering.prepaid, now=now
         )
     answer, new = await _written(
         tx,
@@ -155,14 +158,22 @@ async def _note(
     await tx.flush()
 
 
+class HandedOver(NamedTuple):
+    """What was said of an offer, and the lead it became; None where a guard wins over that."""
+
+    answer: SuggestionAnswer
+    lead: SalesLead | None
+
+
 async def hand_over(
     tx: AsyncSession, suggestion_id: UUID, asked: HandingOver, *, technician_id: UUID, now: datetime
-) -> SalesLead:
+) -> HandedOver:
     """Hand an offer over to another channel as a lead, which closes it in the visit.
 
-    The customer has been spoken to, so it is a contact. The same again is answered like the first
-    time. Raises NotFound, NotShown, ChannelNotForOffer where its kind of business is not theirs,
-    LeadOpen where somebody has one already, and SameIdOtherContent.
+    The customer has been spoken to, so it is a contact. Where a guard has become true meanwhile
+    nobody is given a lead: that wins, and the answer that is kept says so. The same again is
+    answered like the first time. Raises NotFound, NotShown, ChannelNotForOffer where its kind of
+    business is not theirs, LeadOpen where somebody has one already, and SameIdOtherContent.
     """
     suggestion, decision = await queries.own_suggestion(tx, suggestion_id, technician_id)
     if suggestion.rank is None:
@@ -174,23 +185,33 @@ async def hand_over(
             getattr(known, name) != value for name, value in vars(asked).items()
         ):
             raise SameIdOtherContent(id=asked.id)
-        return known
-    offering = await tx.get_one(ProductOffering, suggestion.offering_id)
-    check_receiver(offering.code, offering.business_type, asked.handed_to)
-    before = await queries.open_lead(tx, decision.customer_id, suggestion.offering_code)
-    if before is not None:
-        raise LeadOpen(offering=suggestion.offering_code, at=before.at)
-    at = said_at(asked.device_at, decision.at, now)
-    answer = {
-        "id": asked.id,
+        return HandedOver(await tx.get_one(SuggestionAnswer, asked.id), known)
+    values = {
         "suggestion_id": suggestion_id,
         "answer": AnswerKind.HANDED_OVER,
         "pitched": True,
-        "at": at,
         "device_at": asked.device_at,
     }
-    if not (await _written(tx, suggestion, decision, answer))[1]:
+    kept = await tx.get(SuggestionAnswer, asked.id)
+    if kept is not None:  # without a lead, so it was held back, or is no hand-over at all
+        return HandedOver(await _same(tx, kept, values, None), None)
+    offering = await tx.get_one(ProductOffering, suggestion.offering_id)
+    check_receiver(offering.code, offering.business_type, asked.handed_to)
+    guard = await guard_now(
+        tx, decision.customer_id, [suggestion_id], prepaid=offering.prepaid, now=now
+    )
+    if guard is None:
+        before = await queries.open_lead(tx, decision.customer_id, suggestion.offering_code)
+        if before is not None:
+            raise LeadOpen(offering=suggestion.offering_code, at=before.at)
+    at = said_at(asked.device_at, decision.at, now)
+    answer, new = await _written(
+        tx, suggestion, decision, {**values, "id": asked.id, "held_back": guard, "at": at}
+    )
+    if not new:
         raise SameIdOtherContent(id=asked.id)
+    if guard is not None:
+        return HandedOver(answer, None)
     order = (await tx.execute(_ORDER, {"work_order_id": decision.work_order_id})).one()
     lead = SalesLead(
         **vars(asked),
@@ -205,4 +226,4 @@ async def hand_over(
     )
     tx.add(lead)
     await tx.flush()
-    return lead
+    return HandedOver(answer, lead)

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.models import ProductOffering
 from app.catalog.queries import Offering
 from app.core.parameter_values import parameters_in_force
 from app.suggestions import queries
@@ -80,7 +81,7 @@ class Terms:
         }
 
 
-def offer_of(row: Offering) -> Offer:
+def offer_of(row: Offering | ProductOffering) -> Offer:
     """See an offering of the catalogue as the ranking sees it, without what holds for a day."""
     return Offer(
         code=row.code,

@@ -9,12 +9,34 @@ from app.visits.routes.callers import Wisher
 from app.visits.schemas.choices import (
     ConsentIn,
     ConsentsOut,
+    DoNotDisturbIn,
+    DoNotDisturbSetOut,
     PersonalOffersIn,
     PersonalOffersOut,
 )
 from app.visits.service import choices
 
 router = Router(prefix="/v1/customers", tags=["customers"])
+
+
+@router.put("/{customer_id}/do-not-disturb", operation_id="customers_do_not_disturb")
+async def do_not_disturb(
+    customer_id: UUID, body: DoNotDisturbIn, wisher: Wisher, tx: Tx, now: Now
+) -> DoNotDisturbSetOut:
+    """Move the do-not-disturb switch; it is in force on every channel with the answer.
+
+    A technician switches it on while they hold an order of the customer's, from acknowledging it
+    until a short grace after completing it, and never off; supervisors and systems move it for the
+    customers of their area.
+    """
+    customer = await choices.set_do_not_disturb(
+        tx, customer_id, wisher, on=body.on, now=now, said_at=body.device_at
+    )
+    return DoNotDisturbSetOut(
+        customer_id=customer.id,
+        on=customer.do_not_disturb,
+        since=customer.do_not_disturb_since,
+    )
 
 
 @router.put("/{customer_id}/personal-offers", operation_id="customers_personal_offers")

@@ -18,6 +18,21 @@ from app.customers.rules import (
 )
 
 
+class DoNotDisturbIn(Input):
+    """Where the switch shall stand."""
+
+    on: bool
+    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
+
+
+class DoNotDisturbSetOut(Answer):
+    """Where the switch stands."""
+
+    customer_id: UUID
+    on: bool
+    since: datetime | None
+
+
 class PersonalOffersIn(Input):
     """Where the switch shall stand."""
 

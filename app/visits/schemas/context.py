@@ -18,6 +18,7 @@ from app.customers.rules import (
     masked_address,
     masked_name,
     masked_phone,
+    masked_words,
 )
 from app.terminals.rules import DueCause, TerminalKind
 from app.visits.queries import (
@@ -286,10 +287,17 @@ class ContextOut(Answer):
             open_orders=OpenOrdersOut(
                 as_of=at,
                 source=FROM_HERE,
-                orders=[OpenOrderOut.model_validate(order) for order in open_orders],
+                orders=[_open_order(order, masked) for order in open_orders],
             ),
             outages=outages,
         )
+
+
+def _open_order(order: OrderOfCustomer, masked: bool) -> OpenOrderOut:
+    out = OpenOrderOut.model_validate(order)
+    if masked:
+        out.summary = masked_words(out.summary)
+    return out
 
 
 def _service(service: Service, masked: bool) -> ServiceOut:

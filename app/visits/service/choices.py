@@ -9,9 +9,11 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller
+from app.auth.rules import Role
 from app.customers import queries as customer_queries
 from app.customers import service as customers
 from app.customers.models import ContactConsent, Customer
+from app.customers.rules import KeptUndisturbed
 from app.visits.service.context import at_the_door
 
 
@@ -21,6 +23,31 @@ class Consents:
 
     customer: Customer
     said: Sequence[ContactConsent]
+
+
+async def set_do_not_disturb(
+    tx: AsyncSession,
+    customer_id: UUID,
+    caller: Caller,
+    *,
+    on: bool,
+    now: datetime,
+    said_at: datetime | None = None,
+) -> Customer:
+    """Move the switch that ends every offer to this customer.
+
+    A technician may switch it on while they meet the customer, others move it for customers of
+    their subtree. Raises NotFound for everybody else, KeptUndisturbed for a technician who would
+    switch it off, and what `app.customers.service.set_do_not_disturb` raises.
+    """
+    # Who asked to be left alone is left alone, however late a phone without a network tells of it:
+    # what counts is who met them when they said so.
+    await at_the_door(tx, customer_id, caller, now=min(said_at or now, now))
+    if not on and caller.role is Role.TECHNICIAN:
+        raise KeptUndisturbed()
+    return await customers.set_do_not_disturb(
+        tx, customer_id=customer_id, on=on, caller=caller, now=now, said_at=said_at
+    )
 
 
 async def set_personal_offers(
