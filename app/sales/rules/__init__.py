@@ -42,6 +42,7 @@ from app.sales.rules.installs import (
     why_called_off,
 )
 from app.sales.rules.prices import (
+    CannotBeHad,
     Change,
     Line,
     NotInTheCatalogue,
@@ -96,6 +97,7 @@ __all__ = [
     "MOVES",
     "RETURNED",
     "RETURN_DAYS",
+    "CannotBeHad",
     "Change",
     "ConsentAskedEnough",
     "ConsentCodeSpent",
