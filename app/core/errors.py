@@ -36,7 +36,7 @@ class Problem(Exception):
         between = "、" if lang == "zh" else ", "
         said = {
             name: between.join(map(str, value)) if isinstance(value, list) else value
-            for name, value in self.facts.items()
+            for name, value in self.facts_in(lang).items()
         }
         return self.advice.say(lang).format_map(_Facts(said))
 

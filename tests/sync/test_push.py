@@ -25,7 +25,7 @@ from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 from tests.make.catalog import make_offering
-from tests.make.customers import make_customer
+from tests.make.customers import make_customer, make_subscription
 from tests.make.races import at_once
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -126,6 +126,26 @@ async def test_a_day_worked_offline_arrives_in_its_order_and_once(tx, phone, clo
     # Under a used id something else is not taken for the same.
     offline.actions = [{**finished, "payload": {"visit_id": visit_id, "outcome_code": "other"}}]
     assert await offline.verdicts() == [("refused", "same-id-other-content")]
+
+
+async def test_what_was_sold_offline_and_cannot_be_had_is_refused_by_its_name(tx, phone, clock):
+    customer, offering = await make_customer(tx), await make_offering(tx, requires=["broadband"])
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    await tx.commit()
+    offline = Offline(phone)
+    visit_id = offline.repair(order)
+    item = {"offering_code": offering.code, "quantity": 1}
+    sold = offline.do("sales_put_together", id=str(new_id()), visit_id=visit_id, items=[item])
+    assert (await offline.verdicts())[-1] == ("conflict", "cannot-be-had")
+    store = Store(phone)
+    await store.pull()
+    assert "客户缺少办理前提的业务" in store["actions"][sold["id"]]["words_zh"]
+    assert await count(tx, Sale) == 0
+    # Once the customer has what it takes, it is sold; what was refused stays refused.
+    await make_subscription(tx, customer)
+    await tx.commit()
+    offline.do("sales_put_together", id=str(new_id()), visit_id=visit_id, items=[item])
+    assert (await offline.verdicts())[-2:] == [("duplicate", "cannot-be-had"), ("applied", None)]
 
 
 def text_of(action):

@@ -98,6 +98,18 @@ _SALE = frozenset(
     }
 )
 
+# What cannot be had, whoever sells it and whenever. The other reasons against a sale say that it is
+# not known, or that nothing is to be sold to somebody just now.
+CANNOT_BE_HAD = frozenset(
+    {
+        Infeasible.ALREADY_HELD,
+        Infeasible.REQUIRES_OTHER,
+        Infeasible.ORDER_PENDING,
+        Infeasible.LINE_TOO_SLOW,
+        Infeasible.NO_FREE_PORT,
+    }
+)
+
 # What placing says of a day, as a technician at the door is told it.
 OF_DAY: Mapping[PassedOver | NotOffered, Infeasible] = {
     NotOffered.TOO_LONG_FOR_NOW: Infeasible.TOO_LONG_FOR_NOW,

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from app.catalog.rules import BusinessType, OnSite
 from app.core.errors import plain
 from app.dispatch.rules import Need, NotOffered, PassedOver
-from app.feasibility.rules.codes import OF_DAY, OF_GATE, Blocks, Infeasible, No
+from app.feasibility.rules.codes import CANNOT_BE_HAD, OF_DAY, OF_GATE, Blocks, Infeasible, No
 from app.real_name.rules import RealName, RealNameState
 from app.serviceability.rules import LineAt
 from app.suggestions.rules import HeldBack
-from app.suggestions.rules.facts import Facts
+from app.suggestions.rules.facts import INSTALL, Facts
 
 
 class Piece(NamedTuple):
@@ -106,10 +106,27 @@ def against_sale(
     noes = []
     if on_site is OnSite.LEAD_ONLY:
         noes.append(No(Infeasible.NOT_SOLD_HERE, {"business_type": piece.business_type.value}))
-    noes.extend(No(OF_GATE[gate], _facts(gate, piece, facts, line)) for gate in gates)
+    noes.extend(_of_gates(piece, gates, facts, line))
     new_line = piece.speed_mbps is not None and facts.speed_mbps is None
     noes.extend(against_person(person, new_line=new_line))
     return noes
+
+
+def cannot_be_had(
+    piece: Piece, gates: Sequence[HeldBack], facts: Facts, line: LineAt | None
+) -> list[No]:
+    """List why something cannot be had at all, by what is known for certain: what is missing at
+    the door of an install may be just what that brings."""
+    unsure = _INSTALL_MAY_BRING if facts.work_type == INSTALL else frozenset[Infeasible]()
+    return [
+        no
+        for no in _of_gates(piece, gates, facts, line)
+        if no.code in CANNOT_BE_HAD and no.code not in unsure
+    ]
+
+
+# A service that is being installed is held, and has its port, only once that is done.
+_INSTALL_MAY_BRING = frozenset({Infeasible.REQUIRES_OTHER, Infeasible.NO_FREE_PORT})
 
 
 def against_person(person: Person, *, new_line: bool) -> list[No]:
@@ -131,9 +148,15 @@ def against_person(person: Person, *, new_line: bool) -> list[No]:
     return [No(Infeasible.REAL_NAME_MISSING, facts)]
 
 
+def _of_gates(
+    piece: Piece, gates: Sequence[HeldBack], facts: Facts, line: LineAt | None
+) -> list[No]:
+    return [No(OF_GATE[gate], _facts(gate, piece, facts, line)) for gate in gates]
+
+
 def _facts(gate: HeldBack, piece: Piece, facts: Facts, line: LineAt | None) -> Mapping[str, Any]:
     if gate is HeldBack.ALREADY_HELD:
-        return {"held": sorted(facts.held & {piece.code, *piece.excludes})}
+        return {"held": sorted((facts.held | facts.terminals) & {piece.code, *piece.excludes})}
     if gate is HeldBack.REQUIRES_OTHER:
         return {"missing": sorted({*piece.requires} - facts.held)}
     if gate is HeldBack.ARREARS:

@@ -1,5 +1,5 @@
 """What can be done at a door, a file for each: ask what is feasible, reserve it, install it, or
-call that off, or book another time for it."""
+call that off, or book another time for it; and what cannot be had is not sold."""
 
 from app.feasibility.service.asking import answers, person_of
 from app.feasibility.service.booking import book, give_back, keep_booked
@@ -12,6 +12,7 @@ from app.feasibility.service.installing import (
     let_go_of,
 )
 from app.feasibility.service.reserving import release, reserve
+from app.feasibility.service.selling import cannot_be_had
 
 __all__ = [
     "NotNow",
@@ -19,6 +20,7 @@ __all__ = [
     "answers",
     "book",
     "call_off",
+    "cannot_be_had",
     "give_back",
     "install_now",
     "keep_booked",

@@ -174,7 +174,7 @@ async def _answered(
                 piece,
                 may.against[piece.code],
                 may.on_site[piece.code],
-                may.facts,
+                may.facts[piece.code],
                 line,
                 person,
             ),
@@ -225,11 +225,18 @@ async def gates(
     pieces: Sequence[Piece],
     line: LineAt | None,
     now: datetime,
+    *,
+    together: bool = False,
 ) -> MayHave:
-    """Ask the suggestions' gates about what is wanted, with what is known of the line now."""
-    told = Line(None, None) if line is None else Line(line.max_speed_mbps, line.port_free)
+    """Ask the suggestions' gates about what is wanted, each for itself or all of it together, with
+    what is known of the line now."""
     offerings = [door.catalogue[piece.code] for piece in pieces]
-    return await may_have(session, door.door, offerings, told, now=now)
+    return await may_have(session, door.door, offerings, told_of(line), now=now, together=together)
+
+
+def told_of(line: LineAt | None) -> Line:
+    """See what is known of a line as the gates see it."""
+    return Line(None, None) if line is None else Line(line.max_speed_mbps, line.port_free)
 
 
 async def person_of(
@@ -242,13 +249,12 @@ async def person_of(
 
 
 async def line_known(
-    session: AsyncSession, door: AtDoor, caller: Caller, now: datetime
+    session: AsyncSession, address_id: UUID | None, org_path: str, now: datetime
 ) -> LineAt | None:
-    """Say what is known of a door's line without asking anybody."""
-    if door.address_id is None:
+    """Say what is known of the line to a door's address, if any, without asking anybody."""
+    if address_id is None:
         return None
-    lines = await known(session, [door.address_id], org_path=caller.org_path, now=now)
-    return lines.get(door.address_id)
+    return (await known(session, [address_id], org_path=org_path, now=now)).get(address_id)
 
 
 async def next_best(

@@ -134,13 +134,18 @@ async def against(
     now: datetime,
 ) -> list[No]:
     """List what stands against selling and installing some offerings together, each reason once."""
-    line = await line_known(tx, door, caller, now)
-    may = await gates(tx, door, pieces, line, now)
+    line = await line_known(tx, door.address_id, caller.org_path, now)
+    may = await gates(tx, door, pieces, line, now, together=True)
     person = await person_of(tx, door.door.customer_id, caller.org_path, now)
     noes: dict[Infeasible, No] = {}
     for piece in pieces:
         for no in rules.against_sale(
-            piece, may.against[piece.code], may.on_site[piece.code], may.facts, line, person
+            piece,
+            may.against[piece.code],
+            may.on_site[piece.code],
+            may.facts[piece.code],
+            line,
+            person,
         ):
             noes.setdefault(no.code, no)
     for no in rules.against_install(need, lacking(day, need)):

@@ -45,6 +45,7 @@ from app.sales.rules.installs import (
     why_called_off,
 )
 from app.sales.rules.prices import (
+    CannotBeHad,
     Change,
     Line,
     NotInTheCatalogue,
@@ -103,6 +104,7 @@ __all__ = [
     "RETURNED",
     "RETURN_DAYS",
     "REVERSED_BY",
+    "CannotBeHad",
     "Change",
     "ConsentAskedEnough",
     "ConsentCodeSpent",

@@ -1,12 +1,13 @@
-"""What is sold, and whether it still costs what the customer saw."""
+"""What is sold, whether it can be had, and whether it still costs what the customer saw."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 from uuid import UUID
 
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
+from app.feasibility.rules import WORDS, No
 
 
 class NotSoldAtTheDoor(Conflict):
@@ -16,6 +17,39 @@ class NotSoldAtTheDoor(Conflict):
         zh="{offering} 只能登记商机（{on_site}），请转客户经理。",
         en="For {offering} only a lead may be noted ({on_site}); pass it to the account manager.",
     )
+
+
+# So many reasons are read out in one sentence; all of them are in the facts.
+_NAMED = 10
+
+
+class CannotBeHad(Conflict):
+    slug = "cannot-be-had"
+    title = Words(zh="该业务现在办不了", en="This customer cannot have it")
+    advice = Words(
+        zh="请告知客户并改单，或先消除原因：{named}。",
+        en="Tell the customer and change the sale, or see to the reason first: {named}.",
+    )
+
+    def __init__(self, noes: Mapping[str, Sequence[No]]) -> None:
+        listed = [(offering, no) for offering, several in noes.items() for no in several]
+        super().__init__(
+            offerings=list(noes),
+            codes=list(dict.fromkeys(no.code for _, no in listed)),
+            noes=[
+                {
+                    "offering_code": offering,
+                    "code": no.code,
+                    "words": WORDS[no.code],
+                    "facts": dict(no.facts),
+                }
+                for offering, no in listed
+            ],
+            named=[
+                Words(zh=f"{offering} {WORDS[no.code].zh}", en=f"{offering}: {WORDS[no.code].en}")
+                for offering, no in listed[:_NAMED]
+            ],
+        )
 
 
 class NotInTheCatalogue(Invalid):

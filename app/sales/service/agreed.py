@@ -16,7 +16,7 @@ from app.real_name.rules import RealNameState
 from app.sales import rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, ShownItem
-from app.sales.service.selling import priced_in, sold_at_the_door
+from app.sales.service.selling import can_be_had, priced_in, sold_at_the_door
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ async def agreed_now(
 
     The price is read again: what the customer agrees to must be what will be charged. `org_path`
     is whose numbers are in force. Raises PriceChanged, TermsChanged, NotInTheCatalogue,
-    NotSoldAtTheDoor, RealNameFailed and RealNameNeeded.
+    NotSoldAtTheDoor, CannotBeHad, RealNameFailed and RealNameNeeded.
     """
     lines = [
         Line(item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen)
@@ -58,9 +58,10 @@ async def agreed_now(
     day = await today_of(tx, sale.org_unit_id, now)
     catalogue = await in_force(tx, day)
     today = priced_in(catalogue, sale.id, lines)
+    sold = [catalogue[item.offering_code] for item in items]
     await sold_at_the_door(
         tx,
-        [catalogue[item.offering_code] for item in items],
+        sold,
         customer_id=sale.customer_id,
         org_unit_id=sale.org_unit_id,
         sale_id=sale.id,
@@ -74,7 +75,14 @@ async def agreed_now(
             for before, after in zip(shown, today, strict=True)
         ],
     )
-    sold = [catalogue[item.offering_code] for item in items]
+    await can_be_had(
+        tx,
+        sold,
+        visit_id=sale.visit_id,
+        customer_id=sale.customer_id,
+        org_path=org_path,
+        now=now,
+    )
     await _identified(tx, sale, sold, org_path, day, now)
 
     def named(lang_zh: bool) -> str:

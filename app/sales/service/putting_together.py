@@ -16,7 +16,7 @@ from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, SaleState, SaleStep
 from app.sales.service.ledger import entered
-from app.sales.service.selling import priced, visit_to_sell_in
+from app.sales.service.selling import can_be_had, priced, visit_to_sell_in
 from app.suggestions.rules.words import HELD_BACK
 from app.suggestions.service import guard_now
 
@@ -38,8 +38,8 @@ async def put_together(
 
     The phone makes the id, and sending the same sale twice is answered like the first time.
     Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
-    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, PriceChanged, SlotOfAnotherSale and
-    SameIdOtherContent.
+    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, CannotBeHad, PriceChanged,
+    SlotOfAnotherSale and SameIdOtherContent.
     """
     technician_id = _technician(caller)
     content = rules.content_hash(
@@ -49,7 +49,7 @@ async def put_together(
     if known is not None:
         return _same(known, content, technician_id)
     visit = await visit_to_sell_in(tx, visit_id, technician_id, caller.org_path, now)
-    items, prepaid = await priced(tx, sale_id, visit, lines, now)
+    items, offerings = await priced(tx, sale_id, visit, lines, now)
     suggested = [line.suggestion_id for line in lines if line.suggestion_id]
     strange = await queries.strange_suggestions(tx, visit_id, suggested)
     if strange:
@@ -59,7 +59,16 @@ async def put_together(
                 for one in sorted(strange)
             ]
         )
+    prepaid = all(offering.prepaid for offering in offerings)
     await _still_allowed(tx, visit.customer_id, suggested, prepaid=prepaid, now=now)
+    await can_be_had(
+        tx,
+        offerings,
+        visit_id=visit_id,
+        customer_id=visit.customer_id,
+        org_path=caller.org_path,
+        now=now,
+    )
     if reservation_id is not None:
         await _reserved_here(tx, reservation_id, visit_id, technician_id)
     if appointment_hold_id is not None:

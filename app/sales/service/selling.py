@@ -1,5 +1,5 @@
-"""What putting together and confirming both ask: whether one may still sell in a visit, and at
-which prices."""
+"""What putting together and confirming both ask: whether one may still sell in a visit, at which
+prices, and whether it can be had."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -12,6 +12,7 @@ from app.catalog.queries import Offering, in_force, today_of
 from app.catalog.rules import ON_SITE, OnSite
 from app.core.db import new_id
 from app.core.parameter_values import parameters_in_force
+from app.feasibility.service import cannot_be_had
 from app.sales import queries, rules
 from app.sales.rules import Line
 from app.suggestions.service import for_the_manager
@@ -38,9 +39,9 @@ async def priced(
     visit: queries.SellingVisit,
     lines: Sequence[Line],
     now: datetime,
-) -> tuple[list[dict[str, Any]], bool]:
-    """Price the lines from the catalogue of the org unit's local day, and tell whether all of it is
-    paid for before it is used.
+) -> tuple[list[dict[str, Any]], list[Offering]]:
+    """Price the lines from the catalogue of the org unit's local day; gives the items, and what is
+    sold of the catalogue.
 
     Raises what `priced_in` and `sold_at_the_door` raise.
     """
@@ -55,7 +56,7 @@ async def priced(
         sale_id=sale_id,
         now=now,
     )
-    return items, all(offering.prepaid for offering in offerings)
+    return items, offerings
 
 
 async def sold_at_the_door(
@@ -74,6 +75,21 @@ async def sold_at_the_door(
     )
     if found:
         raise rules.NotSoldAtTheDoor(offering=min(found), on_site=OnSite.LEAD_ONLY)
+
+
+async def can_be_had(
+    tx: AsyncSession,
+    offerings: Sequence[Offering],
+    *,
+    visit_id: UUID,
+    customer_id: UUID,
+    org_path: str,
+    now: datetime,
+) -> None:
+    """Check that nothing is sold that the customer certainly cannot have. Raises CannotBeHad."""
+    noes = await cannot_be_had(tx, visit_id, customer_id, offerings, org_path=org_path, now=now)
+    if noes:
+        raise rules.CannotBeHad(noes)
 
 
 def priced_in(

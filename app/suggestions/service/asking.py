@@ -13,7 +13,7 @@ from app.catalog.rules import OnSite
 from app.suggestions import queries
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.ahead import Door
-from app.suggestions.rules.asking import stand_against
+from app.suggestions.rules.asking import beside, stand_against
 from app.suggestions.rules.facts import Facts
 from app.suggestions.rules.levers import levers_in_force, manager_tiers_of, on_site
 from app.suggestions.service.choosing import terms_for
@@ -30,19 +30,29 @@ class Line:
 
 @dataclass(frozen=True)
 class MayHave:
-    """What is known at the door, what stands against each offering, and what a technician may do
-    with it there, by its code."""
+    """What is known at the door as each offering finds it, what stands against it, and what a
+    technician may do with it there, by its code."""
 
-    facts: Facts
+    facts: Mapping[str, Facts]
     against: Mapping[str, Sequence[HeldBack]]
     on_site: Mapping[str, OnSite]
 
 
 async def may_have(
-    session: AsyncSession, door: Door, offerings: Iterable[Offering], line: Line, *, now: datetime
+    session: AsyncSession,
+    door: Door,
+    offerings: Iterable[Offering],
+    line: Line,
+    *,
+    now: datetime,
+    together: bool = False,
 ) -> MayHave:
     """Say what stands against selling offerings at a door, in as many statements for many as for
-    one; nothing is locked and nothing written. Raises NotFound for an unknown customer."""
+    one; nothing is locked and nothing written.
+
+    They are judged each for itself, or `together`: then one may bring what another requires, and
+    exclude it. Raises NotFound for an unknown customer.
+    """
     terms = await terms_for(
         session, door.customer_id, org_path=door.org_path, zone=door.zone, now=now
     )
@@ -53,9 +63,10 @@ async def may_have(
         port_free=line.port_free,
     )
     offers = [terms.offer(one) for one in offerings]
+    found = {one.code: beside(facts, one, offers) if together else facts for one in offers}
     return MayHave(
-        facts,
-        {one.code: stand_against(facts, one, terms.limits, terms.off) for one in offers},
+        found,
+        {one.code: stand_against(found[one.code], one, terms.limits, terms.off) for one in offers},
         {one.code: on_site(facts, one) for one in offers},
     )
 

@@ -77,11 +77,27 @@ async def door_of(session: AsyncSession, visit: Visit, caller: Caller, now: date
         )
     if row.customer_id is None:
         raise rules.CustomerNotKnown()
+    return await _door_in(session, visit, row, row.customer_id, caller.org_path)
+
+
+async def door_behind(
+    session: AsyncSession, visit: Visit, customer_id: UUID, *, org_path: str, now: datetime
+) -> Door:
+    """Say at which door a visit is or was, also after it has ended: what was sold in it may come
+    late. `customer_id` is whose door it is."""
+    row = await queries.door_of(session, visit.work_order_id, now - LOOKING_BACK)
+    return await _door_in(session, visit, row, customer_id, org_path)
+
+
+async def _door_in(
+    session: AsyncSession, visit: Visit, row: DoorRow, customer_id: UUID, org_path: str
+) -> Door:
     return await _door(
         session,
         row,
-        row.customer_id,
-        caller,
+        customer_id,
+        visit.technician_id,
+        org_path,
         await open_now(session),
         visit_id=visit.id,
         began_at=visit.travel_started_at,
@@ -151,7 +167,15 @@ async def suggestions_ahead(tx: AsyncSession, caller: Caller, now: datetime) -> 
     outages = await open_now(tx)
     doors = [
         await _door(
-            tx, row, row.customer_id, caller, outages, visit_id=None, began_at=now, restored=True
+            tx,
+            row,
+            row.customer_id,
+            technician_id,
+            caller.org_path,
+            outages,
+            visit_id=None,
+            began_at=now,
+            restored=True,
         )
         for row in sorted(rows, key=_place)
         if row.customer_id is not None
@@ -177,7 +201,8 @@ async def _door(
     tx: AsyncSession,
     row: DoorRow,
     customer_id: UUID,
-    caller: Caller,
+    technician_id: UUID,
+    org_path: str,
     outages: Sequence[Open],
     *,
     visit_id: UUID | None,
@@ -190,14 +215,14 @@ async def _door(
         visit_id=visit_id,
         work_order_id=row.order_id,
         customer_id=customer_id,
-        technician_id=technician_of(caller),
+        technician_id=technician_id,
         began_at=began_at,
         work_type=row.work_type,
         reported_at=row.reported_at,
         restored=restored,
         order_pending=row.others_pending,
         other_repairs_at=row.other_repairs_at,
-        org_path=caller.org_path,
+        org_path=org_path,
         zone=await queries.zone_of_unit(tx, row.org_unit_id),
         outage=any(_reaches(one, row) for one in outages),
         over_at=until and until + timedelta(minutes=row.estimated_minutes),
