@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from app.privacy.rules.periods import PERIODS, What
+from app.privacy.rules.periods import PERIODS, WITHOUT, What
 from app.privacy.rules.register import NOBODYS, REGISTER
 from app.tables import metadata
 
@@ -46,10 +46,17 @@ def test_the_register_names_columns_that_exist():
     ] == []
 
 
+def test_every_table_of_the_register_has_a_period_or_a_reason_for_none():
+    ending = {period.table for period in PERIODS}
+    assert set(REGISTER) - ending - set(WITHOUT) == set(), "in app/privacy/rules/periods.py"
+    assert (ending & set(WITHOUT), set(WITHOUT) - set(REGISTER)) == (set(), set())
+
+
 @pytest.mark.parametrize("period", PERIODS, ids=lambda period: period.name)
 def test_a_period_is_about_a_table_and_never_below_what_the_law_asks(period):
     table = metadata.tables[period.table]
-    assert "id" in table.columns
+    assert period.key in table.columns
+    assert period.what is not What.DAYS or "customer_id" in table.columns
     assert period.days.least <= period.days.default <= period.days.most
     assert bool(period.change) is (period.what is What.COLUMNS)
     if period.table == "contact_consent":

@@ -1,6 +1,7 @@
 """What has been kept long enough goes, in batches, and nothing that is younger."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select, text
@@ -10,14 +11,19 @@ from app.auth import audit
 from app.auth.models import AuditEntry
 from app.core.clock import wall
 from app.core.db import first_id_at, new_id
-from app.customers.models import ContactConsent, Interaction
+from app.customers.models import ContactConsent, CustomerMonth, Interaction
 from app.customers.rules import InteractionKind
+from app.lifecycle.models import ChurnSample
+from app.lifecycle.rules import Tier
 from app.privacy import service
 from app.privacy.queries import sweeping
-from app.suggestions.models import SuggestionDecision
+from app.retention.models import RetentionCase
+from app.retention.rules import Arm, CaseState, Cause, Handling
+from app.suggestions.models import SuggestionDecision, SuggestionOutcome
 from app.visits.models import Visit
 from tests.make.customers import make_contact, make_customer
 from tests.make.privacy import aged
+from tests.make.retention import make_leaver
 from tests.make.visits import make_assigned_order, make_phone
 
 
@@ -110,3 +116,77 @@ async def test_months_of_decisions_are_dropped_whole(tx, database):
     )
     assert "suggestion_decision_2024_06" not in list(months)
     assert await tx.scalar(select(func.count()).select_from(SuggestionDecision)) == 0
+
+
+async def test_what_is_known_of_a_customers_worth_and_words_ends(tx, database, monkeypatch):
+    monkeypatch.setattr(sweeping, "ROUND", 1)
+    customer = await make_customer(tx)
+    other = await make_customer(tx)
+    today = wall().date().replace(day=1)
+    old, young = today - timedelta(days=1200), today - timedelta(days=800)
+    for one in (customer, other):
+        for month in (old, young):
+            tx.add(CustomerMonth(customer_id=one.id, month=month, income_fen=1, as_of=wall()))
+            tx.add(
+                ChurnSample(
+                    customer_id=one.id,
+                    month=month,
+                    day=month,
+                    org_unit_id=one.org_unit_id,
+                    fields={},
+                )
+            )
+    gone: dict[str, Any] = {
+        "left_on": old,
+        "now": wall(),
+        "tier": Tier.A,
+        "value_12m_fen": 9,
+        "note": "…",
+    }
+    left = await make_leaver(tx, customer, id=aged(1100), refused_at=wall(), **gone)
+    lately = await make_leaver(tx, other, id=aged(1000), **gone)
+    cases = [
+        RetentionCase(
+            id=aged(1100),
+            org_unit_id=customer.org_unit_id,
+            customer_id=customer.id,
+            cause=Cause.LEFT,
+            handling=Handling.CALL,
+            arm=Arm.TREATED,
+            share_percent=0,
+            state=state,
+            decided_at=wall(),
+            ask_at=wall(),
+            ends_at=wall(),
+            closed_at=None if state is CaseState.OPEN else wall(),
+            note="太贵",
+        )
+        for state in (CaseState.DONE, CaseState.OPEN)
+    ]
+    tx.add_all(cases)
+    for days in (1100, 1000):
+        tx.add(
+            SuggestionOutcome(
+                suggestion_id=aged(days),
+                decision_id=new_id(),
+                customer_id=customer.id,
+                answered_at=wall(),
+                pitched=True,
+                accepted=False,
+                settled_at=wall(),
+            )
+        )
+    await tx.flush()
+    ended = await service.sweep(database, now=wall())
+    named = ("months", "samples", "leavers", "cases", "outcomes")
+    assert [ended[name] for name in named] == [2, 2, 1, 1, 1]
+    assert set(await tx.scalars(select(CustomerMonth.month))) == {young}
+    for each in (left, lately, *cases):
+        await tx.refresh(each)
+    # That they left and refused stays, so that nobody asks them again.
+    assert (left.left_on, left.refused_at is None) == (old, False)
+    assert (left.reason, left.tier, left.value_12m_fen, left.note) == ("unknown", None, None, None)
+    assert (lately.reason, lately.tier) == ("price", Tier.A)
+    assert [case.note for case in cases] == [None, "太贵"]
+    # The customers are gone through again next month.
+    assert (await service.sweep(database, now=wall()))["months"] == 0

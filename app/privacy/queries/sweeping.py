@@ -17,12 +17,24 @@ ROUND = 2000
 
 _LOOK = """
     WITH aged AS MATERIALIZED (
-        SELECT id FROM {table} WHERE id > %(after)s AND id < %(until)s ORDER BY id LIMIT {round}
-    ), changed AS ({change} RETURNING t.id)
+        SELECT {key} AS id FROM {table} WHERE {key} > %(after)s AND {key} < %(until)s
+        ORDER BY {key} LIMIT {round}
+    ), changed AS ({change} RETURNING t.{key})
     SELECT (SELECT max(id::text) FROM aged), (SELECT count(*) FROM changed)
 """
-_DELETE = "DELETE FROM {table} AS t USING aged WHERE t.id = aged.id AND ({only})"
-_UPDATE = "UPDATE {table} AS t SET {sets} FROM aged WHERE t.id = aged.id AND ({only})"
+_DELETE = "DELETE FROM {table} AS t USING aged WHERE t.{key} = aged.id AND ({only})"
+_UPDATE = "UPDATE {table} AS t SET {sets} FROM aged WHERE t.{key} = aged.id AND ({only})"
+# Rows of a customer and a day are found by their customer, as everybody else finds them: an index
+# by the day would have to be kept by every night that loads them.
+_OF_CUSTOMERS = """
+    WITH aged AS MATERIALIZED (
+        SELECT id FROM customer WHERE id > %(after)s ORDER BY id LIMIT {round}
+    ), changed AS (
+        DELETE FROM {table} AS t USING aged
+        WHERE t.customer_id = aged.id AND t.{key} < %(until)s::date AND ({only}) RETURNING 1
+    )
+    SELECT (SELECT max(id::text) FROM aged), (SELECT count(*) FROM changed)
+"""
 
 
 async def swept(
@@ -32,11 +44,20 @@ async def swept(
 
     None when nothing is left to be looked at. Raises psycopg's errors as they are.
     """
+    if period.what is What.DAYS:
+        statement = _OF_CUSTOMERS.format(
+            table=period.table, key=period.key, only=period.only, round=ROUND
+        )
+        ((last, count),) = await fetched(tx, statement, {"after": after, "until": until.date()})
+        return (UUID(last) if last else None), count
     change = _DELETE if period.what is What.ROWS else _UPDATE
     statement = _LOOK.format(
         table=period.table,
+        key=period.key,
         round=ROUND,
-        change=change.format(table=period.table, sets=period.change, only=period.only),
+        change=change.format(
+            table=period.table, key=period.key, sets=period.change, only=period.only
+        ),
     )
     ((last, count),) = await fetched(tx, statement, {"after": after, "until": first_id_at(until)})
     return (UUID(last) if last else None), count

@@ -17,6 +17,7 @@ class What(StrEnum):
     ROWS = "rows"
     COLUMNS = "columns"
     MONTHS = "months"
+    DAYS = "days"
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,10 @@ class Period:
     """What of a table ends after how many days.
 
     `change` is what is done to the rows that are old enough: a DELETE, or the SET of an UPDATE.
-    `only` says which of them it concerns. Their ids carry the time at which they were made, so
-    that a round reads what has just come of age and nothing else.
+    `only` says which of them it concerns. Their ids, in the column `key`, carry the time at which
+    they were made, so that a round reads what has just come of age and nothing else. Rows of
+    `DAYS` belong to a customer and a day, which is their `key`: once a month the customers are gone
+    through.
     """
 
     table: str
@@ -33,6 +36,7 @@ class Period:
     days: Parameter
     change: str = ""
     only: str = "true"
+    key: str = "id"
 
     @property
     def name(self) -> str:
@@ -111,6 +115,99 @@ PERIODS: tuple[Period, ...] = (
             "客户生命周期变化记录保存天数",
             "How long it is kept how customers moved through the stages",
         ),
+    ),
+    Period(
+        "former_customer",
+        What.COLUMNS,
+        # Whoever died or owed is kept from the longest win-back list there can be.
+        _days(
+            "leavers",
+            1095,
+            1095,
+            "离网原因、去向与价值保存天数",
+            "How long it is kept why customers left, to whom and what they were worth",
+        ),
+        # That they left, and that they want to be left alone, is what protects them.
+        change="reason = 'unknown', competitor = NULL, note = NULL, tier = NULL,"
+        " value_12m_fen = NULL",
+        only="t.reason <> 'unknown' OR num_nonnulls(t.competitor, t.note, t.tier, t.value_12m_fen)"
+        " > 0",
+    ),
+    Period(
+        "customer_month",
+        What.DAYS,
+        # The lifecycle reads twelve months, and a month more that is not over.
+        _days(
+            "months",
+            1095,
+            400,
+            "客户月度收入与用量保存天数",
+            "How long months of income and usage are kept",
+        ),
+        key="month",
+    ),
+    Period(
+        "churn_sample",
+        What.DAYS,
+        # Two years are learned from, and ninety days later it is known who left.
+        _days(
+            "samples",
+            900,
+            180,
+            "离网模型学习样本保存天数",
+            "How long it is kept what was known of customers to learn who leaves",
+        ),
+        key="day",
+    ),
+    Period(
+        "suggestion_outcome",
+        What.ROWS,
+        _days("outcomes", 1095, 183, "推荐结果保存天数", "How long it is kept what came of offers"),
+        key="suggestion_id",
+    ),
+    Period(
+        "competitor_note",
+        What.ROWS,
+        _days(
+            "competitors",
+            730,
+            90,
+            "客户所述友商信息保存天数",
+            "How long it is kept what customers told of competitors",
+        ),
+    ),
+    Period(
+        "sales_lead",
+        What.COLUMNS,
+        _days("leads", 730, 90, "已结商机备注保存天数", "How long leads that ended keep notes"),
+        change="note = NULL, ended_note = NULL",
+        only="t.state NOT IN ('open', 'taken') AND num_nonnulls(t.note, t.ended_note) > 0",
+    ),
+    Period(
+        "retention_case",
+        What.COLUMNS,
+        _days(
+            "cases",
+            1095,
+            183,
+            "已结关怀挽留任务备注保存天数",
+            "How long cases that ended keep what was said",
+        ),
+        change="competitor = NULL, note = NULL",
+        only="t.state <> 'open' AND num_nonnulls(t.competitor, t.note) > 0",
+    ),
+    Period(
+        "special_terms",
+        What.COLUMNS,
+        _days(
+            "special_terms",
+            1095,
+            365,
+            "已结特殊优惠申请理由保存天数",
+            "How long special terms that ended keep their reason",
+        ),
+        change="reason = ''",
+        only="t.state NOT IN ('waiting', 'approved') AND t.reason <> ''",
     ),
     Period(
         "audit_entry",
@@ -219,3 +316,52 @@ PERIODS: tuple[Period, ...] = (
         only="t.state NOT IN ('open', 'resolving')",
     ),
 )
+
+_WITH_CUSTOMER = "kept while there is a customer, and erased when they ask"
+_WITH_ORDER = (
+    "tells how an order was done, whose name and number go after `privacy.order_contacts_days`"
+)
+_OF_SALE = "tells what was ordered, and is kept as the books are"
+_OF_DEVICE = "says where the operator's devices are, as long as there are any"
+_OF_STAFF = "of the operator's own people, kept while they work here"
+
+# Tables of the register of which nothing ends by itself here, each with the reason.
+WITHOUT: dict[str, str] = {
+    "customer": _WITH_CUSTOMER,
+    "service_address": _WITH_CUSTOMER,
+    "subscription": _WITH_CUSTOMER,
+    "subscription_change": _WITH_CUSTOMER,
+    "customer_lifecycle": "says how a customer stands today, and is written over",
+    "work_order_event": _WITH_ORDER,
+    "appointment_change": _WITH_ORDER,
+    "dispatch_decision": _WITH_ORDER,
+    "escalation": _WITH_ORDER,
+    "compensation": _WITH_ORDER,
+    "clock_stop": _WITH_ORDER,
+    "activation": _WITH_ORDER,
+    "activation_override": _WITH_ORDER,
+    "follow_up": _WITH_ORDER,
+    "evidence": "its pictures go after `evidence.kept_days`, and the record of them says nothing",
+    "message": "its number goes after `messaging.kept_days`",
+    "message_reply": "its number goes after `messaging.kept_days`",
+    "sale": _OF_SALE,
+    "sale_item": _OF_SALE,
+    "sale_event": _OF_SALE,
+    "consent_signature": _OF_SALE,
+    "second_confirmation": _OF_SALE,
+    "order_sync": _OF_SALE,
+    "order_correction": _OF_SALE,
+    "order_change": _OF_SALE,
+    "contact_reservation": "tells a channel again what it was told and nothing else",
+    "terminal": _OF_DEVICE,
+    "terminal_move": _OF_DEVICE,
+    "due_back": _OF_DEVICE,
+    "recovery": _OF_DEVICE,
+    "recovery_request": _OF_DEVICE,
+    "technician": _OF_STAFF,
+    "account": _OF_STAFF,
+    "device": _OF_STAFF,
+    "device_wipe": _OF_STAFF,
+    "technician_loan": _OF_STAFF,
+    "position": "deleted by its own room, by the periods of `presence`",
+}

@@ -37,6 +37,8 @@ async def sweep(database: Database, *, now: datetime) -> dict[str, int]:
         if period.what is What.MONTHS:
             ended[period.name] = await _months(database, period, until, now)
         else:
+            if period.what is What.DAYS:
+                until = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
             ended[period.name] = await _rows(database, period, until, now)
     return ended
 
