@@ -116,6 +116,8 @@ async def booked(desk, stand):
     async with desk.database.begin() as tx:
         await make_offering(tx, code=code, install_minutes=90, skill="fibre")
         grid = await make_grid(tx, org_unit=desk.door.branch)
+    sale_id = await desk.sell((Line(code, 1), Line("TV-4K", 1)))
+    async with desk.database.begin() as tx:
         install = WorkOrder(
             org_unit_id=desk.door.branch.id,
             source="test",
@@ -133,7 +135,6 @@ async def booked(desk, stand):
             grid_id=grid.id,
         )
         tx.add(install)
-    sale_id = await desk.sell((Line(code, 1), Line("TV-4K", 1)))
     hold_id = await hold(desk, install, days=1)
     async with desk.database.begin() as tx:
         given = {"hold": hold_id, "sale": sale_id}
@@ -143,7 +144,10 @@ async def booked(desk, stand):
     await desk.send(sale_id)
     assert (await there(desk, sale_id))[1] == str(hold_id)
     yield sale_id, install
-    # Nothing goes on over there when the test is over.
+    # Nothing goes on, here or over there, when the test is over.
+    async with desk.database.begin() as tx:
+        over = text("UPDATE work_order SET state = 'cancelled' WHERE id = :id")
+        await tx.execute(over, {"id": install.id})
     courier = await jobs.courier_of(desk.worker)
     remote_id = (await desk.sync(sale_id)).remote_id
     by = wall() + timedelta(seconds=10)
