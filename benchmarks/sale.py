@@ -25,6 +25,7 @@ from app.core.db import new_id, open_database
 from app.core.settings import Settings
 from app.demo.processes import House, Misbehaviour, Process, house
 from app.ordering.simulator import Dials
+from app.sales.rules.consent import ShownItem, shown_hash
 from benchmarks import history, load, machine
 from benchmarks.history import Province
 from benchmarks.report import Figure, milliseconds, shown, table
@@ -69,7 +70,9 @@ class Spent:
 async def measure(stand: Stand, plan: Plan) -> list[Figure]:
     """Measure and print; nothing here has a mark yet."""
     url = stand.database(DATABASE)
-    history.write(url, Province(0, plan.sales, plan.sales), lambda count: None)
+    # Customers enough that each order is of one of their own: nothing is sold to who has an install
+    # that is still open.
+    history.write(url, Province(0, plan.sales, 20 * plan.sales), lambda count: None)
     await catalogue(url)
     settle(url)
     clock = CompressedClock(history.NOW, wall(), 1.0, timedelta(days=7))
@@ -164,18 +167,25 @@ def _requests(
 ) -> tuple[list[bytes], list[bytes]]:
     """Prepare one sale for each of some technicians at a door, and the customer's consent to it."""
     with psycopg.connect(url) as connection:
-        visits: dict[UUID, UUID] = dict(
-            connection.execute(
-                "SELECT v.technician_id, v.id FROM visit v JOIN work_order o"
+        visits: dict[UUID, tuple[UUID, UUID]] = {
+            technician_id: (visit_id, customer_id)
+            for technician_id, visit_id, customer_id in connection.execute(
+                "SELECT v.technician_id, v.id, o.customer_id FROM visit v JOIN work_order o"
                 " ON o.id = v.work_order_id WHERE v.ended_at IS NULL AND o.state = 'on_site'"
             ).fetchall()
-        )
+        }
+        [sold] = connection.execute(
+            "SELECT code, 1, monthly_price_fen, one_off_price_fen, contract_months"
+            " FROM product_offering WHERE code = %s",
+            [OFFERING],
+        ).fetchall()
     drafts, confirmations = [], []
     for person in history.people(url, plan.sales):
         sale_id, token = new_id(), history.token(stand, person)
+        visit_id, customer_id = visits[person.id]
         draft = {
             "id": sale_id,
-            "visit_id": visits[person.id],
+            "visit_id": visit_id,
             "items": [{"offering_code": OFFERING, "seen_monthly_price_fen": 12_900}],
             "device_at": clock.now(),
         }
@@ -183,6 +193,8 @@ def _requests(
             "kind": "signature",
             "given_at": clock.now(),
             "image_sha256": hashlib.sha256(sale_id.bytes).hexdigest(),
+            "stroke_sha256": hashlib.sha256(sale_id.bytes).hexdigest(),
+            "shown_sha256": shown_hash(sale_id, customer_id, [ShownItem(*sold)]),
             "stroke_count": 14,
         }
         drafts.append(load.request("POST", "/v1/sales", token=token, body=orjson.dumps(draft)))
