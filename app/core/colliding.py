@@ -4,12 +4,16 @@ whoever asked for that one has done nothing wrong. It is carried out once more f
 
 import asyncio
 import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import Unavailable
 from app.core.log import log
+
+Done = TypeVar("Done")
 
 # So often something is tried that collides with others; then whoever asked is to come again.
 TRIES = 5
@@ -38,6 +42,20 @@ async def breathe(tries: int) -> None:
     """Wait a little after so many tries, longer each time and by luck, so that the same two do not
     collide again."""
     await asyncio.sleep(random.uniform(0.01, 0.05) * 2 ** (tries - 1))
+
+
+async def repeated(act: Callable[[], Awaitable[Done]]) -> Done:
+    """Do something that opens its own transaction, once more each time that it collides with
+    others. Raises what it raises, also a collision that does not end."""
+    tries = 1
+    while True:
+        try:
+            return await act()
+        except Exception as error:
+            if tries == TRIES or not collided(error):
+                raise
+        await breathe(tries)
+        tries += 1
 
 
 def leave_to_the_next_try(request: Request, error: Exception) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select, text
 
 from app.auth.rules import Role
+from app.core import colliding
 from app.core.colliding import TRIES
 from app.core.errors import Unavailable
 from app.core.parameter_values import ParameterValue
@@ -247,7 +248,7 @@ async def test_a_chunk_that_collides_with_others_is_taken_in_once_more(
         return taken
 
     monkeypatch.setattr(bulk, "take_in", collides)
-    monkeypatch.setattr(bulk, "breathe", at_once)
+    monkeypatch.setattr(colliding, "breathe", at_once)
     names = [f"F-{n:02}" for n in range(12)]
     verdicts = await send(ndjson(*map(order, names)))
     # Where it does not end the chunk is to be sent again; the next one is tried all the same.

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.core.clock import FixedClock
-from app.core.colliding import TRIES, breathe, collided
+from app.core.colliding import repeated
 from app.core.db import Database, open_database
-from app.core.errors import Unavailable
 from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.ordering.simulator import BASE_PATH
@@ -312,20 +312,14 @@ async def desk(room: Desk, stand: Stand) -> AsyncIterator[Desk]:
         await until(stand.at_rest, "rest")
     finally:
         await desk.worker.close()
-        await _emptied(room.database)
+        # The last callback of all may be about to be written down.
+        await repeated(partial(_emptied, room.database))
 
 
 async def _emptied(database: Database) -> None:
-    """Take away what sales left; the last callback of all may be about to be written down."""
-    for tries in range(1, TRIES + 1):
-        try:
-            async with database.begin() as tx:
-                await tx.execute(text(_EMPTY))
-            return
-        except Unavailable as error:
-            if tries == TRIES or not collided(error):
-                raise
-        await breathe(tries)
+    """Take away what sales left."""
+    async with database.begin() as tx:
+        await tx.execute(text(_EMPTY))
 
 
 # What a sale leaves behind goes with it.

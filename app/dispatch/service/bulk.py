@@ -5,13 +5,14 @@ No transaction waits for lines to come, and one bad line loses no other.
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from starlette.requests import HTTPConnection
 
 from app.auth import audit
 from app.core.clock import Clock
-from app.core.colliding import TRIES, breathe, collided
+from app.core.colliding import collided, repeated
 from app.core.db import Database
 from app.core.errors import Problem, Unavailable
 from app.core.log import log
@@ -112,7 +113,7 @@ class BulkIntake:
         if not drafts:
             return []
         try:
-            return await self._until_through(drafts)
+            return await repeated(partial(self._together, drafts))
         except Problem:
             raise
         except Exception:  # noqa: BLE001 - one bad line must lose no other
@@ -123,18 +124,9 @@ class BulkIntake:
         middle = len(drafts) // 2
         return [*await self._taken_in(drafts[:middle]), *await self._taken_in(drafts[middle:])]
 
-    async def _until_through(self, drafts: Sequence[Draft]) -> list[Outcome]:
-        """Take them in, once more each time that their transaction collides with others. Raises
-        Unavailable when that does not end."""
-        tries = 1
-        while True:
-            try:
-                async with self._database.begin(self._request) as tx:
-                    if self._action is not None:
-                        audit.acting(tx, self._action)
-                    return await take_in(tx, drafts, self._sender, now=self._clock.now())
-            except Unavailable as problem:
-                if tries == TRIES or not collided(problem):
-                    raise
-            await breathe(tries)
-            tries += 1
+    async def _together(self, drafts: Sequence[Draft]) -> list[Outcome]:
+        """Take them in, in one transaction."""
+        async with self._database.begin(self._request) as tx:
+            if self._action is not None:
+                audit.acting(tx, self._action)
+            return await take_in(tx, drafts, self._sender, now=self._clock.now())
