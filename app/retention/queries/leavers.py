@@ -64,6 +64,9 @@ async def removal(tx: AsyncSession, order_id: UUID, *, own: str) -> Removal | No
     return None if row is None else Removal(*row)
 
 
+# Whether a service `s` runs on the local day `:today`.
+RUNS = "s.started_on <= :today AND (s.ended_on IS NULL OR s.ended_on > :today)"
+
 # Whether the customer of a case `r` left within `:days` days of it. A leaving that a service of
 # before outlived was told too early; whoever came back for a new one had left.
 GONE_WITHIN = """

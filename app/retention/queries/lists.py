@@ -17,6 +17,7 @@ from app.auth.rules import Caller
 from app.core.errors import NotFound
 from app.grids.models import Grid
 from app.lifecycle.rules import ChurnClass, Tier
+from app.retention.queries.leavers import RUNS
 from app.retention.rules import LeaveReason
 from app.retention.rules.leavers import NEVER_ASKED
 
@@ -83,8 +84,7 @@ _WIN_BACK = text(
         AND f.reachable IS DISTINCT FROM false
         AND f.reason <> ALL(CAST(:never AS text[])) AND {_FREE}
         AND NOT EXISTS (
-            SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
-                AND (s.ended_on IS NULL OR s.ended_on > :today)
+            SELECT FROM subscription s WHERE s.customer_id = c.id AND {RUNS}
         )
         AND (CAST(:reason AS text) IS NULL OR f.reason = :reason)
         AND (CAST(:tier AS text) IS NULL OR known.tier = :tier)
@@ -111,8 +111,7 @@ _RENEWAL = text(
             ) AS ends_on,
             sum(s.monthly_price_fen)::bigint AS monthly_price_fen,
             array_agg(s.offering_code ORDER BY s.offering_code) AS offerings
-        FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
-            AND (s.ended_on IS NULL OR s.ended_on > :today)
+        FROM subscription s WHERE s.customer_id = c.id AND {RUNS}
     ) AS line
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id AND c.personal_offers
     WHERE line.ends_on BETWEEN :oldest AND :newest AND {_FREE}

@@ -13,6 +13,7 @@ from app.core.db import Database
 from app.core.lately import lately, remembered
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import RetentionToolkit
+from app.retention.queries.leavers import RUNS
 from app.retention.rules import LeaveReason
 from app.retention.rules.toolkits import DatedToolkit, Subject, Toolkit
 
@@ -79,11 +80,10 @@ class Standing(NamedTuple):
 
 
 _STANDING = text(
-    """
+    f"""
     SELECT c.id, c.org_unit_id, c.do_not_disturb,
         EXISTS (
-            SELECT FROM subscription s WHERE s.customer_id = c.id AND s.started_on <= :today
-                AND (s.ended_on IS NULL OR s.ended_on > :today)
+            SELECT FROM subscription s WHERE s.customer_id = c.id AND {RUNS}
         ) AS running,
         l.tier, l.churn_class, l.stage, f.reason, c.personal_offers,
         coalesce(l.hidden_high_value, false) AS hidden, l.value_12m_fen, f.left_on
@@ -91,7 +91,7 @@ _STANDING = text(
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
     LEFT JOIN former_customer f ON f.customer_id = c.id AND f.returned_on IS NULL
     WHERE c.id = :customer_id
-    """
+    """  # noqa: S608 - text of our own
 )
 
 
