@@ -145,9 +145,9 @@ async def _show_what_lives_on(tx: AsyncSession, sync: OrderSync, seen: RemoteOrd
     if seen.state in rules.NOT_DELIVERED or sync.last_cause in rules.TO_BE_JUDGED:
         return
     sale = await sales_queries.for_change(tx, sync.sale_id)
-    change = await queries.open_change(tx, sync.sale_id)
     if sale.state not in (SaleState.CANCELLED, SaleState.REJECTED):
         return
+    change = await queries.open_change(tx, sync.sale_id)
     if change is not None and change.kind is ChangeKind.CANCEL:
         return
     why = f"given up, and it is {seen.state_text} there"
