@@ -19,6 +19,7 @@ from app.suggestions.queries.choosing import (
     changed_winners,
     forget,
     gates,
+    lever_rules_page,
     levers,
     logged,
     models_at_work,
@@ -45,7 +46,7 @@ from app.suggestions.queries.deciding import (
     newest_decisions,
     write,
 )
-from app.suggestions.queries.explaining import model_named, seen_suggestion
+from app.suggestions.queries.explaining import levers_then, model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import CAME_BACK, settle
 from app.suggestions.queries.prospects import prospect_of, prospects_by_id
@@ -77,7 +78,9 @@ __all__ = [
     "lead_for_change",
     "leads_page",
     "ledger_of",
+    "lever_rules_page",
     "levers",
+    "levers_then",
     "lock_customer",
     "lock_customers",
     "logged",
