@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, select, text
+from sqlalchemy import ForeignKey, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,6 +20,15 @@ class RuleCodeTaken(Conflict):
     advice = Words(
         zh="编码 {code} 已有规则；生效的规则不改写，请换一个编码。",
         en="A rule is not rewritten: give this one another code than {code}.",
+    )
+
+
+class RuleDayTaken(Conflict):
+    slug = "rule-day-taken"
+    title = Words(zh="当天已有另一条规则开始", en="Another rule of the same begins on that day")
+    advice = Words(
+        zh="自 {valid_from} 起已由 {code} 规定；请先撤回它，或另选一天。",
+        en="{code} says it from {valid_from} on: take it back before, or choose another day.",
     )
 
 
@@ -50,15 +59,19 @@ class DatedRule(Row):
 
 Rule = TypeVar("Rule", bound=DatedRule)
 
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(hashtextextended('rules:' || :table, 0))")
+
 
 async def set_before(
     tx: AsyncSession, table: type[Rule], given: Mapping[str, Any], *, today: date
 ) -> Rule | None:
     """Find the rule that was set under this id before, or check that it can be set; None then.
 
-    `today` is the local day of its org unit: what was is not rewritten. Raises SameIdOtherContent,
-    Invalid for days that are past or in no order, and RuleCodeTaken.
+    Whoever asks has the table's rules to themselves until the transaction ends. `today` is the
+    local day of the org unit: what was is not rewritten. Raises SameIdOtherContent, Invalid for
+    days that are past or in no order, and RuleCodeTaken.
     """
+    await tx.execute(_ONE_AT_A_TIME, {"table": table.__name__})
     known = await tx.get(table, given["id"])
     if known is not None:
         # It may have been ended since.
@@ -76,6 +89,22 @@ async def set_before(
     if await tx.scalar(select(table.id).where(table.code == given["code"])) is not None:
         raise RuleCodeTaken(code=given["code"])
     return None
+
+
+async def first_of_day(
+    tx: AsyncSession, table: type[Rule], given: Mapping[str, Any], *about: str
+) -> None:
+    """Check that no other rule of an org unit begins on the same day and is about the same, told by
+    these columns: the later of two counts, and of these neither is. Raises RuleDayTaken."""
+    same = ("org_path", "valid_from", *about)
+    other = await tx.scalar(
+        select(table.code).where(
+            *(getattr(table, name) == given[name] for name in same),
+            or_(table.valid_to.is_(None), table.valid_to > table.valid_from),
+        )
+    )
+    if other is not None:
+        raise RuleDayTaken(code=other, **{name: given[name] for name in same})
 
 
 async def end(

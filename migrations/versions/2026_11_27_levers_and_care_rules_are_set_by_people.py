@@ -1,4 +1,4 @@
-"""Rules of levers and of care are set and ended by people; terms say as which tier one counts.
+"""Rules of levers, of care and of follow-ups are set and ended by people; terms say as which tier one counts.
 
 Revision: 0100, after 0097
 """
@@ -18,6 +18,8 @@ BY_WHOM = [
     ("suggestion_campaign", "ended_by"),
     ("care_rule", "set_by"),
     ("care_rule", "ended_by"),
+    ("follow_up_rule", "set_by"),
+    ("follow_up_rule", "ended_by"),
 ]
 
 

@@ -259,7 +259,7 @@ async def test_a_lever_has_one_rule_a_day_and_what_was_is_not_rewritten(
     assert slug(await post(**new)) == (409, "rule-code-taken")
     new["code"] = "renewal-c"
     taken = await post(**new)
-    assert slug(taken) == (409, "lever-day-taken")
+    assert slug(taken) == (409, "rule-day-taken")
     assert taken.json()["facts"]["code"] == "renewal-b"
     assert slug(await post(**new, valid_from="2026-03-01")) == (422, "invalid")
     assert slug(await post(**new, valid_from="2026-03-09", valid_to="2026-03-09"))[0] == 422

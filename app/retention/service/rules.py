@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import dated
@@ -13,9 +13,6 @@ from app.retention.models import CareRule
 from app.retention.queries.warnings import forget_care_rules
 from app.retention.rules import Handling
 from app.retention.rules.warnings import CarePlaceTaken
-
-# Names the rules of care among PostgreSQL's advisory locks.
-_CARE_RULES_LOCK = 823_120
 
 
 @dataclass(frozen=True)
@@ -44,7 +41,6 @@ async def set_care_rule(
     Raises Invalid, RuleCodeTaken, CarePlaceTaken for days on which another rule of the org unit has
     its place, and SameIdOtherContent.
     """
-    await tx.execute(select(func.pg_advisory_xact_lock(_CARE_RULES_LOCK)))
     known = await dated.set_before(tx, CareRule, vars(wanted), today=today)
     if known is not None:
         return known

@@ -181,7 +181,14 @@ async def lever_rules_page(
     return await _page(session, SuggestionLever, org_path, *wanted, size=size, after=after)
 
 
-Set = TypeVar("Set", SuggestionCampaign, SuggestionLever)
+async def gate_versions_page(
+    session: AsyncSession, org_path: str, *, size: int, after: UUID | None
+) -> Sequence[SuggestionGate]:
+    """List one version of gates more than asked for, also past ones, like `campaigns_page`."""
+    return await _page(session, SuggestionGate, org_path, size=size, after=after)
+
+
+Set = TypeVar("Set", SuggestionCampaign, SuggestionGate, SuggestionLever)
 
 
 async def _page(

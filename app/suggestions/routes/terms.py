@@ -33,6 +33,7 @@ from app.suggestions.schemas.terms import (
     GateOut,
     GatesOut,
     GateVersionOut,
+    GateVersionsPage,
     LeverRuleEnd,
     LeverRuleIn,
     LeverRuleOut,
@@ -92,6 +93,20 @@ async def set_gate(body: GateIn, setter: Setter, tx: Tx, now: Now) -> Suggestion
     unit = await _unit(tx, body.org_unit_id, setter)
     switch = service.Switch(body.id, body.code, unit.path, body.valid_from, body.in_force)
     return await service.switch_gate(tx, switch, today=_today(unit, now), set_by=setter.account_id)
+
+
+@router.get("/suggestion-gates/versions", operation_id="suggestion_gates_versions")
+async def gate_versions(
+    reader: Reader, read: Read, size: PageSize = 50, page_token: PageToken = None
+) -> GateVersionsPage:
+    """List every version of a gate that concerns the caller's org unit, the newest first."""
+    after = key_of(page_token, UUID)[0] if page_token else None
+    found = await queries.gate_versions_page(read, reader.org_path, size=size, after=after)
+    rows, last = cut(found, size)
+    return GateVersionsPage(
+        items=[GateVersionOut.model_validate(row) for row in rows],
+        next_page_token=token_of(last.id) if last else None,
+    )
 
 
 @router.get("/suggestion-levers", operation_id="suggestion_levers_list")

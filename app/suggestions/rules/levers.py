@@ -9,23 +9,9 @@ from datetime import date
 from typing import NamedTuple
 
 from app.catalog.rules import ON_SITE, OnSite, ValueLever
-from app.core.errors import Conflict
-from app.core.i18n import Words
 from app.suggestions.rules.channels import THROUGH
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.leads import LeadTo
-
-
-class LeverDayTaken(Conflict):
-    slug = "lever-day-taken"
-    title = Words(
-        zh="该杠杆当天已有另一条规则开始", en="Another rule of this lever begins on that day"
-    )
-    advice = Words(
-        zh="{org_path} 的 {lever} 自 {valid_from} 起已由 {code} 规定；请先撤回它，或另选一天。",
-        en="{code} speaks of {lever} for {org_path} from {valid_from} on: take it back before, or "
-        "choose another day.",
-    )
 
 
 class LeverRule(NamedTuple):

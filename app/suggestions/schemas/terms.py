@@ -100,6 +100,13 @@ class GateVersionOut(Answer):
     in_force: bool
 
 
+class GateVersionsPage(Answer):
+    """Versions of gates, the newest first."""
+
+    items: Annotated[list[GateVersionOut], Field(max_length=200)]
+    next_page_token: NextPage
+
+
 class LeverRuleOut(Answer):
     """Whom a lever is for, for an org unit on a day."""
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date
 from uuid import UUID
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.rules import ValueLever
@@ -16,10 +16,9 @@ from app.suggestions.models import SuggestionCampaign, SuggestionGate, Suggestio
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.campaigns import CampaignCodeTaken, CampaignOver
 from app.suggestions.rules.gating import KNOWN, may_be_switched
-from app.suggestions.rules.levers import LeverDayTaken
 
-# Name the gates' versions and the levers' rules among PostgreSQL's advisory locks.
-_GATES_LOCK, _LEVERS_LOCK = 823_118, 823_119
+# Names the gates' versions among PostgreSQL's advisory locks.
+_GATES_LOCK = 823_118
 
 
 @dataclass(frozen=True)
@@ -88,25 +87,12 @@ async def set_lever(
     """Say whom a lever is for from a day on; the same id again is answered like the first time.
 
     It takes the place of what was said for its org unit before, until it ends. Raises Invalid,
-    RuleCodeTaken, LeverDayTaken and SameIdOtherContent.
+    RuleCodeTaken, RuleDayTaken and SameIdOtherContent.
     """
-    await tx.execute(select(func.pg_advisory_xact_lock(_LEVERS_LOCK)))
     known = await dated.set_before(tx, SuggestionLever, vars(wanted), today=today)
     if known is not None:
         return known
-    held = SuggestionLever
-    other = await tx.scalar(
-        select(held.code).where(
-            held.lever == wanted.lever,
-            held.org_path == wanted.org_path,
-            held.valid_from == wanted.valid_from,
-            or_(held.valid_to.is_(None), held.valid_to > held.valid_from),
-        )
-    )
-    if other is not None:
-        raise LeverDayTaken(
-            lever=wanted.lever, org_path=wanted.org_path, valid_from=wanted.valid_from, code=other
-        )
+    await dated.first_of_day(tx, SuggestionLever, vars(wanted), "lever")
     made = SuggestionLever(**vars(wanted), set_by=set_by)
     tx.add(made)
     await tx.flush()
