@@ -3,10 +3,11 @@
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.auth.rules import Role
 from app.catalog.rules import BusinessType, OnSite, ValueLever
+from app.core.clock import wall
 from app.core.db import new_id
 from app.lifecycle.rules import Stage, Tier
 from app.retention.models import SpecialTerms
@@ -224,6 +225,10 @@ async def test_a_rule_that_an_administrator_sets_decides_next_and_is_named(
     (told,) = (await phone.get(f"/suggestions/{suggestion}/explanation")).json()["levers"]
     assert (told["lever"], told["code"]) == ("income", "income-spring")
     assert told["stages"] == ["build_up", "climax"]
+    # What is set afterwards explains nothing that was decided before.
+    await tx.execute(update(SuggestionLever).values(created_at=wall() + timedelta(days=1)))
+    (told,) = (await phone.get(f"/suggestions/{suggestion}/explanation")).json()["levers"]
+    assert (told["lever"], told["code"]) == ("income", None)
 
 
 async def test_a_lever_has_one_rule_a_day_and_what_was_is_not_rewritten(
