@@ -307,7 +307,9 @@ async def load_dated(
             continue
         differs = [name for name, value in given.items() if getattr(row, name) != value]
         if differs == ["valid_to"] and row not in new:
-            ended.append((row, entry.valid_to))
+            # What a person has ended since stays ended, whatever an older file says.
+            if getattr(row, "ended_by", None) is None:
+                ended.append((row, entry.valid_to))
         elif differs or row in new:
             words = Words(
                 zh="已生效的内容不改写：请用新的编码",

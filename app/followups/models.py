@@ -1,17 +1,18 @@
 """Dated rules of follow-ups, and the follow-ups made by them."""
 
-from datetime import date, datetime
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.dated import DatedRule
 from app.core.db import Base, Row, text_enum
 from app.followups.rules import FollowUpChannel, FollowUpState, NoAnswer
 from app.worktypes.rules import WorkType
 
 
-class FollowUpRule(Row, Base):
+class FollowUpRule(DatedRule, Base):
     """About which completed orders an org unit asks, from one day to another: see `rules.Rule`."""
 
     __tablename__ = "follow_up_rule"
@@ -20,11 +21,7 @@ class FollowUpRule(Row, Base):
         CheckConstraint("share_percent BETWEEN 0 AND 100", name="share"),
     )
 
-    code: Mapped[str] = mapped_column(unique=True)
-    org_path: Mapped[str] = mapped_column(server_default=text("''"))
     work_type: Mapped[WorkType] = mapped_column(text_enum(WorkType))
-    valid_from: Mapped[date]
-    valid_to: Mapped[date | None]
     channel: Mapped[FollowUpChannel] = mapped_column(text_enum(FollowUpChannel))
     share_percent: Mapped[float]
     delay_hours: Mapped[float]

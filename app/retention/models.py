@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.dated import DatedRule
 from app.core.db import Base, Row, text_enum
 from app.lifecycle.rules import ChurnClass, Tier
 from app.retention.rules import (
@@ -44,7 +45,7 @@ class RetentionToolkit(Row, Base):
     set_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
 
 
-class CareRule(Row, Base):
+class CareRule(DatedRule, Base):
     """Which warned customers get what: see `rules.CareRule`."""
 
     __tablename__ = "care_rule"
@@ -53,10 +54,6 @@ class CareRule(Row, Base):
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
     )
 
-    code: Mapped[str] = mapped_column(unique=True)
-    org_path: Mapped[str] = mapped_column(server_default=text("''"))
-    valid_from: Mapped[date]
-    valid_to: Mapped[date | None]
     place: Mapped[int]
     causes: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
@@ -70,6 +67,7 @@ class RetentionCase(Row, Base):
     """A customer whom somebody is to keep or win back, or who is left alone for comparison.
 
     Tier, class and value (fen over twelve months) are those of `decided_at`, null is not known;
+    `counted_tier` is the tier whose terms hold where that is not their own.
     `share_percent` is how many in a hundred were left alone when it was drawn. A visit is the work
     order `work_order_id`; a call is claimed by an account for a while, is made from `ask_at` on,
     and `tries` counts those without an answer. `answer_hash` tells a repeated outcome from another.
@@ -118,6 +116,7 @@ class RetentionCase(Row, Base):
     share_percent: Mapped[float]
     state: Mapped[CaseState] = mapped_column(text_enum(CaseState))
     tier: Mapped[Tier | None] = mapped_column(text_enum(Tier))
+    counted_tier: Mapped[Tier | None] = mapped_column(text_enum(Tier))
     churn_class: Mapped[ChurnClass | None] = mapped_column(text_enum(ChurnClass))
     value_12m_fen: Mapped[int | None]
     rule_id: Mapped[UUID | None] = mapped_column(ForeignKey("care_rule.id"))
@@ -147,7 +146,8 @@ class RetentionCase(Row, Base):
 class SpecialTerms(Row, Base):
     """Special terms for one customer and offering; the asker's device makes the id.
 
-    `path` are the hands that are asked in turn and `step` how many have approved. While they wait,
+    `counted_tier` is the tier whose limits hold where that is not the customer's own. `path` are
+    the hands that are asked in turn and `step` how many have approved. While they wait,
     `expires_at` is until when they do, and once approved until when the code is good. Of the code
     only a hash is kept: it is sealed anew for the asker by the key `key_id`. `redeemed_for` is the
     sale that used it.
@@ -195,6 +195,7 @@ class SpecialTerms(Row, Base):
     reason: Mapped[str]
     content_hash: Mapped[str]
     tier: Mapped[Tier | None] = mapped_column(text_enum(Tier))
+    counted_tier: Mapped[Tier | None] = mapped_column(text_enum(Tier))
     churn_class: Mapped[ChurnClass | None] = mapped_column(text_enum(ChurnClass))
     asked_by: Mapped[UUID] = mapped_column(ForeignKey("account.id"))
     asked_as: Mapped[Hand] = mapped_column(text_enum(Hand))

@@ -9,6 +9,7 @@ from sqlalchemy import func, select, text
 
 from app.auth.models import AuditEntry
 from app.auth.rules import Role
+from app.core.db import new_id
 from app.core.jobs import Worker
 from app.customers.models import Interaction
 from app.customers.rules import InteractionKind
@@ -335,6 +336,48 @@ async def test_lists_and_figures_have_the_number_of_answers_beside_them(
     assert stranger.json()["follow_ups"] == []
     (shown,) = (await supervisor("GET", "/follow-up-rules")).json()["rules"]
     assert (shown["code"], shown["quiet_days"]) == (rule.code, 30)
+
+
+async def test_what_an_administrator_says_is_asked_from_its_day_on(
+    tx, app, http, branch, phone, clock, worker, completed, supervisor
+):
+    account = await make_account(tx, branch, role=Role.ADMIN)
+    headers = bearer(app, caller_for(Role.ADMIN, branch, account_id=account.id))
+    await make_rule(tx)
+    body = {
+        "id": str(new_id()),
+        "code": "np-repair",
+        "work_type": "repair",
+        "valid_from": "2026-03-02",
+        "channel": "call",
+        "share_percent": 100,
+        "delay_hours": 1,
+        "valid_days": 7,
+        "quiet_days": 0,
+        "spares_do_not_disturb": True,
+    }
+
+    async def post(**change):
+        return await http.post("/v1/follow-up-rules", json={**body, **change}, headers=headers)
+
+    made = await post()
+    assert made.status_code == 201, made.text
+    assert (await post()).json() == made.json()
+    assert slug(await post(valid_days=8)) == "same-id-other-content"
+    assert slug(await post(id=str(new_id()))) == "rule-code-taken"
+    new = {"id": str(new_id()), "code": "np-repair-2"}
+    assert slug(await post(**new)) == "rule-day-taken"
+    assert slug(await post(**new, valid_from="2026-03-01")) == "invalid"
+    order = await completed(phone.technician, await make_customer(tx, org_unit=branch))
+    await jobs.order_completed(worker, str(order.id))
+    asked = await the_one(tx, FollowUp)
+    assert (str(asked.rule_id), asked.channel) == (body["id"], FollowUpChannel.CALL)
+    url, sent = f"/v1/follow-up-rules/{body['id']}", {"valid_to": "2026-03-03"}
+    ended = await http.patch(url, json=sent, headers=headers)
+    assert ended.json() == {**made.json(), **sent}
+    assert (await supervisor("POST", "/follow-up-rules", body)).status_code == 403
+    codes = [one["code"] for one in (await supervisor("GET", "/follow-up-rules")).json()["rules"]]
+    assert "np-repair" in codes
 
 
 async def test_of_two_answers_at_once_one_is_kept(

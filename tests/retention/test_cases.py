@@ -179,6 +179,21 @@ async def test_a_drawn_share_is_left_alone_and_the_effect_is_told(tx, office, wo
     assert wrong.status_code == 422
 
 
+async def test_a_list_and_a_case_say_as_which_tier_a_customer_counts(tx, office):
+    await make_toolkit(tx, kind="renewal", offers=["STANDARD"])
+    await make_toolkit(tx, kind="renewal", tiers=["B"], offers=["DEAR"])
+    customer = await household(office, tier=Tier.C, hidden_high_value=True)
+    await make_subscription(tx, customer, contract_ends_on=date(2026, 3, 22))
+    grid = office.land.grids[0].id
+    (entry,) = (await office.ok("supervisor", "GET", "/renewals", grid_id=grid))["entries"]
+    body = {"id": str(new_id()), "customer_id": str(customer.id), "list": "renewal"}
+    case = await office.ok("supervisor", "POST", "/retention-cases", {**body, "handling": "call"})
+    assert entry["offers"] == ["DEAR"]
+    for told in (entry, case):
+        assert (told["tier"], told["counted_tier"]) == ("C", "B")
+        assert told["counted_words"]["zh"].startswith("潜在高价值客户")
+
+
 async def test_from_the_renewal_list_to_what_the_customer_said(tx, office, clock):
     await make_toolkit(tx, kind="renewal", offers=["RENEW-24"])
     grid = office.land.grids[0].id

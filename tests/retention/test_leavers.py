@@ -182,8 +182,8 @@ async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     assert (await tx.scalars(select(RetentionToolkit))).all() == []
     for code in ("IPTV-4K", "MOBILE-SUB"):
         await make_offering(tx, code=code)
-    assert (await load_toolkits(tx, document)).inserted == 10
-    assert (await load_toolkits(tx, document)).unchanged == 10
+    assert (await load_toolkits(tx, document)).inserted == 9
+    assert (await load_toolkits(tx, document)).unchanged == 9
     changed = document.replace("discount_percent: 40", "discount_percent: 35").replace(
         "valid_from: 2026-01-01", "valid_from: 2026-05-01"
     )
@@ -197,9 +197,9 @@ async def test_the_demo_citys_toolkits_and_rules_are_loaded_once(tx):
     given, kits = await care_rules(tx), (await toolkits(tx)).values()
     today = date(2026, 3, 2)
     for tier, hidden, churn, cause, handling, kit in (
-        (Tier.D, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-hidden"),
-        (Tier.C, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-hidden"),
-        (Tier.D, True, ChurnClass.MID, Cause.STAGE_DECLINE, Handling.CALL, "yj-keep-hidden"),
+        (Tier.D, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep"),
+        (Tier.C, True, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.VISIT, "yj-keep-high"),
+        (Tier.D, True, ChurnClass.MID, Cause.STAGE_DECLINE, Handling.CALL, "yj-keep"),
         (Tier.D, True, ChurnClass.LOW, Cause.TIER_FELL, Handling.CALL, "yj-care-hidden"),
         (Tier.D, False, ChurnClass.HIGH, Cause.CHURN_HIGH, None, "yj-keep"),
         (Tier.C, False, ChurnClass.HIGH, Cause.CHURN_HIGH, Handling.CALL, "yj-keep"),

@@ -56,6 +56,39 @@ def test_what_is_known_of_too_few_is_left_out_and_counted():
     assert found[ValueLever.RENEWAL].harm.excluded == 1
 
 
+def test_what_cannot_be_known_yet_is_no_nought():
+    young = Offers(pitched=4, accepted=2)
+    found = {
+        pair.lever: pair
+        for pair in pairs(
+            {None: young, **dict.fromkeys(ValueLever, young)},
+            Base(customers=3, undated=3, arrears_known=2, owing=2),
+            Contacts(),
+            Kept(renewal_open=2, win_back_open=1, returned=2, terms=3, full_price_unknown=1),
+        )
+    }
+
+    def told(lever, side):
+        figure = getattr(found[lever], side)
+        return figure.value, figure.excluded
+
+    for lever, left_out in (("intent", 4), ("cross_sell", 4), ("income", 2), ("bad_debt", 2)):
+        assert told(ValueLever(lever), "harm") == (None, left_out)
+    assert told(ValueLever.BRAND_MIGRATION, "harm") == told(ValueLever.INCOME, "beside")
+    assert told(ValueLever.ACQUISITION, "gain") == (None, 3)
+    assert told(ValueLever.RENEWAL, "gain") == (None, 2)
+    assert told(ValueLever.WIN_BACK, "gain") == (None, 1)
+    assert told(ValueLever.WIN_BACK, "harm") == (None, 2)
+    assert told(ValueLever.RETENTION, "harm") == (None, 3)
+    assert told(ValueLever.RETENTION, "beside") == (None, 1)
+
+
+def test_every_figure_is_said_in_both_languages():
+    for pair in pairs({}, Base(), Contacts(), Kept()):
+        for figure in (pair.gain, pair.harm, *([pair.beside] if pair.beside else [])):
+            assert figure.words.zh and figure.words.en
+
+
 async def answered(tx, customer, technician, offered, at, *answers):
     """Add a suggestion and what was said of it, in the order in which it was heard."""
     suggestion = Suggestion(
@@ -107,7 +140,7 @@ async def test_what_was_pitched_is_the_technicians_word(
     period = levers.Period(
         [office.branch.id], at - DAY, at + DAY, (at - DAY).date(), (at + DAY).date()
     )
-    found = (await levers.offers(tx, period))[None]
+    found = (await levers.offers(tx, period, now=clock.now()))[None]
     assert (found.pitched, found.accepted, found.not_pitched) == (pitched, accepted, not_pitched)
     assert found.open_to_it == accepted
 
@@ -125,7 +158,9 @@ async def test_the_levers_of_a_month(tx, office, clock):
         await make_lifecycle(
             tx, customer, tier=tier, value_12m_fen=120_000, churn_class=ChurnClass.LOW
         )
-    people[3].activated_on = date(2026, 2, 10)
+    since = (date(2020, 5, 1), date(2021, 5, 1), None, date(2026, 2, 10))
+    for customer, day in zip(people, since, strict=True):
+        customer.activated_on = day
     at = now - 20 * DAY
     technician = office.land.people[0]
     for customer, answer, offered in (
@@ -199,10 +234,10 @@ async def test_the_levers_of_a_month(tx, office, clock):
     assert counts("intent", "gain") == (2, 3, 1)
     assert counts("intent", "harm") == (2, 3, 1)
     assert counts("income", "gain") == (1, 2, 1)
-    assert counts("income", "harm") == (1, 1, 0)
+    assert counts("income", "harm") == (0, 0, 1)  # its 30 days are not over
     assert counts("tariff_fit", "harm") == (1, 1, 0)
     assert counts("cross_sell", "harm") == (1, 2, 1)
-    assert counts("acquisition", "gain") == (1, 4, 0)
+    assert counts("acquisition", "gain") == (1, 3, 1)
     assert counts("cost_to_serve", "gain") == (1, 2, 0)
     assert counts("cost_to_serve", "harm") == (1, 1, 0)
     assert counts("cost_to_serve", "beside") == (0, 1, 0)
@@ -213,6 +248,10 @@ async def test_the_levers_of_a_month(tx, office, clock):
     assert counts("retention", "beside") == (120_000, 1, 0)
     assert counts("bad_debt", "gain") == (2, 3, 1)
     assert counts("bad_debt", "harm") == (1, 1, 0)
+    clock.tick(10 * DAY)
+    told = await office.ok("supervisor", "GET", "/levers", **period)
+    pairs_told = {one["lever"]: one for one in told["levers"]}
+    assert counts("income", "harm") == (1, 1, 0)
     none = await office.ok("stranger", "GET", "/levers", **period)
     assert {one["gain"]["denominator"] for one in none["levers"]} == {0}
     far = await office.ask("stranger", "GET", "/levers", **period, org_unit=office.branch.code)

@@ -129,6 +129,7 @@ def test_without_steps_of_its_own_a_toolkit_has_its_mandates_limits():
         ({"steps": (Terms(5, 3), Terms(5, 3))}, "steps"),
         ({"steps": (Terms(0, 3),)}, "steps"),
         ({"steps": (Terms(20, 13),)}, "steps"),
+        ({"hidden": True}, "hidden"),
         ({"approval": (M, S)}, "approval"),
         ({"approval": (S,), "mandates": (Mandate(M, 5, 3),)}, "approval"),
     ],
@@ -150,8 +151,10 @@ def kit(code: str, org_path: str = "", since: str = "2026-01-01", version: int =
         (Subject(tier=Tier.A), "yj.", "2026-03-02", "best"),
         (Subject(tier=Tier.A, churn_class=ChurnClass.HIGH), "yj.", "2026-03-02", "best-high"),
         (Subject(tier=Tier.D), "yj.", "2026-03-02", "any"),
-        (Subject(tier=Tier.D, hidden=True), "yj.", "2026-03-02", "hidden"),
-        (Subject(hidden=True), "yj.", "2026-03-02", "hidden"),
+        # Who is worth more than they bring counts one tier up, and has no terms of their own.
+        (Subject(tier=Tier.D, hidden=True), "yj.", "2026-03-02", "any"),
+        (Subject(tier=Tier.B, hidden=True), "yj.", "2026-03-02", "best"),
+        (Subject(hidden=True), "yj.", "2026-03-02", "any"),
         (Subject(tier=Tier.A, churn_class=ChurnClass.HIGH), "yj.np.", "2026-03-02", "own"),
         (Subject(), "yj.", "2025-12-31", None),
         (Subject(), "yj.", "2026-06-01", None),  # withdrawn by its second version
@@ -162,6 +165,7 @@ def test_the_closest_and_most_telling_toolkit_is_a_customers(subject, path, day,
         kit("any"),
         kit("any", since="2026-06-01", version=2, active=False),
         kit("hidden", hidden=True),
+        kit("hidden-words", hidden=True, mandates=(), approval=(), steps=()),
         kit("best", tiers=(Tier.A,)),
         kit("best-high", tiers=(Tier.A, Tier.B), churn_classes=(ChurnClass.HIGH,)),
         kit("own", "yj.np."),
@@ -169,6 +173,69 @@ def test_the_closest_and_most_telling_toolkit_is_a_customers(subject, path, day,
     ]
     found = toolkit_for(known, ToolkitKind.RETENTION, subject, path, date.fromisoformat(day))
     assert (found and found.code) == code
+
+
+@pytest.mark.parametrize(
+    "tier, hidden, counts, up",
+    [
+        (Tier.D, True, Tier.C, Tier.C),
+        (Tier.C, True, Tier.B, Tier.B),
+        (Tier.A, True, Tier.A, None),
+        (Tier.C, False, Tier.C, None),
+        (None, True, None, None),
+    ],
+)
+def test_who_is_worth_more_than_they_bring_counts_one_tier_up(tier, hidden, counts, up):
+    subject = Subject(tier=tier, hidden=hidden)
+    assert (subject.counted_tier, subject.stepped_up) == (counts, up)
+
+
+def test_where_no_terms_can_be_had_hidden_value_has_words_of_its_own():
+    care = kit("b", kind=ToolkitKind.CARE_BY_VALUE, mandates=(), steps=(), tiers=(Tier.B,))
+    own = replace(care.toolkit, tiers=(), hidden=True)
+    known = [care, care._replace(code="hidden", toolkit=own)]
+    day = date(2026, 3, 2)
+    for tier, code in ((Tier.C, "hidden"), (Tier.D, "hidden")):
+        subject = Subject(tier=tier, hidden=True)
+        found = toolkit_for(known, ToolkitKind.CARE_BY_VALUE, subject, "yj.", day)
+        assert found is not None and found.code == code
+
+
+# What a toolkit may be meant for, drawn at random; two of them may stand at one customer.
+KITS = st.builds(
+    lambda code, path, tiers, churn, hidden, percents: kit(
+        code,
+        path,
+        tiers=tuple(tiers),
+        churn_classes=tuple(churn),
+        hidden=hidden,
+        mandates=(Mandate(M, 50, 12),),
+        steps=tuple(Terms(percent, 12) for percent in percents) or (Terms(0, 0),),
+    ),
+    code=st.sampled_from("abcdefgh"),
+    path=st.sampled_from(["", "yj."]),
+    tiers=st.sets(st.sampled_from(Tier)),
+    churn=st.sets(st.sampled_from(ChurnClass), max_size=1),
+    hidden=st.booleans(),
+    percents=st.sets(st.integers(1, 50), max_size=3),
+)
+
+
+@given(
+    kits=st.lists(KITS, max_size=6, unique_by=lambda one: one.code),
+    tier=st.sampled_from(Tier),
+    churn=st.sampled_from(ChurnClass),
+)
+def test_two_customers_who_count_as_one_tier_have_the_same_terms(kits, tier, churn):
+    """Whatever toolkits there are: what is not told of a customer moves no price."""
+
+    def ladder(subject):
+        day = date(2026, 3, 2)
+        found = toolkit_for(kits, ToolkitKind.RETENTION, subject, "yj.np.", day)
+        return found.toolkit.ladder() if found else []
+
+    hidden = Subject(tier, churn, hidden=True)
+    assert ladder(hidden) == ladder(Subject(hidden.counted_tier, churn))
 
 
 @given(st.binary(min_size=32, max_size=32))

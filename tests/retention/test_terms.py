@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 
 from app.core.db import new_id
 from app.core.errors import Problem
+from app.lifecycle.rules import Tier
 from app.retention.models import RetentionToolkit, SpecialTerms
 from app.retention.service import redeem
 from app.retention.service.terms import end_expired
@@ -64,6 +65,29 @@ async def test_a_toolkit_is_set_and_succeeded_by_its_next_version(tx, office):
     assert len(every["toolkits"]) == await tx.scalar(
         select(func.count()).select_from(RetentionToolkit)
     )
+
+
+async def test_hidden_high_value_counts_one_tier_up_and_is_told(tx, office):
+    """The same offer has the same price for the same tier: who is worth more than they bring has
+    the terms of the next tier up, whatever a toolkit of their own says, and reads why."""
+    small = [{"discount_percent": 5, "months": 3}]
+    await make_toolkit(tx, steps=small)
+    await make_toolkit(tx, tiers=["B"])
+    await make_toolkit(tx, hidden=True, steps=[{"discount_percent": 20, "months": 6}])
+    told = {}
+    for tier, hidden in ((Tier.B, False), (Tier.C, True), (Tier.C, False), (Tier.D, True)):
+        customer = await make_customer(tx, org_unit=office.branch)
+        await make_lifecycle(tx, customer, tier=tier, hidden_high_value=hidden)
+        answer = await office.ask("manager", "POST", "/special-terms", asked(customer, 30, 12))
+        told[tier, hidden] = answer
+    assert told[Tier.B, False].status_code == told[Tier.C, True].status_code == 201
+    assert slug(told[Tier.C, False]) == slug(told[Tier.D, True]) == (409, "terms-off-the-steps")
+    plain, counted = told[Tier.B, False].json(), told[Tier.C, True].json()
+    assert plain["toolkit_id"] == counted["toolkit_id"]
+    assert (plain["tier"], plain["counted_tier"], plain["counted_words"]) == ("B", None, None)
+    assert (counted["tier"], counted["counted_tier"]) == ("C", "B")
+    assert counted["counted_words"]["en"].startswith("is worth more than they bring")
+    assert counted["counted_words"]["zh"].startswith("潜在高价值客户")
 
 
 async def test_from_asking_to_the_sale_that_uses_the_code(tx, office, clock):

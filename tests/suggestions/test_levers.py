@@ -3,16 +3,17 @@
 from datetime import date, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from app.auth.rules import Role
 from app.catalog.rules import BusinessType, OnSite, ValueLever
+from app.core.clock import wall
 from app.core.db import new_id
 from app.lifecycle.rules import Stage, Tier
 from app.retention.models import SpecialTerms
 from app.retention.rules import Hand, TermsState
 from app.sales.models import Sale
-from app.suggestions.models import SuggestionLever
+from app.suggestions.models import Suggestion, SuggestionLever
 from app.suggestions.rules import Coordination
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.levers import (
@@ -27,7 +28,7 @@ from app.suggestions.rules.levers import (
 from app.suggestions.rules.ranking import coordination_of
 from seed.city import HERE
 from seed.dated import load_levers
-from tests.make.auth import bearer, caller_for, make_account
+from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.lifecycle import make_lifecycle
 from tests.make.retention import make_toolkit
@@ -184,6 +185,124 @@ async def test_supervisors_read_whom_each_lever_is_for(tx, app, http, branch):
     before = (await http.get("/v1/suggestion-levers?day=2026-01-31", headers=headers)).json()
     assert {(one["code"], one["stages"] and 1) for one in before["items"]} == {(None, None)}
     assert len(before["items"]) == 11
+
+
+# --- set by administrators -----------------------------------------------------------------------
+
+
+async def admin_of(tx, app, unit):
+    account = await make_account(tx, unit, role=Role.ADMIN)
+    return bearer(app, caller_for(Role.ADMIN, unit, account_id=account.id))
+
+
+def slug(answer):
+    return answer.status_code, answer.json()["type"].removeprefix("urn:yingwei:problem:")
+
+
+async def test_a_rule_that_an_administrator_sets_decides_next_and_is_named(
+    tx, app, http, phone, customer, line, order, branch
+):
+    admin = await admin_of(tx, app, branch)
+    await make_offering(
+        tx, code="TV-4K", category="tv", levers=["income"], margin_12m_fen=20_000, expert_rate=0.2
+    )
+    await make_lifecycle(tx, customer, stage=Stage.DECLINE, churn_score=None)
+    visit_id = await phone.restore(order)
+    assert shown(await asked(phone, visit_id)) == ["TV-4K"]  # nobody has said anything of income
+    body = {
+        "id": str(new_id()),
+        "code": "income-spring",
+        "lever": "income",
+        "stages": ["build_up", "climax"],
+        "valid_from": "2026-03-02",
+    }
+    made = await http.post("/v1/suggestion-levers", json=body, headers=admin)
+    assert made.status_code == 201, made.text
+    read = await asked(phone, visit_id)
+    assert why(read) == {"TV-4K": "other_stage"}
+    held = select(Suggestion.id).where(Suggestion.held_back == "other_stage")
+    suggestion = await tx.scalar(held)
+    (told,) = (await phone.get(f"/suggestions/{suggestion}/explanation")).json()["levers"]
+    assert (told["lever"], told["code"]) == ("income", "income-spring")
+    assert told["stages"] == ["build_up", "climax"]
+    # What is set afterwards explains nothing that was decided before.
+    await tx.execute(update(SuggestionLever).values(created_at=wall() + timedelta(days=1)))
+    (told,) = (await phone.get(f"/suggestions/{suggestion}/explanation")).json()["levers"]
+    assert (told["lever"], told["code"]) == ("income", None)
+
+
+async def test_a_lever_has_one_rule_a_day_and_what_was_is_not_rewritten(
+    tx, app, http, branch, customer
+):
+    admin = await admin_of(tx, app, branch)
+    body = {
+        "id": str(new_id()),
+        "code": "renewal-b",
+        "lever": "renewal",
+        "manager_tiers": ["A", "B"],
+        "valid_from": "2026-03-03",
+    }
+
+    async def post(**change):
+        sent = {**body, **change}
+        return await http.post("/v1/suggestion-levers", json=sent, headers=admin)
+
+    async def end(rule_id, day):
+        sent = {"valid_to": day}
+        return await http.patch(f"/v1/suggestion-levers/{rule_id}", json=sent, headers=admin)
+
+    async def in_force(day):
+        url = f"/v1/suggestion-levers?day={day}"
+        read = (await http.get(url, headers=admin)).json()["items"]
+        return next(one["code"] for one in read if one["lever"] == "renewal")
+
+    first = await post()
+    assert first.status_code == 201, first.text
+    assert (await post()).json() == first.json()
+    assert slug(await post(manager_tiers=["A"])) == (409, "same-id-other-content")
+    new = {"id": str(new_id())}
+    assert slug(await post(**new)) == (409, "rule-code-taken")
+    new["code"] = "renewal-c"
+    taken = await post(**new)
+    assert slug(taken) == (409, "rule-day-taken")
+    assert taken.json()["facts"]["code"] == "renewal-b"
+    assert slug(await post(**new, valid_from="2026-03-01")) == (422, "invalid")
+    assert slug(await post(**new, valid_from="2026-03-09", valid_to="2026-03-09"))[0] == 422
+    # What takes its place for a time leaves it to count again.
+    assert (await post(**new, valid_from="2026-03-09", valid_to="2026-03-16")).status_code == 201
+    days = ("2026-03-02", "2026-03-03", "2026-03-09", "2026-03-16")
+    assert [await in_force(day) for day in days] == [None, "renewal-b", "renewal-c", "renewal-b"]
+    # One that has not begun is taken back, and another may begin on its day.
+    assert slug(await end(body["id"], "2026-03-02")) == (422, "invalid")
+    gone = await end(body["id"], "2026-03-03")
+    assert gone.status_code == 200, gone.text
+    assert (await end(body["id"], "2026-03-03")).json() == gone.json()
+    assert slug(await end(body["id"], "2026-03-05")) == (409, "rule-over")
+    assert (await post()).json() == gone.json()
+    assert (await post(id=str(new_id()), code="renewal-d")).status_code == 201
+    assert [await in_force(day) for day in days] == [None, "renewal-d", "renewal-c", "renewal-d"]
+    history = await http.get("/v1/suggestion-levers/versions?lever=renewal", headers=admin)
+    told = [(one["code"], one["valid_to"]) for one in history.json()["items"]]
+    assert told == [("renewal-d", None), ("renewal-c", "2026-03-16"), ("renewal-b", "2026-03-03")]
+    supervisor = bearer(app, caller_for(Role.SUPERVISOR, branch))
+    refused = await http.post("/v1/suggestion-levers", json=body, headers=supervisor)
+    assert refused.status_code == 403
+    stranger = await admin_of(tx, app, await make_org_unit(tx))
+    url = f"/v1/suggestion-levers/{history.json()['items'][0]['id']}"
+    elsewhere = await http.patch(url, json={"valid_to": "2026-04-01"}, headers=stranger)
+    assert elsewhere.status_code == 404
+
+
+async def test_what_a_person_has_ended_is_not_begun_again_by_the_file(tx, app, http, branch):
+    document = "levers:\n- {code: r, lever: renewal, org_path: %s, valid_from: 2026-02-01}\n"
+    await load_levers(tx, document % branch.path)
+    rule = await tx.scalar(select(SuggestionLever))
+    admin, sent = await admin_of(tx, app, branch), {"valid_to": "2026-03-03"}
+    url = f"/v1/suggestion-levers/{rule.id}"
+    assert (await http.patch(url, json=sent, headers=admin)).status_code == 200
+    assert not (await load_levers(tx, document % branch.path)).changed
+    await tx.refresh(rule)
+    assert rule.valid_to == date(2026, 3, 3)
 
 
 # --- at the door ----------------------------------------------------------------------------------

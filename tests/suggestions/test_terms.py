@@ -107,6 +107,8 @@ async def test_a_gate_is_switched_off_from_a_day_on_unless_it_always_holds(
     states = {one["code"]: (one["in_force"], one["absolute"]) for one in listed}
     assert states["arrears"] == (False, False)
     assert states["do_not_disturb"] == (True, True)
+    (told,) = (await http.get("/v1/suggestion-gates/versions", headers=admin)).json()["items"]
+    assert told == made.json()
     read = (await phone.post(f"/visits/{visit_id}/suggestions")).json()
     assert read["offers"][0]["offering_code"] == "FTTH-1000"
 

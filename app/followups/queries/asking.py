@@ -8,6 +8,7 @@ from sqlalchemy import Result, Row, exists, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
+from app.core.db import Database
 from app.core.errors import NotFound
 from app.core.lately import lately
 from app.customers.models import Customer
@@ -18,10 +19,17 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
+_HELD_AS = "followups.rules"
+
 
 async def rules_in_force(session: AsyncSession) -> list[Rule]:
     """Return the dated rules, read at most a few seconds ago by this process."""
-    return await lately(session, "followups.rules", _rules)
+    return await lately(session, _HELD_AS, _rules)
+
+
+def forget_rules(database: Database) -> None:
+    """Let this process read again which rules there are, since it has changed them."""
+    database.cache.pop(_HELD_AS, None)
 
 
 async def _rules(session: AsyncSession) -> list[Rule]:

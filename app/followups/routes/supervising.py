@@ -3,10 +3,12 @@
 from datetime import UTC, date, datetime, time
 from typing import Annotated
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, status
 
 from app.auth.callers import Caller, caller
+from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
@@ -15,6 +17,7 @@ from app.core.http import Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.followups import queries, rules
+from app.followups.models import FollowUpRule
 from app.followups.rules import FollowUpChannel, FollowUpState
 from app.followups.schemas.supervising import (
     ClaimOut,
@@ -23,17 +26,22 @@ from app.followups.schemas.supervising import (
     FollowUpPage,
     FollowUpStandingOut,
     NoAnswerIn,
+    RuleEnd,
+    RuleIn,
     RuleOut,
     RulesOut,
 )
 from app.followups.schemas.surveys import AnswerIn, Mark
 from app.followups.service import calls
+from app.followups.service import rules as changing
 from app.workorders.queries import org_units
 
 router = Router(prefix="/v1", tags=["follow-ups"])
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:read"))]
 Asker = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="customers:write"))]
+
+Setter = Annotated[Caller, Depends(caller(Role.ADMIN, scope="parameters:write"))]
 
 LONGEST_DAYS = 366
 # Branches and people of a province, and some more.
@@ -142,10 +150,8 @@ async def figures(
 
 @router.get("/follow-up-rules", operation_id="follow_ups_rules")
 async def rules_listed(reader: Reader, read: Read) -> RulesOut:
-    """List the rules that say about which orders customers are asked: one's own and those above.
-
-    They are loaded by `yingwei load follow-up-rules`.
-    """
+    """List the rules that say about which orders customers are asked, those of one's part of the
+    organisation and those above: also the ones that are over, or still to begin."""
     known = await queries.rules_in_force(read)
     concerning = [
         rule
@@ -154,3 +160,40 @@ async def rules_listed(reader: Reader, read: Read) -> RulesOut:
     ]
     concerning.sort(key=lambda rule: (rule.org_path, rule.work_type, rule.valid_from))
     return RulesOut(rules=[RuleOut.model_validate(rule) for rule in concerning])
+
+
+@router.post(
+    "/follow-up-rules",
+    status_code=status.HTTP_201_CREATED,
+    response_model=RuleOut,
+    operation_id="follow_ups_set_rule",
+)
+async def set_rule(body: RuleIn, setter: Setter, tx: Tx, now: Now) -> FollowUpRule:
+    """Say about which orders of a type customers are asked from a local day on.
+
+    What was said before stays for the days before, and counts again once this ends. The same id
+    with the same content is answered like the first time.
+    """
+    unit = await org_unit_within(tx, body.org_unit_id or setter.org_unit_id, setter)
+    return await changing.set_rule(
+        tx,
+        changing.RuleWanted(org_path=unit.path, **body.model_dump(exclude={"org_unit_id"})),
+        today=now.astimezone(ZoneInfo(unit.time_zone)).date(),
+        set_by=setter.account_id,
+    )
+
+
+@router.patch(
+    "/follow-up-rules/{rule_id}", response_model=RuleOut, operation_id="follow_ups_end_rule"
+)
+async def end_rule(rule_id: UUID, body: RuleEnd, setter: Setter, tx: Tx, now: Now) -> FollowUpRule:
+    """End a rule on a day to come, or take it back before it begins; its follow-ups stay."""
+    unit = await org_unit_within(tx, setter.org_unit_id, setter)
+    return await changing.end_rule(
+        tx,
+        rule_id,
+        org_path=setter.org_path,
+        valid_to=body.valid_to,
+        today=now.astimezone(ZoneInfo(unit.time_zone)).date(),
+        ended_by=setter.account_id,
+    )

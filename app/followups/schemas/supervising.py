@@ -5,9 +5,9 @@ from datetime import date, datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, Code, Input, Moment
 from app.customers.rules import masked_name
 from app.dispatch.schemas.decisions import WordsOut
 from app.followups.models import FollowUp
@@ -204,9 +204,62 @@ class FollowUpFiguresOut(Answer):
         return cls(first_day=first_day, until_day=until_day, least_answers=least, branches=branches)
 
 
+class RuleIn(Input):
+    """A rule of whom to ask, under the id its maker has given it (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-6b00-7000-8000-000000000095",
+                    "code": "yj-repair-2026-04",
+                    "org_unit_id": None,
+                    "work_type": "repair",
+                    "valid_from": "2026-04-01",
+                    "valid_to": None,
+                    "channel": "survey",
+                    "share_percent": 30,
+                    "delay_hours": 2,
+                    "valid_days": 7,
+                    "quiet_days": 60,
+                    "spares_do_not_disturb": True,
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    code: Code
+    org_unit_id: UUID | None = Field(
+        default=None, description="For whose subtree; left out, the caller's own org unit's."
+    )
+    work_type: WorkType
+    valid_from: date = Field(description="A local day, not before today.")
+    valid_to: date | None = Field(
+        default=None,
+        description="The first local day without it: what was said before counts again.",
+    )
+    channel: FollowUpChannel
+    share_percent: Annotated[float, Field(ge=0, le=100)]
+    delay_hours: Annotated[float, Field(ge=0, le=720)]
+    valid_days: Annotated[int, Field(ge=1, le=90)]
+    quiet_days: Annotated[int, Field(ge=0, le=3650)]
+    spares_do_not_disturb: bool
+
+
+class RuleEnd(Input):
+    """On which day a rule ends."""
+
+    valid_to: date = Field(
+        description="The first local day without it, from tomorrow on; the day on which it would"
+        " begin takes it back."
+    )
+
+
 class RuleOut(Answer):
     """One dated rule of whom to ask."""
 
+    id: UUID
     code: Text
     org_path: Text = Field(description="For which unit's subtree; empty for everybody.")
     work_type: WorkType

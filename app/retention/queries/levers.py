@@ -35,8 +35,9 @@ class Period(NamedTuple):
 
 # The newest answer to a suggestion counts, as everywhere by when we heard of it; a pitch whose
 # answer is not known counts as one until there is an answer. Whether something was pitched is the
-# technician's word, whatever was answered: at an empty home it was not. Income is compared between
-# the month before the answer and the month after it.
+# technician's word, whatever was answered: at an empty home it was not. A complaint or a call is
+# asked of those alone whose days for it are over: of the others it is not known yet. Income is
+# compared between the month before the answer and the month after it.
 _OFFERS = text(
     """
     WITH answered AS (
@@ -71,8 +72,11 @@ _OFFERS = text(
         count(*) FILTER (
             WHERE pitched AND (answer IN ('accepted', 'later') OR competitor IS NOT NULL)
         ) AS open_to_it,
-        count(*) FILTER (WHERE pitched AND complained) AS complained,
-        count(*) FILTER (WHERE yes AND called) AS called,
+        count(*) FILTER (WHERE pitched AND at <= :now - interval '14 days') AS pitched_long_ago,
+        count(*) FILTER (WHERE pitched AND complained AND at <= :now - interval '14 days')
+            AS complained,
+        count(*) FILTER (WHERE yes AND at <= :now - interval '30 days') AS accepted_long_ago,
+        count(*) FILTER (WHERE yes AND called AND at <= :now - interval '30 days') AS called,
         count(more_fen) FILTER (WHERE yes) AS pays_known,
         count(*) FILTER (WHERE yes AND more_fen < 0) AS pays_less,
         count(*) FILTER (WHERE NOT pitched) AS not_pitched
@@ -84,31 +88,37 @@ _OFFERS = text(
 )
 
 
-async def offers(session: AsyncSession, period: Period) -> Mapping[ValueLever | None, Offers]:
+async def offers(
+    session: AsyncSession, period: Period, *, now: datetime
+) -> Mapping[ValueLever | None, Offers]:
     """Count what became of the offers of a period, for each lever and, under None, for all."""
+    given = {**_only(period, "units begins ends"), "now": now}
     return {
         ValueLever(row.lever) if row.lever else None: Offers(
             *(getattr(row, name) for name in Offers._fields)
         )
-        for row in await session.execute(_OFFERS, _only(period, "units begins ends"))
+        for row in await session.execute(_OFFERS, given)
     }
 
 
 _BASE = text(
     """
     SELECT count(*) FILTER (WHERE stage IS DISTINCT FROM 'exit') AS customers,
+        count(*) FILTER (WHERE stage IS DISTINCT FROM 'exit' AND undated) AS undated,
         count(*) FILTER (WHERE fresh) AS activated,
         count(*) FILTER (WHERE fresh AND (arrears_fen IS NOT NULL OR gone)) AS activated_known,
         count(*) FILTER (WHERE fresh AND (arrears_fen > 0 OR gone)) AS activated_bad,
         count(arrears_fen) FILTER (WHERE stage IS DISTINCT FROM 'exit') AS arrears_known,
         count(*) FILTER (WHERE stage IS DISTINCT FROM 'exit' AND arrears_fen > 0) AS owing,
+        count(tier) FILTER (WHERE stage IS DISTINCT FROM 'exit' AND arrears_fen > 0)
+            AS owing_tiered,
         count(*) FILTER (
             WHERE stage IS DISTINCT FROM 'exit' AND arrears_fen > 0 AND tier IN ('A', 'B')
         ) AS owing_good
     FROM (
         SELECT c.arrears_fen, l.stage, l.tier,
             coalesce(c.activated_on >= :first_day AND c.activated_on < :until_day, false) AS fresh,
-            f.id IS NOT NULL AS gone
+            c.activated_on IS NULL AS undated, f.id IS NOT NULL AS gone
         FROM customer c
         LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
         LEFT JOIN former_customer f ON f.customer_id = c.id AND f.returned_on IS NULL
@@ -169,15 +179,23 @@ _KEPT = text(
         WHERE r.org_unit_id = ANY(CAST(:units AS uuid[])) AND r.arm = 'treated'
             AND r.decided_at >= :begins AND r.decided_at < :ends
     ), counted AS (
-        SELECT count(*) FILTER (WHERE cause = 'contract_ends') AS renewal_cases,
+        SELECT count(*) FILTER (WHERE cause = 'contract_ends' AND state <> 'open')
+                AS renewal_cases,
+            count(*) FILTER (WHERE cause = 'contract_ends' AND state = 'open') AS renewal_open,
             count(*) FILTER (WHERE cause = 'contract_ends' AND outcome = 'accepted') AS renewed,
-            count(*) FILTER (WHERE cause = 'left') AS win_back_cases,
+            count(*) FILTER (WHERE cause = 'left' AND (state <> 'open' OR returned))
+                AS win_back_cases,
+            count(*) FILTER (WHERE cause = 'left' AND state = 'open' AND NOT returned)
+                AS win_back_open,
             count(*) FILTER (WHERE cause = 'left' AND returned) AS won_back,
             count(*) FILTER (WHERE warned AND old_enough) AS treated,
             count(*) FILTER (WHERE warned AND old_enough AND NOT gone) AS kept,
             count(*) FILTER (WHERE warned AND NOT old_enough) AS too_young,
             count(value_12m_fen) FILTER (WHERE warned AND NOT gone AND NOT discounted)
                 AS full_price,
+            count(*) FILTER (
+                WHERE warned AND NOT gone AND NOT discounted AND value_12m_fen IS NULL
+            ) AS full_price_unknown,
             coalesce(sum(value_12m_fen) FILTER (WHERE warned AND NOT gone AND NOT discounted), 0)
                 ::bigint AS full_price_fen
         FROM (
@@ -196,6 +214,8 @@ _KEPT = text(
             AND (t.discount_percent > 0 AND t.months > 0)
     ), back AS (
         SELECT count(*) AS returned,
+            count(*) FILTER (WHERE c.arrears_fen IS NOT NULL OR again.id IS NOT NULL)
+                AS returned_known,
             count(*) FILTER (WHERE c.arrears_fen > 0 OR again.id IS NOT NULL) AS returned_bad
         FROM former_customer f
         JOIN customer c ON c.id = f.customer_id

@@ -86,7 +86,8 @@ _STANDING = text(
             SELECT FROM subscription s WHERE s.customer_id = c.id AND {RUNS}
         ) AS running,
         l.tier, l.churn_class, l.stage, f.reason, c.personal_offers,
-        coalesce(l.hidden_high_value, false) AS hidden, l.value_12m_fen, f.left_on
+        coalesce(l.hidden_high_value AND f.left_on IS NULL, false) AS hidden, l.value_12m_fen,
+        f.left_on
     FROM customer c
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id
     LEFT JOIN former_customer f ON f.customer_id = c.id AND f.returned_on IS NULL

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import Database
 from app.core.lately import lately
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import CareRule as CareRuleRow
@@ -15,10 +16,17 @@ from app.retention.rules import Cause
 from app.retention.rules.cases import WARNED
 from app.retention.rules.warnings import CareRule, Warned
 
+_HELD_AS = "retention.care_rules"
+
 
 async def care_rules(session: AsyncSession) -> list[CareRule]:
     """Return the dated rules, read at most a few seconds ago by this process."""
-    return await lately(session, "retention.care_rules", _care_rules)
+    return await lately(session, _HELD_AS, _care_rules)
+
+
+def forget_care_rules(database: Database) -> None:
+    """Let this process read again which rules there are, since it has changed them."""
+    database.cache.pop(_HELD_AS, None)
 
 
 async def _care_rules(session: AsyncSession) -> list[CareRule]:

@@ -84,13 +84,14 @@ async def in_pairs(
 ) -> LeversOut:
     """Tell what each of the eleven levers has brought in a period, always beside its harm.
 
-    Each figure has its numerator, its denominator, and how many were left out.
+    Each figure has its numerator, its denominator, and how many were left out, since it is not
+    known of them, or not yet: harm takes its days to show, and a case to end.
     """
     period = await _period(read, overseer, org_unit, first_day, until_day)
     days = (await parameters_in_force(read)).whole(cases.KEPT_DAYS, now, period.path)
     asked = levers.Period(period.units, period.begins, period.ends, first_day, until_day)
     found = pairs(
-        await levers.offers(read, asked),
+        await levers.offers(read, asked, now=now),
         await levers.base(read, asked),
         await levers.contacts(read, asked),
         await levers.kept(read, asked, days=days, now=now),

@@ -62,12 +62,18 @@ class Pair(NamedTuple):
 
 
 class Offers(NamedTuple):
-    """What became of the offers of one lever; `called` accepted and then reported or asked."""
+    """What became of the offers of one lever; `called` accepted and then reported or asked.
+
+    Harm takes its days to show: `pitched_long_ago` and `accepted_long_ago` are those whose days are
+    over, and of whom alone it is told.
+    """
 
     pitched: int = 0
     accepted: int = 0
     open_to_it: int = 0
+    pitched_long_ago: int = 0
     complained: int = 0
+    accepted_long_ago: int = 0
     called: int = 0
     pays_known: int = 0
     pays_less: int = 0
@@ -75,14 +81,19 @@ class Offers(NamedTuple):
 
 
 class Base(NamedTuple):
-    """Counts over the customers of an org unit; `owing` are in arrears, `good` of tier A or B."""
+    """Counts over the customers of an org unit; `owing` are in arrears, `good` of tier A or B.
+
+    Of `undated` nobody knows since when they are customers.
+    """
 
     customers: int = 0
+    undated: int = 0
     activated: int = 0
     activated_known: int = 0
     activated_bad: int = 0
     arrears_known: int = 0
     owing: int = 0
+    owing_tiered: int = 0
     owing_good: int = 0
 
 
@@ -99,13 +110,19 @@ class Contacts(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Cases and special terms of a period; money in fen over twelve months."""
+    """Cases and special terms of a period; money in fen over twelve months.
+
+    How those that are open (`..._open`) end is not known yet; `..._cases` are the others.
+    """
 
     renewal_cases: int = 0
+    renewal_open: int = 0
     renewed: int = 0
     win_back_cases: int = 0
+    win_back_open: int = 0
     won_back: int = 0
     returned: int = 0
+    returned_known: int = 0
     returned_bad: int = 0
     terms: int = 0
     terms_known: int = 0
@@ -116,6 +133,7 @@ class Kept(NamedTuple):
     discounted: int = 0
     discounted_fen: int = 0
     full_price: int = 0
+    full_price_unknown: int = 0
     full_price_fen: int = 0
 
 
@@ -137,11 +155,14 @@ def pairs(
         words = Words(
             "接受后 30 天内来电或报障的", "of those who accepted, with a call or fault in 30 days"
         )
-        return Figure(words, of(lever).called, of(lever).accepted)
+        found = of(lever)
+        young = found.accepted - found.accepted_long_ago
+        return Figure(words, found.called, found.accepted_long_ago, young)
 
     def complaints(found: Offers) -> Figure:
         words = Words("推介后 14 天内投诉的", "complained within 14 days of a pitch")
-        return Figure(words, found.complained, found.pitched, found.not_pitched)
+        left_out = found.not_pitched + found.pitched - found.pitched_long_ago
+        return Figure(words, found.complained, found.pitched_long_ago, left_out)
 
     left = Words("只经电子渠道服务的客户中离网的", "left, of those served electronically alone")
     left_spoken = Words("人工服务的客户中离网的", "left, of those whom somebody spoke with")
@@ -154,7 +175,12 @@ def pairs(
         ),
         Pair(
             ValueLever.ACQUISITION,
-            Figure(Words("新入网客户", "new customers of all"), base.activated, base.customers),
+            Figure(
+                Words("新入网客户", "new customers of all"),
+                base.activated,
+                base.customers - base.undated,
+                base.undated,
+            ),
             Figure(
                 Words("新入网客户中欠费或已离网的", "of the new, in arrears or gone again"),
                 base.activated_bad,
@@ -199,6 +225,7 @@ def pairs(
                 Words("续约任务中续签的", "renewed of the renewal cases"),
                 kept.renewed,
                 kept.renewal_cases,
+                kept.renewal_open,
             ),
             Figure(
                 Words(
@@ -230,6 +257,7 @@ def pairs(
                 ),
                 kept.discounted_fen,
                 kept.discounted,
+                kept.terms - kept.discounted,
                 unit=Unit.FEN_PER_CUSTOMER,
             ),
             Figure(
@@ -239,6 +267,7 @@ def pairs(
                 ),
                 kept.full_price_fen,
                 kept.full_price,
+                kept.full_price_unknown,
                 unit=Unit.FEN_PER_CUSTOMER,
             ),
         ),
@@ -253,7 +282,8 @@ def pairs(
             Figure(
                 Words("被限制客户中属中高价值的", "of those in arrears, worth much (tier A or B)"),
                 base.owing_good,
-                base.owing,
+                base.owing_tiered,
+                base.owing - base.owing_tiered,
             ),
         ),
         Pair(
@@ -262,11 +292,13 @@ def pairs(
                 Words("赢回任务中回网的", "came back of the win-back cases"),
                 kept.won_back,
                 kept.win_back_cases,
+                kept.win_back_open,
             ),
             Figure(
                 Words("回网客户中欠费或再次离网的", "of those who came back, in arrears or gone"),
                 kept.returned_bad,
-                kept.returned,
+                kept.returned_known,
+                kept.returned - kept.returned_known,
             ),
         ),
     ]

@@ -98,10 +98,11 @@ class Toolkit:
     """One toolkit: for whom it is meant, its offers, mandates, talk track and approval path.
 
     An empty list of tiers, classes, stages or reasons leaves nobody out, and `hidden` leaves in
-    only customers who are worth more than they bring. `approval` are the hands that are asked in
-    turn for what the asker may not give. `steps` are the only terms that can be asked for; where
-    none are listed they are the limits of the mandates. A toolkit that is not `active` is kept for
-    the cases that began with it, and chosen for none.
+    only customers who are worth more than they bring: what is said to them may be other words, but
+    special terms go by the tier they count as, so such a toolkit has none. `approval` are the hands
+    that are asked in turn for what the asker may not give. `steps` are the only terms that can be
+    asked for; where none are listed they are the limits of the mandates. A toolkit that is not
+    `active` is kept for the cases that began with it, and chosen for none.
     """
 
     kind: ToolkitKind
@@ -139,6 +140,12 @@ class DatedToolkit(NamedTuple):
     toolkit: Toolkit
 
 
+COUNTED_WORDS = Words(
+    "潜在高价值客户，按高一级的层级给优惠",
+    "is worth more than they bring, so the terms of the next tier up hold",
+)
+
+
 class Subject(NamedTuple):
     """What of a customer decides which toolkit is theirs; null is not known."""
 
@@ -147,6 +154,19 @@ class Subject(NamedTuple):
     stage: Stage | None = None
     reason: LeaveReason | None = None
     hidden: bool = False
+
+    @property
+    def counted_tier(self) -> Tier | None:
+        """The tier that they count as: who is worth more than they bring counts one tier up."""
+        if self.tier is None or not self.hidden:
+            return self.tier
+        tiers = list(Tier)
+        return tiers[max(tiers.index(self.tier) - 1, 0)]
+
+    @property
+    def stepped_up(self) -> Tier | None:
+        """The tier that they count as, where that is not their own."""
+        return self.counted_tier if self.counted_tier != self.tier else None
 
 
 class NoToolkit(Conflict):
@@ -218,13 +238,16 @@ def toolkit_for(
     """Choose a customer's toolkit of a kind on a local day; None where none is meant for them.
 
     Of those that fit the closest org unit's wins, then the one that says most of whom it is for,
-    then the newest.
+    then the newest. Where special terms can be had, one for hidden high value steps back: two
+    customers who count as one tier have the same limits.
     """
     fitting = [
         one
         for one in in_force(toolkits, org_path, day)
         if one.toolkit.kind is kind and fits(one.toolkit, subject)
     ]
+    if any(one.toolkit.ladder() for one in fitting):
+        fitting = [one for one in fitting if not one.toolkit.hidden]
     return max(
         fitting,
         key=lambda one: (len(one.org_path), _conditions(one.toolkit), one.valid_from, one.code),
@@ -237,7 +260,7 @@ def fits(toolkit: Toolkit, subject: Subject) -> bool:
     return (subject.hidden or not toolkit.hidden) and all(
         not wanted or is_so in wanted
         for wanted, is_so in (
-            (toolkit.tiers, subject.tier),
+            (toolkit.tiers, subject.counted_tier),
             (toolkit.churn_classes, subject.churn_class),
             (toolkit.stages, subject.stage),
             (toolkit.reasons, subject.reason),
@@ -319,6 +342,12 @@ def faults_of(toolkit: Toolkit) -> list[Fault]:
     if not all(any(hand.covers(one) for hand in toolkit.mandates) for one in toolkit.steps):
         words = Words("档位超出所有角色的权限", "a step lies beyond every mandate")
         faults.append(Fault("steps", words))
+    if toolkit.hidden and toolkit.ladder():
+        words = Words(
+            "潜在高价值客户按高一级的层级给优惠，此工具包不能另设优惠",
+            "who is worth more than they bring has the terms of the next tier up, and no others",
+        )
+        faults.append(Fault("hidden", words))
     if toolkit.kind is not ToolkitKind.CARE_BY_VALUE and not toolkit.offers:
         faults.append(Fault("offers", Words("至少要有一个销售品", "at least one is needed")))
     return faults

@@ -10,8 +10,22 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from app.core.errors import Conflict
+from app.core.i18n import Words
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.rules.cases import WARNED, Arm, Cause, Handling, held_out
+
+
+class CarePlaceTaken(Conflict):
+    slug = "care-place-taken"
+    title = Words(
+        zh="该次序在这段时间已有另一条关怀规则", en="Another care rule has this place for some days"
+    )
+    advice = Words(
+        zh="{org_path} 的次序 {place} 自 {valid_from} 起由 {code} 占用；请先结束它，或换一个次序。",
+        en="{code} has the place {place} for {org_path} from {valid_from} on: end it before, or "
+        "choose another place.",
+    )
 
 
 class CareRule(NamedTuple):

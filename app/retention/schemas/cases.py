@@ -20,6 +20,7 @@ from app.retention.rules.cases import (
     Said,
     Wanted,
 )
+from app.retention.rules.toolkits import COUNTED_WORDS
 from app.retention.schemas.toolkits import ToolkitOut, WordsOut
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.words import HELD_BACK
@@ -127,6 +128,10 @@ class CaseStandingOut(Answer):
     state: CaseState
     state_words: WordsOut
     tier: Tier | None
+    counted_tier: Tier | None = Field(
+        description="Whose toolkit holds, where it is not that of `tier`; else null."
+    )
+    counted_words: WordsOut | None = Field(description="Why that is so.")
     churn_class: ChurnClass | None
     value_12m_fen: int | None = Field(description="As it was when decided; null is not known.")
     toolkit_id: UUID | None
@@ -151,10 +156,11 @@ class CaseStandingOut(Answer):
     @classmethod
     def standing(cls, row: Any) -> dict[str, Any]:
         """Gather the fields that every shape of a case has."""
-        said = {"cause_words", "state_words", "outcome_words", "reason_words"}
+        said = {"counted_words", "cause_words", "state_words", "outcome_words", "reason_words"}
         plain = CaseStandingOut.model_fields.keys() - said
         return {
             **{name: getattr(row, name) for name in plain},
+            "counted_words": WordsOut.of(COUNTED_WORDS) if row.counted_tier else None,
             "cause_words": WordsOut.of(CAUSE_WORDS[row.cause]),
             "state_words": WordsOut.of(CASE_WORDS[row.state]),
             "outcome_words": WordsOut.of(OUTCOME_WORDS[row.outcome]) if row.outcome else None,

@@ -11,7 +11,7 @@ from app.customers.rules import Channel, masked_address, masked_name, masked_pho
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.rules import LeaveReason
 from app.retention.rules.leavers import LEAVE_WORDS
-from app.retention.rules.toolkits import DatedToolkit
+from app.retention.rules.toolkits import COUNTED_WORDS, DatedToolkit, Subject
 from app.retention.schemas.toolkits import WordsOut
 
 Text = Annotated[str, Field(max_length=300)]
@@ -32,11 +32,17 @@ class EntryOut(Answer):
     )
     tier: Tier | None = Field(description="Null is not known.")
     value_12m_fen: int | None = Field(description="Income of twelve months; null is not known.")
+    counted_tier: Tier | None = Field(
+        description="Whose toolkit holds, where it is not that of `tier`; else null."
+    )
+    counted_words: WordsOut | None = Field(description="Why that is so.")
     toolkit_id: UUID | None = Field(description="The toolkit that is meant for them.")
     offers: Codes = Field(description="The offerings of that toolkit.")
 
     @classmethod
-    def common(cls, row: Any, kit: DatedToolkit | None) -> dict[str, Any]:
+    def common(
+        cls, row: Any, kit: DatedToolkit | None, counted: Tier | None = None
+    ) -> dict[str, Any]:
         """Gather the fields that every list has."""
         return {
             "customer_id": row.customer_id,
@@ -48,6 +54,8 @@ class EntryOut(Answer):
             "call_allowed": row.call_allowed,
             "tier": row.tier,
             "value_12m_fen": row.value_12m_fen,
+            "counted_tier": counted,
+            "counted_words": WordsOut.of(COUNTED_WORDS) if counted else None,
             "toolkit_id": kit.id if kit else None,
             "offers": list(kit.toolkit.offers) if kit else [],
         }
@@ -99,7 +107,7 @@ class RenewalOut(EntryOut):
     def of(cls, row: Any, kit: DatedToolkit | None) -> Self:
         """Write a row of the list."""
         return cls(
-            **cls.common(row, kit),
+            **cls.common(row, kit, Subject(row.tier, hidden=row.hidden).stepped_up),
             ends_on=row.ends_on,
             days_left=row.days_left,
             monthly_price_fen=row.monthly_price_fen,

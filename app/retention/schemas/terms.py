@@ -8,10 +8,11 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.http import Answer, Code, Input
+from app.lifecycle.rules import Tier
 from app.retention.models import SpecialTerms, TermsVerdict
 from app.retention.rules import Hand, TermsState, ToolkitKind
 from app.retention.rules.terms import TERMS_WORDS, Asked, standing
-from app.retention.rules.toolkits import Terms
+from app.retention.rules.toolkits import COUNTED_WORDS, Terms
 from app.retention.schemas.toolkits import Months, Percent, WordsOut
 
 Reason = Annotated[str, StringConstraints(min_length=1, max_length=500)]
@@ -87,6 +88,11 @@ class TermsOut(Answer):
     discount_percent: Percent
     months: Months
     reason: Annotated[str, Field(max_length=500)]
+    tier: Tier | None = Field(description="As it was when asked; null is not known.")
+    counted_tier: Tier | None = Field(
+        description="Whose limits hold, where they are not those of `tier`; else null."
+    )
+    counted_words: WordsOut | None = Field(description="Why that is so.")
     asked_by: UUID
     asked_as: Hand
     asked_at: datetime
@@ -116,9 +122,11 @@ class TermsOut(Answer):
     ) -> Self:
         """Write special terms as they stand at a moment, with the code if it may be shown."""
         state = standing(special.state, special.expires_at, now)
-        plain = cls.model_fields.keys() - {"waits_for", "state", "state_words", "code", "verdicts"}
+        made = {"counted_words", "waits_for", "state", "state_words", "code", "verdicts"}
+        plain = cls.model_fields.keys() - made
         return cls(
             **{name: getattr(special, name) for name in plain},
+            counted_words=WordsOut.of(COUNTED_WORDS) if special.counted_tier else None,
             waits_for=Hand(special.path[special.step]) if state is TermsState.WAITING else None,
             state=state,
             state_words=WordsOut.of(TERMS_WORDS[state]),

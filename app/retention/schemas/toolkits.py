@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 from app.core.http import Answer, Code, Input
 from app.core.i18n import Words
 from app.lifecycle.rules import ChurnClass, Stage, Tier
+from app.retention.models import CareRule as CareRuleRow
 from app.retention.queries.toolkits import READ
 from app.retention.rules import Cause, Hand, Handling, LeaveReason, ToolkitKind
 from app.retention.rules.toolkits import DatedToolkit, Toolkit
@@ -203,9 +204,63 @@ class ToolkitsOut(Answer):
     toolkits: Annotated[list[ToolkitOut], Field(max_length=2000)]
 
 
+class CareRuleIn(Input):
+    """A rule of what a warned customer gets, under the id its maker has given it (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-6b00-7000-8000-000000000091",
+                    "code": "yj-high-at-risk-2026-04",
+                    "org_unit_id": None,
+                    "valid_from": "2026-04-01",
+                    "valid_to": None,
+                    "place": 10,
+                    "causes": ["churn_high", "stage_decline"],
+                    "tiers": ["A", "B"],
+                    "churn_classes": ["high"],
+                    "hidden": False,
+                    "handling": "visit",
+                    "priority": 2,
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    code: Code
+    org_unit_id: UUID | None = Field(
+        default=None, description="For whose subtree; left out, the caller's own org unit's."
+    )
+    valid_from: date = Field(description="A local day, not before today.")
+    valid_to: date | None = Field(default=None, description="The first local day without it.")
+    place: Annotated[int, Field(ge=0, le=1000)] = Field(description="The first that fits counts.")
+    causes: Annotated[list[Cause], Field(max_length=5)] = Field(
+        default_factory=list, description="Empty is each that the lifecycle warns of."
+    )
+    tiers: Annotated[list[Tier], Field(max_length=4)] = Field(default_factory=list)
+    churn_classes: Annotated[list[ChurnClass], Field(max_length=3)] = Field(default_factory=list)
+    hidden: bool = Field(
+        default=False, description="Only customers who are worth more than they bring."
+    )
+    handling: Handling
+    priority: Annotated[int, Field(ge=1, le=4)] = Field(description="Of the order; 1 is first.")
+
+
+class CareRuleEnd(Input):
+    """On which day a rule of care ends."""
+
+    valid_to: date = Field(
+        description="The first local day without it, from tomorrow on; the day on which it would"
+        " begin takes it back."
+    )
+
+
 class CareRuleOut(Answer):
     """One dated rule of what a warned customer gets."""
 
+    id: UUID
     code: Annotated[str, Field(max_length=64)]
     org_path: Annotated[str, Field(max_length=200)]
     valid_from: date
@@ -219,7 +274,7 @@ class CareRuleOut(Answer):
     priority: Annotated[int, Field(ge=1, le=4)] = Field(description="Of the order; 1 is first.")
 
     @classmethod
-    def of(cls, rule: CareRule) -> Self:
+    def of(cls, rule: CareRule | CareRuleRow) -> Self:
         """Write a rule."""
         return cls(**{name: getattr(rule, name) for name in cls.model_fields})
 

@@ -75,6 +75,7 @@ async def ask(
         reason=asked.reason,
         content_hash=asked.content(),
         tier=customer_now.subject.tier,
+        counted_tier=customer_now.subject.stepped_up,
         churn_class=customer_now.subject.churn_class,
         asked_by=caller.account_id,
         asked_as=hand,

@@ -73,7 +73,7 @@ async def act(tx: AsyncSession, org_unit_id: UUID, *, now: datetime) -> list[Ret
         )
         day = local.date()
         kit = toolkit_for(known, kind, subject, unit.path, day) if kind is not None else None
-        made.append(_case(one, unit, kit, share, ends_at, now))
+        made.append(_case(one, unit, subject, kit, share, ends_at, now))
     await _send_out(tx, made, decided, unit, {one.id: one for one in known}, now=now)
     tx.add_all(made)
     await tx.flush()
@@ -83,6 +83,7 @@ async def act(tx: AsyncSession, org_unit_id: UUID, *, now: datetime) -> list[Ret
 def _case(
     one: Decided,
     unit: Unit,
+    subject: Subject,
     kit: DatedToolkit | None,
     share: float,
     ends_at: datetime,
@@ -100,6 +101,7 @@ def _case(
         share_percent=share,
         state=CaseState.OPEN if treated else CaseState.HELD_OUT,
         tier=one.warned.tier,
+        counted_tier=subject.stepped_up,
         churn_class=one.warned.churn_class,
         value_12m_fen=one.warned.value_12m_fen,
         rule_id=one.rule.id,

@@ -90,6 +90,7 @@ async def take(tx: AsyncSession, wanted: Wanted, caller: Caller, *, now: datetim
         share_percent=0.0,
         state=CaseState.OPEN,
         tier=subject.tier,
+        counted_tier=subject.stepped_up,
         churn_class=subject.churn_class,
         value_12m_fen=listed.rows[0].value_12m_fen,
         toolkit_id=kit.id if kit else None,

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.catalog.rules import ValueLever
+from app.core.dated import DatedRule
 from app.core.db import Base, Row, text_enum
 from app.suggestions.rules import (
     Coordination,
@@ -142,21 +143,18 @@ class SuggestionCampaign(Row, Base):
     valid_to: Mapped[date]
     owner: Mapped[str]
     set_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
+    ended_by: Mapped[UUID | None] = mapped_column(ForeignKey("account.id"))
 
 
-class SuggestionLever(Row, Base):
+class SuggestionLever(DatedRule, Base):
     """Whom a lever is for, for a time: see `rules.levers.LeverRule`. `stages` null is any."""
 
     __tablename__ = "suggestion_lever"
     __table_args__ = (
-        CheckConstraint("valid_to IS NULL OR valid_to > valid_from", name="dates_in_order"),
+        CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="dates_in_order"),
     )
 
-    code: Mapped[str] = mapped_column(unique=True)
     lever: Mapped[ValueLever] = mapped_column(text_enum(ValueLever))
-    org_path: Mapped[str] = mapped_column(server_default=text("''"))
-    valid_from: Mapped[date]
-    valid_to: Mapped[date | None]
     stages: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
     manager_tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))
     preferred_tiers: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default=text("'{}'"))

@@ -18,7 +18,9 @@ from app.suggestions.queries.choosing import (
     campaigns_page,
     changed_winners,
     forget,
+    gate_versions_page,
     gates,
+    lever_rules_page,
     levers,
     logged,
     models_at_work,
@@ -45,7 +47,7 @@ from app.suggestions.queries.deciding import (
     newest_decisions,
     write,
 )
-from app.suggestions.queries.explaining import model_named, seen_suggestion
+from app.suggestions.queries.explaining import levers_then, model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
 from app.suggestions.queries.outcomes import CAME_BACK, settle
 from app.suggestions.queries.prospects import prospect_of, prospects_by_id
@@ -70,6 +72,7 @@ __all__ = [
     "customer_named",
     "customer_shown",
     "forget",
+    "gate_versions_page",
     "gates",
     "guards_of",
     "held_by",
@@ -77,7 +80,9 @@ __all__ = [
     "lead_for_change",
     "leads_page",
     "ledger_of",
+    "lever_rules_page",
     "levers",
+    "levers_then",
     "lock_customer",
     "lock_customers",
     "logged",

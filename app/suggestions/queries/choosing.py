@@ -5,12 +5,13 @@ All of it changes rarely, so a process remembers it for a few seconds.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import literal, or_, select, text
+from sqlalchemy import ColumnElement, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.catalog.rules import ValueLever
 from app.core.db import Database, fetched, first_id_at
 from app.core.lately import lately, remembered
 from app.suggestions.models import (
@@ -164,15 +165,50 @@ async def campaigns_page(
     session: AsyncSession, org_path: str, *, size: int, after: UUID | None
 ) -> Sequence[SuggestionCampaign]:
     """List one campaign more than asked for of those that concern an org unit, the newest first."""
-    path = SuggestionCampaign.org_path
+    return await _page(session, SuggestionCampaign, org_path, size=size, after=after)
+
+
+async def lever_rules_page(
+    session: AsyncSession,
+    org_path: str,
+    *,
+    size: int,
+    after: UUID | None,
+    lever: ValueLever | None = None,
+) -> Sequence[SuggestionLever]:
+    """List one rule of levers more than asked for, also past ones, like `campaigns_page`."""
+    wanted = () if lever is None else (SuggestionLever.lever == lever,)
+    return await _page(session, SuggestionLever, org_path, *wanted, size=size, after=after)
+
+
+async def gate_versions_page(
+    session: AsyncSession, org_path: str, *, size: int, after: UUID | None
+) -> Sequence[SuggestionGate]:
+    """List one version of gates more than asked for, also past ones, like `campaigns_page`."""
+    return await _page(session, SuggestionGate, org_path, size=size, after=after)
+
+
+Set = TypeVar("Set", SuggestionCampaign, SuggestionGate, SuggestionLever)
+
+
+async def _page(
+    session: AsyncSession,
+    table: type[Set],
+    org_path: str,
+    *wanted: ColumnElement[bool],
+    size: int,
+    after: UUID | None,
+) -> Sequence[Set]:
+    path = table.org_path
     statement = (
-        select(SuggestionCampaign)
+        select(table)
         .where(or_(path.startswith(org_path, autoescape=True), literal(org_path).startswith(path)))
-        .order_by(SuggestionCampaign.id.desc())
+        .where(*wanted)
+        .order_by(table.id.desc())
         .limit(size + 1)
     )
     if after is not None:
-        statement = statement.where(SuggestionCampaign.id < after)
+        statement = statement.where(table.id < after)
     return (await session.scalars(statement)).all()
 
 

@@ -1,16 +1,28 @@
 """What is read to explain a suggestion."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
+from app.auth.models import OrgUnit
 from app.auth.rules import Caller, Role
+from app.catalog.models import ProductOffering
+from app.catalog.rules import ValueLever
 from app.core.errors import NotFound
 from app.customers.models import Customer
-from app.suggestions.models import PolicyModel, Suggestion, SuggestionDecision
+from app.suggestions.models import (
+    PolicyModel,
+    Suggestion,
+    SuggestionDecision,
+    SuggestionLever,
+)
+from app.suggestions.rules.facts import day_of
+from app.suggestions.rules.levers import LeverRule, levers_in_force
 from app.suggestions.rules.model import Model
+from app.technicians.models import Technician
 
 
 async def seen_suggestion(
@@ -35,6 +47,33 @@ async def seen_suggestion(
     if row is None:
         raise NotFound()
     return row.Suggestion, row.SuggestionDecision
+
+
+async def levers_then(
+    session: AsyncSession, suggestion: Suggestion, decision: SuggestionDecision
+) -> Mapping[ValueLever, LeverRule | None]:
+    """Read the levers that an offering moves, and the rule of each that counted in its decision.
+
+    Rules are not rewritten, and end on days to come alone, so those there were then tell it.
+    """
+    moves = await session.scalar(
+        select(ProductOffering.levers).where(ProductOffering.id == suggestion.offering_id)
+    )
+    path = await session.scalar(
+        select(OrgUnit.path)
+        .join(Technician, Technician.org_unit_id == OrgUnit.id)
+        .where(Technician.id == decision.technician_id)
+    )
+    columns = [getattr(SuggestionLever, name) for name in LeverRule._fields]
+    rows = await session.execute(
+        select(*columns).where(
+            SuggestionLever.lever.in_(moves or ()),
+            SuggestionLever.created_at <= decision.created_at,
+        )
+    )
+    rules = [LeverRule(*row) for row in rows]
+    counted = levers_in_force(rules, path or "", day_of(decision.facts))
+    return {lever: counted.get(lever) for lever in ValueLever if lever in (moves or ())}
 
 
 async def model_named(session: AsyncSession, version: str) -> Model | None:

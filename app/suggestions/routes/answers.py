@@ -57,7 +57,13 @@ async def explanation(
     """
     told = await service.explain(read, suggestion_id, seer)
     return ExplanationOut.of(
-        told.suggestion, told.decision, told.explanation, told.candidates, told.chance, lang
+        told.suggestion,
+        told.decision,
+        told.explanation,
+        told.candidates,
+        told.chance,
+        told.levers,
+        lang,
     )
 
 

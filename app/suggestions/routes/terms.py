@@ -19,7 +19,7 @@ from app.core.errors import Invalid
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.suggestions import queries, service
-from app.suggestions.models import SuggestionCampaign, SuggestionGate
+from app.suggestions.models import SuggestionCampaign, SuggestionGate, SuggestionLever
 from app.suggestions.rules.gates import HOLDS
 from app.suggestions.rules.gating import in_force
 from app.suggestions.rules.levers import levers_in_force
@@ -33,8 +33,13 @@ from app.suggestions.schemas.terms import (
     GateOut,
     GatesOut,
     GateVersionOut,
+    GateVersionsPage,
+    LeverRuleEnd,
+    LeverRuleIn,
     LeverRuleOut,
     LeverRulesOut,
+    LeverVersionOut,
+    LeverVersionsPage,
 )
 
 router = Router(prefix="/v1", tags=["parameters"])
@@ -90,6 +95,20 @@ async def set_gate(body: GateIn, setter: Setter, tx: Tx, now: Now) -> Suggestion
     return await service.switch_gate(tx, switch, today=_today(unit, now), set_by=setter.account_id)
 
 
+@router.get("/suggestion-gates/versions", operation_id="suggestion_gates_versions")
+async def gate_versions(
+    reader: Reader, read: Read, size: PageSize = 50, page_token: PageToken = None
+) -> GateVersionsPage:
+    """List every version of a gate that concerns the caller's org unit, the newest first."""
+    after = key_of(page_token, UUID)[0] if page_token else None
+    found = await queries.gate_versions_page(read, reader.org_path, size=size, after=after)
+    rows, last = cut(found, size)
+    return GateVersionsPage(
+        items=[GateVersionOut.model_validate(row) for row in rows],
+        next_page_token=token_of(last.id) if last else None,
+    )
+
+
 @router.get("/suggestion-levers", operation_id="suggestion_levers_list")
 async def levers(
     reader: Reader,
@@ -106,6 +125,64 @@ async def levers(
     unit = await _unit(read, org_unit_id, reader)
     found = levers_in_force(await queries.levers(read), unit.path, day or _today(unit, now))
     return LeverRulesOut(items=[LeverRuleOut.of(lever, found.get(lever)) for lever in ValueLever])
+
+
+@router.get("/suggestion-levers/versions", operation_id="suggestion_levers_versions")
+async def lever_versions(
+    reader: Reader,
+    read: Read,
+    lever: ValueLever | None = None,
+    size: PageSize = 50,
+    page_token: PageToken = None,
+) -> LeverVersionsPage:
+    """List every rule of levers that concerns the caller's org unit, the newest first: those that
+    are over and those still to begin among them."""
+    after = key_of(page_token, UUID)[0] if page_token else None
+    found = await queries.lever_rules_page(
+        read, reader.org_path, size=size, after=after, lever=lever
+    )
+    rows, last = cut(found, size)
+    return LeverVersionsPage(
+        items=[LeverVersionOut.model_validate(row) for row in rows],
+        next_page_token=token_of(last.id) if last else None,
+    )
+
+
+@router.post(
+    "/suggestion-levers",
+    status_code=status.HTTP_201_CREATED,
+    response_model=LeverVersionOut,
+    operation_id="suggestion_levers_set",
+)
+async def set_lever(body: LeverRuleIn, setter: Setter, tx: Tx, now: Now) -> SuggestionLever:
+    """Say whom a lever is for from a local day on, for an org unit's subtree.
+
+    What was said before stays for the days before, and counts again once this ends. The same id
+    with the same content is answered like the first time.
+    """
+    unit = await _unit(tx, body.org_unit_id, setter)
+    wanted = service.LeverWanted(org_path=unit.path, **body.model_dump(exclude={"org_unit_id"}))
+    return await service.set_lever(tx, wanted, today=_today(unit, now), set_by=setter.account_id)
+
+
+@router.patch(
+    "/suggestion-levers/{rule_id}",
+    response_model=LeverVersionOut,
+    operation_id="suggestion_levers_end",
+)
+async def end_lever(
+    rule_id: UUID, body: LeverRuleEnd, setter: Setter, tx: Tx, now: Now
+) -> SuggestionLever:
+    """End a rule of a lever on a day to come, or take it back before it begins."""
+    unit = await _unit(tx, None, setter)
+    return await service.end_lever(
+        tx,
+        rule_id,
+        org_path=setter.org_path,
+        valid_to=body.valid_to,
+        today=_today(unit, now),
+        ended_by=setter.account_id,
+    )
 
 
 @router.get("/campaigns", operation_id="campaigns_list")
@@ -152,6 +229,7 @@ async def end(
         org_path=setter.org_path,
         valid_to=body.valid_to,
         today=_today(unit, now),
+        ended_by=setter.account_id,
     )
 
 

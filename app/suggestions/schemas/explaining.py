@@ -1,18 +1,21 @@
 """Wire shapes of an explanation, in the caller's language; money in fen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from pydantic import Field
 
+from app.catalog.rules import ValueLever
 from app.core.http import Answer
 from app.core.i18n import Lang
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import Gate, Group, HeldBack, Mode
 from app.suggestions.rules.chances import ChanceTerm, strongest
 from app.suggestions.rules.explaining import GATE_OF, Explanation, Term, gates_of
+from app.suggestions.rules.levers import LeverRule
 from app.suggestions.rules.words import GATES, HELD_BACK, ONLY_ADDED, REASONS
+from app.suggestions.schemas.terms import LeverRuleOut
 
 Text = Annotated[str, Field(max_length=300)]
 Direction = Literal["up", "down", "none"]
@@ -114,6 +117,9 @@ class ExplanationOut(Answer):
         description="The model's terms by field, the strongest first; the logistic function of"
         " their sum is `chance`. None where an expert's rate holds."
     )
+    levers: Annotated[list[LeverRuleOut], Field(max_length=len(ValueLever))] = Field(
+        description="What it moves, and the dated rule of each lever that counted."
+    )
     gates: Annotated[list[GateOut], Field(max_length=4)]
     why_not: Annotated[list[WhyNotOut], Field(max_length=500)]
 
@@ -125,6 +131,7 @@ class ExplanationOut(Answer):
         explanation: Explanation,
         candidates: Sequence[Suggestion],
         chance: Sequence[ChanceTerm],
+        levers: Mapping[ValueLever, LeverRule | None],
         lang: Lang,
     ) -> Self:
         """Write an explanation in one language."""
@@ -148,6 +155,7 @@ class ExplanationOut(Answer):
             chance=one.p_accept,
             chance_strongest=[ChanceTermOut.of(term, lang) for term in strongest(chance)],
             chance_terms=[ChanceTermOut.of(term, lang) for term in chance],
+            levers=[LeverRuleOut.of(lever, rule) for lever, rule in levers.items()],
             gates=[
                 GateOut(
                     gate=gate,

@@ -100,6 +100,13 @@ class GateVersionOut(Answer):
     in_force: bool
 
 
+class GateVersionsPage(Answer):
+    """Versions of gates, the newest first."""
+
+    items: Annotated[list[GateVersionOut], Field(max_length=200)]
+    next_page_token: NextPage
+
+
 class LeverRuleOut(Answer):
     """Whom a lever is for, for an org unit on a day."""
 
@@ -135,6 +142,79 @@ class LeverRulesOut(Answer):
     """All levers by which a customer's value is made, kept or lost."""
 
     items: Annotated[list[LeverRuleOut], Field(max_length=len(ValueLever))]
+
+
+class LeverRuleIn(Input):
+    """Whom a lever is for from a local day on; its maker gives the id (UUIDv7)."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "01956f3a-7c00-7000-8000-000000000033",
+                    "code": "renewal-2026-04",
+                    "org_unit_id": None,
+                    "lever": "renewal",
+                    "stages": ["build_up", "climax", "decline"],
+                    "manager_tiers": ["A", "B"],
+                    "preferred_tiers": [],
+                    "valid_from": "2026-04-01",
+                    "valid_to": None,
+                }
+            ]
+        }
+    )
+
+    id: UUID
+    code: Code
+    org_unit_id: UUID | None = Field(
+        default=None, description="For whose subtree; left out, the caller's own org unit's."
+    )
+    lever: ValueLever
+    stages: Annotated[list[Stage], Field(max_length=len(Stage))] | None = Field(
+        default=None, description="At which stages it is moved; null is any, an empty list none."
+    )
+    manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(default_factory=list)
+    preferred_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
+        default_factory=list
+    )
+    valid_from: date = Field(description="A local day, not before today.")
+    valid_to: date | None = Field(
+        default=None,
+        description="The first local day without it: what was said before counts again.",
+    )
+
+
+class LeverRuleEnd(Input):
+    """On which day a rule of a lever ends."""
+
+    valid_to: date = Field(
+        description="The first local day without it, from tomorrow on; the day on which it would"
+        " begin takes it back."
+    )
+
+
+class LeverVersionOut(Answer):
+    """A rule of a lever as it was set, also one that is over or is still to begin."""
+
+    id: UUID
+    code: Line
+    org_path: Note
+    lever: ValueLever
+    stages: Annotated[list[Stage], Field(max_length=len(Stage))] | None
+    manager_tiers: Annotated[list[Tier], Field(max_length=len(Tier))]
+    preferred_tiers: Annotated[list[Tier], Field(max_length=len(Tier))]
+    valid_from: date
+    valid_to: date | None = Field(
+        description="The first local day without it. That of `valid_from`: it was taken back."
+    )
+
+
+class LeverVersionsPage(Answer):
+    """Rules of levers, the newest first."""
+
+    items: Annotated[list[LeverVersionOut], Field(max_length=200)]
+    next_page_token: NextPage
 
 
 class CampaignIn(Input):

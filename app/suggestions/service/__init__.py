@@ -1,5 +1,5 @@
 """What can be done with suggestions, a file for each: decide what to offer, take down answers, hold
-the contact slot, see to leads, set gates and campaigns, keep the log's months."""
+the contact slot, see to leads, set gates, levers and campaigns, keep the log's months."""
 
 from app.suggestions.queries import Own
 from app.suggestions.rules.ahead import Door
@@ -25,10 +25,13 @@ from app.suggestions.service.months import months_kept, prepare_months
 from app.suggestions.service.prospects import forget_prospect, note_prospect, shown_prospect
 from app.suggestions.service.reminding import take_down_reminder
 from app.suggestions.service.switching import (
+    LeverWanted,
     Switch,
     Wanted,
     begin_campaign,
     end_campaign,
+    end_lever,
+    set_lever,
     switch_gate,
 )
 
@@ -36,6 +39,7 @@ __all__ = [
     "Decided",
     "Door",
     "Explained",
+    "LeverWanted",
     "Line",
     "MayHave",
     "Own",
@@ -46,6 +50,7 @@ __all__ = [
     "check",
     "confirm",
     "end_campaign",
+    "end_lever",
     "explain",
     "for_the_manager",
     "forget_prospect",
@@ -62,6 +67,7 @@ __all__ = [
     "release_slot",
     "reserve",
     "reserved",
+    "set_lever",
     "shown_prospect",
     "standing_of",
     "suggest",

@@ -1,6 +1,6 @@
 """Explaining a suggestion: to the technician, to a supervisor, and to a customer who asks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
 from uuid import UUID
@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.rules import Caller
 from app.catalog.queries import in_force
+from app.catalog.rules import ValueLever
 from app.suggestions import queries
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.rules import HeldBack, Mode
 from app.suggestions.rules.chances import ChanceTerm, chance_terms
 from app.suggestions.rules.explaining import Explanation, Weighed, explained
 from app.suggestions.rules.facts import Facts, day_of
+from app.suggestions.rules.levers import LeverRule
 from app.suggestions.rules.model import chance_of, features
 from app.suggestions.service.choosing import offer_of
 
@@ -24,7 +26,8 @@ class Explained:
     """A suggestion with its explanation, and all candidates of its decision.
 
     `chance` are the terms of the model's logit by field, which add up to the chance that was
-    stored; empty where an expert's rate was taken.
+    stored; empty where an expert's rate was taken. `levers` are those the offering moves, each
+    with the dated rule of it that counted, if there was one.
     """
 
     suggestion: Suggestion
@@ -32,6 +35,7 @@ class Explained:
     explanation: Explanation
     candidates: Sequence[Suggestion]
     chance: Sequence[ChanceTerm]
+    levers: Mapping[ValueLever, LeverRule | None]
 
 
 async def explain(session: AsyncSession, suggestion_id: UUID, caller: Caller) -> Explained:
@@ -45,6 +49,7 @@ async def explain(session: AsyncSession, suggestion_id: UUID, caller: Caller) ->
         explained(weighed[suggestion.id], list(weighed.values())),
         candidates,
         await _chance(session, suggestion, decision),
+        await queries.levers_then(session, suggestion, decision),
     )
 
 

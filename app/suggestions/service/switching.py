@@ -1,4 +1,4 @@
-"""What an operator sets: which gates hold, and what campaigns make of an offer's worth."""
+"""What an operator sets: which gates hold, whom levers are for, and what campaigns weigh."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -8,10 +8,11 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.catalog.rules import ValueLever
+from app.core import dated
 from app.core.db import database_of
 from app.core.errors import Invalid, NotFound, SameIdOtherContent
 from app.suggestions import queries
-from app.suggestions.models import SuggestionCampaign, SuggestionGate
+from app.suggestions.models import SuggestionCampaign, SuggestionGate, SuggestionLever
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.campaigns import CampaignCodeTaken, CampaignOver
 from app.suggestions.rules.gating import KNOWN, may_be_switched
@@ -66,6 +67,63 @@ async def switch_gate(
 
 
 @dataclass(frozen=True)
+class LeverWanted:
+    """Whom a lever is for; days are local, `valid_to` is the first without it (null: no end)."""
+
+    id: UUID
+    code: str
+    lever: ValueLever
+    org_path: str
+    valid_from: date
+    valid_to: date | None
+    stages: list[str] | None
+    manager_tiers: list[str]
+    preferred_tiers: list[str]
+
+
+async def set_lever(
+    tx: AsyncSession, wanted: LeverWanted, *, today: date, set_by: UUID
+) -> SuggestionLever:
+    """Say whom a lever is for from a day on; the same id again is answered like the first time.
+
+    It takes the place of what was said for its org unit before, until it ends. Raises Invalid,
+    RuleCodeTaken, RuleDayTaken and SameIdOtherContent.
+    """
+    known = await dated.set_before(tx, SuggestionLever, vars(wanted), today=today)
+    if known is not None:
+        return known
+    await dated.first_of_day(tx, SuggestionLever, vars(wanted), "lever")
+    made = SuggestionLever(**vars(wanted), set_by=set_by)
+    tx.add(made)
+    await tx.flush()
+    queries.forget(database_of(tx))
+    return made
+
+
+async def end_lever(
+    tx: AsyncSession,
+    rule_id: UUID,
+    *,
+    org_path: str,
+    valid_to: date,
+    today: date,
+    ended_by: UUID,
+) -> SuggestionLever:
+    """End a rule of a lever, or take it back before it begins. Raises what `dated.end` raises."""
+    rule = await dated.end(
+        tx,
+        SuggestionLever,
+        rule_id,
+        org_path=org_path,
+        valid_to=valid_to,
+        today=today,
+        ended_by=ended_by,
+    )
+    queries.forget(database_of(tx))
+    return rule
+
+
+@dataclass(frozen=True)
 class Wanted:
     """A campaign as its owner wants it; days are local, `valid_to` is the first without it."""
 
@@ -114,7 +172,13 @@ async def begin_campaign(
 
 
 async def end_campaign(
-    tx: AsyncSession, campaign_id: UUID, *, org_path: str, valid_to: date, today: date
+    tx: AsyncSession,
+    campaign_id: UUID,
+    *,
+    org_path: str,
+    valid_to: date,
+    today: date,
+    ended_by: UUID,
 ) -> SuggestionCampaign:
     """End a campaign of an org unit's subtree on a day to come; the same day changes nothing.
 
@@ -133,7 +197,7 @@ async def end_campaign(
     if not least < valid_to <= campaign.valid_to:
         words = f"must lie after {least} and not after {campaign.valid_to}"
         raise Invalid(errors=[{"field": "valid_to", "message": words}])
-    campaign.valid_to = valid_to
+    campaign.valid_to, campaign.ended_by = valid_to, ended_by
     await tx.flush()
     queries.forget(database_of(tx))
     return campaign
