@@ -195,6 +195,9 @@ def test_what_nothing_holds_back_is_let_through():
         ({}, replace(MESH, margin_12m_fen=1000), "not_worth_a_contact"),
         # contact policy
         ({"pitched_in_this_visit": 1}, MESH, "pitched_in_this_visit"),
+        ({"shown_in_this_visit": frozenset("ABC")}, MESH, "shown_in_this_visit"),
+        ({"shown_in_this_visit": frozenset({"A", "B", "FTTR-2"})}, MESH, None),
+        ({"shown_in_this_visit": frozenset("AB")}, MESH, None),
         ({"contacts_month": 2}, MESH, None),
         ({"contacts_month": 3}, MESH, "contacts_month"),
         ({"contacts_year": 11}, MESH, None),
@@ -279,6 +282,7 @@ facts = st.builds(
     work_type=st.sampled_from(["install", "repair", "care"]),
     restored=st.booleans(),
     pitched_in_this_visit=st.integers(0, 2),
+    shown_in_this_visit=st.frozensets(codes, max_size=3),
     order_pending=st.booleans(),
     faults=st.integers(0, 3),
     do_not_disturb=st.booleans(),

@@ -39,6 +39,7 @@ from app.suggestions.queries.contacts import (
 )
 from app.suggestions.queries.deciding import (
     MEASURED,
+    Before,
     Known,
     candidates_of,
     customer_facts,
@@ -54,6 +55,7 @@ __all__ = [
     "CAME_BACK",
     "MEASURED",
     "NOTHING_OWN",
+    "Before",
     "Buyer",
     "Heard",
     "Known",

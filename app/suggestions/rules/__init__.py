@@ -73,6 +73,7 @@ class HeldBack(StrEnum):
     NO_DEBT = "no_debt"
     NOT_WORTH_A_CONTACT = "not_worth_a_contact"
     PITCHED_IN_THIS_VISIT = "pitched_in_this_visit"
+    SHOWN_IN_THIS_VISIT = "shown_in_this_visit"
     CONTACTS_MONTH = "contacts_month"
     CONTACTS_YEAR = "contacts_year"
     CONTACT_GAP = "contact_gap"

@@ -245,6 +245,15 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         HeldBack.PITCHED_IN_THIS_VISIT,
         lambda facts, limits: facts.pitched_in_this_visit >= limits.pitched_per_visit,
     ),
+    Hold(
+        Gate.CONTACT_POLICY,
+        HeldBack.SHOWN_IN_THIS_VISIT,
+        # What was shown may be shown again; a visit that is full has no place for another.
+        lambda facts, offer, limits: (
+            offer.code not in facts.shown_in_this_visit
+            and len(facts.shown_in_this_visit) >= max(round(limits.shown), 1)
+        ),
+    ),
     WholeHold(
         Gate.CONTACT_POLICY,
         HeldBack.CONTACTS_MONTH,

@@ -22,6 +22,7 @@ NUMBERS: dict[HeldBack, tuple[str, ...]] = {
     HeldBack.FEW_CALLS: ("many_calls", "calls_days"),
     HeldBack.NOT_WORTH_A_CONTACT: ("contact_cost_fen",),
     HeldBack.PITCHED_IN_THIS_VISIT: ("pitched_per_visit",),
+    HeldBack.SHOWN_IN_THIS_VISIT: ("shown",),
     HeldBack.CONTACTS_MONTH: ("contacts_month",),
     HeldBack.CONTACTS_YEAR: ("contacts_year",),
     HeldBack.CONTACT_GAP: ("contact_gap_days",),

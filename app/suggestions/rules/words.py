@@ -89,6 +89,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.PITCHED_IN_THIS_VISIT: Words(
         "本次上门已推荐过", "Something was already pitched in this visit"
     ),
+    HeldBack.SHOWN_IN_THIS_VISIT: Words(
+        "本次上门展示的推荐已达上限", "Enough others were already shown in this visit"
+    ),
     HeldBack.CONTACTS_MONTH: Words(
         "30天内营销接触已达上限", "Enough sales contacts in the last 30 days"
     ),
