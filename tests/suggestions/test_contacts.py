@@ -415,6 +415,7 @@ def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_t
         HeldBack.NO_NEED,
         HeldBack.NOT_WORTH_A_CONTACT,
         HeldBack.PITCHED_IN_THIS_VISIT,
+        HeldBack.SHOWN_IN_THIS_VISIT,
     }
     elsewhere = [code for code, _ in BANS if code is not HeldBack.NO_CONSENT]
     assert elsewhere == [hold.code for hold in HOLDS if hold.code not in door_only]

@@ -418,7 +418,7 @@ async def test_what_a_visit_has_not_shown_yet_comes_as_far_as_there_is_room(
     again = await asked(phone, visit_id)
     # One of the two that are worth more than what was shown already has a place.
     assert shown(again) == ["FTTH-1000", "TV-4K", "CAMERA"]
-    assert why(again)["FTTR-2"] == "shown_in_this_visit"
+    assert why(again)["FTTR-2"] == "others_fit_better"
 
 
 async def test_the_numbers_are_parameters_with_a_date(tx, phone, customer, order, clock, branch):

@@ -19,7 +19,7 @@ that moment, whom another channel was about to ask, outages, and a service conta
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -241,8 +241,8 @@ judged AS (
 
 _VIOLATIONS = text(
     f"""{PITCHED_AGAINST}
-SELECT count(*) FROM judged
-WHERE against AND (CAST(:version AS text) IS NULL OR version = :version)
+SELECT count(*) AS pitched, count(*) FILTER (WHERE against) AS against FROM judged
+WHERE CAST(:version AS text) IS NULL OR version = :version
 """  # noqa: S608 - text of our own
 )
 
@@ -307,10 +307,18 @@ def _bounds_of(
     return found
 
 
+class Pitches(NamedTuple):
+    """How much was pitched, and how much of that against a guard."""
+
+    pitched: int
+    against: int
+
+
 async def violations(
     session: AsyncSession, since: datetime, until: datetime, version: str | None = None
-) -> int:
-    """Count what was pitched against a guard after `since` and until `until` (UTC), by one model
-    or by all."""
+) -> Pitches:
+    """Count what was pitched after `since` and until `until` (UTC), by one model or by all, and
+    what of it was pitched against a guard."""
     given = await judging(session, since, until)
-    return int(await session.scalar(_VIOLATIONS, given | {"version": version}) or 0)
+    row = (await session.execute(_VIOLATIONS, given | {"version": version})).one()
+    return Pitches(row.pitched, row.against)

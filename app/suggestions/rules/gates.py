@@ -6,6 +6,7 @@ that applies is the answer to "why not"; a hold outranks every score.
 """
 
 from collections.abc import Callable, Set
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -47,6 +48,11 @@ class WholeHold(NamedTuple):
 
 def _after(facts: Facts, until: date | None) -> bool:
     return until is not None and until > facts.today
+
+
+def _unpushed(offer: Offer) -> Offer:
+    """See an offer without what campaigns add to its worth; what they take from it counts."""
+    return replace(offer, push=1.0) if offer.push > 1 else offer
 
 
 def _silent(gate: Gate, code: HeldBack) -> Hold:
@@ -236,8 +242,9 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NOT_WORTH_A_CONTACT,
-        # By the expert's rate: what a model has learned ranks, but lets nothing through.
-        lambda facts, offer, limits: scored(facts, offer, limits).fen <= 0,
+        # By the expert's rate and the context: what a model has learned ranks, but lets nothing
+        # through, and no more does a campaign.
+        lambda facts, offer, limits: scored(facts, _unpushed(offer), limits).fen <= 0,
     ),
     # Contact policy: the customer is not pestered.
     WholeHold(

@@ -150,13 +150,12 @@ def _shown(in_turn: Sequence[Candidate], facts: Facts, limits: Limits, off: Off)
     for place, one in enumerate(in_turn):
         is_new = one.offer.code not in before
         # What is chosen to be tried may be worth less than nothing; what stands beside it may not.
-        if len(shown) == most or (place and one.score <= 0):
-            rest.append(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER))
-        elif is_new and new <= 0:
-            rest.append(replace(one, held_back=HeldBack.SHOWN_IN_THIS_VISIT))
-        else:
+        fits = one.score > 0 or not place
+        if fits and len(shown) < most and (new > 0 or not is_new):
             new -= is_new
             shown.append(replace(one, rank=len(shown) + 1))
+        else:
+            rest.append(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER))
     return [*shown, *rest]
 
 
