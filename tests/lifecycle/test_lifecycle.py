@@ -14,7 +14,13 @@ from app.customers.models import CustomerMonth
 from app.customers.months import load_months
 from app.customers.rules import InteractionKind
 from app.lifecycle import jobs, queries
-from app.lifecycle.models import ChurnCard, ChurnSample, CustomerLifecycle, LifecycleDue
+from app.lifecycle.models import (
+    ChurnCard,
+    ChurnSample,
+    CustomerLifecycle,
+    LifecycleChange,
+    LifecycleDue,
+)
 from app.lifecycle.rules import Signal, Stage
 from app.lifecycle.service import judging
 from app.workorders.rules import State
@@ -23,6 +29,7 @@ from seed.churn import load_churn_cards
 from tests.conftest import MONDAY_NINE
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_contact, make_customer, make_subscription
+from tests.make.policies import make_log
 from tests.make.standing import CARD, make_card
 from tests.make.workorders import make_work_order
 
@@ -103,6 +110,29 @@ async def test_a_complaint_is_looked_at_and_told_with_its_reasons(
     assert [(each["stage"], each["tier"], each["customers"]) for each in counted["counts"]] == [
         ("decline", None, 1)
     ]
+
+
+async def test_an_offer_declined_for_dissatisfaction_counts_like_a_complaint(
+    tx, unit, customer, worker
+):
+    log = await make_log(tx, now=MONDAY_NINE)
+    log.customers = [customer]
+    await make_contact(
+        tx, customer, at=MONDAY_NINE - timedelta(days=80), kind=InteractionKind.COMPLAINT
+    )
+    for days, reason in ((91, "dissatisfied"), (20, "price"), (10, "dissatisfied")):
+        told = await queries.of(tx, customer.id)
+        assert told is not None and told.stage is Stage.CLIMAX
+        at = MONDAY_NINE - timedelta(days=days)
+        await log.decide(1, at, truth={"GOOD": 0.0}, over=timedelta(0), reason=reason)
+        await judging.look_soon(tx, customer.id)
+        await tx.commit()
+        await jobs.due(worker)
+    known = await queries.of(tx, customer.id)
+    assert known is not None
+    assert (known.stage, known.stage_rule) == (Stage.DECLINE, "decline.complaints")
+    (change,) = await tx.scalars(select(LifecycleChange).where(LifecycleChange.kind == "stage"))
+    assert (change.inputs["complaints"], change.inputs["dissatisfied"]) == (1, 1)
 
 
 async def test_customers_of_others_and_of_whom_nothing_is_told_are_absent(app, http, tx, customer):

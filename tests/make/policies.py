@@ -58,6 +58,7 @@ class Log:
         held: frozenset[str] = frozenset(),
         visit_of: UUID | None = None,
         ahead: bool = False,
+        reason: str = "price",
     ) -> list[UUID]:
         """Write decisions before `at`, each offer put first as often, and an answer to each.
 
@@ -99,7 +100,7 @@ class Log:
                         said = "not_pitched"
                     answers.append(
                         [new_id(), suggestion, customer.id, self.technician_id, said,
-                         said != "not_pitched", "price" if said == "declined" else None, then, then]
+                         said != "not_pitched", reason if said == "declined" else None, then, then]
                     )  # fmt: skip
         await put(
             self.tx,

@@ -56,6 +56,7 @@ class HeldBack(StrEnum):
     REPEAT_FAULT = "repeat_fault"
     COMPLAINT_OPEN = "complaint_open"
     COMPLAINT_RECENT = "complaint_recent"
+    DISSATISFIED = "dissatisfied"
     ARREARS = "arrears"
     BLACKLISTED = "blacklisted"
     WIN_BACK_REFUSED = "win_back_refused"

@@ -114,6 +114,7 @@ class Facts:
     slot_taken: bool = False
     refusals: int = 0
     stopped_on: date | None = None
+    dissatisfied_on: date | None = None
     declined_on: Mapping[str, date] = field(default_factory=dict)
     declined_group_on: Mapping[str, date] = field(default_factory=dict)
     accepted_on: Mapping[str, date] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import INVITED, REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.score import scored, short_of_wifi
-from app.suggestions.rules.silence import SILENCES, stopped_until
+from app.suggestions.rules.silence import SILENCES, stopped_until, unhappy_until
 
 
 class Hold(NamedTuple):
@@ -119,6 +119,12 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         Gate.ALLOWED,
         HeldBack.COMPLAINT_RECENT,
         lambda facts, limits: facts.within(facts.complaint_closed_on, limits.complaint_days),
+    ),
+    # Whoever says so has complained, if to a technician; nobody has to close it.
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.DISSATISFIED,
+        lambda facts, limits: _after(facts, unhappy_until(facts, limits)),
     ),
     # Nothing is sold on credit to who has not paid; what is paid for beforehand is no credit.
     WholeHold(

@@ -15,6 +15,7 @@ NUMBERS: dict[HeldBack, tuple[str, ...]] = {
     HeldBack.JUST_ACCEPTED: ("accepted_days",),
     HeldBack.REPEAT_FAULT: ("repeat_fault_days",),
     HeldBack.COMPLAINT_RECENT: ("complaint_days",),
+    HeldBack.DISSATISFIED: ("complaint_days",),
     HeldBack.NOT_FASTER: ("low_usage_gb",),
     HeldBack.LINE_FALLS_SHORT: ("measured_share", "measured_days"),
     HeldBack.NO_RENEWAL_DUE: ("renewal_days",),

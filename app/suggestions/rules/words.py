@@ -43,6 +43,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.COMPLAINT_RECENT: Words(
         "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
+    HeldBack.DISSATISFIED: Words(
+        "客户近期拒绝时表示不满，仍在静默期", "They said lately that they are not satisfied with us"
+    ),
     HeldBack.ARREARS: Words(
         "客户有欠费，不赊销", "The customer owes money; nothing is sold on credit"
     ),

@@ -142,7 +142,8 @@ class BehindTheDoor:
     """What this house knows of a customer beside the CRM's card.
 
     `usage_high_gb` is what the fifth of the customers of the unit who use most use at least, in a
-    month. `grid_ids` are of the grids their addresses lie in.
+    month. `dissatisfied_on` are the days of the last 90 on which they declined an offer because
+    they are not satisfied, the newest first. `grid_ids` are of the grids their addresses lie in.
     """
 
     org_path: str
@@ -151,6 +152,7 @@ class BehindTheDoor:
     recommended: Recommended | None
     usage_high_gb: float | None
     repeat_faults_90: int
+    dissatisfied_on: Sequence[date]
     grid_ids: Sequence[UUID]
     orders: Sequence[OrderOfCustomer]
     lines: Sequence[LineOfCustomer]
@@ -217,6 +219,16 @@ _BEHIND_THE_DOOR = text(
             WHERE customer_id = customer.id AND work_type = 'repair' AND repeat_of_id IS NOT NULL
             AND reported_at >= :quarter_ago
         ) AS repeat_faults_90,
+        ARRAY(
+            SELECT timezone(org_unit.time_zone, said.at)::date FROM suggestion_answer AS said
+            WHERE said.customer_id = customer.id AND said.reason = 'dissatisfied'
+            AND said.at >= :quarter_ago AND NOT EXISTS (
+                SELECT FROM suggestion_answer AS newer
+                WHERE newer.suggestion_id = said.suggestion_id
+                AND (newer.created_at, newer.id) > (said.created_at, said.id)
+            )
+            ORDER BY said.at DESC
+        ) AS dissatisfied_on,
         (
             SELECT coalesce(array_agg(DISTINCT g.grid_id), '{}') FROM address_grid AS g
             JOIN service_address AS a ON a.id = g.service_address_id
@@ -298,6 +310,7 @@ async def behind_the_door(
         recommended=_READ_RECOMMENDED.validate_python(row.recommended),
         usage_high_gb=row.usage_high_gb,
         repeat_faults_90=row.repeat_faults_90,
+        dissatisfied_on=row.dissatisfied_on,
         grid_ids=row.grid_ids,
         orders=_READ_ORDERS.validate_python(row.orders),
         lines=_READ_LINES.validate_python(row.lines),

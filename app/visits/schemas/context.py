@@ -114,6 +114,10 @@ class FaultsOut(Block):
     complaints_in_90_days: int
     complaint_closed_on: date | None
     repeat_faults_in_90_days: int = Field(description="Repairs of a fault that came back.")
+    dissatisfied_in_90_days: int = Field(
+        description="Offers they declined because they are not satisfied with us."
+    )
+    dissatisfied_on: date | None = Field(description="When they last said so in that time.")
 
 
 class LastContactOut(Answer):
@@ -274,6 +278,8 @@ class ContextOut(Answer):
             faults=FaultsOut(
                 **{**vars(card.faults), **card.faults.known._asdict()},
                 repeat_faults_in_90_days=here.repeat_faults_90,
+                dissatisfied_in_90_days=len(here.dissatisfied_on),
+                dissatisfied_on=next(iter(here.dissatisfied_on), None),
             ),
             contacts=block(ContactsOut, card.contacts),
             lines=[_line(line, masked) for line in here.lines],
