@@ -126,15 +126,14 @@ _TAKE = """
 # Who was never looked at waits for the night.
 _WAIT = """
     INSERT INTO lifecycle_due (customer_id)
-    SELECT customer_id FROM customer_lifecycle WHERE customer_id = %(customer_id)s
+    SELECT customer_id FROM customer_lifecycle WHERE customer_id = ANY(%(ids)s) ORDER BY customer_id
     ON CONFLICT DO NOTHING RETURNING 1
 """
 
 
-async def look_soon(tx: AsyncSession, customer_id: UUID) -> None:
-    """Have a customer looked at by a worker, because something has happened to them."""
-    await tx.flush()
-    if await fetched(tx, _WAIT, {"customer_id": customer_id}):
+async def look_soon(tx: AsyncSession, customer_ids: Collection[UUID]) -> None:
+    """Have customers looked at by a worker, because something has happened to them."""
+    if customer_ids and await fetched(tx, _WAIT, {"ids": list(customer_ids)}):
         await jobs.tell(tx, "lifecycle.due")
 
 

@@ -114,7 +114,7 @@ async def _written(
             work_order_id=decision.work_order_id,
         )
         if values.get("reason") is DeclineReason.DISSATISFIED:
-            await judging.look_soon(tx, decision.customer_id)
+            await judging.look_soon(tx, [decision.customer_id])
         # From here on the ledger counts it.
         await release_spoken(tx, decision.visit_id, decision.work_order_id)
     return await tx.get_one(SuggestionAnswer, values["id"]), written is not None
