@@ -24,6 +24,7 @@ from app.suggestions.queries.choosing import (
     models_at_work,
 )
 from app.suggestions.queries.contacts import (
+    HOUSEHOLD,
     NOTHING_OWN,
     Own,
     contacts_page,
@@ -53,6 +54,7 @@ from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
     "CAME_BACK",
+    "HOUSEHOLD",
     "MEASURED",
     "NOTHING_OWN",
     "Before",
