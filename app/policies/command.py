@@ -170,7 +170,8 @@ def evaluate(settings: Settings, version: str, console: Console | None = None) -
     assert done.result is not None
     answers = done.result["answers"] or {}
     console.print(
-        f"against guards: {done.result['violations']}; calibration error on "
+        f"against guards: {done.result['violations']} of {done.result['pitched']:,} pitched;"
+        " calibration error on "
         f"{answers.get('answers', 0):,} later answers: {answers.get('calibration_error')}"
     )
 

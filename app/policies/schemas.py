@@ -212,7 +212,13 @@ class ResultOut(Answer):
     answers: dict[str, Any] | None = Field(
         description="How true its chances are of answers it has not learned from; null: none yet."
     )
-    violations: int = Field(description="What it had pitched against a guard; the goal is none.")
+    pitched: int | None = Field(
+        description="What it had pitched; none while it decides for nobody, null: not counted."
+    )
+    violations: int = Field(
+        description="What of that was against a guard; the goal is none. Beside it nothing is to be"
+        " counted: a model can choose only among what the gates let through."
+    )
 
 
 class EvaluationOut(Answer):
@@ -233,6 +239,9 @@ class EvaluationOut(Answer):
     def of(cls, row: PolicyEvaluation, version: str) -> Self:
         """Say what is known of an evaluation of a model."""
         named = {name: getattr(row, name) for name in cls.model_fields if name != "version"}
+        if row.result is not None:
+            # Evaluations of before did not say how much was pitched.
+            named["result"] = {"pitched": None, **row.result}
         return cls.model_validate({**named, "version": version})
 
 

@@ -14,7 +14,13 @@ from app.customers.models import CustomerMonth
 from app.customers.months import load_months
 from app.customers.rules import InteractionKind
 from app.lifecycle import jobs, queries
-from app.lifecycle.models import ChurnCard, ChurnSample, CustomerLifecycle, LifecycleDue
+from app.lifecycle.models import (
+    ChurnCard,
+    ChurnSample,
+    CustomerLifecycle,
+    LifecycleChange,
+    LifecycleDue,
+)
 from app.lifecycle.rules import Signal, Stage
 from app.lifecycle.service import judging
 from app.workorders.rules import State
@@ -23,6 +29,8 @@ from seed.churn import load_churn_cards
 from tests.conftest import MONDAY_NINE
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_contact, make_customer, make_subscription
+from tests.make.dispatch import order
+from tests.make.policies import make_log
 from tests.make.standing import CARD, make_card
 from tests.make.workorders import make_work_order
 
@@ -105,6 +113,29 @@ async def test_a_complaint_is_looked_at_and_told_with_its_reasons(
     ]
 
 
+async def test_an_offer_declined_for_dissatisfaction_counts_like_a_complaint(
+    tx, unit, customer, worker
+):
+    log = await make_log(tx, now=MONDAY_NINE)
+    log.customers = [customer]
+    await make_contact(
+        tx, customer, at=MONDAY_NINE - timedelta(days=80), kind=InteractionKind.COMPLAINT
+    )
+    for days, reason in ((91, "dissatisfied"), (20, "price"), (10, "dissatisfied")):
+        told = await queries.of(tx, customer.id)
+        assert told is not None and told.stage is Stage.CLIMAX
+        at = MONDAY_NINE - timedelta(days=days)
+        await log.decide(1, at, truth={"GOOD": 0.0}, over=timedelta(0), reason=reason)
+        await judging.look_soon(tx, [customer.id])
+        await tx.commit()
+        await jobs.due(worker)
+    known = await queries.of(tx, customer.id)
+    assert known is not None
+    assert (known.stage, known.stage_rule) == (Stage.DECLINE, "decline.complaints")
+    (change,) = await tx.scalars(select(LifecycleChange).where(LifecycleChange.kind == "stage"))
+    assert (change.inputs["complaints"], change.inputs["dissatisfied"]) == (1, 1)
+
+
 async def test_customers_of_others_and_of_whom_nothing_is_told_are_absent(app, http, tx, customer):
     for unit, whom in (
         (await make_org_unit(tx), customer.id),
@@ -181,6 +212,35 @@ async def test_a_contract_that_is_loaded_and_orders_that_end_are_looked_at(
     known = await queries.of(tx, customer.id)
     assert known is not None
     assert known.stage is Stage.DECLINE
+
+
+async def test_an_order_to_remove_is_looked_at_when_it_comes_and_when_it_is_called_off(
+    app, http, tx, unit, customer, worker
+):
+    crm = {**bearer(app, caller_for(Role.INTEGRATION, unit))}
+
+    async def stands():
+        waiting = await due(tx)
+        await jobs.due(worker)
+        told = await queries.of(tx, customer.id)
+        assert told is not None
+        return waiting, told.stage
+
+    async def taken(number, work_type):
+        body = order(number, work_type=work_type, customer_code=customer.code)
+        placed = await http.post("/v1/work-orders", json=body, headers=crm)
+        assert placed.status_code == 201, placed.text
+        return placed.json()
+
+    await taken("F-1", "install")
+    assert await stands() == ([], Stage.CLIMAX)
+    removal = await taken("F-2", "remove")
+    assert await stands() == ([customer.id], Stage.EXIT)
+    gone = await http.post(
+        f"/v1/work-orders/{removal['id']}/cancel", json={"reason": "客户留下"}, headers=crm
+    )
+    assert gone.status_code == 200, gone.text
+    assert await stands() == ([customer.id], Stage.CLIMAX)
 
 
 @pytest.mark.parametrize(

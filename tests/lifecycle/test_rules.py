@@ -57,6 +57,7 @@ def facts(**known) -> Facts:
         "complaints": 0.0,
         "faults": 0.0,
         "repeat_faults": 0.0,
+        "dissatisfied": 0.0,
         "asked_to_leave": 0.0,
         "arrears_fen": 0.0,
     }
@@ -107,6 +108,8 @@ def told(known=None, held=None, card=None):
         ({"contract_days_left": 61.0}, Stage.CLIMAX, "climax.mature"),
         ({"complaints": 1.0}, Stage.CLIMAX, "climax.mature"),
         ({"complaints": 1.0, "repeat_faults": 1.0}, Stage.DECLINE, "decline.complaints"),
+        ({"complaints": 1.0, "dissatisfied": 1.0}, Stage.DECLINE, "decline.complaints"),
+        ({"dissatisfied": 1.0}, Stage.CLIMAX, "climax.mature"),
         ({"asked_on": ago(59)}, Stage.DECLINE, "decline.asked_to_leave"),
         ({"asked_on": ago(60)}, Stage.CLIMAX, "climax.mature"),
         ({"began_on": ago(200), "asked_on": DAY}, Stage.DECLINE, "decline.asked_to_leave"),

@@ -55,9 +55,18 @@ class Log:
         over: timedelta = timedelta(hours=20),
         group: str = "policy",
         pitch: float = 1.0,
-    ) -> None:
-        """Write decisions before `at`, each offer put first as often, and an answer to each."""
+        held: frozenset[str] = frozenset(),
+        visit_of: UUID | None = None,
+        ahead: bool = False,
+        reason: str = "price",
+    ) -> list[UUID]:
+        """Write decisions before `at`, each offer put first as often, and an answer to each.
+
+        They are of visits of their own, unless one is named or they were taken ahead of it. What is
+        `held` no gate let through. Gives the visits, or of what was taken ahead the decisions.
+        """
         codes = list(truth)
+        open_to = [code for code in codes if code not in held]
         visits: list[list[Any]] = []
         decided: list[list[Any]] = []
         candidates: list[list[Any]] = []
@@ -65,23 +74,25 @@ class Log:
         for number in range(count):
             customer = self.customers[number % len(self.customers)]
             then = at - over * (1 - number / count)
-            visit, decision = new_id(), new_id()
-            visits.append([visit, self.work_order_id, self.technician_id, then, then, then])
-            first = int(self.chance.integers(len(codes)))
+            visit, decision = None if ahead else visit_of or new_id(), new_id()
+            if visit_of is None and not ahead:
+                visits.append([visit, self.work_order_id, self.technician_id, then, then, then])
+            first = open_to[int(self.chance.integers(len(open_to)))] if open_to else None
             facts = orjson.dumps({"tier": "AB"[number % 2], "stage": "climax"}).decode()
             decided.append(
                 [decision, visit, self.work_order_id,
                  customer.id, self.technician_id, then, "rules-1", version, group, "personal",
                  then, facts, "print"]
             )  # fmt: skip
-            for place, code in enumerate(codes):
+            for code in codes:
                 chance = (predicted or {}).get(code, EXPERT)
                 suggestion = new_id()
-                rank = 1 if place == first else 2
+                rank = None if code in held else 1 if code == first else 2
                 candidates.append(
                     [suggestion, decision, self.offerings[code], code, rank,
-                     round(chance * VALUE - COST), chance, VALUE, 1.0, 1.0, 1 / len(codes),
-                     '{"contract_soon": 1.0}', "[]"]
+                     round(chance * VALUE - COST), chance, VALUE, 1.0, 1.0,
+                     None if code in held else 1 / len(open_to),
+                     '{"contract_soon": 1.0}', "[]", "not_faster" if code in held else None]
                 )  # fmt: skip
                 if rank == 1:
                     said = "accepted" if self.chance.random() < truth[code] else "declined"
@@ -89,7 +100,7 @@ class Log:
                         said = "not_pitched"
                     answers.append(
                         [new_id(), suggestion, customer.id, self.technician_id, said,
-                         said != "not_pitched", "price" if said == "declined" else None, then, then]
+                         said != "not_pitched", reason if said == "declined" else None, then, then]
                     )  # fmt: skip
         await put(
             self.tx,
@@ -107,7 +118,7 @@ class Log:
             Rows(
                 "suggestion",
                 "id decision_id offering_id offering_code rank score_fen p_accept value_fen context"
-                " lever propensity features reasons",
+                " lever propensity features reasons held_back",
                 candidates,
             ),
             Rows(
@@ -116,6 +127,7 @@ class Log:
                 answers,
             ),
         )
+        return [row[0] if ahead else row[1] for row in decided]
 
 
 async def make_log(tx: AsyncSession, *, now: datetime, customers: int = 4) -> Log:

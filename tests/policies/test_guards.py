@@ -146,7 +146,7 @@ def decided_for(restored, work_type=WorkType.REPAIR, *, ahead=False, marked=None
     return add
 
 
-def said(offer, answer, *days_ago, later_on=None, then=None):
+def said(offer, answer, *days_ago, later_on=None, then=None, reason="price"):
     """What they said to an offer in earlier visits; `then` is heard of it afterwards."""
 
     async def add(world, customer):
@@ -155,9 +155,11 @@ def said(offer, answer, *days_ago, later_on=None, then=None):
             at = AT - days * DAY
             await log.decide(1, at, truth={offer: 0.0}, over=timedelta(0))
             given = {"at": at, "customer": customer.id, "answer": answer, "later_on": later_on}
+            given["reason"] = reason if answer == "declined" else None
             await world.tx.execute(
                 text(
-                    "UPDATE suggestion_answer SET answer = :answer, later_on = :later_on"
+                    "UPDATE suggestion_answer SET answer = :answer, later_on = :later_on,"
+                    " reason = :reason"
                     " WHERE at = :at AND customer_id = :customer"
                 ),
                 given,
@@ -256,6 +258,8 @@ CASES = {
     "declined, then accepted": (False, said("GOOD", "declined", 80, then="accepted")),
     "declined alike 29 days ago": (True, said("POOR", "declined", 29)),
     "declined alike 30 days ago": (False, said("POOR", "declined", 30)),
+    "not satisfied 13 days ago": (True, said("OTHER", "declined", 13, reason="dissatisfied")),
+    "not satisfied 14 days ago": (False, said("OTHER", "declined", 14, reason="dissatisfied")),
     "declined another": (False, said("OTHER", "declined", 10)),
     "later than today": (True, said("GOOD", "later", 10, later_on=TOMORROW)),
     "later is today": (False, said("GOOD", "later", 10, later_on=TODAY)),
@@ -306,8 +310,8 @@ async def test_each_guard_is_told_by_what_was_written_down(world):
         await add(world, customer)
     found = {names[one] for one in await against(world.tx)}
     assert found == {name for name, (broken, _) in CASES.items() if broken}
-    assert await guards.violations(world.tx, SINCE, UNTIL, "before") == len(found)
-    assert await guards.violations(world.tx, SINCE, UNTIL, "other") == 0
+    assert (await guards.violations(world.tx, SINCE, UNTIL, "before")).against == len(found)
+    assert await guards.violations(world.tx, SINCE, UNTIL, "other") == (0, 0)
 
 
 @pytest.mark.parametrize(

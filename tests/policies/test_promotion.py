@@ -29,7 +29,7 @@ def test_a_policy_may_be_worth_two_hundredths_less_at_the_worst(low, holds):
 
 @pytest.mark.parametrize("violations, holds", [(0, True), (1, False)])
 def test_one_violation_is_one_too_many(violations, holds):
-    assert guarded(violations).holds is holds
+    assert guarded(violations, 10).holds is holds
 
 
 @pytest.mark.parametrize("error, holds", [(0.0, True), (0.03, True), (0.031, False), (None, False)])

@@ -79,7 +79,7 @@ async def test_whoever_hears_of_a_drift_finds_the_newest_candidate_judged(tx, wo
 
 async def test_what_was_pitched_against_a_guard_is_found_without_the_gates(tx, log):
     async def found():
-        return await guards.violations(tx, LAST_NIGHT - timedelta(days=2), MONDAY_NINE)
+        return (await guards.violations(tx, LAST_NIGHT - timedelta(days=2), MONDAY_NINE)).against
 
     await log.decide(4, LAST_NIGHT)
     assert await found() == 0

@@ -9,8 +9,11 @@ from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import Invalid
+from app.core.parameter_values import ParameterValue
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
+from app.lifecycle.models import LifecycleDue
+from app.lifecycle.queries import facts_of
 from app.outages.models import Outage
 from app.outages.rules import OutageState, PlaceKind
 from app.sales.models import Sale
@@ -28,6 +31,7 @@ from app.suggestions.rules.answering import complete_answer, said_at, was_pitche
 from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_contact, make_subscription
+from tests.make.lifecycle import make_lifecycle
 from tests.make.technicians import make_technician
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -191,6 +195,53 @@ async def test_after_a_pitch_this_visit_sells_no_more_and_the_next_not_for_a_wee
         visit = await phone.arrive(order)
         assert (await asked(visit)).get(code) == held, days
         await phone.post(f"/visits/{visit}/hand-back", cause="other")
+
+
+async def test_who_says_they_are_not_satisfied_is_left_alone_like_who_complained(
+    tx, phone, customer, visit_id, best, clock
+):
+    await make_lifecycle(tx, customer)
+    zero = ParameterValue(
+        name="suggestions.contact_gap_days", org_path="", valid_from=clock.now(), value=0
+    )
+    tx.add(zero)
+    await tx.flush()
+    said = await say(phone, best, "declined", reason="dissatisfied")
+    assert said.status_code == 200, said.text
+    await phone.complete(visit_id)
+    # Where they stand is looked at before the night.
+    assert list(await tx.scalars(select(LifecycleDue.customer_id))) == [customer.id]
+
+    async def asked_after(days):
+        clock.tick(timedelta(days=days))
+        order = await make_assigned_order(
+            tx, phone.technician, customer, now=clock.now(), work_type=WorkType.CARE
+        )
+        visit = await phone.set_out(order)
+        card = (await phone.get(f"/customers/{customer.id}/context")).json()
+        told = (await phone.post(f"/visits/{visit}/suggestions", lang="en")).json()
+        await phone.post(f"/visits/{visit}/hand-back", cause="other")
+        return card["faults"], told
+
+    faults, told = await asked_after(13)
+    assert (faults["dissatisfied_in_90_days"], faults["dissatisfied_on"]) == (1, "2026-03-02")
+    assert faults["source"] and faults["as_of"]
+    assert told["nothing_because"] == {
+        "code": "dissatisfied",
+        "words": "They said lately that they are not satisfied with us",
+    }
+    _, told = await asked_after(1)
+    assert told["offers"] and told["nothing_because"] is None
+
+
+async def test_who_takes_back_that_they_are_not_satisfied_did_not_say_so(
+    tx, phone, customer, best, clock
+):
+    for minutes, reason in enumerate(("dissatisfied", "price")):
+        clock.tick(timedelta(minutes=minutes))
+        await say(phone, best, "declined", reason=reason)
+    known = (await facts_of(tx, [customer.id], clock.now()))[customer.id]
+    assert known.dissatisfied == 0
 
 
 async def test_later_means_that_day(tx, phone, customer, visit_id, best, clock):

@@ -78,6 +78,8 @@ def ledger(**known) -> Ledger:
         ({"complaint_open": True}, "complaint_open", None),
         ({"complaint_closed_at": NOW - timedelta(days=4)}, "complaint_recent", date(2026, 3, 12)),
         ({"complaint_closed_at": NOW - timedelta(days=14)}, None, None),
+        ({"silence": Silence(dissatisfied_on=day(4))}, "dissatisfied", date(2026, 3, 12)),
+        ({"silence": Silence(dissatisfied_on=day(14))}, None, None),
         ({"served_today": True}, "served_today", date(2026, 3, 3)),
         ({"sold_at": ago(8)}, None, None),
         ({"sold_at": ago(2)}, "contact_gap", date(2026, 3, 7)),
@@ -415,6 +417,7 @@ def test_every_gate_against_pestering_and_selling_now_binds_the_other_channels_t
         HeldBack.NO_NEED,
         HeldBack.NOT_WORTH_A_CONTACT,
         HeldBack.PITCHED_IN_THIS_VISIT,
+        HeldBack.SHOWN_IN_THIS_VISIT,
     }
     elsewhere = [code for code, _ in BANS if code is not HeldBack.NO_CONSENT]
     assert elsewhere == [hold.code for hold in HOLDS if hold.code not in door_only]

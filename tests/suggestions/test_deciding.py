@@ -13,7 +13,7 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import Step
 from app.workorders.service import take_step
 from app.worktypes.rules import WorkType
-from tests.make.customers import make_contact, make_customer
+from tests.make.customers import make_contact, make_customer, make_subscription
 from tests.make.statements import statements
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 
@@ -376,6 +376,49 @@ async def test_a_fact_that_changes_makes_a_new_decision(tx, phone, customer, ord
     assert len({one["decision_id"] for one in seen}) == 3
     # What was decided before stays as it was.
     assert await count(tx, Suggestion) == 18
+
+
+async def test_over_all_its_decisions_a_visit_shows_no_more_than_three_different_offers(
+    tx, phone, customer, order
+):
+    visit_id = await phone.restore(order)
+    assert shown(await asked(phone, visit_id)) == ["FTTH-1000", "FTTR-2", "TV-4K"]
+    television = await make_subscription(
+        tx, customer, offering_code="TV-4K", category="tv", speed_mbps=None
+    )
+    again = await asked(phone, visit_id, "en")
+    # The camera would be the fourth; what was shown may be shown again.
+    assert shown(again) == ["FTTH-1000", "FTTR-2"]
+    assert {one["offering_code"]: one["words"] for one in again["held_back"]}["CAMERA"] == (
+        "Enough others were already shown in this visit"
+    )
+    assert await asked(phone, visit_id, "en") == again
+    television.ended_on = TODAY
+    await tx.flush()
+    assert shown(await asked(phone, visit_id)) == ["FTTH-1000", "FTTR-2", "TV-4K"]
+
+
+async def test_what_a_visit_has_not_shown_yet_comes_as_far_as_there_is_room(
+    tx, phone, customer, order
+):
+    held = [
+        await make_subscription(
+            tx, customer, offering_code=code, category=category, speed_mbps=speed
+        )
+        for code, category, speed in (
+            ("FTTR-2", "home_wifi", None),
+            ("FTTH-1000", "broadband", 1000),
+        )
+    ]
+    visit_id = await phone.restore(order)
+    assert shown(await asked(phone, visit_id)) == ["TV-4K", "CAMERA"]
+    for service in held:
+        service.ended_on = TODAY
+    await tx.flush()
+    again = await asked(phone, visit_id)
+    # One of the two that are worth more than what was shown already has a place.
+    assert shown(again) == ["FTTH-1000", "TV-4K", "CAMERA"]
+    assert why(again)["FTTR-2"] == "others_fit_better"
 
 
 async def test_the_numbers_are_parameters_with_a_date(tx, phone, customer, order, clock, branch):

@@ -119,6 +119,8 @@ def test_what_nothing_holds_back_is_let_through():
         ({"complaint_open": True}, MESH, "complaint_open"),
         ({"complaint_closed_on": ago(13)}, MESH, "complaint_recent"),
         ({"complaint_closed_on": ago(14)}, MESH, None),
+        ({"dissatisfied_on": ago(13)}, MESH, "dissatisfied"),
+        ({"dissatisfied_on": ago(14)}, MESH, None),
         ({"arrears_fen": 1}, MESH, "arrears"),
         ({"arrears_fen": None}, MESH, None),
         ({"blacklisted": True}, MESH, "blacklisted"),
@@ -193,8 +195,19 @@ def test_what_nothing_holds_back_is_let_through():
         ({"calls": 3}, HELP, None),
         ({"calls": 0}, replace(HELP, levers=frozenset({"cost_to_serve", "income"})), None),
         ({}, replace(MESH, margin_12m_fen=1000), "not_worth_a_contact"),
+        # 0.15 x 2,000 x 0.8 - 300 fen after a repair; no campaign lifts it over nothing.
+        ({}, replace(MESH, margin_12m_fen=2000), "not_worth_a_contact"),
+        ({}, replace(MESH, margin_12m_fen=2000, push=2.0), "not_worth_a_contact"),
+        # The context does: fitted at once, it is worth 0.15 x 2,000 x 1.2 - 300 fen.
+        ({"work_type": "install"}, replace(MESH, margin_12m_fen=2000, install_minutes=30), None),
+        # What is worth it by itself can be kept back by a campaign.
+        ({}, replace(MESH, margin_12m_fen=3000), None),
+        ({}, replace(MESH, margin_12m_fen=3000, push=0.5), "not_worth_a_contact"),
         # contact policy
         ({"pitched_in_this_visit": 1}, MESH, "pitched_in_this_visit"),
+        ({"shown_in_this_visit": frozenset("ABC")}, MESH, "shown_in_this_visit"),
+        ({"shown_in_this_visit": frozenset({"A", "B", "FTTR-2"})}, MESH, None),
+        ({"shown_in_this_visit": frozenset("AB")}, MESH, None),
         ({"contacts_month": 2}, MESH, None),
         ({"contacts_month": 3}, MESH, "contacts_month"),
         ({"contacts_year": 11}, MESH, None),
@@ -279,6 +292,7 @@ facts = st.builds(
     work_type=st.sampled_from(["install", "repair", "care"]),
     restored=st.booleans(),
     pitched_in_this_visit=st.integers(0, 2),
+    shown_in_this_visit=st.frozensets(codes, max_size=3),
     order_pending=st.booleans(),
     faults=st.integers(0, 3),
     do_not_disturb=st.booleans(),
@@ -296,6 +310,7 @@ facts = st.builds(
     last_contact_on=st.none() | days_back,
     slot_taken=st.booleans(),
     stopped_on=st.none() | days_back,
+    dissatisfied_on=st.none() | days_back,
     declined_on=st.dictionaries(codes, days_back),
     declined_group_on=st.dictionaries(groups, days_back),
     accepted_on=st.dictionaries(codes, days_back),
@@ -335,6 +350,7 @@ MORE = [
     lambda f: replace(f, last_contact_on=TODAY),
     lambda f: replace(f, slot_taken=True),
     lambda f: replace(f, stopped_on=TODAY),
+    lambda f: replace(f, dissatisfied_on=TODAY),
     lambda f: replace(f, declined_on={**f.declined_on, "FTTR-2": TODAY}),
     lambda f: replace(f, declined_group_on={**f.declined_group_on, "broadband": TODAY}),
     lambda f: replace(f, accepted_on={**f.accepted_on, "FTTH-1000": TODAY}),
@@ -381,6 +397,27 @@ def test_nothing_passes_on_credit_to_who_owes(known):
     for one in ranked(known, [*OFFERS, PREPAID], LIMITS):
         if known.owes and one.held_back in through:
             assert one.offer.prepaid
+
+
+@given(
+    known=facts,
+    offer=st.sampled_from([*OFFERS, PREPAID]),
+    push=st.floats(0.5, 2),
+    worth=st.integers(0, 9000),
+)
+def test_no_campaign_makes_an_offer_worth_a_contact(known, offer, push, worth):
+    offer = replace(offer, margin_12m_fen=worth)
+    if held_back(known, offer, LIMITS) == HeldBack.NOT_WORTH_A_CONTACT:
+        pushed = replace(offer, push=push)
+        assert held_back(known, pushed, LIMITS) == HeldBack.NOT_WORTH_A_CONTACT
+
+
+@given(known=facts, push=st.lists(st.floats(0.5, 2), min_size=9, max_size=9))
+def test_a_visit_never_shows_more_different_offers_than_one_decision(known, push):
+    before = known.shown_in_this_visit
+    offers = [replace(one, push=times) for one, times in zip(OFFERS, push, strict=True)]
+    shown = {one.offer.code for one in ranked(known, offers, LIMITS) if one.rank is not None}
+    assert len(shown | before) <= max(LIMITS.shown, len(before))
 
 
 # --- what counts as one fault ---------------------------------------------------------------------

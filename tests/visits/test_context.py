@@ -250,3 +250,25 @@ async def test_it_costs_three_statements_and_the_audit_entry(phone, customer, or
     reads = [statement for statement in sent if not statement.startswith("INSERT")]
     assert len(reads) == 3, reads
     assert [s.split("(")[0] for s in sent if s.startswith("INSERT")] == ["INSERT INTO audit_entry "]
+
+
+async def test_what_was_sold_to_others_at_the_address_says_why_nothing_is_offered(
+    tx, phone, branch, clock
+):
+    customer, neighbour = [await make_customer(tx, org_unit=branch) for _ in range(2)]
+    for one in (customer, neighbour):
+        await make_address(tx, one)
+    for days in (9, 17, 25):
+        visit = new_id()
+        for minutes in (0, 5):
+            at = clock.now() - timedelta(days=days, minutes=minutes)
+            await make_contact(tx, neighbour, at=at, work_order_id=visit)
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    visit_id = await phone.restore(order)
+    told = (await phone.post(f"/visits/{visit_id}/suggestions")).json()
+    assert told["nothing_because"]["code"] == "contacts_month"
+    contacts = (await phone.get(f"/customers/{customer.id}/context")).json()["contacts"]
+    # The customer heard nothing themselves; what counts are the three visits to their home.
+    own = (contacts["sales_in_30_days"], contacts["last_sales_on"])
+    assert (contacts["home_sales_in_30_days"], contacts["home_sales_in_365_days"]) == (3, 3)
+    assert (own, contacts["home_last_sales_on"]) == ((0, None), "2026-02-21")

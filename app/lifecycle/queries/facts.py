@@ -99,7 +99,8 @@ def given(units: list[Unit], now: datetime, **choice: Any) -> dict[str, Any]:
 
 # Every service, month and contact is counted as it was known by the day. Repeat faults and orders
 # to remove are read off an index that holds them alone, beside millions of other orders; the
-# condition is the index's own.
+# condition is the index's own. So are answers of who is not satisfied, of which the newest to an
+# offer counts: that is asked of each, as a join would read all answers there are.
 FACTS = """
     n AS MATERIALIZED ({units}),
     chosen AS MATERIALIZED (
@@ -174,6 +175,16 @@ FACTS = """
             AND o.received_at >= %(now)s - interval '180 days'
         GROUP BY o.customer_id
     ),
+    unhappy AS (
+        SELECT a.customer_id, count(DISTINCT a.suggestion_id)::float8 AS dissatisfied
+        FROM suggestion_answer a JOIN chosen c ON c.customer_id = a.customer_id
+        WHERE {of_answers} AND a.reason = 'dissatisfied'
+            AND a.at >= c.contacts_from AND a.at <= %(now)s
+            AND (SELECT newest.reason = 'dissatisfied' FROM suggestion_answer newest
+                WHERE newest.suggestion_id = a.suggestion_id
+                ORDER BY newest.created_at DESC, newest.id DESC LIMIT 1)
+        GROUP BY a.customer_id
+    ),
     put AS (
         SELECT c.*, m.months_known, m.year_income_fen, m.recent_known, m.recent_income_fen,
             coalesce(m.u1, m.u2) AS usage_gb,
@@ -191,6 +202,7 @@ FACTS = """
             ) AS left_on,
             i.asked_on, coalesce(i.complaints, 0) AS complaints, coalesce(i.faults, 0) AS faults,
             coalesce(o.repeat_faults, 0) AS repeat_faults,
+            coalesce(u.dissatisfied, 0) AS dissatisfied,
             coalesce(
                 s.services > 0 AND (o.removing_all OR o.removing >= s.services), false
             ) AS removing
@@ -199,6 +211,7 @@ FACTS = """
         LEFT JOIN services s ON s.customer_id = c.customer_id
         LEFT JOIN contacts i ON i.customer_id = c.customer_id
         LEFT JOIN orders o ON o.customer_id = c.customer_id
+        LEFT JOIN unhappy u ON u.customer_id = c.customer_id
         OFFSET 0
     ),
     returned AS (
@@ -226,7 +239,7 @@ FACTS = """
             year_income_fen AS income_fen,
             CASE WHEN recent_known >= 2 AND year_income_fen > 0
                 THEN floor(recent_income_fen * 100 / year_income_fen) END AS income_percent,
-            services, new_services, speed_mbps, complaints, faults, repeat_faults,
+            services, new_services, speed_mbps, complaints, faults, repeat_faults, dissatisfied,
             CASE WHEN asked_on IS NULL OR asked_on < back_on THEN 0 ELSE 1 END::float8
                 AS asked_to_leave,
             arrears_fen
@@ -244,6 +257,7 @@ def facts(choice: str) -> str:
         of_services=choice.format(id="s.customer_id"),
         of_contacts=choice.format(id="i.customer_id"),
         of_orders=choice.format(id="o.customer_id"),
+        of_answers=choice.format(id="a.customer_id"),
         numbers=", ".join(Numbers._fields),
     )
 

@@ -101,6 +101,7 @@ _READY = dict.fromkeys(
         "customer_id",
         *(name for name in _KEPT if name != "hidden_high_value"),
         *FIELDS,
+        "dissatisfied",
         "day",
         "left_on",
         "back_on",
@@ -170,7 +171,8 @@ def statement(choice: str, card: Card | None) -> str:
             CASE WHEN NOT f.gone AND f.tier > f.tier_before
                 AND f.day - f.tier_since < f.quiet_days THEN f.tier_since END AS fell_on,
             NOT f.gone AND coalesce(f.contract_days_left <= f.contract_days, false) AS is_ending,
-            NOT f.gone AND f.complaints + f.repeat_faults >= f.complaints_from AS is_complaining,
+            NOT f.gone AND f.complaints + f.repeat_faults + f.dissatisfied >= f.complaints_from
+                AS is_complaining,
             CASE WHEN NOT f.gone AND f.day - f.asked_on < f.quiet_days THEN f.asked_on END
                 AS is_asking_on
         FROM moved f OFFSET 0
@@ -254,7 +256,7 @@ def statement(choice: str, card: Card | None) -> str:
             coalesce(v.warns, false) AND f.stage <> 'exit',
             jsonb_strip_nulls(jsonb_build_object({inputs}, 'value_12m_fen', f.value_12m_fen,
                 'churn_score', f.churn_score, 'signals', f.signals, 'day', f.day,
-                'left_on', f.left_on, 'back_on', f.back_on)),
+                'dissatisfied', f.dissatisfied, 'left_on', f.left_on, 'back_on', f.back_on)),
             %(now)s
         FROM news f CROSS JOIN LATERAL (VALUES
             ('stage', f.b_stage, f.stage, f.stage_rule, f.stage = 'decline'),

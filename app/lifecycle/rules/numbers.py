@@ -101,8 +101,8 @@ _NUMBERS: dict[str, tuple[float, str, float, float, str, str]] = {
         "",
         1,
         100,
-        "多少次投诉或重复障碍算作信号",
-        "Complaints and repeat faults together that are a signal",
+        "投诉、重复障碍与因不满拒绝合计多少次算作信号",
+        "Complaints, repeat faults and offers declined for dissatisfaction that are a signal",
     ),
     "least_months": (
         3,

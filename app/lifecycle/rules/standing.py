@@ -31,7 +31,8 @@ class Facts(NamedTuple):
     `left_on` is when they last left altogether and `back_on` when they came back after that;
     `began_on` is since when they are with us without having left. `removing` says that all they
     have is ordered to be removed. `asked_on` is when they last asked about leaving. Incomes are
-    means of the known months of the year and of the last three.
+    means of the known months of the year and of the last three. `dissatisfied` counts the offers
+    that they declined because they are not satisfied with us.
     """
 
     day: date
@@ -57,6 +58,7 @@ class Facts(NamedTuple):
     complaints: float
     faults: float
     repeat_faults: float
+    dissatisfied: float
     asked_to_leave: float
     arrears_fen: float | None
 
@@ -203,7 +205,7 @@ def signals_of(
     left = facts.contract_days_left
     if left is not None and left <= numbers.contract_days:
         found[Signal.CONTRACT_ENDING] = day
-    if facts.complaints + facts.repeat_faults >= numbers.complaints_from:
+    if facts.complaints + facts.repeat_faults + facts.dissatisfied >= numbers.complaints_from:
         found[Signal.COMPLAINTS] = day
     if facts.asked_on is not None and (day - facts.asked_on).days < numbers.quiet_days:
         found[Signal.ASKED_TO_LEAVE] = facts.asked_on

@@ -123,6 +123,20 @@ _TAKE = """
 """
 
 
+# Who was never looked at waits for the night.
+_WAIT = """
+    INSERT INTO lifecycle_due (customer_id)
+    SELECT customer_id FROM customer_lifecycle WHERE customer_id = ANY(%(ids)s) ORDER BY customer_id
+    ON CONFLICT DO NOTHING RETURNING 1
+"""
+
+
+async def look_soon(tx: AsyncSession, customer_ids: Collection[UUID]) -> None:
+    """Have customers looked at by a worker, because something has happened to them."""
+    if customer_ids and await fetched(tx, _WAIT, {"ids": list(customer_ids)}):
+        await jobs.tell(tx, "lifecycle.due")
+
+
 async def take_due(tx: AsyncSession, now: datetime) -> int:
     """Look at some of those who wait for it; tells how many that were."""
     ids = [each for (each,) in await fetched(tx, _TAKE, {"most": AT_A_TIME})]

@@ -4,9 +4,9 @@ The statement shares nothing with the gates that should have held it back: a mis
 not hide here. It asks about what is beyond doubt afterwards, as it was when the offer was decided:
 
 - from the ledger of contacts, counted for everybody at the address: the month, the year, the gap;
-- from what was heard: complaints, faults that came back, refused channels, refusals and their
-  silence about an offer, a category, or until a day, and the third refusal, which stops selling for
-  so many days from its own day on;
+- from what was heard: complaints, who is not satisfied, faults that came back, refused channels,
+  refusals and their silence about an offer, a category, or until a day, and the third refusal,
+  which stops selling for so many days from its own day on;
 - from orders and visits: a fault that was not repaired yet, and a second pitch in one visit;
 - from the facts that the decision kept, since the customer's row only says how it is now: arrears
   and blacklist, for what is not paid for beforehand. Do-not-disturb is looked for in both; of one
@@ -19,7 +19,7 @@ that moment, whom another channel was about to ask, outages, and a service conta
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, time
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -88,9 +88,11 @@ _HEARD = """
         (array_agg(later_on ORDER BY said.at DESC) FILTER (
             WHERE offering_code = placed.offering_code AND later_on IS NOT NULL
         ))[1] > placed.today AS later,
-        array_agg(day) FILTER (WHERE said.answer = 'declined') AS refused
+        array_agg(day) FILTER (WHERE said.answer = 'declined') AS refused,
+        bool_or(said.reason = 'dissatisfied' AND placed.today - day < placed.complaint_days)
+            AS unhappy
     FROM (
-        SELECT DISTINCT ON (suggestion_id) suggestion_id, answer, later_on, at,
+        SELECT DISTINCT ON (suggestion_id) suggestion_id, answer, reason, later_on, at,
             timezone(placed.zone, at)::date AS day
         FROM suggestion_answer
         WHERE customer_id = placed.customer_id AND at < placed.decided_at
@@ -219,6 +221,7 @@ judged AS (
             ('no_consent', ({_CHANNEL_REFUSED})),
             ('repeat_fault', ({_FAULT_CAME_BACK})),
             ('complaint_recent', EXISTS ({_COMPLAINT})),
+            ('dissatisfied', heard.unhappy),
             ('arrears', NOT placed.prepaid AND (placed.facts ->> 'arrears_fen')::bigint > 0),
             ('blacklisted', NOT placed.prepaid AND (placed.facts ->> 'blacklisted')::boolean),
             ('pitched_in_this_visit', placed.place - 1 >= placed.pitched_per_visit),
@@ -241,8 +244,8 @@ judged AS (
 
 _VIOLATIONS = text(
     f"""{PITCHED_AGAINST}
-SELECT count(*) FROM judged
-WHERE against AND (CAST(:version AS text) IS NULL OR version = :version)
+SELECT count(*) AS pitched, count(*) FILTER (WHERE against) AS against FROM judged
+WHERE CAST(:version AS text) IS NULL OR version = :version
 """  # noqa: S608 - text of our own
 )
 
@@ -307,10 +310,18 @@ def _bounds_of(
     return found
 
 
+class Pitches(NamedTuple):
+    """How much was pitched, and how much of that against a guard."""
+
+    pitched: int
+    against: int
+
+
 async def violations(
     session: AsyncSession, since: datetime, until: datetime, version: str | None = None
-) -> int:
-    """Count what was pitched against a guard after `since` and until `until` (UTC), by one model
-    or by all."""
+) -> Pitches:
+    """Count what was pitched after `since` and until `until` (UTC), by one model or by all, and
+    what of it was pitched against a guard."""
     given = await judging(session, since, until)
-    return int(await session.scalar(_VIOLATIONS, given | {"version": version}) or 0)
+    row = (await session.execute(_VIOLATIONS, given | {"version": version})).one()
+    return Pitches(row.pitched, row.against)

@@ -115,6 +115,40 @@ WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'h
 AND (model_version IS NOT NULL OR "group" = 'uniform')
 """
 
+# Whether a decision counts as that of its visit, of a row named `decision`. Each new fact makes
+# another decision, so a visit may have several, and some ahead of it; the one from which something
+# was pitched counts, or else the last that had anything to choose from. The others were replaced
+# before they could bring anything, whatever they chose.
+_COUNTS = """
+    EXISTS (
+        SELECT FROM suggestion JOIN suggestion_answer AS answer
+            ON answer.suggestion_id = suggestion.id AND answer.pitched
+        WHERE suggestion.decision_id = decision.id
+    ) OR NOT EXISTS (
+        SELECT FROM (
+            SELECT same.id, same.id > decision.id AS replaces FROM suggestion_decision AS same
+            WHERE same.visit_id = decision.visit_id AND same.id <> decision.id
+            UNION ALL
+            SELECT ahead.id, ahead.id > decision.id AND decision.visit_id IS NULL
+            FROM suggestion_decision AS ahead
+            WHERE ahead.visit_id IS NULL AND ahead.work_order_id = decision.work_order_id
+            AND ahead.id <> decision.id
+            AND ahead.at BETWEEN decision.at - interval '1 day' AND decision.at + interval '1 day'
+            UNION ALL
+            SELECT there.id, there.id > decision.id
+            FROM visit JOIN suggestion_decision AS there ON there.visit_id = visit.id
+            WHERE decision.visit_id IS NULL AND visit.work_order_id = decision.work_order_id
+            AND there.at BETWEEN decision.at AND decision.at + interval '1 day'
+        ) AS other
+        JOIN suggestion ON suggestion.decision_id = other.id
+        WHERE other.replaces AND suggestion.propensity IS NOT NULL
+        OR EXISTS (
+            SELECT FROM suggestion_answer AS answer
+            WHERE answer.suggestion_id = suggestion.id AND answer.pitched
+        )
+    )
+"""
+
 # Decisions that could have been otherwise, newest answer to what was put first included; what a
 # guard held back that had become true meanwhile brought nothing. Whoever
 # is offered nothing for the sake of the comparison is left out, and so is what rules alone decided,
@@ -126,10 +160,11 @@ SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.pr
     said.pitched, said.accepted, said.cancelled, decision.model_version,
     decision.facts ->> 'tier', decision.facts ->> 'stage', customer.segment, customer.elderly
 FROM (
-    SELECT id, customer_id, model_version, facts FROM suggestion_decision
+    SELECT id, customer_id, model_version, facts FROM suggestion_decision AS decision
     WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'holdout'
     AND (model_version IS NOT NULL OR "group" = 'uniform')
     AND (hashtextextended(id::text, 0) & 1073741823) %% %(each)s = 0
+    AND ({_COUNTS})
     ORDER BY id
 ) AS decision
 JOIN customer ON customer.id = decision.customer_id
@@ -180,7 +215,10 @@ async def decisions(
     most: int,
     told: Told = lambda _rows: None,
 ) -> Decisions:
-    """Read the decisions of a time (UTC), of too many every so many-th by its id."""
+    """Read the decisions of a time (UTC), of too many every so many-th by its id.
+
+    Of each visit it is the one that counts, and only what its gates let through.
+    """
     given: dict[str, Any] = {"since": since, "until": until}
     driver = await driver_connection(session)
     counted = await (await driver.execute(_COUNT, given)).fetchone()

@@ -114,9 +114,14 @@ def worth_it(current: Estimate, gain: Estimate, tolerance: float) -> Finding:
     )
 
 
-def guarded(violations: int) -> Finding:
-    """Check that nothing was ever pitched against a guard."""
-    return Finding(Check.GUARDS, violations == 0, {"violations": violations})
+def guarded(violations: int, pitched: int | None) -> Finding:
+    """Check that nothing was ever pitched against a guard.
+
+    `pitched` is how much a policy pitched at all, None where that was not counted yet. It is
+    nothing for one that has decided for nobody, which breaks no guard by that alone: a policy
+    chooses among what the gates let through, and cannot choose what they hold back.
+    """
+    return Finding(Check.GUARDS, violations == 0, {"violations": violations, "pitched": pitched})
 
 
 def calibrated(error: float | None, answers: int, most: float) -> Finding:

@@ -3,6 +3,11 @@
 It is about what is put first: an acceptance that was kept brings the offer's value, a pitch costs
 a contact, and what the technician did not speak of brings nothing. Which of the shown offers is
 pitched is the technician's choice, so that what stands second says nothing sure.
+
+A model is asked only about what the gates of that decision let through, in the log as at the door,
+so that it cannot choose what was held back. Whether the gates themselves let something through that
+should have been held back is told from what was pitched by the model, which is nothing while it has
+decided for nobody.
 """
 
 from dataclasses import asdict, dataclass
@@ -116,10 +121,12 @@ async def judge(
     current = registry.model_of(live) if live else Model.cold(POLICY)
     names = tuple({*FEATURES, *model.names, *current.names})
     decided = await log.decisions(session, since, until, names, most, told)
+    pitches = await guards.violations(session, since, until, row.version)
     return {
         **on_log(decided, model, current, experts, trying_in_force(values, now, "", LONG)),
         "answers": await _answered(session, row, model, since, until, experts),
-        "violations": await guards.violations(session, since, until, row.version),
+        "pitched": pitches.pitched,
+        "violations": pitches.against,
     }
 
 

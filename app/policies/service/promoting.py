@@ -174,7 +174,7 @@ def checked(
             Estimate(**result["gain"]),
             bounds.value_tolerance,
         ),
-        rules.guarded(result["violations"]),
+        rules.guarded(result["violations"], result.get("pitched")),
         rules.calibrated(
             answers.get("calibration_error"), answers.get("answers", 0), bounds.calibration_most
         ),

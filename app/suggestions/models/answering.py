@@ -29,6 +29,13 @@ class SuggestionAnswer(Row, Base):
         Index("ix_suggestion_answer_suggestion", "suggestion_id"),
         Index("ix_suggestion_answer_customer", "customer_id", "at"),
         Index("ix_suggestion_answer_at", "at"),
+        # The lifecycle reads those of all customers every night, and they are few.
+        Index(
+            "ix_suggestion_answer_dissatisfied",
+            "customer_id",
+            "at",
+            postgresql_where=text("reason = 'dissatisfied'"),
+        ),
         CheckConstraint("pitched OR answer IS NOT NULL", name="says_something"),
     )
 

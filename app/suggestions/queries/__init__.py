@@ -26,6 +26,7 @@ from app.suggestions.queries.choosing import (
     models_at_work,
 )
 from app.suggestions.queries.contacts import (
+    HOUSEHOLD,
     NOTHING_OWN,
     Own,
     contacts_page,
@@ -41,6 +42,7 @@ from app.suggestions.queries.contacts import (
 )
 from app.suggestions.queries.deciding import (
     MEASURED,
+    Before,
     Known,
     candidates_of,
     customer_facts,
@@ -54,8 +56,10 @@ from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
     "CAME_BACK",
+    "HOUSEHOLD",
     "MEASURED",
     "NOTHING_OWN",
+    "Before",
     "Buyer",
     "Heard",
     "Known",

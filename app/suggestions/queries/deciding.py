@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from app.core.db import Rows, fetched, put
 from app.suggestions.models import Suggestion, SuggestionDecision
@@ -190,8 +191,19 @@ async def customer_facts(
     return {row[0]: Known(*row[1:]) for row in rows}
 
 
+_EARLIER = aliased(SuggestionDecision)
 _NEWEST = (
-    select(SuggestionDecision)
+    select(
+        SuggestionDecision,
+        func.array(
+            select(Suggestion.offering_code)
+            .distinct()
+            .join(_EARLIER, _EARLIER.id == Suggestion.decision_id)
+            .where(_EARLIER.visit_id == bindparam("visit_id"), Suggestion.rank.is_not(None))
+            .scalar_subquery(),
+            type_=ARRAY(Text()),
+        ),
+    )
     .where(SuggestionDecision.visit_id == bindparam("visit_id"))
     .order_by(SuggestionDecision.id.desc())
     .limit(1)
@@ -208,22 +220,32 @@ _NEWEST_AHEAD = (
 )
 
 
-async def newest_decisions(
-    tx: AsyncSession, doors: Sequence[Door]
-) -> Mapping[UUID, SuggestionDecision]:
+class Before(NamedTuple):
+    """The decision in force for a door, and which offers all decisions of the visit showed.
+
+    What was taken ahead of a visit shows nothing as far as is known: the phone keeps it.
+    """
+
+    decision: SuggestionDecision
+    shown: frozenset[str] = frozenset()
+
+
+async def newest_decisions(tx: AsyncSession, doors: Sequence[Door]) -> Mapping[UUID, Before]:
     """Find the decisions in force for doors, by the doors' orders.
 
     The doors are that of one visit, or all of one technician who takes suggestions ahead.
     """
+    found: list[Before] = []
     if doors[0].visit_id is not None:
-        newest = await tx.scalars(_NEWEST, {"visit_id": doors[0].visit_id})
+        for decision, shown in await tx.execute(_NEWEST, {"visit_id": doors[0].visit_id}):
+            found.append(Before(decision, frozenset(shown)))
     else:
         given = {
             "work_order_ids": [door.work_order_id for door in doors],
             "technician_id": doors[0].technician_id,
         }
-        newest = await tx.scalars(_NEWEST_AHEAD, given)
-    return {decision.work_order_id: decision for decision in newest}
+        found = [Before(decision) for decision in await tx.scalars(_NEWEST_AHEAD, given)]
+    return {before.decision.work_order_id: before for before in found}
 
 
 _CANDIDATES = (

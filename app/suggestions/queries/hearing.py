@@ -20,7 +20,7 @@ from app.suggestions.rules.silence import Spoken
 _ANSWERS = """
     SELECT said.customer_id, said.answer, said.pitched, said.later_on, said.at,
         suggestion.offering_code, product_offering.category, suggestion_decision.visit_id,
-        suggestion_decision.work_order_id, said.id
+        suggestion_decision.work_order_id, said.reason, said.id
     FROM (
         SELECT DISTINCT ON (suggestion_id) *
         FROM suggestion_answer
@@ -32,7 +32,7 @@ _ANSWERS = """
     JOIN product_offering ON product_offering.id = suggestion.offering_id
     UNION ALL
     SELECT contact.customer_id, contact.outcome, true, contact.later_on, contact.at,
-        contact.offering_code, offering.category, NULL, contact.work_order_id, contact.id
+        contact.offering_code, offering.category, NULL, contact.work_order_id, NULL, contact.id
     FROM interaction AS contact
     LEFT JOIN LATERAL (
         SELECT category FROM product_offering
@@ -53,6 +53,7 @@ class Heard(NamedTuple):
 
     `code` and `category` are null where such a contact named no offering. `visit_id` null was
     taken ahead of a visit, or not said in one at all; then `work_order_id` may be null, too.
+    `reason` is why they declined at the door.
     """
 
     answer: str | None
@@ -63,6 +64,7 @@ class Heard(NamedTuple):
     category: str | None
     visit_id: UUID | None
     work_order_id: UUID | None
+    reason: str | None
 
     def in_visit(self, door: Door) -> bool:
         """Tell whether it was said at this door, in the visit that goes on."""
@@ -73,7 +75,7 @@ class Heard(NamedTuple):
     def spoken(self, zone: ZoneInfo) -> Spoken:
         """Say it as the rules of silence take it, on its local day."""
         day = self.at.astimezone(zone).date()
-        return Spoken(day, self.answer, self.code, self.category, self.later_on)
+        return Spoken(day, self.answer, self.code, self.category, self.later_on, self.reason)
 
 
 async def answers_of(

@@ -16,7 +16,7 @@ from app.core.i18n import Words
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
-from app.suggestions.rules.silence import SILENCES, Silence, stopped_until
+from app.suggestions.rules.silence import SILENCES, Silence, stopped_until, unhappy_until
 
 MONTH, YEAR = timedelta(days=30), timedelta(days=365)
 
@@ -177,6 +177,10 @@ def _refused(ledger: Ledger, limits: Limits) -> datetime | bool:
     return _until_day(ledger, stopped_until(ledger.silence, limits))
 
 
+def _unhappy(ledger: Ledger, limits: Limits) -> datetime | bool:
+    return _until_day(ledger, unhappy_until(ledger.silence, limits))
+
+
 def _silent(code: HeldBack) -> tuple[HeldBack, _Until]:
     """Make the ban that an answer to the offering is, whichever channel it was given on."""
 
@@ -211,6 +215,7 @@ BANS: tuple[tuple[HeldBack, _Until], ...] = (
     (HeldBack.REPEAT_FAULT, _repeated),
     (HeldBack.COMPLAINT_OPEN, lambda ledger, limits: None if ledger.complaint_open else False),
     (HeldBack.COMPLAINT_RECENT, _complaint),
+    (HeldBack.DISSATISFIED, _unhappy),
     (HeldBack.ARREARS, lambda ledger, limits: _on_credit(ledger, bool(ledger.arrears_fen))),
     (HeldBack.BLACKLISTED, lambda ledger, limits: _on_credit(ledger, ledger.blacklisted)),
     # Whatever is offered to who has left is meant to win them back, and they have said no.

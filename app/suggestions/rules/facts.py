@@ -77,7 +77,8 @@ class Facts:
     Dates are local days of the technician's org unit. `held` has the codes and the categories of
     the services that run; `faults` counts those within the repeat-fault days, the present repair
     included; `contacts_month` and `contacts_year` count the 30 and 365 days before, with anybody at
-    the customer's address. `served_today` tells of a service contact today that is not of this
+    the customer's address. `shown_in_this_visit` has the offers that earlier decisions of the visit
+    showed. `served_today` tells of a service contact today that is not of this
     visit, and `offered_elsewhere` has what another channel is offering. What was answered, from
     `refusals` and `stopped_on` to `later_on`, is as in `silence.Silence`, of all channels.
     `churn_score` is a chance from 0 to 1, `value_12m_fen` what the customer pays in twelve months.
@@ -94,6 +95,7 @@ class Facts:
     work_type: str
     restored: bool
     pitched_in_this_visit: int = 0
+    shown_in_this_visit: frozenset[str] = frozenset()
     order_pending: bool = False
     faults: int = 0
     do_not_disturb: bool = False
@@ -112,6 +114,7 @@ class Facts:
     slot_taken: bool = False
     refusals: int = 0
     stopped_on: date | None = None
+    dissatisfied_on: date | None = None
     declined_on: Mapping[str, date] = field(default_factory=dict)
     declined_group_on: Mapping[str, date] = field(default_factory=dict)
     accepted_on: Mapping[str, date] = field(default_factory=dict)

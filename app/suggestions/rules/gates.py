@@ -6,6 +6,7 @@ that applies is the answer to "why not"; a hold outranks every score.
 """
 
 from collections.abc import Callable, Set
+from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from app.suggestions.rules import Gate, HeldBack
 from app.suggestions.rules.facts import INVITED, REPAIR, Facts, Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.score import scored, short_of_wifi
-from app.suggestions.rules.silence import SILENCES, stopped_until
+from app.suggestions.rules.silence import SILENCES, stopped_until, unhappy_until
 
 
 class Hold(NamedTuple):
@@ -47,6 +48,11 @@ class WholeHold(NamedTuple):
 
 def _after(facts: Facts, until: date | None) -> bool:
     return until is not None and until > facts.today
+
+
+def _unpushed(offer: Offer) -> Offer:
+    """See an offer without what campaigns add to its worth; what they take from it counts."""
+    return replace(offer, push=1.0) if offer.push > 1 else offer
 
 
 def _silent(gate: Gate, code: HeldBack) -> Hold:
@@ -113,6 +119,12 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         Gate.ALLOWED,
         HeldBack.COMPLAINT_RECENT,
         lambda facts, limits: facts.within(facts.complaint_closed_on, limits.complaint_days),
+    ),
+    # Whoever says so has complained, if to a technician; nobody has to close it.
+    WholeHold(
+        Gate.ALLOWED,
+        HeldBack.DISSATISFIED,
+        lambda facts, limits: _after(facts, unhappy_until(facts, limits)),
     ),
     # Nothing is sold on credit to who has not paid; what is paid for beforehand is no credit.
     WholeHold(
@@ -236,14 +248,24 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.SUITABLE,
         HeldBack.NOT_WORTH_A_CONTACT,
-        # By the expert's rate: what a model has learned ranks, but lets nothing through.
-        lambda facts, offer, limits: scored(facts, offer, limits).fen <= 0,
+        # By the expert's rate and the context: what a model has learned ranks, but lets nothing
+        # through, and no more does a campaign.
+        lambda facts, offer, limits: scored(facts, _unpushed(offer), limits).fen <= 0,
     ),
     # Contact policy: the customer is not pestered.
     WholeHold(
         Gate.CONTACT_POLICY,
         HeldBack.PITCHED_IN_THIS_VISIT,
         lambda facts, limits: facts.pitched_in_this_visit >= limits.pitched_per_visit,
+    ),
+    Hold(
+        Gate.CONTACT_POLICY,
+        HeldBack.SHOWN_IN_THIS_VISIT,
+        # What was shown may be shown again; a visit that is full has no place for another.
+        lambda facts, offer, limits: (
+            offer.code not in facts.shown_in_this_visit
+            and len(facts.shown_in_this_visit) >= max(round(limits.shown), 1)
+        ),
     ),
     WholeHold(
         Gate.CONTACT_POLICY,

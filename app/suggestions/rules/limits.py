@@ -118,7 +118,10 @@ _MEANING: dict[str, tuple[str, float, float, Words]] = {
         "days",
         0,
         365,
-        Words("投诉关闭后的静默期", "Silence after a complaint was closed"),
+        Words(
+            "投诉关闭后、客户因不满拒绝后的静默期",
+            "Silence after a complaint was closed, or an offer declined for dissatisfaction",
+        ),
     ),
     "repeat_fault_days": (
         "days",

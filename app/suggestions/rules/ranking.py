@@ -119,10 +119,12 @@ def ranked(
         (kept if code else passed).append(candidate if code else replace(candidate, told=told))
     passed.sort(key=lambda candidate: (-candidate.score, candidate.offer.code))
     kept.sort(key=lambda candidate: candidate.offer.code)
-    return [*_chosen(facts, passed, limits, way), *kept]
+    return [*_chosen(facts, passed, limits, way, off), *kept]
 
 
-def _chosen(facts: Facts, passed: Sequence[Candidate], limits: Limits, way: Way) -> list[Candidate]:
+def _chosen(
+    facts: Facts, passed: Sequence[Candidate], limits: Limits, way: Way, off: Off
+) -> list[Candidate]:
     chance = Random(way.seed)
     shares = _propensities(facts, passed, way, chance)
     if way.group is Group.HOLDOUT:
@@ -133,15 +135,28 @@ def _chosen(facts: Facts, passed: Sequence[Candidate], limits: Limits, way: Way)
     with_shares = [
         replace(one, propensity=share) for one, share in zip(passed, shares, strict=False)
     ]
-    first = with_shares.pop(place)
-    # What is chosen to be tried may be worth less than nothing; what stands beside it may not.
-    beside = [one for one in with_shares if one.score > 0][: max(round(limits.shown) - 1, 0)]
-    shown = [first, *beside] if round(limits.shown) else []
-    rest = [one for one in (first, *with_shares) if one not in shown]
-    return [
-        *(replace(one, rank=rank) for rank, one in enumerate(shown, start=1)),
-        *(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER) for one in rest),
-    ]
+    return _shown([with_shares.pop(place), *with_shares], facts, limits, off)
+
+
+def _shown(in_turn: Sequence[Candidate], facts: Facts, limits: Limits, off: Off) -> list[Candidate]:
+    """Show as many as may be, from the first on; those that come too late are held back.
+
+    Over all its decisions a visit shows no more different offers than one decision may.
+    """
+    most, before = round(limits.shown), facts.shown_in_this_visit
+    new = most if HeldBack.SHOWN_IN_THIS_VISIT in off else most - len(before)
+    shown: list[Candidate] = []
+    rest: list[Candidate] = []
+    for place, one in enumerate(in_turn):
+        is_new = one.offer.code not in before
+        # What is chosen to be tried may be worth less than nothing; what stands beside it may not.
+        fits = one.score > 0 or not place
+        if fits and len(shown) < most and (new > 0 or not is_new):
+            new -= is_new
+            shown.append(replace(one, rank=len(shown) + 1))
+        else:
+            rest.append(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER))
+    return [*shown, *rest]
 
 
 def _none(passed: Sequence[Candidate], shares: Sequence[float], why: HeldBack) -> list[Candidate]:

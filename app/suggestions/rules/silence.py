@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from math import ceil
 from typing import NamedTuple, Protocol
 
-from app.suggestions.rules import AnswerKind, HeldBack
+from app.suggestions.rules import AnswerKind, DeclineReason, HeldBack
 from app.suggestions.rules.limits import Limits
 
 
@@ -18,6 +18,7 @@ class Spoken(NamedTuple):
     """What a customer said to an offer on a day, and the day they named if they did.
 
     `code` and `category` are null where only a campaign was named, and not the offering.
+    `reason` is why they declined, where that was asked.
     """
 
     day: date
@@ -25,6 +26,7 @@ class Spoken(NamedTuple):
     code: str | None
     category: str | None
     later_on: date | None = None
+    reason: str | None = None
 
 
 class Silent(Protocol):
@@ -32,6 +34,8 @@ class Silent(Protocol):
 
     @property
     def stopped_on(self) -> date | None: ...
+    @property
+    def dissatisfied_on(self) -> date | None: ...
     @property
     def declined_on(self) -> Mapping[str, date]: ...
     @property
@@ -47,11 +51,13 @@ class Silence:
     """What the answers of a customer come to; the mappings go by offering, or by category.
 
     `refusals` counts those of the last `refusal_days`, and `stopped_on` is the day of the last one
-    that was one too many: from it on nothing is sold for `refusal_days`.
+    that was one too many: from it on nothing is sold for `refusal_days`. `dissatisfied_on` is the
+    last day on which they declined because they are not satisfied.
     """
 
     refusals: int = 0
     stopped_on: date | None = None
+    dissatisfied_on: date | None = None
     declined_on: Mapping[str, date] = field(default_factory=dict)
     declined_group_on: Mapping[str, date] = field(default_factory=dict)
     accepted_on: Mapping[str, date] = field(default_factory=dict)
@@ -68,6 +74,9 @@ def silence_of(said: Sequence[Spoken], today: date, limits: Limits) -> Silence:
     return Silence(
         refusals=sum(today - day < timedelta(days=limits.refusal_days) for day in refused_on),
         stopped_on=stopped_on(refused_on, limits),
+        dissatisfied_on=max(
+            (one.day for one in declined if one.reason == DeclineReason.DISSATISFIED), default=None
+        ),
         declined_on={one.code: one.day for one in declined if one.code},
         declined_group_on={one.category: one.day for one in declined if one.category},
         accepted_on={
@@ -113,3 +122,9 @@ SILENCES: Mapping[HeldBack, Until] = {
 def stopped_until(said: Silent, limits: Limits) -> date | None:
     """Give the day on which selling may begin again after too many refusals; None never stopped."""
     return _after(said.stopped_on, limits.refusal_days)
+
+
+def unhappy_until(said: Silent, limits: Limits) -> date | None:
+    """Give the day on which selling may begin again to who said that they are not satisfied: it is
+    as long as after a complaint. None never said so."""
+    return _after(said.dissatisfied_on, limits.complaint_days)

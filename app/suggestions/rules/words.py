@@ -43,6 +43,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     HeldBack.COMPLAINT_RECENT: Words(
         "投诉刚刚办结，仍在静默期", "A complaint was closed only recently"
     ),
+    HeldBack.DISSATISFIED: Words(
+        "客户近期拒绝时表示不满，仍在静默期", "They said lately that they are not satisfied with us"
+    ),
     HeldBack.ARREARS: Words(
         "客户有欠费，不赊销", "The customer owes money; nothing is sold on credit"
     ),
@@ -88,6 +91,9 @@ HELD_BACK: dict[HeldBack, Words] = {
     ),
     HeldBack.PITCHED_IN_THIS_VISIT: Words(
         "本次上门已推荐过", "Something was already pitched in this visit"
+    ),
+    HeldBack.SHOWN_IN_THIS_VISIT: Words(
+        "本次上门展示的推荐已达上限", "Enough others were already shown in this visit"
     ),
     HeldBack.CONTACTS_MONTH: Words(
         "30天内营销接触已达上限", "Enough sales contacts in the last 30 days"

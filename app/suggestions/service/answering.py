@@ -13,6 +13,7 @@ from app.catalog.models import ProductOffering
 from app.core.errors import SameIdOtherContent
 from app.customers.rules import Channel, InteractionKind
 from app.customers.service import record_contact
+from app.lifecycle.service import judging
 from app.suggestions import queries
 from app.suggestions.models import (
     CompetitorNote,
@@ -21,7 +22,7 @@ from app.suggestions.models import (
     SuggestionAnswer,
     SuggestionDecision,
 )
-from app.suggestions.rules import AnswerKind
+from app.suggestions.rules import AnswerKind, DeclineReason
 from app.suggestions.rules.answering import (
     Competitor,
     NotShown,
@@ -112,6 +113,8 @@ async def _written(
             technician_id=decision.technician_id,
             work_order_id=decision.work_order_id,
         )
+        if values.get("reason") is DeclineReason.DISSATISFIED:
+            await judging.look_soon(tx, [decision.customer_id])
         # From here on the ledger counts it.
         await release_spoken(tx, decision.visit_id, decision.work_order_id)
     return await tx.get_one(SuggestionAnswer, values["id"]), written is not None

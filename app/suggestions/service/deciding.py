@@ -123,7 +123,7 @@ def _decide(
     terms: Terms,
     facts: Facts,
     catalogue: Mapping[str, Offering],
-    before: SuggestionDecision | None,
+    before: queries.Before | None,
     now: datetime,
 ) -> _Found:
     """Take the decision made before, if nothing it rests on has changed, or make one."""
@@ -131,8 +131,11 @@ def _decide(
     print_of = _fingerprint(facts, rules_version, terms.way, catalogue)
     offers = [terms.offer(row) for row in catalogue.values()]
     may = {one.code: on_site(facts, one) for one in offers}
-    if before is not None and before.fingerprint == print_of and _still_valid(before, now):
-        return _Found(door, before, catalogue, may, None)
+    if before is not None:
+        if before.decision.fingerprint == print_of and _still_valid(before.decision, now):
+            return _Found(door, before.decision, catalogue, may, None)
+        # No part of the print: what a decision showed would make another of it.
+        facts = replace(facts, shown_in_this_visit=before.shown)
     decision_id = new_id()
     # The last bits of an id are random, and one decision needs but one piece of chance.
     terms = terms.seeded(decision_id.int & _SEED)

@@ -13,7 +13,8 @@ from app.core.clock import wall
 from app.core.db import first_id_at
 from app.core.errors import NotFound
 from app.lifecycle.rules import ChurnClass, Signal, Stage, Tier
-from app.suggestions.queries import MEASURED
+from app.suggestions.queries import HOUSEHOLD, MEASURED
+from app.suggestions.rules.contacts import MONTH, YEAR
 from app.terminals.rules import DueCause, TerminalKind
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
@@ -138,11 +139,21 @@ class Recommended:
 
 
 @dataclass(frozen=True)
+class SoldAtHome:
+    """Sales contacts with anybody who lives at a customer's address, as the gates count them."""
+
+    in_30_days: int
+    in_365_days: int
+    last_on: date | None
+
+
+@dataclass(frozen=True)
 class BehindTheDoor:
     """What this house knows of a customer beside the CRM's card.
 
     `usage_high_gb` is what the fifth of the customers of the unit who use most use at least, in a
-    month. `grid_ids` are of the grids their addresses lie in.
+    month. `dissatisfied_on` are the days of the last 90 on which they declined an offer because
+    they are not satisfied, the newest first. `grid_ids` are of the grids their addresses lie in.
     """
 
     org_path: str
@@ -151,6 +162,8 @@ class BehindTheDoor:
     recommended: Recommended | None
     usage_high_gb: float | None
     repeat_faults_90: int
+    dissatisfied_on: Sequence[date]
+    sold_at_home: SoldAtHome
     grid_ids: Sequence[UUID]
     orders: Sequence[OrderOfCustomer]
     lines: Sequence[LineOfCustomer]
@@ -217,6 +230,29 @@ _BEHIND_THE_DOOR = text(
             WHERE customer_id = customer.id AND work_type = 'repair' AND repeat_of_id IS NOT NULL
             AND reported_at >= :quarter_ago
         ) AS repeat_faults_90,
+        ARRAY(
+            SELECT timezone(org_unit.time_zone, said.at)::date FROM suggestion_answer AS said
+            WHERE said.customer_id = customer.id AND said.reason = 'dissatisfied'
+            AND said.at >= :quarter_ago AND NOT EXISTS (
+                SELECT FROM suggestion_answer AS newer
+                WHERE newer.suggestion_id = said.suggestion_id
+                AND (newer.created_at, newer.id) > (said.created_at, said.id)
+            )
+            ORDER BY said.at DESC
+        ) AS dissatisfied_on,
+        (
+            SELECT jsonb_build_object(
+                'in_30_days', count(DISTINCT (coalesce(s.work_order_id, s.id), s.day))
+                    FILTER (WHERE s.at > :days_30_ago),
+                'in_365_days', count(DISTINCT (coalesce(s.work_order_id, s.id), s.day)),
+                'last_on', max(s.day))
+            FROM (
+                SELECT id, work_order_id, at, timezone(org_unit.time_zone, at)::date AS day
+                FROM interaction
+                WHERE customer_id IN (:household) AND kind = 'sales'
+                AND at > :days_365_ago AND at <= :now
+            ) AS s
+        ) AS sold_at_home,
         (
             SELECT coalesce(array_agg(DISTINCT g.grid_id), '{}') FROM address_grid AS g
             JOIN service_address AS a ON a.id = g.service_address_id
@@ -262,11 +298,14 @@ _BEHIND_THE_DOOR = text(
         ) AS due_back
     FROM customer JOIN org_unit ON org_unit.id = customer.org_unit_id
     WHERE customer.id = :customer_id
-    """.replace(":measured", MEASURED.format(customer_id="customer.id"))
+    """.replace(":measured", MEASURED.format(customer_id="customer.id")).replace(
+        ":household", HOUSEHOLD.format(customer_id="customer.id")
+    )
 )
 _READ_STANDING = TypeAdapter(Standing | None)
 _READ_GONE = TypeAdapter(Gone | None)
 _READ_RECOMMENDED = TypeAdapter(Recommended | None)
+_READ_SOLD = TypeAdapter(SoldAtHome)
 _READ_ORDERS = TypeAdapter(list[OrderOfCustomer])
 _READ_LINES = TypeAdapter(list[LineOfCustomer])
 _READ_MEASURED = TypeAdapter(Measured | None)
@@ -287,6 +326,9 @@ async def behind_the_door(
         "since": since,
         "month_ago": first_id_at(wall() - timedelta(days=30)),
         "quarter_ago": now - timedelta(days=90),
+        "days_30_ago": now - MONTH,
+        "days_365_ago": now - YEAR,
+        "now": now,
     }
     row = (await session.execute(_BEHIND_THE_DOOR, given)).one_or_none()
     if row is None:
@@ -298,6 +340,8 @@ async def behind_the_door(
         recommended=_READ_RECOMMENDED.validate_python(row.recommended),
         usage_high_gb=row.usage_high_gb,
         repeat_faults_90=row.repeat_faults_90,
+        dissatisfied_on=row.dissatisfied_on,
+        sold_at_home=_READ_SOLD.validate_python(row.sold_at_home),
         grid_ids=row.grid_ids,
         orders=_READ_ORDERS.validate_python(row.orders),
         lines=_READ_LINES.validate_python(row.lines),

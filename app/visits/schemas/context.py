@@ -114,6 +114,10 @@ class FaultsOut(Block):
     complaints_in_90_days: int
     complaint_closed_on: date | None
     repeat_faults_in_90_days: int = Field(description="Repairs of a fault that came back.")
+    dissatisfied_in_90_days: int = Field(
+        description="Offers they declined because they are not satisfied with us."
+    )
+    dissatisfied_on: date | None = Field(description="When they last said so in that time.")
 
 
 class LastContactOut(Answer):
@@ -128,8 +132,13 @@ class LastContactOut(Answer):
 class ContactsOut(Block):
     """Contacts of all channels."""
 
-    sales_in_30_days: int
+    sales_in_30_days: int = Field(description="With this customer alone, each by itself.")
     sales_in_365_days: int
+    home_sales_in_30_days: int = Field(
+        description="With anybody at their address, a visit once: what limits offers count."
+    )
+    home_sales_in_365_days: int
+    home_last_sales_on: date | None
     others_in_30_days: int
     others_in_365_days: int
     last_sales_on: date | None
@@ -274,8 +283,15 @@ class ContextOut(Answer):
             faults=FaultsOut(
                 **{**vars(card.faults), **card.faults.known._asdict()},
                 repeat_faults_in_90_days=here.repeat_faults_90,
+                dissatisfied_in_90_days=len(here.dissatisfied_on),
+                dissatisfied_on=next(iter(here.dissatisfied_on), None),
             ),
-            contacts=block(ContactsOut, card.contacts),
+            contacts=ContactsOut(
+                **{**vars(card.contacts), **card.contacts.known._asdict()},
+                home_sales_in_30_days=here.sold_at_home.in_30_days,
+                home_sales_in_365_days=here.sold_at_home.in_365_days,
+                home_last_sales_on=here.sold_at_home.last_on,
+            ),
             lines=[_line(line, masked) for line in here.lines],
             measured=_measured(here.measured, card),
             terminals=TerminalsOut(

@@ -21,6 +21,7 @@ from app.core.parameter_values import parameters_in_force
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.grids.rules import GridKind
+from app.lifecycle.service import judging as lifecycle
 from app.promises import queries as promises
 from app.promises.rules import first_due, promise_for
 from app.workorders import queries, rules
@@ -285,6 +286,9 @@ async def write(tx: AsyncSession, orders: Sequence[Incoming], sender: Sender) ->
     if contacts:
         tx.add_all(contacts)
         await tx.flush()
+    # Whoever has all they hold removed is about to leave.
+    leaving = [one for one in orders if one.draft.work_type is WorkType.REMOVE]
+    await lifecycle.look_soon(tx, [one.customer_id for one in leaving if one.customer_id])
 
 
 _POINT = struct.Struct("<BIIdd")  # EWKB: little-endian, a point with an SRID

@@ -11,11 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.rules import Caller
 from app.core import jobs
 from app.core.db import is_broken
+from app.lifecycle.service import judging as lifecycle
 from app.technicians import availability
 from app.technicians.availability import NOTHING, DayOf, Promised
 from app.workorders import queries, rules
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, Step, UnplacedReason
+from app.worktypes.rules import WorkType
 
 
 async def take_step(
@@ -86,6 +88,8 @@ async def take_step(
         await jobs.tell(tx, "workorder.freed", order_id=order.id, declined_by=technician_id)
     elif step is Step.COMPLETE:
         await jobs.tell(tx, "workorder.completed", order_id=order.id)
+    elif step is Step.CANCEL and order.work_type is WorkType.REMOVE and order.customer_id:
+        await lifecycle.look_soon(tx, [order.customer_id])
     return order
 
 
