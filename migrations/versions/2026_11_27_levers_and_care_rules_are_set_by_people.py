@@ -1,13 +1,13 @@
 """Rules of levers, of care and of follow-ups are set and ended by people; terms say as which tier one counts.
 
-Revision: 0100, after 0097
+Revision: 0100, after 0099
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0100"
-down_revision: str | None = "0097"
+down_revision: str | None = "0099"
 branch_labels: str | None = None
 depends_on: str | None = None
 
