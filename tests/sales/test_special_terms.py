@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import select
 
 from app.auth.keys import KeyRing
 from app.auth.rules import Role
@@ -261,6 +262,35 @@ async def test_of_two_sales_at_once_one_has_the_code(real_database, keys, clock)
         assert await state_of(read, special) == (TermsState.REDEEMED, first.id)
         assert (await read.get_one(Sale, second.id)).state is SaleState.DRAFT
         assert await jobs_of(read) == [str(first.id)]
+
+
+async def test_two_phones_sell_with_one_code_in_one_go(real_database, keys, clock):
+    """As a push does: each puts its sale together and confirms it in one transaction."""
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        await make_toolkit(tx, offers=["SPEED-1000"])
+        special, code = await make_terms(tx, door.customer, "SPEED-1000", keys, now=clock.now())
+    lines = [Line("SPEED-1000", 1, approval_code=code)]
+
+    both_drafted = asyncio.Barrier(2)
+
+    async def push():
+        async with real_database.begin() as tx:
+            sale = await make_draft(tx, door, now=clock.now(), lines=lines)
+            await both_drafted.wait()
+            await agree(tx, door, sale.id, now=clock.now())
+
+    ends = await asyncio.gather(push(), push(), return_exceptions=True)
+    (refused,) = [end for end in ends if end is not None]
+    # Neither has undone the other by waiting for it in a circle.
+    assert isinstance(refused, Problem) and refused.slug == "approval-code-used"
+    async with real_database.read() as read:
+        state, used_for = await state_of(read, special)
+        confirmed = (
+            await read.scalars(select(Sale.id).where(Sale.confirmed_at.is_not(None)))
+        ).all()
+        assert (state, [used_for]) == (TermsState.REDEEMED, confirmed)
 
 
 async def test_the_levers_tell_what_was_sold_at_a_discount(

@@ -48,12 +48,14 @@ async def by_code(session: AsyncSession, code_hash: bytes) -> SpecialTerms | Non
 
 
 async def for_change(tx: AsyncSession, terms_ids: Collection[UUID]) -> Sequence[SpecialTerms]:
-    """Lock some special terms, by their ids, so that two who want the same do not dead-lock."""
+    """Lock some special terms, by their ids, so that two who want the same do not dead-lock; nor
+    do two that have put a sale together with the same code: the lock does not hinder rows that
+    only refer to the terms."""
     found = await tx.scalars(
         select(SpecialTerms)
         .where(SpecialTerms.id.in_(terms_ids))
         .order_by(SpecialTerms.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
     return found.all()
@@ -61,7 +63,8 @@ async def for_change(tx: AsyncSession, terms_ids: Collection[UUID]) -> Sequence[
 
 async def lock_customer(tx: AsyncSession, customer_id: UUID) -> None:
     """Let nobody ask for special terms for a customer until the transaction ends."""
-    await tx.execute(select(Customer.id).where(Customer.id == customer_id).with_for_update())
+    held = select(Customer.id).where(Customer.id == customer_id)
+    await tx.execute(held.with_for_update(key_share=True))
 
 
 async def open_of(tx: AsyncSession, customer_id: UUID, offering_code: str) -> SpecialTerms | None:
