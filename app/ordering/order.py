@@ -13,6 +13,7 @@ from enum import StrEnum
 from app.core.errors import Problem
 from app.core.i18n import Words
 from app.ordering.rules import RemoteState, TaskState
+from app.sales.rules import Discount
 
 # How we sign notes, and whose ids ours are.
 AUTHOR = "Yingwei"
@@ -81,11 +82,13 @@ class Characteristic:
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """One price of an item: fen, tax included, for the whole quantity."""
+    """One price of an item: fen, tax included, for the whole quantity, and without the discount
+    that a monthly one may have."""
 
     kind: PriceKind
     amount_fen: int
     name: str | None = None
+    discount: Discount | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,18 +208,20 @@ class RemoteOrder:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One item of an order: prices are fen for the whole quantity, None where none was told."""
+    """One item of an order: prices are fen for the whole quantity, None where none was told;
+    `discounts` are what is taken off the monthly one."""
 
     offering_code: str
     quantity: int
     monthly_fen: int | None
     one_time_fen: int | None
+    discounts: tuple[Discount, ...] = ()
 
 
 def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
     """Put items into an order that depends on nothing but themselves."""
 
-    def key(line: Line) -> tuple[str, int, int, int]:
+    def key(line: Line) -> tuple[str, int, int, int, tuple[Discount, ...]]:
         monthly, once = line.monthly_fen, line.one_time_fen
         none = -1
         return (
@@ -224,6 +229,7 @@ def in_order(lines: Iterable[Line]) -> tuple[Line, ...]:
             line.quantity,
             none if monthly is None else monthly,
             none if once is None else once,
+            line.discounts,
         )
 
     return tuple(sorted(lines, key=key))

@@ -55,7 +55,7 @@ from app.ordering.order import (
     PriceKind,
 )
 from app.sales.models import Sale, SaleItem
-from app.sales.rules import SaleState
+from app.sales.rules import Discount, SaleState
 from app.technicians.models import Technician
 from app.workorders.models import WorkOrder
 
@@ -262,6 +262,8 @@ _ITEMS = (
         SaleItem.quantity,
         SaleItem.monthly_price_fen,
         SaleItem.one_off_price_fen,
+        SaleItem.discount_percent,
+        SaleItem.discount_months,
         SaleItem.reversed_at,
         ProductOffering.name_zh,
         ProductOffering.speed_mbps,
@@ -279,7 +281,9 @@ def _item(
     install_order_id: UUID | None,
     appointment_id: UUID | None,
 ) -> Item:
-    prices = [Price(PriceKind.MONTHLY, row.monthly_price_fen * row.quantity)]
+    monthly_fen = row.monthly_price_fen * row.quantity
+    discount = Discount.of(row.discount_percent, row.discount_months)
+    prices = [Price(PriceKind.MONTHLY, monthly_fen, discount=discount)]
     if row.one_off_price_fen:
         prices.append(Price(PriceKind.ONE_TIME, row.one_off_price_fen * row.quantity))
     properties = [Characteristic("speed_mbps", row.speed_mbps)] if row.speed_mbps else []

@@ -1,8 +1,9 @@
 """`yingwei phone`: a technician's phone in a terminal, to be talked with or to be scripted."""
 
 import asyncio
+import re
 import shlex
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -20,7 +21,7 @@ from app.phone import drawings, in_touch
 from app.phone.in_touch import InTouch
 from app.phone.line import Line, NoSignal, Refused, SignInNeeded
 from app.phone.phone import Locked, NotHere, Order, Phone, SignedOut
-from app.phone.rules import SHORT, agreed_text
+from app.phone.rules import NO_TERMS, SHORT, Terms, agreed_text
 from app.phone.screen import Screen
 from app.phone.store import Store
 
@@ -283,28 +284,46 @@ def sell(
         Path | None, typer.Option(help="The signature as a PNG; left out, one is drawn.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="The customer has signed.")] = False,
+    terms: Annotated[
+        list[str] | None,
+        typer.Option(help="Special terms of an offering: OFFERING=CODE:PERCENT:MONTHS."),
+    ] = None,
 ) -> None:
     """Sell to a customer who signs under what is shown; no network is needed."""
     hand: Hand = context.obj
-    _sold(hand, which, codes, signature, yes=yes)
+    _sold(hand, which, codes, signature, yes=yes, terms=dict(map(_terms, terms or [])))
     if not hand.offline:
         hand.sync()
 
 
+def _terms(said: str) -> tuple[str, Terms]:
+    found = re.fullmatch(r"(.+)=([^:]+):(\d+(?:\.\d+)?):(\d+)", said)
+    if found is None:
+        raise typer.BadParameter("OFFERING=CODE:PERCENT:MONTHS")
+    offering, code, percent, months = found.groups()
+    return offering, Terms(code, float(percent), int(months))
+
+
 def _sold(
-    hand: Hand, which: str, codes: Sequence[str], signature: Path | None, *, yes: bool
+    hand: Hand,
+    which: str,
+    codes: Sequence[str],
+    signature: Path | None,
+    *,
+    yes: bool,
+    terms: Mapping[str, Terms] = NO_TERMS,
 ) -> None:
     phone, order = hand.phone(), hand.chosen(which)
     if not codes or order.visit_id is None or order.row["customer_id"] is None:
         raise NotHere
-    items = [phone.item(code) for code in codes]
+    items = [phone.item(code, terms.get(code)) for code in codes]
     hand.screen.console.print(agreed_text("…", order.row["customer_id"], items))
     question = hand.screen.words("客户已签字？", "Has the customer signed?")
     if not yes and not typer.confirm(question):
         return
     strokes = f"{order.id} {phone.clock.now().isoformat()}".encode()
     data = signature.read_bytes() if signature else drawings.signature(strokes.decode())
-    phone.sell(order.id, codes, signature=data, strokes=strokes, stroke_count=12)
+    phone.sell(order.id, codes, signature=data, strokes=strokes, stroke_count=12, terms=terms)
 
 
 def _take(hand: Hand, name: str, said: Sequence[str], *, ask: bool) -> None:

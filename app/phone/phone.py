@@ -17,7 +17,7 @@ from app.core.clock import Clock, SystemClock
 from app.core.db import new_id
 from app.phone import listening, photos, rules
 from app.phone.line import Line, Refused
-from app.phone.rules import Short
+from app.phone.rules import NO_TERMS, Short
 from app.phone.server import Server, Synced
 from app.phone.store import Done, Store
 
@@ -148,23 +148,36 @@ class Phone:
         signature: bytes,
         strokes: bytes,
         stroke_count: int,
+        terms: Mapping[str, rules.Terms] = NO_TERMS,
     ) -> str:
         """Sell offerings in a visit to a customer who has signed under them; return the sale's id.
 
         See `put_together` and `confirm_signed`, which it does both. Raises NotHere.
         """
         with self.store.together():
-            sale_id = self.put_together(order_id, codes)
+            sale_id = self.put_together(order_id, codes, terms=terms)
             self.confirm_signed(
-                sale_id, order_id, codes, signature, strokes=strokes, stroke_count=stroke_count
+                sale_id,
+                order_id,
+                codes,
+                signature,
+                strokes=strokes,
+                stroke_count=stroke_count,
+                terms=terms,
             )
         return sale_id
 
     def put_together(
-        self, order_id: str, codes: Sequence[str], *, reservation_id: str | None = None
+        self,
+        order_id: str,
+        codes: Sequence[str],
+        *,
+        reservation_id: str | None = None,
+        terms: Mapping[str, rules.Terms] = NO_TERMS,
     ) -> str:
         """Put a sale together in a visit, with the install that was reserved for it, if any; return
-        the sale's id. Raises NotHere where the phone knows of no visit, customer or offering."""
+        the sale's id. `terms` are those of the offerings that are sold on special ones. Raises
+        NotHere where the phone knows of no visit, customer or offering."""
         order = self.order(order_id)
         if order.visit_id is None or order.row["customer_id"] is None:
             raise NotHere
@@ -183,8 +196,9 @@ class Phone:
                     "quantity": one.quantity,
                     "seen_monthly_price_fen": one.monthly_fen,
                     **suggested.get(one.code, {}),
+                    **(one.terms.said() if one.terms is not None else {}),
                 }
-                for one in map(self.item, codes)
+                for one in (self.item(code, terms.get(code)) for code in codes)
             ],
         }
         reserved = {} if reservation_id is None else {"reservation_id": reservation_id}
@@ -213,6 +227,7 @@ class Phone:
         strokes: bytes,
         stroke_count: int,
         second: Any = None,
+        terms: Mapping[str, rules.Terms] = NO_TERMS,
     ) -> str:
         """Keep that a customer has signed under a sale; return the action's id.
 
@@ -229,15 +244,15 @@ class Phone:
                 stroke_sha256=photos.digest(strokes),
                 stroke_count=stroke_count,
                 shown_sha256=rules.agreed_hash(
-                    sale_id, customer_id, [self.item(code) for code in codes]
+                    sale_id, customer_id, [self.item(code, terms.get(code)) for code in codes]
                 ),
             )
             self.photograph(order_id, signature, kind="signature", follows=True)
         return confirmed
 
-    def item(self, code: str) -> rules.Item:
-        """Give the version of an offering that is sold today, as a line of a sale. Raises NotHere
-        where nothing is sold under that code."""
+    def item(self, code: str, terms: rules.Terms | None = None) -> rules.Item:
+        """Give the version of an offering that is sold today, as a line of a sale, on special terms
+        if there are any. Raises NotHere where nothing is sold under that code."""
         today = self.today()
         for row in self.store.rows("offerings").values():
             until = row["valid_to"]
@@ -252,6 +267,7 @@ class Phone:
                     row["monthly_price_fen"],
                     row["one_off_price_fen"],
                     row["contract_months"],
+                    terms,
                 )
         raise NotHere
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -159,13 +160,39 @@ COMPLETES = SHORT["finish"].type
 
 
 class Item(NamedTuple):
-    """A line of what a customer agrees to, money in fen."""
+    """A line of what a customer agrees to, money in fen; `terms` are those of an approval code."""
 
     code: str
     quantity: int
     monthly_fen: int
     one_off_fen: int
     months: int | None
+    terms: "Terms | None" = None
+
+
+class Terms(NamedTuple):
+    """An approval code as whoever asked for it reads it: so many percent off the monthly price for
+    so many months."""
+
+    code: str
+    percent: float
+    months: int
+
+    def said(self) -> dict[str, Any]:
+        """Write them as a line of a sale does."""
+        return {
+            "approval_code": self.code,
+            "seen_discount_percent": self.percent,
+            "seen_discount_months": self.months,
+        }
+
+    def price_fen(self, monthly_fen: int) -> int:
+        """Say what one costs a month meanwhile, half a fen rounded up."""
+        kept = monthly_fen * (100 - Decimal(str(self.percent))) / 100
+        return int(kept.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+NO_TERMS: Mapping[str, Terms] = {}
 
 
 def agreed_text(sale_id: str, customer_id: str, items: Sequence[Item]) -> str:
@@ -173,7 +200,10 @@ def agreed_text(sale_id: str, customer_id: str, items: Sequence[Item]) -> str:
     lines = ["yingwei consent 1", f"sale {sale_id}", f"customer {customer_id}"]
     for one in items:
         months = "-" if one.months is None else one.months
-        lines.append(f"item {one.code} {one.quantity} {one.monthly_fen} {one.one_off_fen} {months}")
+        line = f"item {one.code} {one.quantity} {one.monthly_fen} {one.one_off_fen} {months}"
+        if one.terms is not None and one.terms.percent and one.terms.months:
+            line = f"{line} {one.terms.price_fen(one.monthly_fen)} {one.terms.months}"
+        lines.append(line)
     return "".join(f"{line}\n" for line in lines)
 
 

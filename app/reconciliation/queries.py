@@ -18,7 +18,7 @@ from app.ordering.order import Line, in_order
 from app.ordering.rules import RemoteState
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
 from app.reconciliation.rules import DifferenceKind, DifferenceState, Ours
-from app.sales.rules import SaleState
+from app.sales.rules import Discount, SaleState
 
 _OURS = """
 SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_id, o.remote_state,
@@ -27,8 +27,8 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
             WHERE c.sale_id = s.id AND c.kind = 'cancel' AND c.asked_by IS NULL
               AND c.state IN ('refused', 'given_up')),
        coalesce(o.corrections ->> 'address_number', s.place_code),
-       i.codes, i.quantities, i.monthly, i.once,
-       r.codes, r.quantities, r.monthly, r.once
+       i.codes, i.quantities, i.monthly, i.once, i.percents, i.months,
+       r.codes, r.quantities, r.monthly, r.once, r.percents, r.months
   FROM sale s
   JOIN org_unit u ON u.id = s.org_unit_id
   LEFT JOIN order_sync o ON o.sale_id = s.id
@@ -43,7 +43,8 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
 _LINES = """
     array_agg(n.offering_code) AS codes, array_agg(n.quantity) AS quantities,
     array_agg(n.monthly_price_fen * n.quantity) AS monthly,
-    array_agg(n.one_off_price_fen * n.quantity) AS once
+    array_agg(n.one_off_price_fen * n.quantity) AS once,
+    array_agg(n.discount_percent) AS percents, array_agg(n.discount_months) AS months
 """
 # What an account of another system reports is known over there; what a person here has entered is
 # known there if it was told in time, by a change of this system's own.
@@ -91,20 +92,23 @@ def _sale(row: tuple[Any, ...]) -> Ours:
         sale_id=id_,
         org_unit_id=unit,
         state=SaleState(state),
-        lines=_lines(items[:4]),
+        lines=_lines(items[:6]),
         sync=SyncState(sync) if sync else None,
         attempts=attempts,
         remote_id=remote_id,
         remote_state=RemoteState(remote_state) if remote_state else None,
         not_cancelled=not_cancelled,
         place=place,
-        returned=_lines(items[4:]),
+        returned=_lines(items[6:]),
     )
 
 
 def _lines(columns: Sequence[list[Any] | None]) -> tuple[Line, ...]:
     rows = zip(*(column or [] for column in columns), strict=True)
-    return in_order(Line(*row) for row in rows)
+    return in_order(
+        Line(code, quantity, monthly, once, tuple(filter(None, [Discount.of(percent, months)])))
+        for code, quantity, monthly, once, percent, months in rows
+    )
 
 
 async def sales_named(

@@ -1,13 +1,13 @@
 """Answers of who is not satisfied are found without reading all answers.
 
-Revision: 0099, after 0097
+Revision: 0099, after 0098
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0099"
-down_revision: str | None = "0097"
+down_revision: str | None = "0098"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -6,12 +6,19 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.auth.keys import KeyRing
+from app.auth.models import OrgUnit
+from app.auth.rules import Role
 from app.core.db import database_of, new_id
 from app.customers.models import Customer
 from app.lifecycle.models import LifecycleChange
 from app.lifecycle.rules import ChangeKind
-from app.retention.models import CareRule, FormerCustomer, RetentionToolkit
+from app.retention.models import CareRule, FormerCustomer, RetentionToolkit, SpecialTerms
 from app.retention.rules import Handling, LeaveReason, LeaverSource, ToolkitKind
+from app.retention.rules.terms import Asked
+from app.retention.rules.toolkits import Terms
+from app.retention.service import terms
+from tests.make.auth import caller_for, make_account
 
 CONTENT: dict[str, Any] = {
     "kind": "retention",
@@ -50,6 +57,29 @@ async def make_toolkit(tx: AsyncSession, **content: Any) -> RetentionToolkit:
     # This process would remember for some seconds that there is none.
     database_of(tx).cache.clear()
     return row
+
+
+async def make_terms(
+    tx: AsyncSession,
+    customer: Customer,
+    offering_code: str,
+    keys: KeyRing,
+    *,
+    now: datetime,
+    percent: float = 20,
+    months: int = 6,
+) -> tuple[SpecialTerms, str]:
+    """Let a manager approve special terms for a customer; returns them with their code."""
+    unit = await tx.get_one(OrgUnit, customer.org_unit_id)
+    account = await make_account(tx, unit, role=Role.ADMIN)
+    caller = caller_for(Role.ADMIN, unit, account_id=account.id)
+    asked = Asked(
+        new_id(), customer.id, ToolkitKind.RETENTION, offering_code, Terms(percent, months), "why"
+    )
+    special = await terms.ask(tx, asked, caller, keys, now=now)
+    code = terms.code_of(special, keys)
+    assert code is not None
+    return special, code
 
 
 async def make_care_rule(tx: AsyncSession, **fields: Any) -> CareRule:

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft4Validator
 
 from app.core.outside import Unreadable
+from app.ordering.client import codec_v4, codec_v5
 from app.ordering.client.codec_v4 import body_of
+from app.ordering.client.listing import read_listed
 from app.ordering.client.reading import id_from_href, read_event, read_order, read_time
 from app.ordering.order import (
     Channel,
@@ -27,6 +29,7 @@ from app.ordering.order import (
 )
 from app.ordering.rules import RemoteState
 from app.ordering.simulator.checks import faults_in
+from app.sales.rules import Discount
 from tests.ordering.factory import SHANGHAI, make_order
 
 # --- writing --------------------------------------------------------------------------------------
@@ -105,6 +108,9 @@ def test_an_order_as_it_is_written():
 
 TEXT = st.text(min_size=1, max_size=40)
 NAME = st.none() | TEXT
+DISCOUNTS = st.builds(
+    Discount, st.floats(0.01, 100).map(lambda of: round(of, 2)), st.integers(1, 60)
+)
 ITEMS = st.builds(
     Item,
     id=TEXT,
@@ -125,7 +131,9 @@ ITEMS = st.builds(
     ).map(tuple),
     place=st.none() | st.builds(Place, TEXT, NAME),
     prices=st.lists(
-        st.builds(Price, st.sampled_from(PriceKind), st.integers(0, 10**9), NAME), max_size=3
+        st.builds(Price, st.sampled_from(PriceKind), st.integers(0, 10**9), NAME)
+        | st.builds(Price, st.just(PriceKind.MONTHLY), st.integers(0, 10**9), NAME, DISCOUNTS),
+        max_size=3,
     ).map(tuple),
     appointment_id=NAME,
 )
@@ -186,6 +194,84 @@ def test_the_schema_would_notice(strict_create):
 @settings(max_examples=50, deadline=None)
 def test_every_order_is_good_for_the_simulator(order):
     assert faults_in(body_of(order)) == []
+
+
+@pytest.mark.parametrize("codec", [codec_v4, codec_v5])
+@given(
+    prices=st.lists(
+        st.builds(
+            Price, st.just(PriceKind.MONTHLY), st.integers(0, 10**9), NAME, st.none() | DISCOUNTS
+        ),
+        min_size=1,
+        max_size=3,
+    )
+)
+def test_what_is_written_of_prices_is_read_again(codec, prices):
+    item = Item(id="1", action=ItemAction.ADD, offering_code="X", prices=tuple(prices))
+    (line,) = read_listed({"id": "7", **codec.body_of(make_order(items=(item,)))}).lines
+    assert line.monthly_fen == sum(price.amount_fen for price in prices)
+    assert line.discounts == tuple(sorted(price.discount for price in prices if price.discount))
+
+
+def test_a_discount_as_it_is_written():
+    prices = (Price(PriceKind.MONTHLY, 12900, discount=Discount(20, 6)),)
+    order = make_order(items=_item(prices=prices))
+    (written,) = body_of(order)["productOrderItem"][0]["itemPrice"]
+    # The price is that of the catalogue, and beside it what is taken off for how long.
+    assert written == {
+        "priceType": "recurring",
+        "recurringChargePeriod": "month",
+        "price": {"taxIncludedAmount": {"unit": "CNY", "value": 129.0}},
+        "priceAlteration": [
+            {
+                "priceType": "recurring",
+                "recurringChargePeriod": "month",
+                "applicationDuration": 6,
+                "unitOfMeasure": "month",
+                "price": {"percentage": 20},
+            }
+        ],
+    }
+    (in_v5,) = codec_v5.body_of(order)["productOrderItem"][0]["itemPrice"]
+    (alteration,) = in_v5["priceAlteration"]
+    assert (alteration["@type"], alteration["price"]["@type"]) == ("PriceAlteration", "Price")
+    del written["priceAlteration"][0]["price"]
+    assert faults_in(
+        {
+            **body_of(order),
+            "productOrderItem": [{**body_of(order)["productOrderItem"][0], "itemPrice": [written]}],
+        }
+    ) == ["productOrderItem[0].itemPrice.priceAlteration.price is mandatory"]
+
+
+@pytest.mark.parametrize(
+    ("alteration", "discount"),
+    [
+        ({"price": {"percentage": "20"}, "applicationDuration": 6}, Discount(20, 6)),
+        ({"price": {"percentage": -20}, "applicationDuration": 6}, Discount(20, 6)),
+        (
+            {"price": {"percentage": 20}, "applicationDuration": 6, "unitOfMeasure": "Months"},
+            Discount(20, 6),
+        ),
+        # What we sell nothing like differs from all that we do sell.
+        ({"price": {"percentage": 20}}, Discount(20, 0)),
+        (
+            {"price": {"percentage": 20}, "applicationDuration": 6, "unitOfMeasure": "week"},
+            Discount(20, 0),
+        ),
+        ({"price": {"taxIncludedAmount": {"value": -5}}, "applicationDuration": 6}, Discount(0, 6)),
+        ({"price": {"percentage": "much"}, "applicationDuration": True}, Discount(0, 0)),
+        ({}, Discount(0, 0)),
+    ],
+)
+def test_a_discount_is_read_however_it_is_told(alteration, discount):
+    price = {
+        "priceType": "recurring",
+        "price": {"taxIncludedAmount": {"value": 129}},
+        "priceAlteration": [alteration, "nonsense"],
+    }
+    (line,) = read_listed({"id": "7", "productOrderItem": [{"itemPrice": [price]}]}).lines
+    assert (line.monthly_fen, line.discounts) == (12900, (discount,))
 
 
 @given(st.integers(0, 10**12))

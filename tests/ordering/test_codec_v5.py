@@ -27,6 +27,7 @@ from app.ordering.order import (
 )
 from app.ordering.rules import RemoteState, TaskState
 from app.ordering.simulator import checks, checks_v5
+from app.sales.rules import Discount
 from tests.ordering.factory import make_order
 
 CATALOGUE = Path(__file__).resolve().parents[2] / "seed" / "catalog.yaml"
@@ -43,7 +44,10 @@ FULL = Item(
         Characteristic("colour", "白"),
     ),
     place=Place("a-9", "解放路 8 号 3 栋 2 单元 501"),
-    prices=(Price(PriceKind.MONTHLY, 19990), Price(PriceKind.ONE_TIME, 10, "调测费")),
+    prices=(
+        Price(PriceKind.MONTHLY, 19990, discount=Discount(12.5, 6)),
+        Price(PriceKind.ONE_TIME, 10, "调测费"),
+    ),
     appointment_id="apt-1",
 )
 
@@ -196,8 +200,10 @@ def test_the_simulator_would_notice():
     body = codec_v5.body_of(make_order(items=(FULL,)))
     del body["relatedParty"][0]["@type"]
     body["productOrderItem"][0]["product"]["place"][0]["place"].pop("id")
+    body["productOrderItem"][0]["itemPrice"][0]["priceAlteration"][0].pop("price")
     faults = " ".join(checks_v5.faults_in(body))
     assert "relatedParty.@type is mandatory" in faults
+    assert "itemPrice.priceAlteration.price is mandatory" in faults
     assert "place.id is mandatory" in faults
     assert checks_v5.faults_in([]) == ["The body must be a JSON object"]
 

@@ -7,14 +7,18 @@ worker's own steps (the job of a confirmed sale, the sweep of every second) do t
 import asyncio
 from collections import Counter
 
+import httpx
 import psycopg
 import pytest
 
+from app.auth.keys import KeyRing
 from app.core.errors import Unavailable
+from app.ordering.client.listing import read_listed
 from app.ordering.delivery import SyncState
-from app.sales.rules import Line, SaleState
+from app.sales.rules import Discount, Line, SaleState
+from tests.make.retention import make_terms, make_toolkit
 from tests.make.sales import jobs_of
-from tests.ordering.conftest import QUICK
+from tests.ordering.conftest import QUICK, TOKEN
 from tests.ordering.delivering import finish, once_each, work_off
 
 
@@ -43,6 +47,21 @@ async def test_a_sale_goes_all_the_way_by_its_job_and_callbacks(desk, simulator,
     # The first event may be quicker than the answer to our request.
     assert first in ("same", "move")
     assert rest == ["move", "move"]
+
+
+async def test_what_is_sold_on_special_terms_is_told_and_kept_there(desk, simulator, tmp_path):
+    async with desk.database.begin() as tx:
+        await make_toolkit(tx, offers=["SPEED-1000"])
+        keys = KeyRing.load(tmp_path / "keys")
+        _, code = await make_terms(tx, desk.door.customer, "SPEED-1000", keys, now=desk.clock.now())
+    lines = (Line("SPEED-1000", 2, approval_code=code), Line("TV-4K", 1))
+    sale_id = await desk.sell(lines)
+    await work_off(desk)
+    url = f"{simulator.base_url}/productOrder/{(await desk.sync(sale_id)).remote_id}"
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as there:
+        listed = read_listed((await there.get(url)).json())
+    monthly = {line.offering_code: (line.monthly_fen, line.discounts) for line in listed.lines}
+    assert monthly == {"SPEED-1000": (25800, (Discount(20, 6),)), "TV-4K": (2000, ())}
 
 
 async def test_a_claim_whose_commit_failed_is_claimed_again(desk, stored):

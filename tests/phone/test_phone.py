@@ -9,6 +9,7 @@ import pytest
 from rich.console import Console
 from sqlalchemy import func, select, text
 
+from app.auth.keys import KeyRing
 from app.auth.models import Account, OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
@@ -21,6 +22,7 @@ from app.phone.phone import Locked, NotHere, SignedOut
 from app.phone.rules import Stage
 from app.phone.screen import Screen
 from app.phone.store import Store
+from app.retention.models import SpecialTerms
 from app.sales.models import Sale
 from app.sync import rules as sync
 from app.sync.models import SyncAction
@@ -29,6 +31,7 @@ from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_customer, make_subscription
 from tests.make.evidence import make_template, router
 from tests.make.phones import make_reference_phone
+from tests.make.retention import make_terms, make_toolkit
 from tests.make.visits import LAT, LON, at, make_assigned_order, make_phone
 
 
@@ -116,6 +119,47 @@ async def test_a_day_offline_survives_restarts_and_arrives_once(tx, hand, tmp_pa
     assert picture in phone.store.rows("photos")
     assert phone.order(order_id).state == "completed"
     assert await tx.scalar(select(func.count()).select_from(SyncAction)) == 9
+
+
+async def test_a_code_sells_offline_at_what_was_approved(tx, hand, tmp_path, clock, http):
+    customer = await make_customer(tx)
+    offering = await make_offering(tx, monthly_price_fen=9900, contract_months=24)
+    order = await make_assigned_order(tx, hand.technician, customer, now=clock.now())
+    await make_toolkit(tx, offers=[offering.code])
+    keys = KeyRing.load(tmp_path / "keys")
+    special, code = await make_terms(tx, customer, offering.code, keys, now=clock.now())
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    await phone.sync()
+    order_id = str(order.id)
+    for step in ("take", "go"):
+        phone.step(step, order_id)
+    phone.step("arrive", order_id, point=at(LON, LAT))
+
+    def sell(percent):
+        return phone.sell(
+            order_id,
+            [offering.code],
+            signature=signature("1"),
+            strokes=b"1",
+            stroke_count=9,
+            terms={offering.code: rules.Terms(code, percent, 6)},
+        )
+
+    # Told another discount than was approved, the customer is asked anew.
+    told_wrong, sale_id = sell(25), sell(20)
+    await phone.sync()
+    sales = {str(sale.id): sale.state for sale in await tx.scalars(select(Sale))}
+    assert sales == {sale_id: "confirmed"} and told_wrong not in sales
+    assert "discount-changed" in {one.code for one in phone.store.done()}
+    (item,) = json.loads(phone.store.rows("sales")[sale_id]["items"])
+    assert (item["monthly_price_fen"], item["discount_percent"], item["discount_months"]) == (
+        9900,
+        20,
+        6,
+    )
+    used = await tx.get_one(SpecialTerms, special.id, populate_existing=True)
+    assert (used.state, str(used.redeemed_for)) == ("redeemed", sale_id)
 
 
 async def test_verdicts_stay_with_what_was_done_and_are_shown(tx, app, http, hand, tmp_path, clock):

@@ -1,10 +1,12 @@
 """Differences that were found, what is done about them, and the nights."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
 from sqlalchemy import func, select, text
 
+from app.auth.keys import KeyRing
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.nights import Night
@@ -22,6 +24,7 @@ from app.sales import service as sales
 from app.sales.models import Sale, SaleEvent
 from app.sales.rules import ReversalReason, SaleStep
 from tests.make.auth import bearer, caller_for, make_account
+from tests.make.retention import make_terms, make_toolkit
 from tests.make.sales import make_draft
 from tests.ordering.delivering import make_desk, remote, set_numbers
 
@@ -151,6 +154,27 @@ async def test_a_state_is_taken_over_where_no_sale_moves_by_itself(desk, there, 
     steps = (await tx.scalars(select(SaleEvent.step).where(SaleEvent.sale_id == sale_id))).all()
     # What was earned by it goes back, as with any other end.
     assert {SaleStep.RECONCILED, SaleStep.CANCELLED, SaleStep.REVERSED} <= set(steps)
+
+
+async def test_a_discount_that_the_other_side_does_not_know_is_found(desk, there, tx, tmp_path):
+    async with desk.database.begin() as other:
+        await make_toolkit(other, offers=[LINE.offering_code])
+        keys = KeyRing.load(tmp_path / "keys")
+        _, code = await make_terms(
+            other, desk.door.customer, LINE.offering_code, keys, now=desk.clock.now()
+        )
+    sale_id = await desk.sell([sold.Line(LINE.offering_code, 1, approval_code=code)])
+    order = remote(f"o-{sale_id}", RemoteState.COMPLETED)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    there.has(order, sale_id)
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    (ours,), (theirs,) = (case.facts[side]["items"] for side in ("ours", "theirs"))
+    assert ours == {**theirs, "discounts": [{"percent": 20.0, "months": 6}]}
+    # What is told as it was sent is equal.
+    there.has(order, sale_id, lines=(replace(LINE, discounts=(sold.Discount(20, 6),)),))
+    await night(desk)
+    assert (await cases(tx))[DifferenceKind.PRICE_DIFFERS].state is not DifferenceState.OPEN
 
 
 async def test_an_order_of_nobody_is_linked_to_the_sale_it_belongs_to(desk, there, ask, tx):

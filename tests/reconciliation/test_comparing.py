@@ -29,11 +29,12 @@ from app.reconciliation.rules import (
     compare,
     days_of_night,
 )
-from app.sales.rules import SaleState
+from app.sales.rules import Discount, SaleState
 
 UNIT = UUID(int=7)
 SPEED = Line("SPEED-1000", 1, 12900, 0)
 TV = Line("TV-4K", 2, 4000, 0)
+REDUCED = replace(SPEED, discounts=(Discount(20, 6),))
 
 
 def ours(number=1, **changes):
@@ -181,6 +182,46 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             DifferenceKind.PRICE_DIFFERS,
             None,
             id="another price",
+        ),
+        pytest.param(
+            ours(lines=(REDUCED,)),
+            [theirs()],
+            Bin.OPEN,
+            DifferenceKind.PRICE_DIFFERS,
+            None,
+            id="sold at a discount that they do not know",
+        ),
+        pytest.param(
+            ours(),
+            [theirs(lines=(REDUCED,))],
+            Bin.OPEN,
+            DifferenceKind.PRICE_DIFFERS,
+            None,
+            id="sold at the full price, and they take something off",
+        ),
+        pytest.param(
+            ours(lines=(REDUCED,)),
+            [theirs(lines=(replace(REDUCED, discounts=(Discount(20, 12),)),))],
+            Bin.OPEN,
+            DifferenceKind.PRICE_DIFFERS,
+            None,
+            id="at a discount for longer",
+        ),
+        pytest.param(
+            ours(lines=(REDUCED, replace(SPEED, monthly_fen=0))),
+            [theirs(lines=(replace(SPEED, monthly_fen=0), REDUCED))],
+            Bin.EQUAL,
+            None,
+            None,
+            id="the same discount",
+        ),
+        pytest.param(
+            ours(lines=(REDUCED,)),
+            [theirs(lines=(Line("SPEED-1000", 1, None, None),))],
+            Bin.EQUAL,
+            None,
+            None,
+            id="they tell no price, so no discount either",
         ),
         pytest.param(
             ours(place="A-1"),

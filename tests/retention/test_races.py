@@ -13,7 +13,7 @@ from app.retention.rules import ToolkitKind
 from app.retention.rules.terms import Asked
 from app.retention.rules.toolkits import Terms
 from app.retention.service import redeem
-from app.retention.service.terms import ask, code_of
+from app.retention.service.terms import ask
 from app.retention.service.warnings import act
 from tests.make.auth import caller_for, make_account, make_org_unit
 from tests.make.customers import make_customer
@@ -34,19 +34,11 @@ async def test_of_two_at_once_one_has_it(real_database, tmp_path, clock):
         await make_care_rule(tx, handling="call")
         await make_toolkit(tx)
         asked = Asked(new_id(), customer.id, ToolkitKind.RETENTION, "RENEW-24", Terms(20, 6), "why")
-        code = code_of(await ask(tx, asked, caller, keys, now=now), keys)
-    assert code is not None
+        await ask(tx, asked, caller, keys, now=now)
 
     async def sell():
         async with real_database.begin() as tx:
-            return await redeem(
-                tx,
-                code,
-                sale_id=new_id(),
-                customer_id=customer.id,
-                offering_code="RENEW-24",
-                now=now,
-            )
+            await redeem(tx, [asked.id], sale_id=new_id(), now=now)
 
     async def work():
         async with real_database.begin() as tx:
@@ -55,14 +47,7 @@ async def test_of_two_at_once_one_has_it(real_database, tmp_path, clock):
     for attempt in (sell, work):
         async with asyncio.TaskGroup() as group, real_database.begin() as first:
             if attempt is sell:
-                await redeem(
-                    first,
-                    code,
-                    sale_id=new_id(),
-                    customer_id=customer.id,
-                    offering_code="RENEW-24",
-                    now=now,
-                )
+                await redeem(first, [asked.id], sale_id=new_id(), now=now)
             else:
                 assert [case.arm for case in await act(first, branch.id, now=now)]
             second = group.create_task(_outcome(attempt()))

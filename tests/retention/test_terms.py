@@ -9,7 +9,7 @@ from app.core.db import new_id
 from app.core.errors import Problem
 from app.lifecycle.rules import Tier
 from app.retention.models import RetentionToolkit, SpecialTerms
-from app.retention.service import redeem
+from app.retention.service import check_code, give_back, redeem
 from app.retention.service.terms import end_expired
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer
@@ -129,23 +129,30 @@ async def test_from_asking_to_the_sale_that_uses_the_code(tx, office, clock):
     for change, name in (
         ({"customer_id": stranger.id}, "approval-code-for-other"),
         ({"offering_code": "OTHER"}, "approval-code-for-other"),
-        ({"discount_percent": 21.0}, "approval-code-for-other"),
-        ({"months": 7}, "approval-code-for-other"),
         ({"now": now + timedelta(hours=72)}, "approval-code-over"),
     ):
         with pytest.raises(Problem) as refused:
-            await redeem(tx, code, **{**good, **change})
+            await check_code(tx, code, **{**good, **change})
         assert refused.value.slug == name
     with pytest.raises(Problem) as refused:
-        await redeem(tx, "AAAAA-AAAAA", **good)
+        await check_code(tx, "AAAAA-AAAAA", **good)
     assert refused.value.slug == "approval-code-unknown"
-    used = await redeem(tx, code.lower(), **good, discount_percent=20.0, months=6)
-    assert (used.discount_percent, used.months, used.redeemed_at) == (20.0, 6, now)
-    later = {**good, "now": now + timedelta(days=9)}
-    assert await redeem(tx, code, **later) == used
-    with pytest.raises(Problem) as refused:
-        await redeem(tx, code, **{**good, "sale_id": new_id()})
-    assert refused.value.slug == "approval-code-used"
+    good_for = await check_code(tx, code.lower(), **good)
+    assert good_for == (row.id, 20.0, 6)
+    # Looking uses nothing up; the sale does, once.
+    assert (await office.ok("technician", "GET", path))["state"] == "approved"
+    for later in (now, now + timedelta(days=9)):
+        await redeem(tx, [row.id], sale_id=sale, now=later)
+        assert await check_code(tx, code, **{**good, "now": later}) == good_for
+    assert row.redeemed_at == now
+    other = new_id()
+    for attempt in (
+        check_code(tx, code, **{**good, "sale_id": other}),
+        redeem(tx, [row.id], sale_id=other, now=now),
+    ):
+        with pytest.raises(Problem) as refused:
+            await attempt
+        assert refused.value.slug == "approval-code-used"
     shown = await office.ok("technician", "GET", path)
     assert (shown["state"], shown["code"]) == ("redeemed", None)
     late = await office.ask("technician", "POST", f"{path}/withdraw")
@@ -205,3 +212,32 @@ async def test_what_ones_own_mandate_covers_needs_nobody_and_one_is_open_at_a_ti
         "technician", "GET", "/special-terms", size=3, page_token=pages["next_page_token"]
     )
     assert (len(pages["special_terms"]), len(rest["special_terms"])) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("then", "state"),
+    [
+        (None, "approved"),
+        ("its time passes", "expired"),
+        ("others are asked for", "expired"),
+    ],
+)
+async def test_what_a_sale_gives_back_is_good_for_as_long_as_it_was(tx, office, clock, then, state):
+    await make_toolkit(tx)
+    customer = await make_customer(tx, org_unit=office.branch)
+    body = asked(customer, 5, 3)
+    code = (await office.ok("technician", "POST", "/special-terms", body))["code"]
+    row = await tx.get_one(SpecialTerms, body["id"])
+    sale = new_id()
+    await redeem(tx, [row.id], sale_id=sale, now=clock.now())
+    clock.tick(timedelta(hours=72 if then == "its time passes" else 1))
+    if then == "others are asked for":
+        await office.ok("technician", "POST", "/special-terms", asked(customer, 10))
+    back = {"customer_id": customer.id, "now": clock.now()}
+    await give_back(tx, [row.id], sale_id=new_id(), **back)  # it is not that sale's
+    assert row.state == "redeemed"
+    for _ in range(2):
+        await give_back(tx, [row.id], sale_id=sale, **back)
+    shown = await office.ok("technician", "GET", f"/special-terms/{body['id']}")
+    assert (shown["state"], shown["redeemed_at"]) == (state, None)
+    assert shown["code"] == (code if state == "approved" else None)

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.phone import rules as phone
 from app.real_name.rules import AgeGroup
 from app.sales.rules import (
     ConsentAskedEnough,
     ConsentNotOfThisSale,
+    Discount,
     Protection,
     RequestState,
     ShownItem,
@@ -43,8 +45,15 @@ def test_what_is_shown_is_written_in_one_form():
     )
 
 
+def test_what_is_shown_tells_a_discount_only_where_there_is_one():
+    reduced = ITEM._replace(discount=Discount(20, 6))
+    assert shown_text(SALE, CUSTOMER, [reduced]).endswith("item FTTR-2 1 2900 5000 24 2320 6\n")
+    standard = ITEM._replace(discount=Discount.of(0, 0))
+    assert shown_text(SALE, CUSTOMER, [standard]).endswith("item FTTR-2 1 2900 5000 24\n")
+
+
 @settings(max_examples=25)
-@given(st.sampled_from(ShownItem._fields), st.integers(1, 10**6))
+@given(st.sampled_from(ShownItem._fields[:5]), st.integers(1, 10**6))
 def test_whatever_is_another_sale_has_another_hash(name, by):
     before = shown_hash(SALE, CUSTOMER, [ITEM])
     value = getattr(ITEM, name)
@@ -68,6 +77,40 @@ def test_the_price_is_said_as_a_whole():
     items = [ITEM, ShownItem("TV-4K", 2, 2000, 0, 12)]
     assert price_words(items, "zh") == "每月 ¥69.00，一次性 ¥50.00，合约期 24 个月"
     assert price_words([items[1]._replace(contract_months=0)], "en") == "¥40.00 a month"
+
+
+def test_the_price_is_said_for_as_long_as_a_discount_lasts_and_for_afterwards():
+    reduced = ShownItem("RENEW-24", 1, 9900, 0, None, Discount(20, 6))
+    assert price_words([reduced], "zh") == "首6个月每月 ¥79.20，之后每月 ¥99.00"
+    assert (
+        price_words([reduced], "en") == "¥79.20 a month for the first 6 months, then ¥99.00 a month"
+    )
+    both = [reduced, ITEM._replace(discount=Discount(50, 12))]
+    assert price_words(both, "zh") == (
+        "首6个月每月 ¥93.70，至第12个月每月 ¥113.50，之后每月 ¥128.00，一次性 ¥50.00，"
+        "合约期 24 个月"
+    )
+    assert price_words(both, "en") == (
+        "¥93.70 a month for the first 6 months, ¥113.50 a month up to month 12, then ¥128.00 a"
+        " month and ¥50.00 once, for 24 months"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fen", "percent", "pays"),
+    [
+        (9900, 20, 7920),
+        (9900, 100, 0),
+        (2999, 50, 1500),  # half a fen is rounded up
+        (2999, 12.5, 2624),
+        (1001, 0.1, 1000),
+        (0, 20, 0),
+    ],
+)
+def test_a_discount_is_rounded_to_whole_fen(fen, percent, pays):
+    assert Discount(percent, 6).price_fen(fen) == pays
+    # The phone comes to the same, or what is signed offline would not be what is sold.
+    assert phone.Terms("", percent, 6).price_fen(fen) == pays
 
 
 @pytest.mark.parametrize(

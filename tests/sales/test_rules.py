@@ -11,6 +11,8 @@ from app.sales.rules import (
     MOVES,
     Change,
     ConsentOutOfTime,
+    Discount,
+    DiscountChanged,
     Line,
     NotInTheCatalogue,
     NotSoldAtTheDoor,
@@ -165,12 +167,19 @@ LINE = Line("FTTR-2", 1, 2900, None, ONE)
         (ONE, [Line("FTTR-2", 1, 3900, None, ONE)], None, False),
         (ONE, [Line("FTTR-2", 1, 2900, 0, ONE)], None, False),
         (ONE, [Line("FTTR-2", 1, 2900, None, OTHER)], None, False),
+        (ONE, [Line("FTTR-2", 1, 2900, None, ONE, "AB12C-3D4EF")], None, False),
         (ONE, [LINE], "please call first", False),
     ],
 )
 def test_what_makes_two_sales_the_same(visit_id, lines, note, same):
     first = content_hash(sale_content(ONE, [LINE], None))
     assert (content_hash(sale_content(visit_id, lines, note)) == first) is same
+
+
+def test_a_sale_without_a_code_is_the_same_as_before_there_were_any():
+    lines = [["FTTR-2", 1, 2900, None, str(ONE)]]
+    before = content_hash({"visit": str(ONE), "lines": lines, "note": None})
+    assert content_hash(sale_content(ONE, [LINE], None)) == before
 
 
 @pytest.mark.parametrize(
@@ -196,6 +205,12 @@ def test_what_makes_two_sales_the_same(visit_id, lines, note, same):
             409,
             "FTTR-2 ¥29.00 → ¥39.50",
             "FTTR-2 ¥29.00 → ¥39.50",
+        ),
+        (
+            DiscountChanged("FTTR-2", Discount(20, 6), Discount(12.5, 3)),
+            409,
+            "FTTR-2 20% × 6 → 12.5% × 3",
+            "FTTR-2 20% × 6 → 12.5% × 3",
         ),
         (
             ConsentOutOfTime(given_at=NOW, made_at=NOW + HOUR),

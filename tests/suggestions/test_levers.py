@@ -5,13 +5,12 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select, update
 
+from app.auth.keys import KeyRing
 from app.auth.rules import Role
 from app.catalog.rules import BusinessType, OnSite, ValueLever
 from app.core.clock import wall
 from app.core.db import new_id
 from app.lifecycle.rules import Stage, Tier
-from app.retention.models import SpecialTerms
-from app.retention.rules import Hand, TermsState
 from app.sales.models import Sale
 from app.suggestions.models import Suggestion, SuggestionLever
 from app.suggestions.rules import Coordination
@@ -31,7 +30,7 @@ from seed.dated import load_levers
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.lifecycle import make_lifecycle
-from tests.make.retention import make_toolkit
+from tests.make.retention import make_terms, make_toolkit
 from tests.suggestions.test_deciding import asked, shown, why
 
 DAY = date(2026, 3, 2)
@@ -344,7 +343,7 @@ async def test_what_is_offered_follows_the_stage(tx, phone, customer, order, sta
 
 @pytest.mark.usefixtures("levers")
 async def test_the_best_tiers_renewal_is_a_lead_until_its_terms_are_approved(
-    tx, phone, customer, order, branch, clock
+    tx, phone, customer, order, clock, tmp_path
 ):
     await make_lifecycle(
         tx, customer, tier=Tier.A, stage=Stage.DECLINE, value_12m_fen=None, churn_score=None
@@ -355,42 +354,24 @@ async def test_the_best_tiers_renewal_is_a_lead_until_its_terms_are_approved(
         read = await asked(phone, visit_id)
         return next(one for one in read["offers"] if one["offering_code"] == "RENEW")
 
-    async def sold():
-        item = {"offering_code": "RENEW", "quantity": 1}
-        return await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=[item])
+    async def sold(**fields):
+        item = {"offering_code": "RENEW", "quantity": 1, **fields}
+        answer = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=[item])
+        return answer.status_code, answer.json().get("type", "").rpartition(":")[2]
 
     offer = await renewal()
     assert offer["on_site"] == "lead_only"
     assert offer["install_now"]["code"] == "not_sold_here"
-    refused = await sold()
-    assert refused.json()["type"].endswith("not-sold-at-the-door")
-    asker = await make_account(tx, branch, role=Role.SUPERVISOR)
-    terms = SpecialTerms(
-        id=new_id(),
-        org_unit_id=branch.id,
-        customer_id=customer.id,
-        toolkit_id=(await make_toolkit(tx)).id,
-        offering_code="RENEW",
-        discount_percent=10.0,
-        months=6,
-        reason="x",
-        content_hash="x",
-        asked_by=asker.id,
-        asked_as=Hand.SUPERVISOR,
-        asked_at=clock.now(),
-        path=[],
-        state=TermsState.WAITING,
-        expires_at=clock.now() + timedelta(days=1),
-    )
-    tx.add(terms)
-    await tx.flush()
-    assert (await sold()).status_code == 409
-    terms.state = TermsState.APPROVED
-    await tx.flush()
+    assert await sold() == (409, "not-sold-at-the-door")
+    await make_toolkit(tx, offers=["RENEW"])
+    keys = KeyRing.load(tmp_path / "keys")
+    _, code = await make_terms(tx, customer, "RENEW", keys, now=clock.now())
     assert (await renewal())["on_site"] == "standard_only"
-    assert (await sold()).status_code == 201
-    clock.tick(timedelta(days=2))
-    assert (await sold()).status_code == 409
+    # That they are approved is not enough: the sale is made by their code, at what they say.
+    assert await sold() == (409, "not-sold-at-the-door")
+    assert await sold(approval_code=code) == (201, "")
+    clock.tick(timedelta(days=4))
+    assert await sold(approval_code=code) == (409, "approval-code-over")
     assert len((await tx.scalars(select(Sale))).all()) == 1
 
 

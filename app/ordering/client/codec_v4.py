@@ -6,7 +6,7 @@ Writing is strict: only attributes of the published schema. Reading is in `readi
 from datetime import datetime
 from typing import Any
 
-from app.ordering.client.writing import kind_of_value, utc, yuan
+from app.ordering.client.writing import alteration, kind_of_value, utc, yuan
 from app.ordering.order import AUTHOR, Amendment, Item, OrderToPlace, Price, PriceKind
 
 
@@ -101,6 +101,8 @@ def _price(price: Price) -> dict[str, Any]:
     }
     if price.kind is PriceKind.MONTHLY:
         written |= {"priceType": "recurring", "recurringChargePeriod": "month"}
+    if price.discount is not None:
+        written["priceAlteration"] = [alteration(price.discount)]
     if price.name:
         written["name"] = price.name
     return written

@@ -7,7 +7,7 @@ is strict: only attributes of the published schema. Reading is in `reading.py`.
 from datetime import datetime
 from typing import Any
 
-from app.ordering.client.writing import kind_of_value, utc, yuan
+from app.ordering.client.writing import alteration, kind_of_value, utc, yuan
 from app.ordering.order import (
     AUTHOR,
     Amendment,
@@ -142,6 +142,10 @@ def _price(price: Price) -> dict[str, Any]:
     }
     if price.kind is PriceKind.MONTHLY:
         written |= {"priceType": "recurring", "recurringChargePeriod": "month"}
+    if price.discount is not None:
+        altered = alteration(price.discount)
+        altered |= {"@type": "PriceAlteration", "price": {"@type": "Price", **altered["price"]}}
+        written["priceAlteration"] = [altered]
     if price.name:
         written["name"] = price.name
     return written

@@ -12,6 +12,7 @@ from app.ordering.client import reading
 from app.ordering.client.reading import objects, text_of
 from app.ordering.order import ItemAction, Line, RemoteOrder, in_order
 from app.ordering.rules import NOT_DELIVERED, RemoteState
+from app.sales.rules import Discount
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,13 @@ def _line(item: dict[str, Any]) -> Line:
     code = text_of(offering.get("id")) if isinstance(offering, dict) else None
     quantity = item.get("quantity")
     sums: dict[bool, int] = {}
+    discounts: list[Discount] = []
     for price in objects(item.get("itemPrice")):
         fen = _fen(price)
         if fen is not None:
             monthly = text_of(price.get("priceType")) == "recurring"
             sums[monthly] = sums.get(monthly, 0) + fen
+        discounts += map(_discount, objects(price.get("priceAlteration")))
     # Where no price at all is told there is nothing to compare; else what is left out is nothing.
     none = None if not sums else 0
     return Line(
@@ -111,7 +114,24 @@ def _line(item: dict[str, Any]) -> Line:
         quantity if isinstance(quantity, int) else 1,
         sums.get(True, none),
         sums.get(False, none),
+        tuple(sorted(discounts)),
     )
+
+
+def _discount(alteration: dict[str, Any]) -> Discount:
+    """Read what is taken off a price. What is no percentage, or is counted in no months, is 0: we
+    sell nothing like it, so it is found to differ."""
+    price = alteration.get("price")
+    percent = price.get("percentage") if isinstance(price, dict) else None
+    months = alteration.get("applicationDuration")
+    unit = (text_of(alteration.get("unitOfMeasure")) or "month").lower()
+    if not isinstance(months, int) or isinstance(months, bool) or not unit.startswith("month"):
+        months = 0
+    try:
+        taken = abs(float(percent)) if isinstance(percent, int | float | str) else 0.0
+    except (ValueError, OverflowError):
+        taken = 0.0
+    return Discount(taken, months)
 
 
 def _fen(price: dict[str, Any]) -> int | None:

@@ -20,10 +20,19 @@ _MANDATORY = {
     "billingAccount": ("id",),
     "productOffering": ("id",),
     "appointment": ("id",),
+    "priceAlteration": ("price", "priceType"),
 }
 _TEXTS = ("externalId", "category", "description", "priority", "notificationContact")
 _TIMES = ("requestedStartDate", "requestedCompletionDate", "cancellationDate")
-_LISTS = ("relatedParty", "channel", "note", "productCharacteristic", "place", "itemPrice")
+_LISTS = (
+    "relatedParty",
+    "channel",
+    "note",
+    "productCharacteristic",
+    "place",
+    "itemPrice",
+    "priceAlteration",
+)
 
 
 def faults_in(body: object) -> list[str]:
@@ -71,6 +80,10 @@ def _item(item: dict[str, Any], where: str) -> Iterator[str]:
     if item.get("action") == "add" and "productOffering" not in item:
         yield f"{where}.productOffering is mandatory for the action add"
     yield from _members(item, f"{where}.")
+    prices = item.get("itemPrice")
+    for price in prices if isinstance(prices, list) else []:
+        if isinstance(price, dict):
+            yield from _members(price, f"{where}.itemPrice.")
     product = item.get("product", {})
     if not isinstance(product, dict):
         yield f"{where}.product must be an object"

@@ -26,6 +26,7 @@ _TYPES: dict[str, dict[str, tuple[str, ...]]] = {
         "IntegerCharacteristic": ("name", "value"),
     },
     "itemPrice": {"OrderPrice": ("priceType", "price")},
+    "priceAlteration": {"PriceAlteration": ("priceType", "price")},
     "appointment": {"AppointmentRef": ("id",)},
 }
 # An attribute of one name holds different things in an order and in what it is related by.
@@ -41,6 +42,7 @@ _LISTS = (
     "productOrderItem",
     "productCharacteristic",
     "itemPrice",
+    "priceAlteration",
 )
 
 

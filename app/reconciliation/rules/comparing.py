@@ -15,7 +15,7 @@ from app.core.i18n import Words
 from app.ordering.delivery import SyncState
 from app.ordering.order import Line
 from app.ordering.rules import RemoteState, Source, Verdict, agrees, follow, sale_state_of
-from app.sales.rules import SaleState, reached
+from app.sales.rules import Discount, SaleState, reached
 
 
 class DifferenceKind(StrEnum):
@@ -323,19 +323,27 @@ def _quantities(lines: Iterable[Line]) -> dict[str, int]:
 
 
 def _same_prices(ours: Iterable[Line], theirs: Sequence[Line]) -> bool:
-    """Compare prices by offering, as far as the other side tells any."""
+    """Compare prices by offering, and what is taken off them, as far as the other side tells any
+    price."""
     told = {line.offering_code for line in theirs if line.monthly_fen is not None}
     return _prices(ours, told) == _prices(theirs, told)
 
 
-def _prices(lines: Iterable[Line], told: Collection[str]) -> dict[str, tuple[int, int]]:
-    found: dict[str, tuple[int, int]] = {}
+def _prices(
+    lines: Iterable[Line], told: Collection[str]
+) -> dict[str, tuple[int, int, dict[tuple[Discount, ...], int]]]:
+    """Sum up by offering what is paid a month and once, and to how much a month each discount
+    applies."""
+    found: dict[str, tuple[int, int, dict[tuple[Discount, ...], int]]] = {}
     for line in lines:
         if line.offering_code in told:
-            monthly, once = found.get(line.offering_code, (0, 0))
+            monthly, once, reduced = found.get(line.offering_code, (0, 0, {}))
+            if line.discounts:
+                reduced[line.discounts] = reduced.get(line.discounts, 0) + (line.monthly_fen or 0)
             found[line.offering_code] = (
                 monthly + (line.monthly_fen or 0),
                 once + (line.one_time_fen or 0),
+                reduced,
             )
     return found
 
@@ -360,9 +368,12 @@ def _of_order(order: Theirs) -> dict[str, Any]:
 
 
 def _of_line(line: Line) -> dict[str, Any]:
+    # Only where there are any: what was explained holds as long as its facts are the same.
+    reduced = [discount._asdict() for discount in line.discounts]
     return {
         "offering_code": line.offering_code,
         "quantity": line.quantity,
         "monthly_fen": line.monthly_fen,
         "one_time_fen": line.one_time_fen,
+        **({"discounts": reduced} if reduced else {}),
     }

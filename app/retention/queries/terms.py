@@ -1,6 +1,6 @@
 """Reads of special terms, and the row locks under which they change."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import subtree
 from app.auth.rules import Caller, Role
 from app.core.errors import NotFound
+from app.customers.models import Customer
 from app.retention.models import SpecialTerms, TermsVerdict
 from app.retention.rules import TermsState
 from app.retention.rules.terms import OPEN
@@ -37,14 +38,33 @@ async def one(
     return terms
 
 
-async def by_code(tx: AsyncSession, code_hash: bytes) -> SpecialTerms | None:
-    """Lock the special terms that a code was made for."""
-    return await tx.scalar(
+async def by_code(session: AsyncSession, code_hash: bytes) -> SpecialTerms | None:
+    """Find the special terms that a code was made for."""
+    return await session.scalar(
         select(SpecialTerms)
         .where(SpecialTerms.code_hash == code_hash)
-        .with_for_update()
         .execution_options(populate_existing=True)
     )
+
+
+async def for_change(tx: AsyncSession, terms_ids: Collection[UUID]) -> Sequence[SpecialTerms]:
+    """Lock some special terms, by their ids, so that two who want the same do not dead-lock; nor
+    do two that have put a sale together with the same code: the lock does not hinder rows that
+    only refer to the terms."""
+    found = await tx.scalars(
+        select(SpecialTerms)
+        .where(SpecialTerms.id.in_(terms_ids))
+        .order_by(SpecialTerms.id)
+        .with_for_update(key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return found.all()
+
+
+async def lock_customer(tx: AsyncSession, customer_id: UUID) -> None:
+    """Let nobody ask for special terms for a customer until the transaction ends."""
+    held = select(Customer.id).where(Customer.id == customer_id)
+    await tx.execute(held.with_for_update(key_share=True))
 
 
 async def open_of(tx: AsyncSession, customer_id: UUID, offering_code: str) -> SpecialTerms | None:

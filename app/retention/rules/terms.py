@@ -122,9 +122,8 @@ class CodeForOther(Conflict):
     slug = "approval-code-for-other"
     title = Words(zh="审批码不适用于该笔销售", en="This approval code is for another sale")
     advice = Words(
-        zh="审批码仅限批准的客户、销售品和优惠使用，不符的项：{differs}。",
-        en="It is good for the customer, offering and terms it was approved for; these differ: "
-        "{differs}.",
+        zh="审批码仅限批准的客户和销售品使用，不符的项：{differs}。",
+        en="It is good for the customer and offering it was approved for; these differ: {differs}.",
     )
 
 

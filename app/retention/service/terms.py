@@ -1,7 +1,8 @@
 """Special terms: asked for once, approved step by step, and used for one sale."""
 
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -198,68 +199,106 @@ def _still(special: SpecialTerms, wanted: TermsState, now: datetime) -> None:
 # --- used by a sale -------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Redeemed:
-    """Terms that a sale has used: percent off the monthly price for so many months."""
+class GoodFor(NamedTuple):
+    """What an approval code is good for: so many percent off the monthly price, for so many
+    months."""
 
     terms_id: UUID
-    customer_id: UUID
-    offering_code: str
     discount_percent: float
     months: int
-    redeemed_at: datetime
 
 
-async def redeem(
+async def check_code(
     tx: AsyncSession,
     code: str,
     *,
     sale_id: UUID,
     customer_id: UUID,
     offering_code: str,
-    discount_percent: float | None = None,
-    months: int | None = None,
     now: datetime,
-) -> Redeemed:
-    """Use an approval code for a sale, once: it is good for its customer, offering and terms.
+) -> GoodFor:
+    """Say what an approval code is good for in a sale; it is not used up by that.
 
-    Left out, discount and months are those that were approved. The same sale again is answered
-    alike, also after the code's time. Of two sales at once one gets it, for the row is locked.
     Raises CodeUnknown, CodeForOther, CodeUsed and CodeOver.
     """
     special = await queries.by_code(tx, terms.code_hash(code))
-    if special is None or special.state in (TermsState.WITHDRAWN, TermsState.DECLINED):
+    if special is None:
         raise terms.CodeUnknown()
     differs = [
         name
         for name, given, held in (
             ("customer_id", customer_id, special.customer_id),
             ("offering_code", offering_code, special.offering_code),
-            ("discount_percent", discount_percent, special.discount_percent),
-            ("months", months, special.months),
         )
-        if given is not None and given != held
+        if given != held
     ]
     if differs:
         raise terms.CodeForOther(differs=differs)
+    _good(special, sale_id, now)
+    return GoodFor(special.id, special.discount_percent, special.months)
+
+
+async def check_still_good(
+    tx: AsyncSession, terms_ids: Collection[UUID], *, sale_id: UUID, now: datetime
+) -> Sequence[SpecialTerms]:
+    """Check that a sale can still use terms it was put together with, and lock them until the
+    transaction ends. Raises CodeUnknown, CodeUsed and CodeOver."""
+    found = await queries.for_change(tx, terms_ids) if terms_ids else ()
+    for special in found:
+        _good(special, sale_id, now)
+    return found
+
+
+async def redeem(
+    tx: AsyncSession, terms_ids: Collection[UUID], *, sale_id: UUID, now: datetime
+) -> None:
+    """Use special terms for a sale, once. The same sale again changes nothing, also after the
+    code's time. Of two sales at once one gets them, for the rows are locked.
+
+    Raises CodeUnknown, CodeUsed and CodeOver.
+    """
+    for special in await check_still_good(tx, terms_ids, sale_id=sale_id, now=now):
+        if special.redeemed_at is None:
+            special.state = TermsState.REDEEMED
+            special.redeemed_at, special.redeemed_for = now, sale_id
+    await tx.flush()
+
+
+async def give_back(
+    tx: AsyncSession,
+    terms_ids: Collection[UUID],
+    *,
+    sale_id: UUID,
+    customer_id: UUID,
+    now: datetime,
+) -> None:
+    """Give back what a sale of a customer's has used that came to nothing before it counted: the
+    code is good again until its time is over. Where other terms for the same offering were asked
+    for meanwhile, those count and this is over."""
+    if not terms_ids:
+        return
+    # Whoever asks for others takes the customer's lock, too.
+    await queries.lock_customer(tx, customer_id)
+    for special in await queries.for_change(tx, terms_ids):
+        if special.redeemed_for != sale_id:
+            continue
+        if await queries.open_of(tx, customer_id, special.offering_code) is not None:
+            special.expires_at = min(special.expires_at, now)
+        over = special.expires_at <= now
+        special.state = TermsState.EXPIRED if over else TermsState.APPROVED
+        special.redeemed_at = special.redeemed_for = None
+    await tx.flush()
+
+
+def _good(special: SpecialTerms, sale_id: UUID, now: datetime) -> None:
+    """Check that a sale may use terms. Raises CodeUnknown, CodeUsed and CodeOver."""
+    if special.state in (TermsState.WITHDRAWN, TermsState.DECLINED):
+        raise terms.CodeUnknown()
     if special.redeemed_at is not None:
         if special.redeemed_for != sale_id:
             raise terms.CodeUsed(redeemed_at=special.redeemed_at)
     elif terms.standing(special.state, special.expires_at, now) is not TermsState.APPROVED:
         raise terms.CodeOver(expired_at=special.expires_at)
-    else:
-        special.state = TermsState.REDEEMED
-        special.redeemed_at, special.redeemed_for = now, sale_id
-        await tx.flush()
-    assert special.redeemed_at is not None
-    return Redeemed(
-        special.id,
-        special.customer_id,
-        special.offering_code,
-        special.discount_percent,
-        special.months,
-        special.redeemed_at,
-    )
 
 
 async def end_expired(tx: AsyncSession, *, now: datetime) -> int:

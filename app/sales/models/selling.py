@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db import Base, Row, text_enum
-from app.sales.rules import ConsentKind, SaleState
+from app.sales.rules import ConsentKind, Discount, SaleState
 
 
 class Sale(Row, Base):
@@ -78,13 +78,19 @@ class SaleItem(Row, Base):
     """One offering sold, with the price it had in the catalogue when it was sold.
 
     `reversed_at` is when it was taken back alone, while the rest of the sale stands, and
-    `removed_at` when the ordering system took it out of an order that was still under way.
+    `removed_at` when the ordering system took it out of an order that was still under way. Where it
+    was sold on special terms, `discount_percent` is what they take off the monthly price for the
+    first `discount_months` months; the price is without that.
     """
 
     __tablename__ = "sale_item"
     __table_args__ = (
         Index("ix_sale_item_sale", "sale_id"),
         CheckConstraint("quantity > 0", name="some"),
+        CheckConstraint(
+            "num_nulls(special_terms_id, discount_percent, discount_months) IN (0, 3)",
+            name="terms_as_a_whole",
+        ),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))
@@ -99,3 +105,16 @@ class SaleItem(Row, Base):
     suggestion_id: Mapped[UUID | None]
     reversed_at: Mapped[datetime | None]
     removed_at: Mapped[datetime | None]
+    special_terms_id: Mapped[UUID | None] = mapped_column(ForeignKey("special_terms.id"))
+    discount_percent: Mapped[float | None]
+    discount_months: Mapped[int | None]
+
+    @property
+    def discount(self) -> Discount | None:
+        """What its customer pays less; None where they pay the price of the catalogue."""
+        return Discount.of(self.discount_percent, self.discount_months)
+
+    @property
+    def discounted_monthly_price_fen(self) -> int | None:
+        """What one costs a month while the discount lasts; None without one."""
+        return self.discount.price_fen(self.monthly_price_fen) if self.discount else None

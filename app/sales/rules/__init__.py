@@ -47,11 +47,14 @@ from app.sales.rules.installs import (
 from app.sales.rules.prices import (
     CannotBeHad,
     Change,
+    Discount,
+    DiscountChanged,
     Line,
     NotInTheCatalogue,
     NotSoldAtTheDoor,
     PriceChanged,
     changed,
+    discount_told,
 )
 from app.sales.rules.protecting import (
     NoSecondConfirmation,
@@ -117,6 +120,8 @@ __all__ = [
     "ConsentOutOfTime",
     "ConsentPurpose",
     "ConsentVoid",
+    "Discount",
+    "DiscountChanged",
     "ItemReversedAlready",
     "LastItem",
     "Line",
@@ -152,6 +157,7 @@ __all__ = [
     "check_contact",
     "consent_in_time",
     "content_hash",
+    "discount_told",
     "may_ask",
     "move",
     "of_this_sale",

@@ -10,6 +10,7 @@ from uuid import UUID
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Lang, Words
 from app.core.parameters import Parameter
+from app.sales.rules.prices import Discount
 
 CLOCK_SKEW = timedelta(minutes=10)
 
@@ -101,29 +102,47 @@ def consent_in_time(given_at: datetime, made_at: datetime, now: datetime) -> Non
 
 
 class ShownItem(NamedTuple):
-    """One thing sold as the customer is shown it; money in fen, null months are not known."""
+    """One thing sold as the customer is shown it; money in fen, null months are not known.
+
+    `monthly_price_fen` is without the discount, which is None where there is none.
+    """
 
     offering_code: str
     quantity: int
     monthly_price_fen: int
     one_off_price_fen: int
     contract_months: int | None
+    discount: Discount | None = None
+
+    def month_fen(self, month: int) -> int:
+        """Say what all of it costs in a month, the first of which is 1."""
+        if self.discount is not None and month <= self.discount.months:
+            return self.quantity * self.discount.price_fen(self.monthly_price_fen)
+        return self.quantity * self.monthly_price_fen
 
 
 def shown_text(sale_id: UUID, customer_id: UUID, items: Sequence[ShownItem]) -> str:
     """Write what a customer agrees to, in the one form that phones write as well.
 
     It is made of lines that end with a line feed: a heading, the sale, the customer, and each item
-    in the order it was sold. A phone without a network can hash the same.
+    in the order it was sold. Where there is a discount, the item's line ends with what one costs a
+    month while it lasts, and for how many months. A phone without a network can hash the same.
     """
     lines = ["yingwei consent 1", f"sale {sale_id}", f"customer {customer_id}"]
     lines += [
         f"item {item.offering_code} {item.quantity} {item.monthly_price_fen}"
         f" {item.one_off_price_fen}"
         f" {'-' if item.contract_months is None else item.contract_months}"
+        f"{_shown_discount(item)}"
         for item in items
     ]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _shown_discount(item: ShownItem) -> str:
+    if item.discount is None:
+        return ""
+    return f" {item.discount.price_fen(item.monthly_price_fen)} {item.discount.months}"
 
 
 def shown_hash(sale_id: UUID, customer_id: UUID, items: Sequence[ShownItem]) -> str:
@@ -158,9 +177,8 @@ def yuan(fen: int) -> str:
 
 def price_words(items: Sequence[ShownItem], lang: Lang) -> str:
     """Say what all of it costs together."""
-    monthly = sum(item.monthly_price_fen * item.quantity for item in items)
     one_off = sum(item.one_off_price_fen * item.quantity for item in items)
-    said = Words(zh=f"每月 {yuan(monthly)}", en=f"{yuan(monthly)} a month")
+    said = _monthly_words(items)
     if one_off:
         said = Words(
             zh=f"{said.zh}，一次性 {yuan(one_off)}", en=f"{said.en} and {yuan(one_off)} once"
@@ -169,3 +187,24 @@ def price_words(items: Sequence[ShownItem], lang: Lang) -> str:
     if months:
         said = Words(zh=f"{said.zh}，合约期 {months} 个月", en=f"{said.en}, for {months} months")
     return said.say(lang)
+
+
+def _monthly_words(items: Sequence[ShownItem]) -> Words:
+    """Say what all of it costs a month: until the first discount ends, then until the next one
+    does, and from then on."""
+    ends = sorted({item.discount.months for item in items if item.discount is not None})
+    costs = [yuan(sum(item.month_fen(month) for item in items)) for month in (*ends, _FOR_GOOD)]
+    if not ends:
+        return Words(zh=f"每月 {costs[0]}", en=f"{costs[0]} a month")
+    zh = [f"首{ends[0]}个月每月 {costs[0]}"]
+    en = [f"{costs[0]} a month for the first {ends[0]} months"]
+    for end, cost in zip(ends[1:], costs[1:], strict=False):
+        zh.append(f"至第{end}个月每月 {cost}")
+        en.append(f"{cost} a month up to month {end}")
+    return Words(
+        zh=f"{'，'.join(zh)}，之后每月 {costs[-1]}", en=f"{', '.join(en)}, then {costs[-1]} a month"
+    )
+
+
+# No discount lasts as long as that.
+_FOR_GOOD = 10_000

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
 from typing import Any
 from uuid import UUID
 
@@ -24,7 +24,16 @@ def sale_content(
     appointment_hold_id: UUID | None = None,
 ) -> dict[str, Any]:
     """Write what a phone asked to sell in the form that `content_hash` compares."""
-    content = {"visit": visit_id, "lines": [astuple(line) for line in lines], "note": note}
+    content = {"visit": visit_id, "lines": [_line(line) for line in lines], "note": note}
     # Hashes of sales that keep nothing stay what they were before anything could be kept.
     kept = {"reservation": reservation_id, "appointment": appointment_hold_id}
     return {**content, **{name: id_ for name, id_ in kept.items() if id_ is not None}}
+
+
+def _line(line: Line) -> tuple[Any, ...]:
+    # So do those of sales without a code: its columns are the last ones.
+    said = astuple(line)
+    return said if line.approval_code is not None else said[:_WITHOUT_CODE]
+
+
+_WITHOUT_CODE = [field.name for field in fields(Line)].index("approval_code")

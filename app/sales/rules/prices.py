@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Literal, NamedTuple, Self
 from uuid import UUID
 
 from app.core.errors import Conflict, Invalid
@@ -89,15 +90,74 @@ class PriceChanged(Conflict):
         )
 
 
+class Discount(NamedTuple):
+    """So many percent off the monthly price, for so many months from the beginning."""
+
+    percent: float
+    months: int
+
+    @classmethod
+    def of(cls, percent: float | None, months: int | None) -> Self | None:
+        """Make it of what was approved; None where that is the price of the catalogue."""
+        return cls(percent, months) if percent and months else None
+
+    def price_fen(self, monthly_price_fen: int) -> int:
+        """Say what one costs a month while it lasts: the price of the catalogue less the percent,
+        in whole fen, half a fen rounded up."""
+        # By what is written: as binary fractions, 0.1 percent would be a little more than that.
+        kept = (100 - Decimal(str(self.percent))) / 100
+        return int((monthly_price_fen * kept).quantize(Decimal(1), ROUND_HALF_UP))
+
+    def __str__(self) -> str:
+        """Write it as it is read out: `20% × 6`."""
+        return f"{self.percent:g}% × {self.months}"
+
+
+class DiscountChanged(Conflict):
+    slug = "discount-changed"
+    title = Words(zh="优惠与批准的不一致", en="The discount is not what was approved")
+    advice = Words(
+        zh="请把批准的优惠告知客户并重新确认：{named}。",
+        en="Tell the customer what was approved and ask again: {named}.",
+    )
+
+    def __init__(self, offering: str, seen: Discount, now: Discount) -> None:
+        super().__init__(
+            offering=offering,
+            seen=seen._asdict(),
+            now=now._asdict(),
+            named=[f"{offering} {seen} → {now}"],
+        )
+
+
 @dataclass(frozen=True)
 class Line:
-    """One thing to be sold, as the phone asked for it; prices in fen as the customer saw them."""
+    """One thing to be sold, as the phone asked for it; prices in fen as the customer saw them.
+
+    `approval_code` is that of special terms, and percent and months are what the customer was told
+    of them.
+    """
 
     offering_code: str
     quantity: int
     seen_monthly_price_fen: int | None = None
     seen_one_off_price_fen: int | None = None
     suggestion_id: UUID | None = None
+    approval_code: str | None = None
+    seen_discount_percent: float | None = None
+    seen_discount_months: int | None = None
+
+
+def discount_told(line: Line, approved: Discount) -> None:
+    """Check that a customer was told of the discount that was approved, as far as it is known what
+    they were told. Raises DiscountChanged, with both."""
+    percent, months = line.seen_discount_percent, line.seen_discount_months
+    seen = Discount(
+        approved.percent if percent is None else percent,
+        approved.months if months is None else months,
+    )
+    if seen != approved:
+        raise DiscountChanged(line.offering_code, seen, approved)
 
 
 def changed(line: Line, *, monthly_fen: int, one_off_fen: int) -> list[Change]:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.core.http import Answer, Code, Input, Line, Moment, Note
 from app.core.paging import NextPage, Rows
 from app.feasibility.rules import Infeasible
+from app.retention.schemas.toolkits import Months, Percent
 from app.sales.rules import ConsentKind, SaleState
 from app.sales.schemas.consent import SecondConfirmationOut, Sha256, SignatureOut
 
@@ -28,6 +29,20 @@ class SaleItemIn(Input):
         Fen | None, Field(description="The same for what is paid once.")
     ] = None
     suggestion_id: UUID | None = None
+    approval_code: Annotated[str, Field(min_length=1, max_length=20)] | None = Field(
+        default=None, description="Of special terms that were approved for it."
+    )
+    seen_discount_percent: Percent | None = Field(
+        default=None, description="What the customer was told of them; another is refused."
+    )
+    seen_discount_months: Months | None = Field(default=None, description="The same for how long.")
+
+    @model_validator(mode="after")
+    def _approved(self) -> Self:
+        told = (self.seen_discount_percent, self.seen_discount_months)
+        if self.approval_code is None and told != (None, None):
+            raise ValueError("a discount needs its approval code")
+        return self
 
 
 class SaleIn(Input):
@@ -84,6 +99,14 @@ class SaleItemOut(Answer):
     commission_fen: int
     contract_months: int | None = Field(description="Null for what was sold before it was kept.")
     suggestion_id: UUID | None
+    special_terms_id: UUID | None = Field(description="The special terms it was sold on, if any.")
+    discount_percent: Percent | None = Field(
+        description="What they take off the monthly price, which is that of the catalogue."
+    )
+    discount_months: Months | None = Field(description="For how many months from the first.")
+    discounted_monthly_price_fen: int | None = Field(
+        description="What one costs a month while the discount lasts; null without one."
+    )
     reversed_at: datetime | None = Field(
         description="When it was taken back alone; null if it was not."
     )

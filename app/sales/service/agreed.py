@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -13,6 +14,7 @@ from app.customers.queries import has_line
 from app.feasibility.rules import against_person
 from app.feasibility.service import person_of
 from app.real_name.rules import RealNameState
+from app.retention.service import check_still_good
 from app.sales import rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, ShownItem
@@ -37,9 +39,15 @@ def shown_of(sale: Sale, items: Sequence[SaleItem]) -> list[ShownItem]:
             item.monthly_price_fen,
             item.one_off_price_fen,
             item.contract_months,
+            item.discount,
         )
         for item in items
     ]
+
+
+def terms_of(items: Sequence[SaleItem]) -> set[UUID]:
+    """Name the special terms on which something of a sale is sold."""
+    return {item.special_terms_id for item in items if item.special_terms_id is not None}
 
 
 async def agreed_now(
@@ -48,8 +56,9 @@ async def agreed_now(
     """Check that what was put together can be sold as it is, and say what is agreed to.
 
     The price is read again: what the customer agrees to must be what will be charged. `org_path`
-    is whose numbers are in force. Raises PriceChanged, TermsChanged, NotInTheCatalogue,
-    NotSoldAtTheDoor, CannotBeHad, RealNameFailed and RealNameNeeded.
+    is whose numbers are in force. Special terms have to be good still, and are locked. Raises
+    PriceChanged, TermsChanged, NotInTheCatalogue, NotSoldAtTheDoor, CodeUnknown, CodeUsed,
+    CodeOver, CannotBeHad, RealNameFailed and RealNameNeeded.
     """
     lines = [
         Line(item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen)
@@ -61,12 +70,12 @@ async def agreed_now(
     sold = [catalogue[item.offering_code] for item in items]
     await sold_at_the_door(
         tx,
-        sold,
+        [catalogue[item.offering_code] for item in items if item.special_terms_id is None],
         customer_id=sale.customer_id,
         org_unit_id=sale.org_unit_id,
-        sale_id=sale.id,
         now=now,
     )
+    await check_still_good(tx, terms_of(items), sale_id=sale.id, now=now)
     shown = shown_of(sale, items)
     rules.terms_unchanged(
         shown,

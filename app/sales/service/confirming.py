@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller
 from app.core.errors import NotFound
 from app.core.parameter_values import parameters_in_force
+from app.retention.service import redeem
 from app.sales import queries, rules
 from app.sales.models import ConsentSignature, Sale
 from app.sales.rules import (
@@ -22,7 +23,7 @@ from app.sales.rules import (
 )
 from app.sales.rules.consent import SIGNATURE_HOURS
 from app.sales.service import protecting
-from app.sales.service.agreed import Agreed, agreed_now
+from app.sales.service.agreed import Agreed, agreed_now, terms_of
 from app.sales.service.installing import order_install
 from app.sales.service.ledger import entered
 from app.sales.service.selling import visit_to_sell_in
@@ -76,6 +77,8 @@ async def confirm(
     agreed = await agreed_now(tx, sale, items, caller.org_path, now)
     await _proved(tx, sale, kind, evidence, agreed, caller, given_at=given_at, now=now)
     by, device_at = (None, None) if unattended else (caller.account_id, given_at)
+    # Used up also where a second confirmation is still to come: no other sale gets it meanwhile.
+    await redeem(tx, terms_of(items), sale_id=sale_id, now=now)
     sale.consent_kind = kind
     sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}
     sale.consent_hash = consent

@@ -38,8 +38,7 @@ async def put_together(
 
     The phone makes the id, and sending the same sale twice is answered like the first time.
     Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
-    NotInTheCatalogue, NotSoldAtTheDoor, OfferHeldBack, CannotBeHad, PriceChanged,
-    SlotOfAnotherSale and SameIdOtherContent.
+    OfferHeldBack, CannotBeHad, SlotOfAnotherSale, SameIdOtherContent, and what `priced` raises.
     """
     technician_id = _technician(caller)
     content = rules.content_hash(

@@ -13,6 +13,7 @@ from app.catalog.rules import ON_SITE, OnSite
 from app.core.db import new_id
 from app.core.parameter_values import parameters_in_force
 from app.feasibility.service import cannot_be_had
+from app.retention.service import check_code
 from app.sales import queries, rules
 from app.sales.rules import Line
 from app.suggestions.service import for_the_manager
@@ -40,22 +41,36 @@ async def priced(
     lines: Sequence[Line],
     now: datetime,
 ) -> tuple[list[dict[str, Any]], list[Offering]]:
-    """Price the lines from the catalogue of the org unit's local day; gives the items, and what is
-    sold of the catalogue.
+    """Price the lines from the catalogue of the org unit's local day, on special terms where they
+    carry an approval code; gives the items, and what is sold of the catalogue.
 
-    Raises what `priced_in` and `sold_at_the_door` raise.
+    Raises what `priced_in` and `sold_at_the_door` raise, CodeUnknown, CodeForOther, CodeUsed,
+    CodeOver, and DiscountChanged.
     """
     catalogue = await in_force(tx, await today_of(tx, visit.org_unit_id, now))
     items = priced_in(catalogue, sale_id, lines)
     offerings = [catalogue[line.offering_code] for line in lines]
     await sold_at_the_door(
         tx,
-        offerings,
+        [catalogue[line.offering_code] for line in lines if line.approval_code is None],
         customer_id=visit.customer_id,
         org_unit_id=visit.org_unit_id,
-        sale_id=sale_id,
         now=now,
     )
+    for line, item in zip(lines, items, strict=True):
+        if line.approval_code is not None:
+            good_for = await check_code(
+                tx,
+                line.approval_code,
+                sale_id=sale_id,
+                customer_id=visit.customer_id,
+                offering_code=line.offering_code,
+                now=now,
+            )
+            rules.discount_told(line, rules.Discount(good_for.discount_percent, good_for.months))
+            item["special_terms_id"] = good_for.terms_id
+            item["discount_percent"] = good_for.discount_percent
+            item["discount_months"] = good_for.months
     return items, offerings
 
 
@@ -65,14 +80,11 @@ async def sold_at_the_door(
     *,
     customer_id: UUID,
     org_unit_id: UUID,
-    sale_id: UUID,
     now: datetime,
 ) -> None:
-    """Check that nothing sold is the account manager's for this customer. Raises
-    NotSoldAtTheDoor."""
-    found = await for_the_manager(
-        tx, customer_id, offerings, org_unit_id=org_unit_id, sale_id=sale_id, now=now
-    )
+    """Check that nothing that is sold without an approval code is the account manager's for this
+    customer. Raises NotSoldAtTheDoor."""
+    found = await for_the_manager(tx, customer_id, offerings, org_unit_id=org_unit_id, now=now)
     if found:
         raise rules.NotSoldAtTheDoor(offering=min(found), on_site=OnSite.LEAD_ONLY)
 
@@ -128,6 +140,7 @@ def priced_in(
                 "commission_fen": offering.commission_fen,
                 "contract_months": offering.contract_months,
                 "suggestion_id": line.suggestion_id,
+                **dict.fromkeys(("special_terms_id", "discount_percent", "discount_months")),
             }
         )
     if changed:

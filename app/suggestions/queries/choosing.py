@@ -104,22 +104,17 @@ async def _levers(session: AsyncSession) -> Sequence[LeverRule]:
 
 
 class Buyer(NamedTuple):
-    """What a sale asks of a customer and the org unit: its path and zone, their tier (None is not
-    known), and the offerings for which special terms are approved."""
+    """What a sale asks of a customer and the org unit: its path and zone, and their tier (None is
+    not known)."""
 
     path: str
     zone: str
     tier: str | None
-    agreed: list[str]
 
 
 _BUYER = text(
     """
-    SELECT org_unit.path, org_unit.time_zone, customer_lifecycle.tier,
-        ARRAY(
-            SELECT offering_code FROM special_terms WHERE special_terms.customer_id = :customer_id
-            AND (redeemed_for = :sale_id OR (state = 'approved' AND expires_at > :now))
-        )
+    SELECT org_unit.path, org_unit.time_zone, customer_lifecycle.tier
     FROM org_unit
     LEFT JOIN customer_lifecycle ON customer_lifecycle.customer_id = :customer_id
     WHERE org_unit.id = :org_unit_id
@@ -127,16 +122,9 @@ _BUYER = text(
 )
 
 
-async def buyer_in_unit(
-    session: AsyncSession, customer_id: UUID, org_unit_id: UUID, sale_id: UUID, now: datetime
-) -> Buyer:
+async def buyer_in_unit(session: AsyncSession, customer_id: UUID, org_unit_id: UUID) -> Buyer:
     """Read what decides whether a sale to a customer is the account manager's."""
-    given = {
-        "customer_id": customer_id,
-        "org_unit_id": org_unit_id,
-        "sale_id": sale_id,
-        "now": now,
-    }
+    given = {"customer_id": customer_id, "org_unit_id": org_unit_id}
     return Buyer(*(await session.execute(_BUYER, given)).one())
 
 

@@ -77,20 +77,17 @@ async def for_the_manager(
     offerings: Iterable[Offering],
     *,
     org_unit_id: UUID,
-    sale_id: UUID,
     now: datetime,
 ) -> frozenset[str]:
-    """Name the offerings that are the account manager's to sell to this customer, by their tier,
-    unless special terms for them are approved or were used for this very sale."""
+    """Name the offerings that are the account manager's to sell to this customer, by their tier:
+    others sell them by an approval code alone."""
     rules = await queries.levers(session)
     of_levers = {rule.lever for rule in rules if rule.manager_tiers}
     asked = [one for one in offerings if of_levers & set(one.levers)]
     if not asked:
         return frozenset()
-    buyer = await queries.buyer_in_unit(session, customer_id, org_unit_id, sale_id, now)
+    buyer = await queries.buyer_in_unit(session, customer_id, org_unit_id)
     levers = levers_in_force(rules, buyer.path, now.astimezone(ZoneInfo(buyer.zone)).date())
     return frozenset(
-        one.code
-        for one in asked
-        if buyer.tier in manager_tiers_of(one.levers, levers) and one.code not in buyer.agreed
+        one.code for one in asked if buyer.tier in manager_tiers_of(one.levers, levers)
     )

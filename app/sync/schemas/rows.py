@@ -277,8 +277,10 @@ class PhoneSale(PhoneRow):
     rejected_reason: Text | None
     note: Text | None
     items: Json = Field(
-        description="JSON: what was sold, with its prices in fen; `returned` of what came back,"
-        " alone or with the whole sale."
+        description="JSON: what was sold, with its prices in fen, which are those of the catalogue;"
+        " `discount_percent` is what is taken off the monthly one for the first `discount_months`"
+        " months, both null without special terms; `returned` of what came back, alone or with the"
+        " whole sale."
     )
 
 

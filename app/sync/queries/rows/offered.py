@@ -121,6 +121,7 @@ async def sales(
                 'offering_code', offering_code, 'quantity', quantity,
                 'monthly_price_fen', monthly_price_fen, 'one_off_price_fen', one_off_price_fen,
                 'commission_fen', commission_fen, 'suggestion_id', suggestion_id,
+                'discount_percent', discount_percent, 'discount_months', discount_months,
                 'returned', reversed_at IS NOT NULL OR s.reversed_at IS NOT NULL
             ) ORDER BY position, id), '[]')::text AS items
             FROM sale_item WHERE sale_id = s.id

@@ -1,0 +1,316 @@
+"""An approved code is used by one sale, and its customer pays what was approved."""
+
+import asyncio
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from app.auth.keys import KeyRing
+from app.auth.rules import Role
+from app.core.db import new_id
+from app.core.errors import Problem
+from app.core.jobs import Worker
+from app.lifecycle.rules import ChurnClass, Tier
+from app.messaging.rules import MessageKind
+from app.phone import rules as phone
+from app.retention.models import SpecialTerms
+from app.retention.rules import TermsState
+from app.sales import jobs
+from app.sales.models import Sale, SaleItem
+from app.sales.rules import Line, SaleState
+from tests.make.acceptance import texts_about
+from tests.make.auth import bearer, caller_for
+from tests.make.consent import request_body, write_back
+from tests.make.customers import make_customer
+from tests.make.lifecycle import make_lifecycle
+from tests.make.races import until_waiting
+from tests.make.retention import make_terms, make_toolkit
+from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, sale_body, shown
+from tests.sales.conftest import fill_catalogue, slug
+
+CONTACT = {"phone": "13900000077", "relation": "child"}
+
+
+@pytest.fixture
+def keys(tmp_path):
+    return KeyRing.load(tmp_path / "keys")
+
+
+@pytest.fixture
+async def toolkit(tx):
+    await make_toolkit(tx, offers=["SPEED-1000", "TV-4K"])
+
+
+@pytest.fixture
+def approve(tx, door, keys, toolkit, clock):
+    async def approved(code="SPEED-1000", *, customer=None, **terms):
+        return await make_terms(tx, customer or door.customer, code, keys, now=clock.now(), **terms)
+
+    return approved
+
+
+def line(code, **fields):
+    return {"offering_code": "SPEED-1000", "approval_code": code, **fields}
+
+
+async def state_of(tx, special):
+    """Where special terms stand, and for which sale they were used."""
+    row = await tx.get_one(SpecialTerms, special.id, populate_existing=True)
+    return row.state, row.redeemed_for
+
+
+async def refusal(post, door, *items):
+    answer = await post("", sale_body(door, *items))
+    return answer.status_code, slug(answer), answer.json()["facts"]
+
+
+async def test_from_the_code_to_what_the_customer_pays(post, door, tx, clock, approve):
+    special, code = await approve()
+    told = {"seen_discount_percent": 20, "seen_discount_months": 6}
+    body = sale_body(door, line(code.lower(), **told), {"offering_code": "TV-4K"})
+    made = await post("", body)
+    assert made.status_code == 201, made.text
+    assert (await post("", body)).json() == made.json()
+    reduced, plain = made.json()["items"]
+    # The catalogue's price stays beside what is paid; so does what is earned.
+    assert (reduced["monthly_price_fen"], reduced["commission_fen"]) == (12900, 3000)
+    assert reduced["special_terms_id"] == str(special.id)
+    assert (reduced["discount_percent"], reduced["discount_months"]) == (20.0, 6)
+    assert reduced["discounted_monthly_price_fen"] == 10320
+    assert {name: plain[name] for name in plain if "discount" in name} == {
+        "discount_percent": None,
+        "discount_months": None,
+        "discounted_monthly_price_fen": None,
+    }
+    # A draft uses nothing up.
+    assert await state_of(tx, special) == (TermsState.APPROVED, None)
+
+    # A phone without a network comes to the same hash of what was shown.
+    items = [
+        phone.Item("SPEED-1000", 1, 12900, 5000, 0, phone.Terms(code, 20, 6)),
+        phone.Item("TV-4K", 1, 2000, 0, 0),
+    ]
+    assert phone.agreed_text("…", "…", items).splitlines()[-2:] == [
+        "item SPEED-1000 1 12900 5000 0 10320 6",
+        "item TV-4K 1 2000 0 0",
+    ]
+    agreed = phone.agreed_hash(body["id"], str(door.customer.id), items)
+    assert made.json()["shown_sha256"] == agreed
+    # And whoever is asked by message reads it.
+    await post(f"/{body['id']}/consent-requests", request_body())
+    assert (
+        "首6个月每月 ¥123.20，之后每月 ¥149.00"
+        in (await texts_about(tx, MessageKind.CONSENT_CODE, body["id"]))[-1]
+    )
+    assert await state_of(tx, special) == (TermsState.APPROVED, None)
+
+    confirmed = await post(f"/{body['id']}/confirm", consent_body(clock.now(), agreed))
+    assert confirmed.json()["state"] == "confirmed", confirmed.text
+    again = await post(f"/{body['id']}/confirm", consent_body(clock.now(), agreed))
+    assert again.json() == confirmed.json()
+    sale = await tx.get_one(Sale, body["id"], populate_existing=True)
+    assert await state_of(tx, special) == (TermsState.REDEEMED, sale.id)
+    rows = [*vars(sale).values(), *vars(await tx.get_one(SaleItem, reduced["id"])).values()]
+    assert code not in str(rows)
+
+
+async def test_a_code_is_for_its_customer_and_offering_and_what_was_told(
+    post, door, tx, clock, approve
+):
+    special, code = await approve()
+    neighbour = await make_customer(tx, org_unit=door.branch)
+    _, theirs = await approve(customer=neighbour)
+    for item, name in (
+        (line("AAAAA-AAAAA"), "approval-code-unknown"),
+        (line(theirs), "approval-code-for-other"),
+        ({"offering_code": "TV-4K", "approval_code": code}, "approval-code-for-other"),
+    ):
+        assert (await refusal(post, door, item))[:2] == (409, name)
+    for told, seen in (
+        ({"seen_discount_percent": 25}, {"percent": 25, "months": 6}),
+        ({"seen_discount_months": 12}, {"percent": 20, "months": 12}),
+    ):
+        status, name, facts = await refusal(post, door, line(code, **told))
+        assert (status, name) == (409, "discount-changed")
+        assert (facts["seen"], facts["now"]) == (seen, {"percent": 20, "months": 6})
+    bare = {"offering_code": "SPEED-1000", "seen_discount_percent": 20}
+    assert (await refusal(post, door, bare))[:2] == (422, "invalid")
+    clock.tick(timedelta(hours=72))
+    assert (await refusal(post, door, line(code)))[:2] == (409, "approval-code-over")
+    special.state = TermsState.WITHDRAWN
+    await tx.flush()
+    assert (await refusal(post, door, line(code)))[:2] == (409, "approval-code-unknown")
+
+
+async def test_terms_that_take_nothing_off_are_sold_at_the_price_of_the_catalogue(
+    post, door, tx, clock, approve
+):
+    _, code = await approve(percent=0, months=0)
+    made = (await post("", sale_body(door, line(code)))).json()
+    (item,) = made["items"]
+    assert (item["discount_percent"], item["discounted_monthly_price_fen"]) == (0, None)
+    plain = (await post("", sale_body(door, {"offering_code": "SPEED-1000"}))).json()
+    items = [phone.Item("SPEED-1000", 1, 12900, 5000, 0)]
+    for sale in (made, plain):
+        customer = str(door.customer.id)
+        assert sale["shown_sha256"] == phone.agreed_hash(sale["id"], customer, items)
+
+
+async def test_what_becomes_of_the_code_between_the_draft_and_the_consent(
+    post, door, tx, clock, approve
+):
+    special, code = await approve()
+    first, second, third = [(await post("", sale_body(door, line(code)))).json() for _ in "123"]
+    await post(f"/{third['id']}/cancel")
+    assert await state_of(tx, special) == (TermsState.APPROVED, None)
+    await agree(tx, door, UUID(first["id"]), now=clock.now())
+    used = await post(f"/{second['id']}/confirm", consent_body(clock.now(), second["shown_sha256"]))
+    assert (used.status_code, slug(used)) == (409, "approval-code-used")
+    # Nobody is asked to agree to what cannot be had, nor is it put together anew.
+    asked = await post(f"/{second['id']}/consent-requests", request_body())
+    assert slug(asked) == "approval-code-used"
+    assert (await refusal(post, door, line(code)))[1] == "approval-code-used"
+    assert await jobs_of(tx) == [first["id"]]
+
+    _, later = await approve("TV-4K")
+    item = {"offering_code": "TV-4K", "approval_code": later}
+    late = (await post("", sale_body(door, item))).json()
+    clock.tick(timedelta(hours=72))
+    over = await post(f"/{late['id']}/confirm", consent_body(clock.now(), late["shown_sha256"]))
+    assert (over.status_code, slug(over)) == (409, "approval-code-over")
+
+
+@pytest.mark.parametrize(
+    ("how", "stands"),
+    [
+        ("withdrawn", TermsState.APPROVED),
+        ("refused", TermsState.APPROVED),
+        # Its time was over before the week was in which somebody could have agreed.
+        ("lapsed", TermsState.EXPIRED),
+    ],
+)
+async def test_a_sale_that_never_counted_gives_the_code_back(
+    post, door, tx, clock, approve, how, stands, settings, database
+):
+    door.customer.elderly = True
+    special, code = await approve()
+    waits = await make_draft(
+        tx, door, now=clock.now(), lines=[Line("SPEED-1000", 1, approval_code=code)]
+    )
+    agreed = consent_body(clock.now(), await shown(tx, waits.id))
+    answer = await post(f"/{waits.id}/confirm", {**agreed, "second_contact": CONTACT})
+    assert answer.json()["state"] == "second_confirmation"
+    # It is this sale's while somebody else is asked.
+    assert await state_of(tx, special) == (TermsState.REDEEMED, waits.id)
+    assert (await refusal(post, door, line(code)))[1] == "approval-code-used"
+    if how == "withdrawn":
+        await post(f"/{waits.id}/cancel")
+    elif how == "refused":
+        await write_back(tx, CONTACT["phone"], "不同意", now=clock.now())
+    else:
+        clock.tick(timedelta(days=9))
+        await jobs.look_after_consent(Worker(settings, clock, database))
+    await tx.flush()
+    sale = await tx.get_one(Sale, waits.id, populate_existing=True)
+    assert sale.state is SaleState.CANCELLED
+    assert await state_of(tx, special) == (stands, None)
+    if stands is TermsState.APPROVED:
+        door.customer.elderly = False
+        made = (await post("", sale_body(door, line(code)))).json()
+        await agree(tx, door, UUID(made["id"]), now=clock.now())
+        assert (await state_of(tx, special))[0] is TermsState.REDEEMED
+
+
+async def test_a_second_yes_keeps_the_code_used(post, door, tx, clock, approve):
+    door.customer.elderly = True
+    special, code = await approve()
+    made = (await post("", sale_body(door, line(code)))).json()
+    agreed = consent_body(clock.now(), made["shown_sha256"])
+    await post(f"/{made['id']}/confirm", {**agreed, "second_contact": CONTACT})
+    (asked,) = await texts_about(tx, MessageKind.SECOND_CONFIRMATION, made["id"])
+    assert "首6个月每月 ¥103.20，之后每月 ¥129.00" in asked
+    clock.tick(timedelta(days=4))
+    await write_back(tx, CONTACT["phone"], "Y", now=clock.now())
+    sale = await tx.get_one(Sale, made["id"], populate_existing=True)
+    assert sale.state is SaleState.CONFIRMED
+    assert await state_of(tx, special) == (TermsState.REDEEMED, sale.id)
+
+
+async def test_of_two_sales_at_once_one_has_the_code(real_database, keys, clock):
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        await make_toolkit(tx, offers=["SPEED-1000"])
+        special, code = await make_terms(tx, door.customer, "SPEED-1000", keys, now=clock.now())
+        lines = [Line("SPEED-1000", 1, approval_code=code)]
+        first, second = [await make_draft(tx, door, now=clock.now(), lines=lines) for _ in "12"]
+
+    async def other():
+        async with real_database.begin() as tx:
+            await agree(tx, door, second.id, now=clock.now())
+
+    async with real_database.begin() as tx:
+        await agree(tx, door, first.id, now=clock.now())
+        waiting = asyncio.create_task(other())
+        await until_waiting(real_database)
+    with pytest.raises(Problem) as refused:
+        await waiting
+    assert refused.value.slug == "approval-code-used"
+    async with real_database.read() as read:
+        assert await state_of(read, special) == (TermsState.REDEEMED, first.id)
+        assert (await read.get_one(Sale, second.id)).state is SaleState.DRAFT
+        assert await jobs_of(read) == [str(first.id)]
+
+
+async def test_two_phones_sell_with_one_code_in_one_go(real_database, keys, clock):
+    """As a push does: each puts its sale together and confirms it in one transaction."""
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        await make_toolkit(tx, offers=["SPEED-1000"])
+        special, code = await make_terms(tx, door.customer, "SPEED-1000", keys, now=clock.now())
+    lines = [Line("SPEED-1000", 1, approval_code=code)]
+
+    both_drafted = asyncio.Barrier(2)
+
+    async def push():
+        async with real_database.begin() as tx:
+            sale = await make_draft(tx, door, now=clock.now(), lines=lines)
+            await both_drafted.wait()
+            await agree(tx, door, sale.id, now=clock.now())
+
+    ends = await asyncio.gather(push(), push(), return_exceptions=True)
+    (refused,) = [end for end in ends if end is not None]
+    # Neither has undone the other by waiting for it in a circle.
+    assert isinstance(refused, Problem) and refused.slug == "approval-code-used"
+    async with real_database.read() as read:
+        state, used_for = await state_of(read, special)
+        confirmed = (
+            await read.scalars(select(Sale.id).where(Sale.confirmed_at.is_not(None)))
+        ).all()
+        assert (state, [used_for]) == (TermsState.REDEEMED, confirmed)
+
+
+async def test_the_levers_tell_what_was_sold_at_a_discount(
+    app, http, post, door, tx, clock, approve
+):
+    await make_lifecycle(
+        tx, door.customer, tier=Tier.A, value_12m_fen=120_000, churn_class=ChurnClass.LOW
+    )
+    _, code = await approve(percent=30, months=12)
+    supervisor = bearer(app, caller_for(Role.SUPERVISOR, door.branch, account_id=new_id()))
+
+    async def told():
+        day = clock.now().date()
+        period = {"from": str(day - timedelta(days=2)), "until": str(day + timedelta(days=2))}
+        answer = await http.get("/v1/levers", params=period, headers=supervisor)
+        assert answer.status_code == 200, answer.text
+        (keeping,) = [one for one in answer.json()["levers"] if one["lever"] == "retention"]
+        return keeping["harm"]["numerator"], keeping["harm"]["denominator"]
+
+    made = (await post("", sale_body(door, line(code)))).json()
+    assert await told() == (0, 0)
+    await agree(tx, door, UUID(made["id"]), now=clock.now())
+    assert await told() == (84_000, 1)
