@@ -35,6 +35,16 @@ class SyncRow(Base):
     xid: Mapped[int]
 
 
+class SyncLoaded(Base):
+    """A customer whom a load has changed, under the transaction it was, and of whom phones are to
+    be told; gone as soon as they are."""
+
+    __tablename__ = "sync_loaded"
+
+    xid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class SyncMoment(Base):
     """Which transaction was about to be written at a moment: a clock for cursors.
 

@@ -182,7 +182,7 @@ _TOUCH = """
 
 async def touch_customers(tx: AsyncSession, since: int, *, besides: int) -> None:
     """Let phones look again at customers of whom a line was written by a transaction from `since`
-    on, `besides` the one that has told of them itself."""
+    on, `besides` the one that tells of them itself."""
     await fetched(tx, _TOUCH_CUSTOMERS, {"since": since, "besides": besides})
 
 
@@ -197,6 +197,35 @@ _TOUCH_CUSTOMERS = """
     FROM lines WHERE (line.technician_id, line.kind, line.row_id)
         = (lines.technician_id, lines.kind, lines.row_id)
     RETURNING 1
+"""
+
+
+async def tell_of_loaded(tx: AsyncSession, most: int) -> int:
+    """Let phones look again at up to so many of the customers whom loads have changed; returns how
+    many there were. Two that do this at once take different ones."""
+    return int((await fetched(tx, _TELL_OF_LOADED, {"most": most}))[0][0])
+
+
+# The lines in the order of `touch` as well. Whoever begins to show one of them meanwhile commits
+# after the load did, and so shows what it brought.
+_TELL_OF_LOADED = """
+    WITH taken AS MATERIALIZED (
+        SELECT xid, customer_id FROM sync_loaded
+        ORDER BY xid, customer_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM sync_loaded AS loaded USING taken
+        WHERE (loaded.xid, loaded.customer_id) = (taken.xid, taken.customer_id)
+        RETURNING loaded.customer_id
+    ), lines AS (
+        SELECT technician_id, kind, row_id FROM sync_row
+        WHERE kind = 'customer' AND row_id IN (SELECT customer_id FROM taken)
+        ORDER BY technician_id, kind, row_id FOR UPDATE
+    ), told AS (
+        UPDATE sync_row AS line SET xid = pg_current_xact_id()::text::bigint
+        FROM lines WHERE (line.technician_id, line.kind, line.row_id)
+            = (lines.technician_id, lines.kind, lines.row_id)
+    )
+    SELECT count(*) FROM gone
 """
 
 
