@@ -1,4 +1,4 @@
-"""A load notes of which customers phones are to be told, and they are told when it is there.
+"""What phones are told of a load is noted until it is there, and what a promoted standby goes on from.
 
 Revision: 0102, after 0097
 """
@@ -38,6 +38,7 @@ BEGIN
 END $$
 """
 BY = ("id", "customer_id")
+GOES_ON = ("timeline", "before", "since", "until")
 
 
 def upgrade() -> None:
@@ -51,10 +52,15 @@ def upgrade() -> None:
     )
     for column in BY:
         op.execute(CUSTOMERS.format(id=column, later=LATER.format(id=column)))
+    # Null is a timeline that is not known, and is found to be another one at the next look.
+    for name in GOES_ON:
+        op.add_column("sync_epoch", sa.Column(name, sa.BigInteger(), nullable=True))
 
 
 def downgrade() -> None:
     """Take the change back."""
+    for name in GOES_ON:
+        op.drop_column("sync_epoch", name)
     for column in BY:
         op.execute(CUSTOMERS.format(id=column, later=""))
     # Of whom phones were not told yet they are told now.
