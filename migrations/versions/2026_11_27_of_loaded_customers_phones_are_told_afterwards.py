@@ -68,6 +68,6 @@ def downgrade() -> None:
         f"""
         UPDATE sync_row SET xid = {XID}
         WHERE kind = 'customer' AND row_id IN (SELECT customer_id FROM sync_loaded)
-        """  # noqa: S608 - text of our own
+        """
     )
     op.drop_table("sync_loaded")

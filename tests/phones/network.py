@@ -158,7 +158,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
 
 
 class SlowLine:
-    """A line of so many bytes a second towards the phones, on which nothing is lost until it breaks.
+    """A line of so many bytes a second to the phones, on which nothing is lost until it breaks.
 
     `breaks` says of each of the first answers after how many of its bytes it breaks off; one that
     is negative ends there and leaves the phone waiting. What comes after them comes whole.

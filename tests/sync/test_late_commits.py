@@ -1,6 +1,7 @@
 """The cursor on real connections: nothing that commits late is missed, and no news costs little."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from uuid import UUID
 
@@ -193,8 +194,8 @@ async def test_a_technicians_step_does_not_wait_for_a_load_and_no_phone_misses_w
         await load_customers(load, file)
         await load_addresses(load, homes)
         # All lines are written and none is committed: who has these customers works on.
-        async with asyncio.timeout(3):
-            await phone.acknowledge(again)
+        async with asyncio.timeout(10):
+            await phone.complete(await phone.restore(again))
     # A worker dies after its first few customers, and another one goes on.
     monkeypatch.setattr(jobs, "LOADED_AT_ONCE", 2)
     worker = Worker(real_app.state.settings, clock, real_database)
@@ -204,10 +205,10 @@ async def test_a_technicians_step_does_not_wait_for_a_load_and_no_phone_misses_w
         )
         first = told.all()[0]
         assert await feed.tell_of_loaded(tx, 2) == 2
-    with pytest.raises(RuntimeError):
+    with contextlib.suppress(ZeroDivisionError):
         async with real_database.begin() as tx:
             await feed.tell_of_loaded(tx, 2)
-            raise RuntimeError("killed")
+            raise ZeroDivisionError
     await customers_loaded(worker, **first)
     await store.pull()
     assert [store["customers"][str(one.id)]["arrears_fen"] for one in customers[:4]] == [700] * 4

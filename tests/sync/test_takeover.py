@@ -37,6 +37,12 @@ def standby_of(primary: Cluster) -> Iterator[Cluster]:
         yield Cluster(Path(folder), durable=False)
 
 
+def xid_of(store: Store) -> int:
+    """Tell up to which transaction a phone knows of everything."""
+    assert store.cursor is not None
+    return cursor_of(store.cursor).xid
+
+
 async def burn(database, numbers: int) -> None:
     """Let so many transactions begin to write."""
     for _ in range(numbers):
@@ -86,18 +92,18 @@ async def test_what_a_promoted_standby_writes_reaches_phones_that_knew_more(sett
             ):
                 for store in stores:
                     store.phone.http = http
-                orders = []
+                orders: list[str] = []
                 for phone in phones:
                     async with new.begin() as tx:
-                        order = await make_assigned_order(tx, phone.technician, now=clock.now())
-                        orders.append(str(order.id))
+                        made = await make_assigned_order(tx, phone.technician, now=clock.now())
+                        orders.append(str(made.id))
                 # Before anybody asks, the numbers that the second phone knew are given out again.
                 await burn(new, 6)
                 async with new.read() as read:
                     now_at = await read.scalar(
                         text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
                     )
-                assert cursor_of(ahead.cursor or 0).xid < now_at < cursor_of(far_ahead.cursor).xid
+                assert xid_of(ahead) < now_at < xid_of(far_ahead)
                 for store, order in zip((behind, ahead), orders, strict=False):
                     answer = await store.ask()
                     assert answer.status_code == 200, answer.text

@@ -1,11 +1,9 @@
 """Doorways of the acceptance code."""
 
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import Request, status
 
-from app.auth.callers import Caller
 from app.core.db import Database, Tx
 from app.core.doorways import Router
 from app.core.http import Now
