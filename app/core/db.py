@@ -136,9 +136,16 @@ class Database:
         it has ended a transaction that did nothing for too long.
         """
         try:
-            async with self._writer() as session, session.begin():
-                yield session
-                await self.before_commit(session, request)
+            async with self._writer() as session:
+                # Not as a context of its own, which would end with what `settle` commits.
+                await session.begin()
+                try:
+                    yield session
+                    await self.before_commit(session, request)
+                    await session.commit()
+                except BaseException:
+                    await session.rollback()
+                    raise
         except (PoolTimeout, OperationalError, psycopg.OperationalError) as error:
             raise unavailable(error) from error
         except (DBAPIError, psycopg.Error) as error:
@@ -370,6 +377,24 @@ async def _tx(request: HTTPConnection) -> AsyncIterator[AsyncSession]:
     except Problem as problem:
         await once.keep_refusal(database, problem)
         raise
+
+
+async def settle(tx: AsyncSession, request: HTTPConnection) -> None:
+    """Let stay what a request's transaction has done so far, whatever comes of the rest, for which
+    it begins another one.
+
+    For a doorway that refuses and has to keep that it was asked, such as a wrong code that counts.
+    Its connection is given back in between: where every request held one while it waited for a
+    second, a burst would wait for itself. Locks end here, and a key is claimed anew; raises what
+    that does.
+    """
+    await database_of(tx).before_commit(tx, request)
+    await tx.commit()
+    # Others may change what was read.
+    tx.expunge_all()
+    once: Repeatable | None = request.scope.get(ONCE)
+    if once is not None:
+        await once.begin(tx)
 
 
 async def _read(request: HTTPConnection) -> AsyncIterator[AsyncSession]:

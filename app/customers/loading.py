@@ -89,15 +89,40 @@ _STANDS = """
 """
 
 
+# Which of a row's customers loses it: of them phones are told as of who gets it.
+_LEFT = """
+    INSERT INTO sync_loaded (xid, customer_id)
+    SELECT DISTINCT pg_current_xact_id()::text::bigint, held.customer_id
+    FROM {{staged}} AS s JOIN {table} AS held ON held.{key} = s.{key}
+    JOIN customer AS c ON c.code = s.customer
+    WHERE NOT s.passed_over AND held.customer_id <> c.id
+    ON CONFLICT DO NOTHING
+"""
+
+
 async def _merge_shown(tx: AsyncSession, staged: Staging, target: Target) -> None:
     """Merge what phones show of customers.
 
-    Phones that show one are told with the load. One that begins to while the load goes on is told
-    what stood before, and the load does not see it: it is looked for as soon as the load is there.
+    Of whom phones are to be told is noted with the load, and they are told when it is there: their
+    lines of the feed would be locked until then, and the steps of the technicians who have these
+    customers wait for them. A phone that begins to show one while the load goes on is told what
+    stood before, and the load does not see it: it is looked for as soon as the load is there.
     """
     ((since, loaded_by),) = await fetched(tx, _STANDS, {})
+    if "customer_id" in target.references:
+        (key,) = target.key
+        await staged.run(_LEFT.format(table=target.table, key=key))
+    await _tell_phones_later(tx, "on")
     await staged.merge(target)
+    await _tell_phones_later(tx, "off")
     await jobs.tell(tx, "customers.loaded", since=since, loaded_by=loaded_by)
+
+
+async def _tell_phones_later(tx: AsyncSession, switch: str) -> None:
+    # Read by the triggers that tell phones of customers.
+    await fetched(
+        tx, "SELECT set_config('yingwei.phones_later', %(switch)s, true)", {"switch": switch}
+    )
 
 
 async def load_customers(

@@ -35,6 +35,16 @@ class SyncRow(Base):
     xid: Mapped[int]
 
 
+class SyncLoaded(Base):
+    """A customer whom a load has changed, under the transaction it was, and of whom phones are to
+    be told; gone as soon as they are."""
+
+    __tablename__ = "sync_loaded"
+
+    xid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class SyncMoment(Base):
     """Which transaction was about to be written at a moment: a clock for cursors.
 
@@ -70,7 +80,10 @@ class SyncEpoch(Base):
     """In which life of the database cursors were made: one row.
 
     Numbers of transactions begin anew where a dump is restored. That is known by the cluster's and
-    the database's own numbers, which no dump carries; both stay the same when a standby takes over.
+    the database's own numbers, which no dump carries; both stay the same when a standby takes over,
+    and then `timeline` is another one. The standby gives out numbers from where it was, which may
+    be some that the old primary has given out, too. So cursors of the epoch `before` up to `until`
+    are gone on from, but none later than from `since`, before which no number was given out twice.
     """
 
     __tablename__ = "sync_epoch"
@@ -80,6 +93,10 @@ class SyncEpoch(Base):
     epoch: Mapped[int]
     cluster: Mapped[int]
     database: Mapped[int]
+    timeline: Mapped[int | None]
+    before: Mapped[int | None]
+    since: Mapped[int | None]
+    until: Mapped[int | None]
     began_at: Mapped[datetime]
 
 

@@ -126,7 +126,7 @@ async def pull(
             return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     epoch = await epochs.current(database, now)
     async with database.snapshot(request) as tx:
-        changes = await pulling.pull(tx, technician, asked, epoch_number=epoch, now=now)
+        changes = await pulling.pull(tx, technician, asked, epoch=epoch, now=now)
     headers["etag"] = changes.tag
     body = pulling.written(changes)
     if len(body) >= PACKED_FROM and "gzip" in request.headers.get("accept-encoding", ""):

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -155,3 +155,59 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     headers = {name.lower(): value.strip() for name, _, value in (x.partition(":") for x in lines)}
     body = await reader.readexactly(int(headers.get("content-length", 0)))
     return Request(method, path, _ends(headers), body)
+
+
+class SlowLine:
+    """A line of so many bytes a second to the phones, on which nothing is lost until it breaks.
+
+    `breaks` says of each of the first answers after how many of its bytes it breaks off; one that
+    is negative ends there and leaves the phone waiting. What comes after them comes whole.
+    """
+
+    def __init__(self, api_url: str, bytes_a_second: int, breaks: Iterable[int] = ()) -> None:
+        self.url = ""
+        # What came through of each answer.
+        self.came: list[bytearray] = []
+        self._api = httpx.URL(api_url)
+        self._at_once = bytes_a_second // 20
+        self._breaks = list(breaks)
+
+    @contextlib.asynccontextmanager
+    async def served(self) -> AsyncIterator["SlowLine"]:
+        """Carry what phones ask until the block ends."""
+        server = await asyncio.start_server(self._carry, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with server:
+            yield self
+
+    async def _carry(self, phone: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        answers, api = await asyncio.open_connection(
+            self._api.host, self._api.port, limit=self._at_once
+        )
+        asking = asyncio.create_task(_pour(phone, api))
+        until = self._breaks.pop(0) if self._breaks else None
+        came = bytearray()
+        self.came.append(came)
+        with contextlib.suppress(ConnectionError):
+            while part := await answers.read(self._at_once):
+                came += part
+                back.write(part)
+                await back.drain()
+                await asyncio.sleep(1 / 20)
+                if until is not None and len(came) >= abs(until):
+                    break
+        if until is not None and until < 0:
+            await asking  # which ends when the phone hangs up
+        asking.cancel()
+        api.transport.abort()
+        if until is not None:
+            back.transport.abort()
+        back.close()
+
+
+async def _pour(source: asyncio.StreamReader, into: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while part := await source.read(65536):
+            into.write(part)
+            await into.drain()
+        into.write_eof()

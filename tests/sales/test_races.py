@@ -16,7 +16,10 @@ from app.core.errors import SameIdOtherContent
 from app.sales import service
 from app.sales.models import Sale, SaleEvent, SaleItem
 from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState, SaleStep
+from tests.make.acceptance import another
 from tests.make.auth import bearer, caller_for
+from tests.make.consent import code_told, request_body
+from tests.make.pools import with_connections
 from tests.make.races import until_waiting
 from tests.make.sales import (
     agree,
@@ -241,3 +244,58 @@ async def test_many_sales_at_once_have_a_job_each(real_database, real_door, cloc
     clock.tick(timedelta(minutes=1))
     async with real_database.read() as read:
         assert sorted(await jobs_of(read)) == sorted(map(str, made))
+
+
+async def test_a_burst_of_told_codes_does_not_wait_for_itself(
+    real_database, real_app, real_http, settings, clock
+):
+    """More phones than connections: nobody holds one and waits for another."""
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        doors = [await make_door(tx, now=clock.now()) for _ in range(6)]
+        drafts = [await make_draft(tx, door, now=clock.now()) for door in doors]
+    sent = []
+    for door, draft in zip(doors, drafts, strict=True):
+        url, headers = f"/v1/sales/{draft.id}", bearer(real_app, door.seller)
+        asked = request_body()
+        await real_http.post(f"{url}/consent-requests", json=asked, headers=headers)
+        async with real_database.read() as read:
+            code = await code_told(read, draft.id)
+        consent = {"kind": "otp", "given_at": clock.now().isoformat(), "request_id": asked["id"]}
+        sent.append((f"{url}/confirm", consent, code, headers))
+
+    async def told(http, path, consent, code, headers, key):
+        return await http.post(
+            path,
+            json={"consent": {**consent, "code": code}},
+            headers={**headers, "accept-language": "en", "idempotency-key": str(key)},
+        )
+
+    async with with_connections(2, real_database, settings, clock) as http:
+        keys = [new_id() for _ in sent]
+        wrong = await asyncio.gather(
+            *(
+                told(http, path, consent, another(code), headers, key)
+                for (path, consent, code, headers), key in zip(sent, keys, strict=True)
+            )
+        )
+        assert [one.status_code for one in wrong] == [409] * 6
+        # The try is counted though it was refused, and once though it comes again.
+        path, consent, code, headers = sent[0]
+        again = await told(http, path, consent, another(code), headers, keys[0])
+        assert (again.json()["facts"], again.headers["idempotent-replayed"]) == (
+            {"tries_left": 4},
+            "true",
+        )
+        assert (await told(http, path, consent, another(code, 2), headers, new_id())).json()[
+            "facts"
+        ] == {"tries_left": 3}
+        keys = [new_id() for _ in sent]
+        right = await asyncio.gather(
+            *(told(http, *one, key) for one, key in zip(sent, keys, strict=True))
+        )
+        assert [one.status_code for one in right] == [200] * 6
+        again = await told(http, path, consent, code, headers, keys[0])
+        assert (again.content, again.headers["idempotent-replayed"]) == (right[0].content, "true")
+    async with real_database.read() as read:
+        assert sorted(await jobs_of(read)) == sorted(str(draft.id) for draft in drafts)

@@ -1,6 +1,7 @@
 """The cursor on real connections: nothing that commits late is missed, and no news costs little."""
 
 import asyncio
+import contextlib
 from datetime import timedelta
 from uuid import UUID
 
@@ -10,14 +11,15 @@ from sqlalchemy import text
 from app.auth.models import OrgUnit
 from app.core.db import new_id
 from app.core.jobs import Worker
-from app.customers.loading import load_customers
+from app.customers.loading import load_addresses, load_customers
+from app.sync import jobs
 from app.sync.jobs import customers_loaded, forget
 from app.sync.queries import feed
 from app.sync.rules import cursor_of
 from app.sync.rules.tables import EVERYBODY, Kind
 from app.sync.service import turning
 from tests.make.counting import counted
-from tests.make.customers import make_customer
+from tests.make.customers import make_address, make_customer
 from tests.make.horizon import others_are_done
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -161,3 +163,56 @@ async def test_nothing_that_commits_late_is_missed(
     async with real_database.read() as read:
         settled = await read.scalar(text("SELECT count(*) FROM sync_row WHERE xid = 0"))
     assert settled == before
+
+
+async def test_a_technicians_step_does_not_wait_for_a_load_and_no_phone_misses_what_it_brought(
+    real_database, real_app, phone, clock, monkeypatch
+):
+    async with real_database.begin() as tx:
+        unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
+        customers = [await make_customer(tx, org_unit_id=unit.id) for _ in range(5)]
+        addresses = [await make_address(tx, one) for one in customers]
+        shown = [
+            await make_assigned_order(tx, phone.technician, one, now=clock.now())
+            for one in customers[:4]
+        ]
+        again = await make_assigned_order(tx, phone.technician, customers[0], now=clock.now())
+    for order in shown:
+        await phone.acknowledge(order)
+    store = Store(phone, tags=True)
+    await store.pull()
+    file = ["code,as_of,org_unit,name,phone,arrears_fen\n"] + [
+        f"{one.code},{clock.now().isoformat()},{unit.code},王小明,15400001234,700\n"
+        for one in customers
+    ]
+    # What stood at the second customer's address is the fifth's by now, whom no phone shows.
+    homes = ["code,customer,standard_address,locality\n"]
+    homes += [f"{addresses[1].code},{customers[4].code},碧波园9栋,碧波园\n"]
+
+    async with real_database.begin() as load:
+        await load.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await load_customers(load, file)
+        await load_addresses(load, homes)
+        # All lines are written and none is committed: who has these customers works on.
+        async with asyncio.timeout(10):
+            await phone.complete(await phone.restore(again))
+    # A worker dies after its first few customers, and another one goes on.
+    monkeypatch.setattr(jobs, "LOADED_AT_ONCE", 2)
+    worker = Worker(real_app.state.settings, clock, real_database)
+    async with real_database.begin() as tx:
+        told = await tx.scalars(
+            text("SELECT args FROM procrastinate_jobs WHERE task_name = 'customers.loaded'")
+        )
+        first = told.all()[0]
+        assert await feed.tell_of_loaded(tx, 2) == 2
+    with contextlib.suppress(ZeroDivisionError):
+        async with real_database.begin() as tx:
+            await feed.tell_of_loaded(tx, 2)
+            raise ZeroDivisionError
+    await customers_loaded(worker, **first)
+    await store.pull()
+    assert [store["customers"][str(one.id)]["arrears_fen"] for one in customers[:4]] == [700] * 4
+    assert store["customers"][str(customers[1].id)]["standard_address"] is None
+    assert store["customers"][str(customers[2].id)]["standard_address"] is not None
+    async with real_database.read() as read:
+        assert await read.scalar(text("SELECT count(*) FROM sync_loaded")) == 0

@@ -12,7 +12,9 @@ from app.visits.models import Visit
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
+from tests.make.acceptance import code_on_telephone
 from tests.make.customers import make_customer
+from tests.make.pools import with_connections
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone
 
 
@@ -128,3 +130,35 @@ async def test_a_dispatcher_and_the_technician_at_once(
     assert (await setting_out).status_code == 404
     assert await count(real_database, Visit) == 0
     await other.acknowledge(order)
+
+
+async def test_a_morning_of_phones_does_not_wait_for_itself(
+    real_database, real_app, real_http, settings, clock
+):
+    """More phones than connections, at a process that has just begun: nobody who reads the day, or
+    tells the customer's code, holds a connection and waits for another."""
+    async with real_database.begin() as tx:
+        phones = [await make_phone(tx, real_app, real_http, clock) for _ in range(6)]
+    codes = []
+    for phone in phones:
+        visit_id = await phone.restore(await made(real_database, phone, clock))
+        url = f"/v1/visits/{visit_id}/acceptance-code"
+        await real_http.post(url, json={"id": str(new_id())}, headers=phone.headers)
+        async with real_database.read() as read:
+            codes.append((visit_id, await code_on_telephone(read, visit_id)))
+    async with with_connections(2, real_database, settings, clock) as http:
+        for phone in phones:
+            phone.http = http
+        days = await at_once(*(phone.get("/my/day") for phone in phones))
+        assert [one.status_code for one in days] == [200] * 6
+        for phone in phones:
+            phone.headers = {**phone.headers, "idempotency-key": str(new_id())}
+        done = await at_once(
+            *(
+                phone.post(
+                    f"/visits/{visit_id}/complete", outcome_code="fixed", acceptance_code=code
+                )
+                for phone, (visit_id, code) in zip(phones, codes, strict=True)
+            )
+        )
+        assert [one.status_code for one in done] == [200] * 6

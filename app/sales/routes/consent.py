@@ -7,7 +7,7 @@ from uuid import UUID
 
 from fastapi import Query, Request, status
 
-from app.core.db import Database, Read, Tx
+from app.core.db import Read, Tx, settle
 from app.core.doorways import Router
 from app.core.http import Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -92,19 +92,18 @@ async def confirm(
     agreed as well.
     """
     if isinstance(body.consent, OtpConsent):
-        # In a transaction of its own, so that a wrong try stays counted.
-        database: Database = request.app.state.database
-        async with database.begin(request) as trying:
-            checked = await service.check_code(
-                trying,
-                sale_id=sale_id,
-                request_id=body.consent.request_id,
-                caller=seller,
-                keys=keys,
-                code=body.consent.code,
-                given_at=body.consent.given_at,
-                now=now,
-            )
+        checked = await service.check_code(
+            tx,
+            sale_id=sale_id,
+            request_id=body.consent.request_id,
+            caller=seller,
+            keys=keys,
+            code=body.consent.code,
+            given_at=body.consent.given_at,
+            now=now,
+        )
+        # A wrong try stays counted.
+        await settle(tx, request)
         checked.accepted()
     sale = await service.confirm(
         tx,

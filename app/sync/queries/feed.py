@@ -182,7 +182,7 @@ _TOUCH = """
 
 async def touch_customers(tx: AsyncSession, since: int, *, besides: int) -> None:
     """Let phones look again at customers of whom a line was written by a transaction from `since`
-    on, `besides` the one that has told of them itself."""
+    on, `besides` the one that tells of them itself."""
     await fetched(tx, _TOUCH_CUSTOMERS, {"since": since, "besides": besides})
 
 
@@ -200,15 +200,53 @@ _TOUCH_CUSTOMERS = """
 """
 
 
+async def tell_of_loaded(tx: AsyncSession, most: int) -> int:
+    """Let phones look again at up to so many of the customers whom loads have changed; returns how
+    many there were. Two that do this at once take different ones."""
+    return int((await fetched(tx, _TELL_OF_LOADED, {"most": most}))[0][0])
+
+
+# The lines in the order of `touch` as well. Whoever begins to show one of them meanwhile commits
+# after the load did, and so shows what it brought.
+_TELL_OF_LOADED = """
+    WITH taken AS MATERIALIZED (
+        SELECT xid, customer_id FROM sync_loaded
+        ORDER BY xid, customer_id LIMIT %(most)s FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM sync_loaded AS loaded USING taken
+        WHERE (loaded.xid, loaded.customer_id) = (taken.xid, taken.customer_id)
+        RETURNING loaded.customer_id
+    ), lines AS (
+        SELECT technician_id, kind, row_id FROM sync_row
+        WHERE kind = 'customer' AND row_id IN (SELECT customer_id FROM taken)
+        ORDER BY technician_id, kind, row_id FOR UPDATE
+    ), told AS (
+        UPDATE sync_row AS line SET xid = pg_current_xact_id()::text::bigint
+        FROM lines WHERE (line.technician_id, line.kind, line.row_id)
+            = (lines.technician_id, lines.kind, lines.row_id)
+    )
+    SELECT count(*) FROM gone
+"""
+
+
 class Epoch(NamedTuple):
-    """In which life of the database cursors are made, and whether this is still that life."""
+    """In which life of the database cursors are made, and whether this is still that life, `same`,
+    and written by the same server, or by one that was its standby, `taken_over`.
+
+    Cursors of the epoch `before` up to `until` are gone on from, but from `since` at the latest;
+    None where no cursor of an earlier epoch is.
+    """
 
     number: int
     same: bool
+    taken_over: bool
+    before: int | None
+    since: int | None
+    until: int | None
 
 
 async def epoch_of(session: AsyncSession) -> Epoch | None:
-    """Read the epoch; None before the first one."""
+    """Read the epoch, by a session that can write; None before the first one."""
     rows = await fetched(session, _EPOCH, {})
     return Epoch(*rows[0]) if rows else None
 
@@ -219,8 +257,12 @@ _IDENTITY = """
     (SELECT system_identifier FROM pg_control_system()) AS cluster,
     (SELECT oid::bigint FROM pg_database WHERE datname = current_database()) AS database
 """
+# By the name of the log that is written now: what the cluster says of itself is as of its last
+# checkpoint.
+_TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 _EPOCH = f"""
-    SELECT e.epoch, e.cluster = here.cluster AND e.database = here.database
+    SELECT e.epoch, e.cluster = here.cluster AND e.database = here.database,
+        e.timeline IS DISTINCT FROM {_TIMELINE}, e.before, e.since, e.until
     FROM sync_epoch AS e, (SELECT {_IDENTITY}) AS here
 """  # noqa: S608 - text of our own
 
@@ -259,11 +301,30 @@ async def begin_epoch(tx: AsyncSession, number: int, now: datetime) -> None:
 
 
 _BEGIN = f"""
-    INSERT INTO sync_epoch (one, epoch, cluster, database, began_at)
-    SELECT true, %(epoch)s, here.cluster, here.database, %(now)s
+    INSERT INTO sync_epoch (one, epoch, cluster, database, timeline, began_at)
+    SELECT true, %(epoch)s, here.cluster, here.database, {_TIMELINE}, %(now)s
     FROM (SELECT {_IDENTITY}) AS here
     ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, cluster = excluded.cluster,
-        database = excluded.database, began_at = excluded.began_at
+        database = excluded.database, timeline = excluded.timeline, began_at = excluded.began_at,
+        before = NULL, since = NULL, until = NULL
+    RETURNING 1
+"""  # noqa: S608 - text of our own
+
+
+async def go_on(tx: AsyncSession, number: int, now: datetime) -> None:
+    """Begin a new epoch where a standby has taken over.
+
+    Its cursors are told from those of the old primary, which may have given out numbers that are
+    given out again now. Moments that were noted came from there, so the last one's number was not;
+    a cursor beyond what was given out by now knows of what is lost. Nothing else is known anew.
+    """
+    await fetched(tx, _GO_ON, {"epoch": number, "now": now})
+
+
+_GO_ON = f"""
+    UPDATE sync_epoch SET epoch = %(epoch)s, before = epoch, timeline = {_TIMELINE},
+        since = (SELECT max(xid) FROM sync_moment), began_at = %(now)s,
+        until = pg_snapshot_xmin(pg_current_snapshot())::text::bigint
     RETURNING 1
 """  # noqa: S608 - text of our own
 

@@ -1,4 +1,5 @@
-"""In which life of the database cursors are made: one that was restored begins another."""
+"""In which life of the database cursors are made: one that was restored begins another, and so does
+one whose standby has taken over."""
 
 import secrets
 from datetime import datetime
@@ -9,26 +10,48 @@ from app.auth import audit
 from app.core.clock import wall
 from app.core.db import Database
 from app.sync.queries import feed
+from app.sync.queries.feed import Epoch
 from app.sync.rules.cursor import EPOCHS
 
 # A process asks again after so many seconds whether the database is still the one it was.
 KNOWN = 5.0
 
 
-async def current(database: Database, now: datetime) -> int:
+async def current(database: Database, now: datetime) -> Epoch:
     """Return the epoch of cursors, as known a few seconds ago by this process.
 
     Where the database is not the one that it was, as after a dump was restored, a new one begins.
     """
-    held: tuple[float, int] | None = database.cache.get("sync_epoch")
+    held: tuple[float, Epoch] | None = database.cache.get("sync_epoch")
     if held is not None and wall().timestamp() - held[0] < KNOWN:
         return held[1]
-    async with database.read() as read:
-        known = await feed.epoch_of(read)
+    async with database.begin() as tx:
+        known = await feed.epoch_of(tx)
+        if known is None or not known.same or known.taken_over:
+            audit.acting(tx, "sync.begin_epoch")
+            # Two processes that find out at once agree on one.
+            await feed.alone(tx)
+            known = await _begun(tx, now)
+    database.cache["sync_epoch"] = wall().timestamp(), known
+    return known
+
+
+async def mind_takeover(tx: AsyncSession, now: datetime) -> None:
+    """Begin a new epoch if a standby has taken over, while nobody else does (`feed.alone`): before
+    it notes a moment of its own, which would pass for one of the old primary."""
+    known = await feed.epoch_of(tx)
+    if known is not None and known.same and known.taken_over:
+        await feed.go_on(tx, _drawn(known), now)
+
+
+async def _begun(tx: AsyncSession, now: datetime) -> Epoch:
+    await mind_takeover(tx, now)
+    known = await feed.epoch_of(tx)
     if known is None or not known.same:
-        known = await _begin(database, now)
-    database.cache["sync_epoch"] = wall().timestamp(), known.number
-    return known.number
+        await feed.begin_epoch(tx, _drawn(known), now)
+        known = await feed.epoch_of(tx)
+    assert known is not None
+    return known
 
 
 async def begin_anew(tx: AsyncSession, now: datetime) -> int:
@@ -39,24 +62,13 @@ async def begin_anew(tx: AsyncSession, now: datetime) -> int:
     of its files: nothing in it tells that it is not where it was.
     """
     await feed.alone(tx)
-    return await _draw(tx, await feed.epoch_of(tx), now)
+    number = _drawn(await feed.epoch_of(tx))
+    await feed.begin_epoch(tx, number, now)
+    return number
 
 
-async def _begin(database: Database, now: datetime) -> feed.Epoch:
-    async with database.begin() as tx:
-        audit.acting(tx, "sync.begin_epoch")
-        # Two processes that find out at once agree on one.
-        await feed.alone(tx)
-        known = await feed.epoch_of(tx)
-        if known is not None and known.same:
-            return known
-        return feed.Epoch(await _draw(tx, known, now), same=True)
-
-
-async def _draw(tx: AsyncSession, known: feed.Epoch | None, now: datetime) -> int:
+def _drawn(known: Epoch | None) -> int:
     # A draw and not a count: the same dump can be restored twice.
     before = known.number if known is not None else 0
     number = 1 + secrets.randbelow(EPOCHS - 2)
-    number += number >= before > 0
-    await feed.begin_epoch(tx, number, now)
-    return number
+    return number + (number >= before > 0)

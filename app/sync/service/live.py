@@ -193,7 +193,7 @@ class Live:
     async def _look_for_all(self) -> tuple[int, Looked]:
         await asyncio.sleep(GATHER)
         asked, self._asked, self._look = self._asked, {}, None
-        number = await epochs.current(self._database, wall())
+        number = (await epochs.current(self._database, wall())).number
         async with self._database.hot(fresh=True) as driver:
             return number, await feed.look(driver, asked)
 

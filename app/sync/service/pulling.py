@@ -13,7 +13,7 @@ from app.core.errors import Problem
 from app.devices.service import obey
 from app.sync import rules
 from app.sync.queries import feed
-from app.sync.queries.feed import Feed, News
+from app.sync.queries.feed import Epoch, Feed, News
 from app.sync.rules import Cursor
 from app.sync.service import epochs
 from app.sync.service.reading import Asked, Changes, begun
@@ -48,13 +48,13 @@ async def unchanged(
     """
     if asked.cursor == rules.NO_CURSOR or asked.migration.afresh or _too_old(asked):
         return False
-    number = await epochs.current(database, now)
+    epoch = await epochs.current(database, now)
     cursor = rules.cursor_of(asked.cursor)
     async with database.hot(fresh=True) as driver:
         found = await feed.glance(driver, technician_of(caller), caller.account_id, cursor.xid)
     _is_open(found)
-    _understood(cursor, number, found)
-    return not found.more and tag_of(number, cursor.xid, found.news) in tag
+    _understood(cursor, epoch, found)
+    return not found.more and tag_of(epoch.number, cursor.xid, found.news) in tag
 
 
 def _is_open(found: Feed) -> None:
@@ -62,19 +62,28 @@ def _is_open(found: Feed) -> None:
         raise rules.AccessRevoked(needs="an open account")
 
 
-def _understood(cursor: Cursor, epoch_number: int, found: Feed) -> None:
+def _understood(cursor: Cursor, epoch: Epoch, found: Feed) -> None:
     if cursor == rules.cursor_of(rules.NO_CURSOR):
         return
-    if cursor.epoch != epoch_number:
+    of_the_old_primary = cursor.epoch == epoch.before and epoch.since is not None
+    if cursor.epoch != epoch.number and not of_the_old_primary:
         raise rules.ResyncNeeded(reason="the database was restored")
     if cursor.xid < found.oldest:
         raise rules.ResyncNeeded(reason="away for too long")
-    if cursor.xid > found.horizon:
+    most = epoch.until if of_the_old_primary else found.horizon
+    if most is None or cursor.xid > most:
         raise rules.ResyncNeeded(reason="the cursor is ahead of the database")
 
 
+def _goes_on_from(cursor: Cursor, epoch: Epoch) -> int:
+    """Say from which transaction on a phone is told; what it has already does no harm."""
+    if cursor.epoch == epoch.number or epoch.since is None:
+        return cursor.xid
+    return min(cursor.xid, epoch.since)
+
+
 async def pull(
-    tx: AsyncSession, caller: Caller, asked: Asked, *, epoch_number: int, now: datetime
+    tx: AsyncSession, caller: Caller, asked: Asked, *, epoch: Epoch, now: datetime
 ) -> Changes:
     """Read what has changed since a phone's cursor; everything without one.
 
@@ -84,19 +93,20 @@ async def pull(
     """
     cursor = rules.cursor_of(asked.cursor)
     fresh = asked.cursor == rules.NO_CURSOR
+    since = _goes_on_from(cursor, epoch)
     found = await feed.feed_of(
         # A phone that begins anew needs no lines, only to know where it stands.
         tx,
         technician_of(caller),
         caller.account_id,
-        2**62 if fresh else cursor.xid,
+        2**62 if fresh else since,
     )
     # What is to be removed is told first, also to a phone that is told nothing else any more.
     _is_open(found)
     await obey(tx, caller, asked.device)
     if (too_old := _too_old(asked)) is not None:
         raise too_old
-    _understood(cursor, epoch_number, found)
+    _understood(cursor, epoch, found)
     # What leaves by time is told once, by the worker's clock. Where that is ahead of ours, what has
     # left would be found to be there still, and stay on the phone for good.
     reading = await begun(tx, caller, asked, max(now, found.turned_at or now))
@@ -109,9 +119,9 @@ async def pull(
     if found.more:
         upto = min(upto, found.news[-1].xid + 1)
     # A phone that began anew may be told once more what was written while it was read.
-    changes.more = found.more and upto > cursor.xid
-    changes.cursor = Cursor(epoch_number, upto).number
-    changes.tag = tag_of(epoch_number, upto, found.news)
+    changes.more = found.more and upto > since
+    changes.cursor = Cursor(epoch.number, upto).number
+    changes.tag = tag_of(epoch.number, upto, found.news)
     for name, unknown in reading.tables.items():
         for row in changes.tables.get(name, ()) if unknown else ():
             for column in unknown:

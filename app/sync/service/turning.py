@@ -10,6 +10,7 @@ from app.core.parameter_values import parameters_in_force
 from app.sync import rules
 from app.sync.queries import feed, turning
 from app.sync.queries.turning import Numbers, Unit
+from app.sync.service import epochs
 from app.sync.service.reading import ACTIONS_SHOWN
 from app.visits.rules import GRACE_HOURS
 
@@ -31,6 +32,7 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     turns, and the second finds nothing to do.
     """
     await feed.alone(tx)
+    await epochs.mind_takeover(tx, now)
     last = await turning.last_moment(tx)
     if last is not None and now - last < AT_LEAST:
         return 0

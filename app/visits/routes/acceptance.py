@@ -1,11 +1,9 @@
 """Doorways of the acceptance code."""
 
-from datetime import datetime
 from uuid import UUID
 
 from fastapi import Request, status
 
-from app.auth.callers import Caller
 from app.core.db import Database, Tx
 from app.core.doorways import Router
 from app.core.http import Now
@@ -46,30 +44,10 @@ async def check_code(
 
     A phone without a signal sends the code with `complete` instead, hours later if need be.
     """
-    accepted_at = await proved(
-        request, keys, visit_id, technician, code=body.code, device_at=body.device_at, now=now
-    )
-    return AcceptedOut(visit_id=visit_id, accepted_at=accepted_at)
-
-
-async def proved(
-    request: Request,
-    keys: Keys,
-    visit_id: UUID,
-    technician: Caller,
-    *,
-    code: str,
-    device_at: datetime,
-    now: datetime,
-) -> datetime:
-    """Check a code in a transaction of its own, so that a wrong try stays counted.
-
-    Returns when the work was accepted. Raises NotFound, StepRefused, VisitEnded, NoCodeSent,
-    CodeWrong, CodeSpent and CodeExpired.
-    """
+    # In a transaction that stays, since a wrong try is counted and refused all the same.
     database: Database = request.app.state.database
     async with database.begin(request) as tx:
         checked = await acceptance.check_code(
-            tx, visit_id, technician, keys, code=code, device_at=device_at, now=now
+            tx, visit_id, technician, keys, code=body.code, device_at=body.device_at, now=now
         )
-    return checked.accepted()
+    return AcceptedOut(visit_id=visit_id, accepted_at=checked.accepted())

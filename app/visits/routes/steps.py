@@ -4,10 +4,9 @@ from uuid import UUID
 
 from fastapi import Request, status
 
-from app.core.db import Tx
+from app.core.db import Tx, settle
 from app.core.doorways import Router
 from app.core.http import Language, Now
-from app.visits.routes.acceptance import proved
 from app.visits.routes.callers import Keys, Technician
 from app.visits.schemas.steps import (
     CheckInIn,
@@ -19,8 +18,8 @@ from app.visits.schemas.steps import (
     StepOut,
     SuspendIn,
 )
+from app.visits.service import acceptance, completing, steps
 from app.visits.service import check_in as check_in_service
-from app.visits.service import completing, steps
 
 router = Router(prefix="/v1", tags=["visits"])
 
@@ -151,15 +150,18 @@ async def complete(
 ) -> StepOut:
     """Finish the order and leave the door; what its template asks for has to be there."""
     if body.acceptance_code is not None:
-        await proved(
-            request,
-            keys,
+        checked = await acceptance.check_code(
+            tx,
             visit_id,
             technician,
+            keys,
             code=body.acceptance_code,
             device_at=body.device_at,
             now=now,
         )
+        # A wrong try stays counted.
+        await settle(tx, request)
+        checked.accepted()
     return StepOut.of(
         await completing.complete(
             tx,

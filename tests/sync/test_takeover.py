@@ -1,0 +1,147 @@
+"""A standby takes over: no phone misses what the new primary writes, nor keeps what was lost."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.core.cluster import Cluster
+from app.core.db import open_database
+from app.core.settings import Settings
+from app.migrating import upgrade
+from app.sync.rules import cursor_of
+from app.sync.service import turning
+from tests.conftest import assembled, http_on
+from tests.make.visits import make_assigned_order, make_phone
+from tests.sync.stores import Store
+
+
+@contextmanager
+def standby_of(primary: Cluster) -> Iterator[Cluster]:
+    """Give a copy of a running cluster that follows it when it is started."""
+    with tempfile.TemporaryDirectory(prefix="yingwei-") as folder:
+        owner = primary.home.stat()
+        os.chown(folder, owner.st_uid, owner.st_gid)
+        where = primary.url("postgres")
+        copied = primary._run(
+            primary._server().program("pg_basebackup"),
+            *("--pgdata", f"{folder}/data", "--dbname", where),
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        )
+        assert copied.returncode == 0, copied.stderr
+        yield Cluster(Path(folder), durable=False)
+
+
+def xid_of(store: Store) -> int:
+    """Tell up to which transaction a phone knows of everything."""
+    assert store.cursor is not None
+    return cursor_of(store.cursor).xid
+
+
+async def burn(database, numbers: int) -> None:
+    """Let so many transactions begin to write."""
+    for _ in range(numbers):
+        async with database.begin() as tx:
+            await tx.execute(text("SELECT pg_current_xact_id()"))
+
+
+async def test_what_a_promoted_standby_writes_reaches_phones_that_knew_more(settings, clock):
+    with Cluster.throw_away() as primary, standby_of(primary_with_tables(primary)) as standby:
+        old = open_database(settings.model_copy(update={"database_url": primary.url("yingwei")}))
+        application = assembled(settings, clock=clock, database=old)
+        async with application.router.lifespan_context(application), http_on(application) as http:
+            async with old.begin() as tx:
+                phones = [await make_phone(tx, application, http, clock) for _ in range(3)]
+            behind, ahead, far_ahead = stores = [Store(one, tags=True) for one in phones]
+            await behind.pull()
+            async with old.begin() as tx:
+                await turning.turn(tx, clock.now())
+            for store in stores:
+                await store.pull()
+            with standby:
+                await caught_up(old, standby)
+            # What is written from here on is lost. The second phone knows numbers of it, under
+            # which nothing was told.
+            await burn(old, 3)
+            ahead.tags = False
+            await ahead.pull()
+            ahead.tags = True
+            async with old.begin() as tx:
+                lost = await make_assigned_order(tx, phones[2].technician, now=clock.now())
+            await burn(old, 20)
+            await far_ahead.pull()
+            assert str(lost.id) in far_ahead["work_orders"]
+        await old.close()
+        primary.stop()
+
+        with standby:
+            new = open_database(
+                settings.model_copy(update={"database_url": standby.url("yingwei")})
+            )
+            async with new.read() as read:
+                await read.execute(text("SELECT pg_promote()"))
+            application = assembled(settings, clock=clock, database=new)
+            async with (
+                application.router.lifespan_context(application),
+                http_on(application) as http,
+            ):
+                for store in stores:
+                    store.phone.http = http
+                orders: list[str] = []
+                for phone in phones:
+                    async with new.begin() as tx:
+                        made = await make_assigned_order(tx, phone.technician, now=clock.now())
+                        orders.append(str(made.id))
+                # Before anybody asks, the numbers that the second phone knew are given out again.
+                await burn(new, 6)
+                async with new.read() as read:
+                    now_at = await read.scalar(
+                        text("SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint")
+                    )
+                assert xid_of(ahead) < now_at < xid_of(far_ahead)
+                for store, order in zip((behind, ahead), orders, strict=False):
+                    answer = await store.ask()
+                    assert answer.status_code == 200, answer.text
+                    store.keep(answer)
+                    assert list(store["work_orders"]) == [order]
+                # Who knew what nobody knows any more begins anew.
+                answer = await far_ahead.ask()
+                assert answer.status_code == 410
+                fresh = Store(phones[2], tags=True)
+                await fresh.pull()
+                assert list(fresh["work_orders"]) == [orders[2]]
+                # From here on cursors are those of the new primary.
+                for store in (behind, ahead, fresh):
+                    await store.pull()
+                    assert (await store.ask()).status_code == 304
+            await new.close()
+
+
+def primary_with_tables(primary: Cluster) -> Cluster:
+    """Make the product's database on a cluster."""
+    primary.create_database("yingwei")
+    upgrade(primary.url("yingwei"))
+    return primary
+
+
+async def caught_up(old, standby: Cluster) -> None:
+    """Wait until a standby has replayed whatever the primary has written by now."""
+    async with old.read() as read:
+        upto = await read.scalar(text("SELECT pg_current_wal_flush_lsn()::text"))
+    following = open_database(Settings(database_url=standby.url("yingwei")))
+    try:
+        for _ in range(200):
+            async with following.read() as read:
+                if await read.scalar(
+                    text("SELECT pg_last_wal_replay_lsn() >= CAST(:upto AS pg_lsn)"), {"upto": upto}
+                ):
+                    return
+            await asyncio.sleep(0.05)
+    finally:
+        await following.close()
+    pytest.fail("the standby does not follow")
