@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         default=32, ge=1, le=500, description="Exchanges that one worker has under way at most."
     )
     ordering_requests_per_second: float = Field(
-        default=0, ge=0, description="What one worker sends at most; 0 is no limit."
+        default=0, ge=0, description="What all workers together send at most; 0 is no limit."
     )
     routing_url: str = Field(
         default="",
