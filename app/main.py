@@ -68,6 +68,7 @@ from app.releases.routes import router as releases_router
 from app.retention.routes import router as retention_router
 from app.sales.routes import router as sales_router
 from app.serviceability.client import ServiceabilityClient
+from app.serviceability.codec import Shape
 from app.suggestions.routes import router as suggestions_router
 from app.suggestions.service.months import refresh_figures as refresh_months
 from app.sync.routes import QuickPolls, stream_router
@@ -246,6 +247,8 @@ def _lines(settings: Settings) -> ServiceabilityClient | None:
         return None
     return ServiceabilityClient(
         settings.serviceability_url,
+        shape=Shape(settings.serviceability_shape),
+        offering=settings.serviceability_offering,
         token=settings.serviceability_token.get_secret_value(),
         time_limit=settings.serviceability_timeout_seconds,
     )

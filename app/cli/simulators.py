@@ -81,7 +81,9 @@ _small(
     8025,
     store="what was set of lines",
     example='{"slow": 0.1}',
-    about="""Run the simulator of the system that knows what lines can do (TMF645 v4), by itself.
+    about="""Run the simulator of the system that knows what lines can do, by itself.
+
+    It speaks TMF645 v4 and TMF679 v4.
 
     The token is read from YINGWEI_SERVICEABILITY_TOKEN.
     """,

@@ -95,7 +95,7 @@ class Settings(BaseSettings):
         default=32, ge=1, le=500, description="Exchanges that one worker has under way at most."
     )
     ordering_requests_per_second: float = Field(
-        default=0, ge=0, description="What one worker sends at most; 0 is no limit."
+        default=0, ge=0, description="What all workers together send at most; 0 is no limit."
     )
     routing_url: str = Field(
         default="",
@@ -125,9 +125,18 @@ class Settings(BaseSettings):
     serviceability_url: str = Field(
         default="",
         description=(
-            "Base address of the TMF645 API that knows what lines can do; empty means nobody is "
-            "asked."
+            "Base address of the API that knows what lines can do; empty means nobody is asked."
         ),
+    )
+    serviceability_shape: str = Field(
+        default="tmf645",
+        pattern="^(tmf645|tmf679)$",
+        description="What it speaks: service or product offering qualification, both in version 4.",
+    )
+    serviceability_offering: str = Field(
+        default="broadband",
+        min_length=1,
+        description="What a line is called there: a type of service, or the id of an offering.",
     )
     serviceability_token: SecretStr = SecretStr("")
     # Somebody waits at a door.

@@ -241,6 +241,16 @@ class OrderingEndpoint(Base):
     last_error: Mapped[str | None]
 
 
+class OrderingPace(Base):
+    """Until when the turns of sending to one ordering system are taken, by whichever process, in
+    real time; a row only where so many requests a second are set."""
+
+    __tablename__ = "ordering_pace"
+
+    base_url: Mapped[str] = mapped_column(primary_key=True)
+    taken_until: Mapped[datetime]
+
+
 class OrderingListener(Row, Base):
     """Our listener on the hub of one ordering system; `remote_id` is what that calls it.
 

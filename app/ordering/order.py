@@ -5,7 +5,7 @@ these values.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -172,11 +172,15 @@ def _can_be_sent(characteristic: Characteristic) -> bool:
 class Amendment:
     """What is to be different in an order that the other side has; None stays as it is.
 
-    What is sold and for how much is not among it: that is what the customer agreed to.
+    What is sold and for how much is not among it: that is what the customer agreed to. `note_id`
+    is what the note is called there, its own among all notes of the order; `told_before` are those
+    of earlier amendments, by their ids.
     """
 
     requested_start: datetime | None = None
     note: str | None = None
+    note_id: str = "2"
+    told_before: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)

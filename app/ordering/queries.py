@@ -31,7 +31,7 @@ from app.dispatch.models import AppointmentChange, AppointmentHold
 from app.dispatch.rules import HoldState
 from app.feasibility.models import SameVisitInstall
 from app.ordering import correcting
-from app.ordering.delivery import ChangeKind, SyncState
+from app.ordering.delivery import ChangeKind, ChangeState, SyncState
 from app.ordering.models import (
     CHANGE_OPEN,
     STILL_OPEN,
@@ -317,6 +317,24 @@ _OPEN_CHANGE = (
     select(OrderChange)
     .where(OrderChange.sale_id == bindparam("sale_id"), CHANGE_OPEN)
     .with_for_update()
+)
+
+
+async def notes_told(session: AsyncSession, sale_id: UUID) -> list[tuple[str, str]]:
+    """List the notes that amendments of a sale's order have told, the first one first, by the ids
+    they have on the other side."""
+    rows = await session.execute(_NOTES_TOLD, {"sale_id": sale_id})
+    return [(str(id_), note or "") for id_, note in rows]
+
+
+_NOTES_TOLD = (
+    select(OrderChange.id, OrderChange.note)
+    .where(
+        OrderChange.sale_id == bindparam("sale_id"),
+        OrderChange.state == ChangeState.DONE,
+        OrderChange.note.is_not(None),
+    )
+    .order_by(OrderChange.asked_at, OrderChange.id)
 )
 
 

@@ -11,7 +11,7 @@ from fastapi import Depends, Query, Request
 from app.auth import audit
 from app.auth.callers import Caller, caller
 from app.auth.rules import Role
-from app.core.db import Read, Tx
+from app.core.db import Database, Read, Tx
 from app.core.doorways import Router
 from app.core.http import Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
@@ -175,9 +175,10 @@ async def _decision(
     settings: Settings = request.app.state.settings
     asks = settings.ordering_url and body.remote_id is not None
     # It is asked for so seldom that nothing is kept between two questions.
-    async with client_of(settings) if asks else nullcontext() as client:
+    database: Database = request.app.state.database
+    async with client_of(settings, database) if asks else nullcontext() as client:
         order = await service.look_up_entered(
-            request.app.state.database,
+            database,
             client,
             sync_id,
             resolver,

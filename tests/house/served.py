@@ -24,6 +24,7 @@ def described() -> dict[str, Any]:
 
 # The other sides, each with its doors and dials.
 SIMULATORS = (ordering, activation, messaging, real_name, serviceability)
+BASES = (*(each.BASE_PATH for each in SIMULATORS), serviceability.OFFERING_BASE_PATH)
 
 
 @functools.cache
@@ -35,7 +36,7 @@ def simulated() -> frozenset[tuple[str, str]]:
         for route in made.routes:
             inner = getattr(route, "routes", None) or [route]
             for one in inner:
-                path = (simulator.BASE_PATH if one is not route else "") + one.path
+                path = (route.path if one is not route else "") + one.path
                 doors |= {(method, path) for method in one.methods or ()}
     return frozenset(doors)
 
@@ -62,7 +63,7 @@ def is_door(method: str, target: str) -> bool:
     path = target.partition("?")[0]
     if operation_of(method, path) or path in ("/metrics", "/docs", "/console/sync-errors"):
         return True
-    asked = {path, *(simulator.BASE_PATH + path for simulator in SIMULATORS)}
+    asked = {path, *(base + path for base in BASES)}
     return any(
         method == known and pattern_of(each).fullmatch(full)
         for known, each in simulated()

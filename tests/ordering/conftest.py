@@ -324,8 +324,8 @@ async def _emptied(database: Database) -> None:
 
 # What a sale leaves behind goes with it.
 _EMPTY = """
-TRUNCATE sale, order_callback, procrastinate_jobs, ordering_endpoint, ordering_listener,
-         parameter_value, audit_entry CASCADE
+TRUNCATE sale, order_callback, procrastinate_jobs, ordering_endpoint, ordering_pace,
+         ordering_listener, parameter_value, audit_entry CASCADE
 """
 
 

@@ -146,6 +146,25 @@ async def test_an_order_is_amended_once_it_is_there(desk, stand):
     assert (await ended(desk, sale_id)).state is ChangeState.DONE
 
 
+async def test_the_notes_of_two_amendments_stand_beside_each_other(desk, stand):
+    stand.simulator.dial(**SLOW)
+    sale_id = await desk.sell()
+    await desk.send(sale_id)
+    first = await ask(desk, sale_id, ChangeKind.AMEND, note="改约周末")
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+    desk.clock.tick(timedelta(seconds=1))
+    second = await ask(desk, sale_id, ChangeKind.AMEND, note="请走北门")
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+    courier = await jobs.courier_of(desk.worker)
+    remote_id = (await desk.sync(sale_id)).remote_id
+    order = (await courier.client.exchange("GET", f"productOrder/{remote_id}")).json()
+    ours = {note["id"]: note["text"] for note in order["note"] if note.get("id", "1") != "1"}
+    assert ours == {str(first.id): "改约周末", str(second.id): "请走北门"}
+    desk.clock.tick(timedelta(seconds=1))
+    await ask(desk, sale_id)
+    assert (await ended(desk, sale_id)).state is ChangeState.DONE
+
+
 async def test_a_place_is_what_was_sold_and_compared_at_night(desk, stand):
     """What happens to the address in our data afterwards alters neither what is sent nor what is
     compared; that the order is for another place is shown."""

@@ -181,6 +181,14 @@ def test_a_note_is_added_to_the_orders_own_and_does_not_take_its_place(codec):
     (alone,) = codec.amendment_of(make_order(), changes)["note"]
     assert alone["id"] == "2"
     assert "note" not in codec.amendment_of(order, Amendment(requested_start=NOON))
+    # Whoever takes the list for the whole list has what was told before in it, too.
+    again = Amendment(note="请走北门", note_id="c2", told_before=[("c1", "改约周末")])
+    notes = codec.amendment_of(order, again)["note"]
+    assert [(note["id"], note["text"]) for note in notes] == [
+        ("1", "先电话"),
+        ("c1", "改约周末"),
+        ("c2", "请走北门"),
+    ]
 
 
 def test_the_v5_schema_would_notice(tmf622_v5):

@@ -8,6 +8,7 @@ import pytest
 from app.core.db import new_id
 from app.core.outside import Failed
 from app.serviceability.client import ServiceabilityClient
+from app.serviceability.codec import Shape
 from app.serviceability.rules import (
     Recorded,
     Remembered,
@@ -17,7 +18,12 @@ from app.serviceability.rules import (
     line_of,
 )
 from app.serviceability.service import known, lines_at
-from app.serviceability.simulator import BASE_PATH, Dials, create_simulator
+from app.serviceability.simulator import (
+    BASE_PATH,
+    OFFERING_BASE_PATH,
+    Dials,
+    create_simulator,
+)
 from tests.make.customers import make_address, make_customer
 from tests.make.platforms import served
 
@@ -68,12 +74,18 @@ def simulator(tmp_path_factory):
         yield app, origin
 
 
-@pytest.fixture
-async def client(simulator):
-    """A client that waits a fifth of a second."""
+BASES = {Shape.TMF645: BASE_PATH, Shape.TMF679: OFFERING_BASE_PATH}
+
+
+@pytest.fixture(params=BASES)
+async def client(simulator, request):
+    """A client of each shape that waits a fifth of a second."""
     app, origin = simulator
     app.state.dials = Dials()
-    async with ServiceabilityClient(origin + BASE_PATH, token="pass", time_limit=0.2) as client:
+    app.state.memory.db.execute("DELETE FROM posts")
+    base = origin + BASES[request.param]
+    given = {"shape": request.param, "token": "pass", "time_limit": 0.2}
+    async with ServiceabilityClient(base, **given) as client:
         yield client
 
 

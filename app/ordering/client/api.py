@@ -15,7 +15,7 @@ from app.core.outside import Lost, NoAnswer, Outside, Reply, Unreadable
 from app.ordering.client import listing, reading
 from app.ordering.client.answers import fail, said_by, unreadable
 from app.ordering.client.codec import CODECS, Version
-from app.ordering.client.pace import Pace
+from app.ordering.client.pace import Pace, Reserve
 from app.ordering.client.sign_in import SignIn, Token
 from app.ordering.client.writing import utc
 from app.ordering.order import Amendment, OrderToPlace, RemoteCancellation, RemoteOrder
@@ -48,7 +48,8 @@ class OrderingClient(Outside):
     """One ordering system's TMF622 API; `base_url` ends where `/productOrder` begins.
 
     `version` says how it is written to; what it answers is read in either. `search_by` is the
-    query parameter that finds an order by our id. Every verb raises NotSent, Unknown or Refused,
+    query parameter that finds an order by our id, and `reserve` is where all processes take their
+    turns, if so many requests a second are set. Every verb raises NotSent, Unknown or Refused,
     and nothing else of its own.
     """
 
@@ -61,6 +62,7 @@ class OrderingClient(Outside):
         version: Version = Version.V4,
         search_by: str = "externalId",
         requests_per_second: float = 0,
+        reserve: Reserve | None = None,
         time_limit: float = 10.0,
         body_limit: int = 1_000_000,
         connections: int = 20,
@@ -77,7 +79,7 @@ class OrderingClient(Outside):
         )
         self.version = version
         self.codec = CODECS[version]
-        self.pace = Pace(requests_per_second)
+        self.pace = Pace(requests_per_second, reserve)
         self._search_by = search_by
         self._sign_in = sign_in or Token(token)
 

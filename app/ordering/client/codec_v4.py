@@ -42,8 +42,8 @@ def body_of(order: OrderToPlace) -> dict[str, Any]:
 def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     """Write what is to be different as the body of `PATCH /productOrder/{id}`.
 
-    The schema wants the items with it, so they are told again as they are; and so is the order's
-    own note where another is added, lest the list be taken for the whole list.
+    The schema wants the items with it, so they are told again as they are; and so are the notes it
+    has from us where another is added, lest the list be taken for the whole list.
     """
     body: dict[str, Any] = {
         "@type": "ProductOrder",
@@ -52,8 +52,9 @@ def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     if changes.requested_start is not None:
         body["requestedStartDate"] = utc(changes.requested_start)
     if changes.note:
-        own = [_note("1", order.note)] if order.note else []
-        body["note"] = [*own, _note("2", changes.note)]
+        own = [("1", order.note)] if order.note else []
+        notes = [*own, *changes.told_before, (changes.note_id, changes.note)]
+        body["note"] = [_note(id_, text) for id_, text in notes]
     return body
 
 

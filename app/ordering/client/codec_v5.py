@@ -70,8 +70,9 @@ def amendment_of(order: OrderToPlace, changes: Amendment) -> dict[str, Any]:
     if changes.requested_start is not None:
         body["requestedStartDate"] = utc(changes.requested_start)
     if changes.note:
-        own = [_note("1", order.note)] if order.note else []
-        body["note"] = [*own, _note("2", changes.note)]
+        own = [("1", order.note)] if order.note else []
+        notes = [*own, *changes.told_before, (changes.note_id, changes.note)]
+        body["note"] = [_note(id_, text) for id_, text in notes]
     return body
 
 

@@ -1,23 +1,72 @@
-"""How many requests a second may leave: a turn for each, evenly spaced, in the order of asking."""
+"""How many requests a second may leave: a turn for each, evenly spaced, in the order of asking.
+
+What is set is meant for the other side, which does not care how many of our processes send. So the
+turns of all of them stand in one place, of which each takes some at a time.
+"""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from math import ceil, exp
+
+# Takes the next so many seconds that nobody has, and tells in how many seconds they begin.
+Reserve = Callable[[float], Awaitable[float]]
+
+# Turns are taken for as long ahead, and kept so long after their time: the fewer are taken at a
+# time, the more often somebody has to ask, and the more, the more are wasted by who needs few.
+_AHEAD_SECONDS = 0.1
 
 
 class Pace:
-    """Gives out turns, so many a second; 0 is as many as are asked for."""
+    """Gives out turns, so many a second; 0 is as many as are asked for.
 
-    def __init__(self, a_second: float) -> None:
-        self._between = 1 / a_second if a_second else 0.0
+    With `reserve` they are shared with everybody who takes theirs in the same place.
+    """
+
+    def __init__(self, a_second: float, reserve: Reserve | None = None) -> None:
+        self._a_second = a_second
         self._next = 0.0
+        self._reserve = reserve
+        self._taking = asyncio.Lock()
+        self._left, self._until = 0, 0.0
+        self._waiting = 0
+        # How many turns were given out in the last second, about, as of when.
+        self._lately, self._as_of = 0.0, 0.0
 
     async def turn(self) -> None:
         """Take the next free turn and wait until it has come.
 
         It is taken before it is waited for, so that whoever asks at the same time gets a later one.
+        Raises what `reserve` raises.
         """
-        if not self._between:
+        if not self._a_second:
             return
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        if self._reserve is not None:
+            await self._take_one(self._reserve)
+        now = loop.time()
         mine = max(self._next, now)
-        self._next = mine + self._between
+        self._next = mine + 1 / self._a_second
         await asyncio.sleep(mine - now)
+
+    async def _take_one(self, reserve: Reserve) -> None:
+        loop = asyncio.get_running_loop()
+        self._waiting += 1
+        try:
+            async with self._taking:
+                if self._left == 0 or loop.time() > self._until:
+                    turns = self._wanted()
+                    seconds = turns / self._a_second
+                    begins = loop.time() + await reserve(seconds)
+                    self._left, self._until = turns, begins + seconds + _AHEAD_SECONDS
+                    self._next = max(self._next, begins)
+                self._left -= 1
+                now = loop.time()
+                self._lately = self._lately * exp(self._as_of - now) + 1
+                self._as_of = now
+        finally:
+            self._waiting -= 1
+
+    def _wanted(self) -> int:
+        """Say how many turns to take: those that are waited for, or what was sent lately."""
+        most = max(1, ceil(self._a_second * _AHEAD_SECONDS))
+        return min(max(self._waiting, int(self._lately * _AHEAD_SECONDS)), most)

@@ -1,8 +1,11 @@
 """How a process reaches the ordering system: the client of the settings, and a worker's courier."""
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
+from app.core.db import Database, fetched
+from app.core.errors import Unavailable
 from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.ordering.client import OrderingClient
@@ -17,11 +20,16 @@ Told = TypeVar("Told")
 
 async def courier_of(worker: Worker) -> Courier:
     """Give the worker's courier, made when it is first needed."""
-    return await worker.keep("ordering", lambda: Courier(worker, client_of(worker.settings)))
+    return await worker.keep(
+        "ordering", lambda: Courier(worker, client_of(worker.settings, worker.database))
+    )
 
 
-def client_of(settings: Settings) -> OrderingClient:
-    """Make a client of the ordering system that the settings name; whoever makes it closes it."""
+def client_of(settings: Settings, database: Database) -> OrderingClient:
+    """Make a client of the ordering system that the settings name; whoever makes it closes it.
+
+    What may leave in a second is shared with all others whose settings name the same system.
+    """
     tls = tls_of(settings)
     return OrderingClient(
         settings.ordering_url,
@@ -29,10 +37,33 @@ def client_of(settings: Settings) -> OrderingClient:
         version=Version(settings.ordering_version),
         search_by=settings.ordering_search_by,
         requests_per_second=settings.ordering_requests_per_second,
+        reserve=partial(reserve, database, settings.ordering_url),
         time_limit=settings.ordering_timeout_seconds,
         connections=settings.ordering_concurrency * 2,
         tls=tls,
     )
+
+
+async def reserve(database: Database, base_url: str, seconds: float) -> float:
+    """Take the next so many seconds of sending to a system that nobody has taken; tells in how many
+    seconds they begin. Raises NotSent where the database cannot be reached."""
+    try:
+        async with database.begin() as tx:
+            [(begins,)] = await fetched(tx, _RESERVE, {"url": base_url, "seconds": seconds})
+    except Unavailable as away:
+        raise NotSent(Cause.TOO_LATE, said="no turn could be had to send it") from away
+    return float(begins)
+
+
+_RESERVE = """
+INSERT INTO ordering_pace AS p (base_url, taken_until)
+VALUES (%(url)s, clock_timestamp() + make_interval(secs => %(seconds)s))
+ON CONFLICT (base_url) DO UPDATE
+   SET taken_until = greatest(p.taken_until, clock_timestamp())
+       + make_interval(secs => %(seconds)s)
+RETURNING greatest(
+    extract(epoch FROM p.taken_until - clock_timestamp())::float8 - %(seconds)s::float8, 0)
+"""
 
 
 async def asked(

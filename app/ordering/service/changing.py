@@ -426,6 +426,7 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
         newest = await queries.appointment_of(tx, change.sale_id)
         if newest is not None:
             change.appointment_hold_id, change.requested_start = newest
+    told = await queries.notes_told(tx, change.sale_id) if change.note else ()
     return _Attempt(
         change_id=change_id,
         sale_id=change.sale_id,
@@ -436,7 +437,7 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
         task_id=change.remote_id,
         ask_only=ask_only,
         reason=change.reason,
-        amendment=Amendment(change.requested_start, change.note),
+        amendment=Amendment(change.requested_start, change.note, str(change_id), told),
         asked_at=change.asked_at,
         send_before=send_before,
     )

@@ -1,8 +1,9 @@
-"""The simulator's doors: TMF645 checks, and `/_simulator` for whoever sets it."""
+"""The simulator's doors: the same checks in two shapes, and `/_simulator` for whoever sets it."""
 
 import asyncio
 import sqlite3
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,11 +19,14 @@ from app.core.simulating import (
     lost_after,
     refused_before,
 )
-from app.serviceability.client import PORT, PORT_FREE, SPEED
+from app.serviceability.codec import PORT, PORT_FREE, SPEED
 from app.serviceability.simulator.dials import Dials
 
 NAME = "Yingwei serviceability simulator"
-BASE_PATH = "/tmf-api/serviceQualificationManagement/v4"
+_API = "/tmf-api"
+# Where each shape begins: TMF645 and TMF679.
+BASE_PATH = f"{_API}/serviceQualificationManagement/v4"
+OFFERING_BASE_PATH = f"{_API}/productOfferingQualification/v4"
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS lines (code TEXT PRIMARY KEY, port_free INTEGER, speed INTEGER);
@@ -30,19 +34,52 @@ CREATE TABLE IF NOT EXISTS checks (code TEXT PRIMARY KEY, times INTEGER NOT NULL
 """
 
 
-async def _check(request: Request) -> Response:
+class _Line(NamedTuple):
+    code: str
+    free: bool
+    speed: int
+
+    @property
+    def place(self) -> dict[str, Any]:
+        return {"id": self.code, "role": "installationAddress"}
+
+    @property
+    def characteristics(self) -> list[dict[str, Any]]:
+        return [
+            {"name": SPEED, "valueType": "integer", "value": self.speed},
+            {"name": PORT_FREE, "valueType": "boolean", "value": self.free},
+            {"name": PORT, "valueType": "string", "value": f"SIM-{self.code[-6:]}"},
+        ]
+
+    @property
+    def reason(self) -> dict[str, Any]:
+        if self.free:
+            return {}
+        reason = {"code": "noFreePort", "label": "Every port of the splitter is taken"}
+        return {"eligibilityUnavailabilityReason": [reason]}
+
+
+async def _check_service(request: Request) -> Response:
     """POST /checkServiceQualification: what can be had at each item's address."""
+    return await _check(request, "serviceQualificationItem", "service", _service_item)
+
+
+async def _check_offering(request: Request) -> Response:
+    """POST /productOfferingQualification: the same of each item's offering."""
+    return await _check(request, "productOfferingQualificationItem", "product", _offering_item)
+
+
+async def _check(
+    request: Request, items: str, subject: str, write: Callable[[str, _Line], dict[str, Any]]
+) -> Response:
     memory, dials = _of(request)
     body = await body_of(request)
     if isinstance(body, Response):
         return body
     try:
-        codes = {
-            str(item["id"]): str(item["service"]["place"][0]["id"])
-            for item in body["serviceQualificationItem"]
-        }
+        codes = {str(item["id"]): str(item[subject]["place"][0]["id"]) for item in body[items]}
     except (KeyError, TypeError, IndexError):
-        message = "serviceQualificationItem with id and service.place[0].id is mandatory"
+        message = f"{items} with id and {subject}.place[0].id is mandatory"
         return as_json({"code": "invalid", "message": message}, 400)
     key = ",".join(codes.values())
     fault = dials.fault_of(key, memory.count_post(key))
@@ -52,44 +89,53 @@ async def _check(request: Request) -> Response:
     check_id = str(new_id())
     answer = {
         "id": check_id,
-        "href": f"{BASE_PATH}/checkServiceQualification/{check_id}",
-        "@type": "CheckServiceQualification",
+        "href": f"{request.url.path}/{check_id}",
+        "@type": body.get("@type"),
         "state": "done",
         "effectiveQualificationDate": clock.wall().isoformat(),
-        "serviceQualificationItem": [
-            _item(memory.db, dials, number, code) for number, code in codes.items()
-        ],
+        items: [write(number, _line_at(memory.db, dials, code)) for number, code in codes.items()],
     }
     return lost_after(fault) or as_json(answer, 201)
 
 
-def _item(db: sqlite3.Connection, dials: Dials, number: str, code: str) -> dict[str, Any]:
+def _line_at(db: sqlite3.Connection, dials: Dials, code: str) -> _Line:
     db.execute(
         "INSERT INTO checks VALUES (?, 1) ON CONFLICT (code) DO UPDATE SET times = times + 1",
         (code,),
     )
     found = db.execute("SELECT port_free, speed FROM lines WHERE code = ?", (code,)).fetchone()
-    free, speed = (bool(found[0]), found[1]) if found else dials.line_of(code)
-    item: dict[str, Any] = {
+    return _Line(code, *((bool(found[0]), found[1]) if found else dials.line_of(code)))
+
+
+def _service_item(number: str, line: _Line) -> dict[str, Any]:
+    return {
         "id": number,
         "@type": "CheckServiceQualificationItem",
         "state": "done",
-        "qualificationResult": "qualified" if free else "unqualified",
+        "qualificationResult": "qualified" if line.free else "unqualified",
         "service": {
             "@type": "Service",
             "serviceType": "broadband",
-            "place": [{"id": code, "role": "installationAddress"}],
-            "serviceCharacteristic": [
-                {"name": SPEED, "valueType": "integer", "value": speed},
-                {"name": PORT_FREE, "valueType": "boolean", "value": free},
-                {"name": PORT, "valueType": "string", "value": f"SIM-{code[-6:]}"},
-            ],
+            "place": [line.place],
+            "serviceCharacteristic": line.characteristics,
         },
+        **line.reason,
     }
-    if not free:
-        reason = {"code": "noFreePort", "label": "Every port of the splitter is taken"}
-        item["eligibilityUnavailabilityReason"] = [reason]
-    return item
+
+
+def _offering_item(number: str, line: _Line) -> dict[str, Any]:
+    return {
+        "id": number,
+        "@type": "ProductOfferingQualificationItem",
+        "state": "done",
+        "qualificationItemResult": "qualified" if line.free else "unqualified",
+        "product": {
+            "@type": "Product",
+            "place": [line.place],
+            "productCharacteristic": line.characteristics,
+        },
+        **line.reason,
+    }
 
 
 # --- the simulator's own --------------------------------------------------------------------------
@@ -131,14 +177,23 @@ SIMULATOR = SmallSimulator(
         "what": "A simulator: what it says of lines is made up.",
         "说明": "这是模拟器：此处的线路资源信息均为虚构。",
         "api": f"{BASE_PATH}/checkServiceQualification",
+        "offerings": f"{OFFERING_BASE_PATH}/productOfferingQualification",
         "checks": "/_simulator/checks",
         "lines": "/_simulator/lines/{code}",
     },
-    base_path=BASE_PATH,
+    base_path=_API,
     schema=_SCHEMA,
     dials=Dials,
     api=[
-        Route("/checkServiceQualification", _check, methods=["POST"]),
+        Route(f"{path}/{resource}", check, methods=["POST"])
+        for path, resource, check in (
+            (BASE_PATH.removeprefix(_API), "checkServiceQualification", _check_service),
+            (
+                OFFERING_BASE_PATH.removeprefix(_API),
+                "productOfferingQualification",
+                _check_offering,
+            ),
+        )
     ],
     own=[
         Route("/_simulator/checks", _checks),

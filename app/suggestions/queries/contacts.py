@@ -140,6 +140,14 @@ class Own(NamedTuple):
 
 NOTHING_OWN = Own()
 
+# Whether an order is the install of what was sold at the door of another one, or in the same visit
+# as that one, if it is such an install itself: nobody stands in their own way.
+SOLD_THERE = """EXISTS (
+        SELECT FROM same_visit_install AS sold JOIN visit ON visit.id = sold.visit_id
+        WHERE sold.work_order_id = {order} AND (visit.work_order_id = {there} OR sold.visit_id = (
+            SELECT visit_id FROM same_visit_install WHERE work_order_id = {there}))
+    )"""
+
 # Whether a customer lives where a confirmed outage is, or has an order that waits for its end: few
 # outages are open at a time, and a customer has an address or two.
 _OUTAGE = """EXISTS (
@@ -187,7 +195,9 @@ _LEDGER = f"""
         EXISTS (SELECT FROM orders WHERE work_type = 'repair'
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS fault_open,
         EXISTS (SELECT FROM orders WHERE work_type IN ('install', 'relocate', 'remove')
-                AND state NOT IN ('completed', 'archived', 'cancelled')) AS order_pending,
+                AND state NOT IN ('completed', 'archived', 'cancelled')
+                AND NOT {SOLD_THERE.format(order="orders.id", there="%(work_order_id)s::uuid")}
+        ) AS order_pending,
         EXISTS (SELECT FROM former_customer
                 WHERE former_customer.customer_id = customer.id AND returned_on IS NULL
                 AND refused_at < coalesce((SELECT own.reported_at FROM work_order AS own

@@ -20,9 +20,11 @@ class Door:
     """What the room of visits hands in: at which door who stands, or is going to, and why.
 
     `visit_id` None takes the suggestions ahead of a visit. `other_repairs_at` are the moments at
-    which the customer's other repairs were reported, and `order_pending` says that another install,
-    move or removal of theirs is open, and `outage` that there is one where they live. `over_at` is
-    when the visit ought to be over by its appointment, if it has one. The zone is the org unit's.
+    which the customer's other repairs were reported, `order_pending` says that another install,
+    move or removal of theirs is open that was not sold at this door, `ordered_here` has what was,
+    by codes, categories and kinds of devices, and `outage` says that there is one where they live.
+    `over_at` is when the visit ought to be over by its appointment, if it has one. The zone is the
+    org unit's.
     """
 
     visit_id: UUID | None
@@ -37,6 +39,7 @@ class Door:
     other_repairs_at: Sequence[datetime]
     org_path: str
     zone: ZoneInfo
+    ordered_here: frozenset[str] = frozenset()
     outage: bool = False
     over_at: datetime | None = None
 

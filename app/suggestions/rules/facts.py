@@ -83,12 +83,13 @@ class Facts:
     `refusals` and `stopped_on` to `later_on`, is as in `silence.Silence`, of all channels.
     `churn_score` is a chance from 0 to 1, `value_12m_fen` what the customer pays in twelve months.
     `generic` is for a customer who wants no ranking made for them personally. `terminals` has the
-    kinds of the devices that are booked to them, `calls` counts what they telephoned about but for
-    sales within the days of the limits. `left_on` is set of whom is known to have left,
-    `win_back_refused` of who then said that they will not come back. `agreed` has the offers
-    special terms of which are approved. `measured_mbps` is what the line last did when somebody
-    measured it at the door, on `measured_on`, and `prefers` as whom the channel speaks that they
-    prefer to the door and allow offers on.
+    kinds of the devices that are booked to them, `ordered_here` the codes, categories and kinds of
+    devices of what was sold in this very visit and waits for its install, `calls` counts what they
+    telephoned about but for sales within the days of the limits. `left_on` is set of whom is
+    known to have left, `win_back_refused` of who then said that they will not come back.
+    `agreed` has the offers special terms of which are approved. `measured_mbps` is what the
+    line last did when somebody measured it at the door, on `measured_on`, and `prefers` as whom
+    the channel speaks that they prefer to the door and allow offers on.
     """
 
     today: date
@@ -97,6 +98,7 @@ class Facts:
     pitched_in_this_visit: int = 0
     shown_in_this_visit: frozenset[str] = frozenset()
     order_pending: bool = False
+    ordered_here: frozenset[str] = frozenset()
     faults: int = 0
     do_not_disturb: bool = False
     arrears_fen: int | None = None

@@ -33,17 +33,20 @@ class Hold(NamedTuple):
 class WholeHold(NamedTuple):
     """One reason to offer this customer nothing at all, and the gate it belongs to.
 
-    `spares` tells of an offer that is let through all the same.
+    `spares` tells of an offer that is let through all the same, and `alone` of one that is held
+    back for the same reason where the others are not.
     """
 
     gate: Gate
     code: HeldBack
     applies: Callable[[Facts, Limits], bool]
     spares: Callable[[Offer], bool] = lambda offer: False
+    alone: Callable[[Facts, Offer], bool] = lambda facts, offer: False
 
     def holds(self, facts: Facts, offer: Offer, limits: Limits) -> bool:
         """Tell whether it holds an offer back."""
-        return self.applies(facts, limits) and not self.spares(offer)
+        whole = self.applies(facts, limits) and not self.spares(offer)
+        return whole or self.alone(facts, offer)
 
 
 def _after(facts: Facts, until: date | None) -> bool:
@@ -80,9 +83,17 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.ELIGIBLE,
         HeldBack.REQUIRES_OTHER,
-        lambda facts, offer, limits: not offer.requires <= facts.held,
+        lambda facts, offer, limits: not offer.requires <= facts.held | facts.ordered_here,
     ),
-    WholeHold(Gate.ELIGIBLE, HeldBack.ORDER_PENDING, lambda facts, limits: facts.order_pending),
+    WholeHold(
+        Gate.ELIGIBLE,
+        HeldBack.ORDER_PENDING,
+        lambda facts, limits: facts.order_pending,
+        # What this visit has sold before keeps only its like from being sold a second time.
+        alone=lambda facts, offer: bool(
+            facts.ordered_here & {offer.code, offer.category, *offer.excludes}
+        ),
+    ),
     _silent(Gate.ELIGIBLE, HeldBack.JUST_ACCEPTED),
     Hold(
         Gate.ELIGIBLE,

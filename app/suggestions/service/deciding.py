@@ -294,6 +294,7 @@ def _facts_of(
         restored=door.restored,
         pitched_in_this_visit=sum(row.in_visit(door) and row.pitched for row in answers),
         order_pending=door.order_pending,
+        ordered_here=door.ordered_here,
         faults=len(faults_of(reports)),
         do_not_disturb=known.do_not_disturb,
         arrears_fen=known.arrears_fen,

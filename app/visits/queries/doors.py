@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
+from app.suggestions.queries.contacts import SOLD_THERE
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
@@ -15,7 +16,8 @@ from app.worktypes.rules import WorkType
 class DoorRow(NamedTuple):
     """An order at whose door something may be offered, and what else its customer has ordered.
 
-    `others_pending` says that another install, move or removal of theirs is open, and
+    `others_pending` says that another install, move or removal of theirs is open that was not sold
+    at this door, `ordered_here` has the codes, categories and kinds of devices of what was, and
     `other_repairs_at` when their other repairs were reported. `place` is the order's place in the
     day's route, if it has one.
     """
@@ -36,6 +38,7 @@ class DoorRow(NamedTuple):
     estimated_minutes: int
     place: int | None
     others_pending: bool
+    ordered_here: Sequence[str]
     other_repairs_at: Sequence[datetime]
 
 
@@ -43,13 +46,15 @@ class DoorRow(NamedTuple):
 _DOORS = """
     SELECT o.id, o.customer_id, o.org_unit_id, o.grid_id, o.outage_id, o.work_type, o.state,
         o.priority, o.reported_at, o.due_at, o.completed_at, o.appointment_from,
-        o.appointment_until, o.estimated_minutes, {place}, other.pending, other.repairs
+        o.appointment_until, o.estimated_minutes, {place}, other.pending, ordered.here,
+        other.repairs
     FROM work_order AS o
     CROSS JOIN LATERAL (
         SELECT
             coalesce(bool_or(
                 work_type IN ('install', 'relocate', 'remove')
                 AND state NOT IN ('completed', 'archived', 'cancelled')
+                AND NOT {sold_there}
             ), false) AS pending,
             coalesce(array_agg(reported_at) FILTER (WHERE work_type = 'repair'), '{{}}') AS repairs
         FROM work_order AS x
@@ -58,8 +63,21 @@ _DOORS = """
             OR reported_at >= %(since)s OR completed_at >= %(since)s
         )
     ) AS other
+    CROSS JOIN LATERAL (
+        SELECT coalesce(array_agg(DISTINCT word) FILTER (WHERE word IS NOT NULL), '{{}}') AS here
+        FROM work_order AS x
+        JOIN same_visit_install AS install ON install.work_order_id = x.id
+        JOIN sale_item AS item ON item.sale_id = install.sale_id
+        JOIN product_offering AS p ON p.id = item.offering_id
+        CROSS JOIN unnest(ARRAY[p.code, p.category, p.terminal_kind]) AS word
+        WHERE x.customer_id = o.customer_id AND x.id <> o.id
+            AND x.state NOT IN ('completed', 'archived', 'cancelled')
+            AND item.reversed_at IS NULL AND item.removed_at IS NULL
+            AND {sold_there}
+    ) AS ordered
     WHERE {which}
 """
+_DOORS = _DOORS.replace("{sold_there}", SOLD_THERE.format(order="x.id", there="o.id"))
 _ONE = _DOORS.format(place="NULL::bigint", which="o.id = %(order_id)s")
 # The states stand in it as words for the sake of the partial index of what is held.
 _TO_COME = _DOORS.format(

@@ -221,6 +221,7 @@ async def _door(
         reported_at=row.reported_at,
         restored=restored,
         order_pending=row.others_pending,
+        ordered_here=frozenset(row.ordered_here),
         other_repairs_at=row.other_repairs_at,
         org_path=org_path,
         zone=await queries.zone_of_unit(tx, row.org_unit_id),
