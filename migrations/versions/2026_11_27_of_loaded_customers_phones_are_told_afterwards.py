@@ -1,13 +1,13 @@
 """What phones are told of a load is noted until it is there, and what a promoted standby goes on from.
 
-Revision: 0102, after 0100
+Revision: 0102, after 0101
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0102"
-down_revision: str | None = "0100"
+down_revision: str | None = "0101"
 branch_labels: str | None = None
 depends_on: str | None = None
 

@@ -1,13 +1,13 @@
 """The turns of sending to the ordering system stand in one place for all workers.
 
-Revision: 0101, after 0097
+Revision: 0101, after 0100
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision: str = "0101"
-down_revision: str | None = "0097"
+down_revision: str | None = "0100"
 branch_labels: str | None = None
 depends_on: str | None = None
 
