@@ -78,6 +78,10 @@ def row(**fields):
     return add
 
 
+# Decisions of today name the fact, whatever it is.
+ASKED_IF_SATISFIED = '{"dissatisfied_on": null}'
+
+
 def known(facts):
     """What the decision knew of them."""
 
@@ -258,8 +262,18 @@ CASES = {
     "declined, then accepted": (False, said("GOOD", "declined", 80, then="accepted")),
     "declined alike 29 days ago": (True, said("POOR", "declined", 29)),
     "declined alike 30 days ago": (False, said("POOR", "declined", 30)),
-    "not satisfied 13 days ago": (True, said("OTHER", "declined", 13, reason="dissatisfied")),
-    "not satisfied 14 days ago": (False, said("OTHER", "declined", 14, reason="dissatisfied")),
+    "not satisfied 13 days ago": (
+        True,
+        both(said("OTHER", "declined", 13, reason="dissatisfied"), known(ASKED_IF_SATISFIED)),
+    ),
+    "not satisfied 14 days ago": (
+        False,
+        both(said("OTHER", "declined", 14, reason="dissatisfied"), known(ASKED_IF_SATISFIED)),
+    ),
+    "not satisfied, before that was a guard": (
+        False,
+        said("OTHER", "declined", 13, reason="dissatisfied"),
+    ),
     "declined another": (False, said("OTHER", "declined", 10)),
     "later than today": (True, said("GOOD", "later", 10, later_on=TOMORROW)),
     "later is today": (False, said("GOOD", "later", 10, later_on=TODAY)),

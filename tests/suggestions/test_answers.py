@@ -234,6 +234,18 @@ async def test_who_says_they_are_not_satisfied_is_left_alone_like_who_complained
     assert told["offers"] and told["nothing_because"] is None
 
 
+async def test_who_declines_several_offers_in_one_visit_said_once_that_they_are_not_satisfied(
+    tx, phone, customer, visit_id, best, clock
+):
+    told = (await phone.post(f"/visits/{visit_id}/suggestions")).json()
+    for offer in told["offers"][:2]:
+        await say(phone, offer["suggestion_id"], "declined", reason="dissatisfied")
+    known = (await facts_of(tx, [customer.id], clock.now()))[customer.id]
+    assert (len(told["offers"][:2]), known.dissatisfied) == (2, 1)
+    card = (await phone.get(f"/customers/{customer.id}/context")).json()
+    assert card["faults"]["dissatisfied_in_90_days"] == 1
+
+
 async def test_who_takes_back_that_they_are_not_satisfied_did_not_say_so(
     tx, phone, customer, best, clock
 ):

@@ -176,7 +176,8 @@ FACTS = """
         GROUP BY o.customer_id
     ),
     unhappy AS (
-        SELECT a.customer_id, count(DISTINCT a.suggestion_id)::float8 AS dissatisfied
+        SELECT a.customer_id,
+            count(DISTINCT (a.at AT TIME ZONE c.zone)::date)::float8 AS dissatisfied
         FROM suggestion_answer a JOIN chosen c ON c.customer_id = a.customer_id
         WHERE {of_answers} AND a.reason = 'dissatisfied'
             AND a.at >= c.contacts_from AND a.at <= %(now)s

@@ -221,7 +221,8 @@ judged AS (
             ('no_consent', ({_CHANNEL_REFUSED})),
             ('repeat_fault', ({_FAULT_CAME_BACK})),
             ('complaint_recent', EXISTS ({_COMPLAINT})),
-            ('dissatisfied', heard.unhappy),
+            -- Decisions from before this was asked name no such fact, and broke nothing.
+            ('dissatisfied', heard.unhappy AND jsonb_exists(placed.facts, 'dissatisfied_on')),
             ('arrears', NOT placed.prepaid AND (placed.facts ->> 'arrears_fen')::bigint > 0),
             ('blacklisted', NOT placed.prepaid AND (placed.facts ->> 'blacklisted')::boolean),
             ('pitched_in_this_visit', placed.place - 1 >= placed.pitched_per_visit),

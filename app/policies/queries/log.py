@@ -109,8 +109,9 @@ async def answers(
     )
 
 
+# Of each visit one decision counts: whoever counted all would draw fewer than there may be.
 _COUNT = """
-SELECT count(*) FROM suggestion_decision
+SELECT count(DISTINCT coalesce(visit_id, id)) FROM suggestion_decision
 WHERE at > %(since)s AND at <= %(until)s AND mode = 'personal' AND "group" <> 'holdout'
 AND (model_version IS NOT NULL OR "group" = 'uniform')
 """

@@ -231,14 +231,15 @@ _BEHIND_THE_DOOR = text(
             AND reported_at >= :quarter_ago
         ) AS repeat_faults_90,
         ARRAY(
-            SELECT timezone(org_unit.time_zone, said.at)::date FROM suggestion_answer AS said
+            SELECT DISTINCT timezone(org_unit.time_zone, said.at)::date AS day
+            FROM suggestion_answer AS said
             WHERE said.customer_id = customer.id AND said.reason = 'dissatisfied'
             AND said.at >= :quarter_ago AND NOT EXISTS (
                 SELECT FROM suggestion_answer AS newer
                 WHERE newer.suggestion_id = said.suggestion_id
                 AND (newer.created_at, newer.id) > (said.created_at, said.id)
             )
-            ORDER BY said.at DESC
+            ORDER BY day DESC
         ) AS dissatisfied_on,
         (
             SELECT jsonb_build_object(

@@ -115,7 +115,7 @@ class FaultsOut(Block):
     complaint_closed_on: date | None
     repeat_faults_in_90_days: int = Field(description="Repairs of a fault that came back.")
     dissatisfied_in_90_days: int = Field(
-        description="Offers they declined because they are not satisfied with us."
+        description="Days on which they declined offers because they are not satisfied with us."
     )
     dissatisfied_on: date | None = Field(description="When they last said so in that time.")
 
