@@ -30,6 +30,11 @@ def upgrade() -> None:
         "sale_item",
         "num_nulls(special_terms_id, discount_percent, discount_months) IN (0, 3)",
     )
+    op.create_check_constraint(
+        op.f("ck_sale_item_terms_for_one"),
+        "sale_item",
+        "special_terms_id IS NULL OR quantity = 1",
+    )
 
 
 def downgrade() -> None:

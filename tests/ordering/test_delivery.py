@@ -54,14 +54,14 @@ async def test_what_is_sold_on_special_terms_is_told_and_kept_there(desk, simula
         await make_toolkit(tx, offers=["SPEED-1000"])
         keys = KeyRing.load(tmp_path / "keys")
         _, code = await make_terms(tx, desk.door.customer, "SPEED-1000", keys, now=desk.clock.now())
-    lines = (Line("SPEED-1000", 2, approval_code=code), Line("TV-4K", 1))
+    lines = (Line("SPEED-1000", 1, approval_code=code), Line("TV-4K", 1))
     sale_id = await desk.sell(lines)
     await work_off(desk)
     url = f"{simulator.base_url}/productOrder/{(await desk.sync(sale_id)).remote_id}"
     async with httpx.AsyncClient(headers={"authorization": f"Bearer {TOKEN}"}) as there:
         listed = read_listed((await there.get(url)).json())
     monthly = {line.offering_code: (line.monthly_fen, line.discounts) for line in listed.lines}
-    assert monthly == {"SPEED-1000": (25800, (Discount(20, 6),)), "TV-4K": (2000, ())}
+    assert monthly == {"SPEED-1000": (12900, (Discount(20, 6),)), "TV-4K": (2000, ())}
 
 
 async def test_a_claim_whose_commit_failed_is_claimed_again(desk, stored):

@@ -177,6 +177,39 @@ async def test_a_discount_that_the_other_side_does_not_know_is_found(desk, there
     assert (await cases(tx))[DifferenceKind.PRICE_DIFFERS].state is not DifferenceState.OPEN
 
 
+async def test_what_a_sale_has_no_code_for_any_more_is_not_taken_over(
+    desk, there, ask, tx, tmp_path
+):
+    async with desk.database.begin() as other:
+        await make_toolkit(other, offers=[LINE.offering_code])
+        keys = KeyRing.load(tmp_path / "keys")
+        _, code = await make_terms(
+            other, desk.door.customer, LINE.offering_code, keys, now=desk.clock.now()
+        )
+    lines = [sold.Line(LINE.offering_code, 1, approval_code=code)]
+    sale_id = await desk.sell(lines)
+    order = remote(f"o-{sale_id}", RemoteState.REJECTED)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    # It came to nothing, so another sale has got the code.
+    again = await desk.sell(lines)
+    there.has(
+        remote(order.id, RemoteState.COMPLETED),
+        sale_id,
+        lines=(replace(LINE, discounts=(sold.Discount(20, 6),)),),
+    )
+    await night(desk)
+    found = await tx.scalars(
+        select(ReconciliationCase).where(ReconciliationCase.sale_id == sale_id)
+    )
+    (case,) = found.all()
+    told = await resolved(ask, desk, case, resolution="take_over_theirs")
+    assert told is DifferenceState.OPEN
+    await tx.refresh(case)
+    assert case.last_error.startswith("approval-code-used: ")
+    assert (await desk.sale(sale_id)).state == "rejected"
+    assert (await desk.sale(again)).state == "confirmed"
+
+
 async def test_an_order_of_nobody_is_linked_to_the_sale_it_belongs_to(desk, there, ask, tx):
     sale_id = await desk.sell()
     await desk.settle(await desk.claimed(sale_id), Refused(Cause.REFUSED, said="no"))

@@ -22,12 +22,15 @@ from app.retention.rules import (
     TermsState,
 )
 from app.retention.rules.levers import Base, Contacts, Figure, Kept, Offers, pairs
+from app.sales.queries import items_of
+from app.sales.rules import Line
 from app.suggestions.models import Suggestion, SuggestionAnswer
 from app.suggestions.rules import AnswerKind
 from tests.make.catalog import make_offering
 from tests.make.customers import AS_OF, make_contact, make_customer
 from tests.make.lifecycle import make_lifecycle
 from tests.make.retention import make_leaver, make_toolkit
+from tests.make.sales import make_confirmed, make_door
 
 DAY = timedelta(days=1)
 
@@ -201,9 +204,12 @@ async def test_the_levers_of_a_month(tx, office, clock):
             RetentionCase(**common, customer_id=people[3].id, cause=Cause.CHURN_HIGH),
         ]
     )
+    sale = await make_confirmed(tx, await make_door(tx, now=now), now=now, lines=[Line("TV", 1)])
+    sale.customer_id = people[0].id
+    special_id = new_id()
     tx.add(
         SpecialTerms(
-            id=new_id(),
+            id=special_id,
             org_unit_id=office.branch.id,
             customer_id=people[0].id,
             toolkit_id=kit.id,
@@ -220,8 +226,12 @@ async def test_the_levers_of_a_month(tx, office, clock):
             state=TermsState.REDEEMED,
             expires_at=now,
             redeemed_at=at + DAY,
+            redeemed_for=sale.id,
         )
     )
+    await tx.flush()
+    (item,) = (await items_of(tx, [sale.id]))[sale.id]
+    item.special_terms_id, item.discount_percent, item.discount_months = special_id, 50.0, 12
     await tx.flush()
     period = {"from": "2026-02-01", "until": "2026-03-01"}
     told = await office.ok("supervisor", "GET", "/levers", **period)

@@ -31,6 +31,7 @@ from app.retention.rules.effects import Kept, effect, interval
 from app.retention.rules.leavers import outweighs, reason_of
 from app.retention.rules.terms import StepNotYours, code_from, code_hash, may_judge, standing
 from app.retention.rules.toolkits import (
+    STANDARD,
     DatedToolkit,
     Mandate,
     Subject,
@@ -103,6 +104,24 @@ def test_the_path_goes_up_as_far_as_somebody_may(asker, percent, months, path):
         ]
     else:
         assert path_of(KIT, asker, Terms(percent, months)) == path
+
+
+@pytest.mark.parametrize(
+    "mandates, approval, asker, path",
+    [
+        ((Mandate(M, 30, 12),), (M,), T, (M,)),
+        ((Mandate(M, 30, 12),), (M,), S, (M,)),
+        ((Mandate(M, 30, 12),), (M,), M, ()),
+        ((Mandate(S, 10, 6), Mandate(M, 30, 12)), (S, M), T, (S,)),
+        ((Mandate(T, 0, 0), Mandate(M, 30, 12)), (M,), T, ()),
+        # Where nobody is named it is the manager's all the same.
+        ((), (), T, (M,)),
+        ((), (), M, ()),
+    ],
+)
+def test_the_standard_offer_is_the_word_of_whom_the_toolkit_names(mandates, approval, asker, path):
+    kit = replace(KIT, mandates=mandates, approval=approval, steps=())
+    assert path_of(kit, asker, STANDARD) == path
 
 
 def test_the_path_may_end_before_anybody_may_give_a_step():

@@ -1,6 +1,7 @@
 """Special terms over HTTP: toolkits, the approval path, and the code that a sale uses once."""
 
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
@@ -220,6 +221,8 @@ async def test_what_ones_own_mandate_covers_needs_nobody_and_one_is_open_at_a_ti
         (None, "approved"),
         ("its time passes", "expired"),
         ("others are asked for", "expired"),
+        ("others are used", "expired"),
+        ("others have lapsed", "approved"),
     ],
 )
 async def test_what_a_sale_gives_back_is_good_for_as_long_as_it_was(tx, office, clock, then, state):
@@ -231,8 +234,14 @@ async def test_what_a_sale_gives_back_is_good_for_as_long_as_it_was(tx, office, 
     sale = new_id()
     await redeem(tx, [row.id], sale_id=sale, now=clock.now())
     clock.tick(timedelta(hours=72 if then == "its time passes" else 1))
-    if then == "others are asked for":
-        await office.ok("technician", "POST", "/special-terms", asked(customer, 10))
+    if then is not None and then.startswith("others"):
+        more = asked(customer, 5, 3) if then == "others are used" else asked(customer, 10)
+        await office.ok("technician", "POST", "/special-terms", more)
+        if then == "others are used":
+            await redeem(tx, [UUID(more["id"])], sale_id=new_id(), now=clock.now())
+        elif then == "others have lapsed":
+            # Nobody has approved them for two days, and the code is good for three.
+            clock.tick(timedelta(hours=48))
     back = {"customer_id": customer.id, "now": clock.now()}
     await give_back(tx, [row.id], sale_id=new_id(), **back)  # it is not that sale's
     assert row.state == "redeemed"

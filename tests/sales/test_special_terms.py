@@ -1,11 +1,11 @@
 """An approved code is used by one sale, and its customer pays what was approved."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.auth.keys import KeyRing
 from app.auth.rules import Role
@@ -15,13 +15,17 @@ from app.core.jobs import Worker
 from app.lifecycle.rules import ChurnClass, Tier
 from app.messaging.rules import MessageKind
 from app.phone import rules as phone
-from app.retention.models import SpecialTerms
-from app.retention.rules import TermsState
-from app.sales import jobs
+from app.retention.models import RetentionCase, SpecialTerms
+from app.retention.queries.terms import lock_customer
+from app.retention.rules import Arm, CaseState, Cause, Handling, TermsState
+from app.retention.service.terms import end_expired
+from app.sales import jobs, queries, service
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, SaleState
+from app.suggestions.models import SuggestionLever
 from tests.make.acceptance import texts_about
-from tests.make.auth import bearer, caller_for
+from tests.make.auth import bearer, caller_for, make_account
+from tests.make.catalog import make_offering
 from tests.make.consent import request_body, write_back
 from tests.make.customers import make_customer
 from tests.make.lifecycle import make_lifecycle
@@ -144,6 +148,115 @@ async def test_a_code_is_for_its_customer_and_offering_and_what_was_told(
     assert (await refusal(post, door, line(code)))[:2] == (409, "approval-code-unknown")
 
 
+async def test_nobody_gives_themselves_the_managers_code(app, http, post, door, tx, clock, toolkit):
+    """What is the manager's is not opened by terms that take nothing off, which a technician has
+    asked for and nobody else has agreed to."""
+    await make_offering(tx, code="RENEW", levers=["renewal"], business_type="retention")
+    tx.add(
+        SuggestionLever(
+            id=new_id(),
+            code="renewal",
+            lever="renewal",
+            org_path="",
+            manager_tiers=["A"],
+            valid_from=date(2020, 1, 1),
+        )
+    )
+    await make_lifecycle(tx, door.customer, tier=Tier.A)
+    manager = {"hand": "manager", "discount_percent": 30, "months": 12}
+    await make_toolkit(
+        tx, kind="renewal", offers=["RENEW"], mandates=[manager], approval=["manager"], steps=[]
+    )
+    assert (await refusal(post, door, {"offering_code": "RENEW"}))[1] == "not-sold-at-the-door"
+    asked = {
+        "id": str(new_id()),
+        "customer_id": str(door.customer.id),
+        "kind": "renewal",
+        "offering_code": "RENEW",
+        "discount_percent": 0,
+        "months": 0,
+        "reason": "不用优惠",
+    }
+    technician = bearer(app, door.seller)
+    answer = await http.post("/v1/special-terms", json=asked, headers=technician)
+    assert answer.status_code == 201, answer.text
+    told = answer.json()
+    assert (told["state"], told["path"], told["code"]) == ("waiting", ["manager"], None)
+    account = await make_account(tx, door.branch, role=Role.ADMIN)
+    boss = bearer(app, caller_for(Role.ADMIN, door.branch, account_id=account.id))
+    path = f"/v1/special-terms/{asked['id']}"
+    await http.post(f"{path}/approve", json={"reason": "同意"}, headers=boss)
+    code = (await http.get(path, headers=technician)).json()["code"]
+    sold = await post("", sale_body(door, {"offering_code": "RENEW", "approval_code": code}))
+    assert sold.status_code == 201, sold.text
+
+
+async def test_a_code_is_good_for_one_thing(post, door, tx, clock, approve):
+    _, code = await approve()
+    again = {"offering_code": "SPEED-1000", "approval_code": code.lower().replace("-", " ")}
+    for items in ([line(code, quantity=2)], [line(code), {"offering_code": "TV-4K"}, again]):
+        status, name, facts = await refusal(post, door, *items)
+        assert (status, name) == (422, "approval-code-for-one")
+        assert facts["offering"] == "SPEED-1000"
+    # Another of the same is sold beside it, at the price of the catalogue.
+    beside = {"offering_code": "SPEED-1000", "quantity": 2}
+    made = (await post("", sale_body(door, line(code), beside))).json()
+    assert [one["discount_percent"] for one in made["items"]] == [20.0, None]
+
+
+async def test_a_code_is_good_when_the_customer_agrees_not_when_the_phone_has_a_network(
+    post, door, tx, clock, approve
+):
+    special, code = await approve()
+    clock.tick(timedelta(hours=71, minutes=30))
+    sold_at = clock.now()
+    door.visit.checked_in_at = sold_at - timedelta(minutes=20)
+    await tx.flush()
+    clock.tick(timedelta(hours=2))
+    assert await end_expired(tx, now=clock.now()) == 1
+    assert (await refusal(post, door, line(code)))[1] == "approval-code-over"
+    late = sale_body(door, line(code), device_at=clock.now().isoformat())
+    assert slug(await post("", late)) == "approval-code-over"
+    # Nothing was sold before anybody was at the door, whatever a phone says.
+    early = {"device_at": (sold_at - timedelta(hours=2)).isoformat()}
+    door.visit.checked_in_at = sold_at + timedelta(hours=1)
+    await tx.flush()
+    assert slug(await post("", sale_body(door, line(code), **early))) == "approval-code-over"
+    # Where the check-in was offline, too, the phone's time of it counts.
+    door.visit.check_in_device_at = sold_at - timedelta(minutes=20)
+    await tx.flush()
+    body = sale_body(door, line(code), device_at=sold_at.isoformat())
+    made = await post("", body)
+    assert made.status_code == 201, made.text
+    agreed = consent_body(clock.now(), made.json()["shown_sha256"])
+    over = await post(f"/{body['id']}/confirm", agreed)
+    assert slug(over) == "approval-code-over"
+    agreed = consent_body(sold_at + timedelta(minutes=3), made.json()["shown_sha256"])
+    confirmed = await post(f"/{body['id']}/confirm", agreed)
+    assert confirmed.json()["state"] == "confirmed", confirmed.text
+    assert await state_of(tx, special) == (TermsState.REDEEMED, UUID(body["id"]))
+
+
+@pytest.mark.parametrize(("then", "counts"), [("open", True), ("used", True), ("over", False)])
+async def test_a_late_sale_does_not_get_terms_that_others_have_followed(
+    post, door, tx, clock, approve, then, counts
+):
+    _, code = await approve()
+    sold_at = clock.now()
+    clock.tick(timedelta(hours=73))
+    # The phone that sold with the first code has been without a network since.
+    _, other = await approve(percent=10)
+    if then == "used":
+        made = (await post("", sale_body(door, line(other)))).json()
+        await agree(tx, door, UUID(made["id"]), now=clock.now())
+    elif then == "over":
+        clock.tick(timedelta(hours=72))
+    late = await post("", sale_body(door, line(code), device_at=sold_at.isoformat()))
+    assert late.status_code == (409 if counts else 201), late.text
+    if counts:
+        assert slug(late) == "approval-code-over"
+
+
 async def test_terms_that_take_nothing_off_are_sold_at_the_price_of_the_catalogue(
     post, door, tx, clock, approve
 ):
@@ -223,6 +336,125 @@ async def test_a_sale_that_never_counted_gives_the_code_back(
         assert (await state_of(tx, special))[0] is TermsState.REDEEMED
 
 
+async def _rejected(tx, sale, at):
+    await service.follow(tx, sale_id=sale.id, state=SaleState.REJECTED, at=at, reason="…")
+
+
+async def _rejected_among_many(tx, sale, at):
+    await tx.flush()
+    await service.follow_many(tx, {sale.id: service.News(SaleState.REJECTED, "…")}, at=at)
+
+
+async def _called_off(tx, sale, at):
+    locked = await queries.for_change(tx, sale.id)
+    await service.ask_to_cancel(tx, locked, known_there=False, reason="…", at=at, by=None)
+
+
+async def _judged(tx, sale, at):
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.CANCELLED, at=at, reason="…")
+
+
+ENDS = [_rejected, _rejected_among_many, _called_off, _judged]
+
+
+async def sold(tx, door, clock, code):
+    lines = [Line("SPEED-1000", 1, approval_code=code)]
+    draft = await make_draft(tx, door, now=clock.now(), lines=lines)
+    return await agree(tx, door, draft.id, now=clock.now())
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_an_order_that_was_never_taken_gives_the_code_back(door, tx, clock, approve, end):
+    special, code = await approve()
+    sale = await sold(tx, door, clock, code)
+    await end(tx, sale, clock.now())
+    assert await state_of(tx, special) == (TermsState.APPROVED, None)
+    again = await sold(tx, door, clock, code)
+    assert await state_of(tx, special) == (TermsState.REDEEMED, again.id)
+
+
+@pytest.mark.parametrize("end", [_rejected, _rejected_among_many, _judged])
+async def test_an_order_that_was_taken_has_used_the_code(door, tx, clock, approve, end):
+    special, code = await approve()
+    sale = await sold(tx, door, clock, code)
+    await service.follow(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+    await end(tx, sale, clock.now())
+    assert await state_of(tx, special) == (TermsState.REDEEMED, sale.id)
+
+
+async def test_news_of_many_sales_ask_for_codes_only_where_there_are_some(
+    door, tx, clock, approve, statements
+):
+    _, code = await approve()
+    plain = [await make_draft(tx, door, now=clock.now()) for _ in "123"]
+    for draft in plain:
+        await agree(tx, door, draft.id, now=clock.now())
+    coded = await sold(tx, door, clock, code)
+    no = service.News(SaleState.REJECTED, "…")
+    with statements() as sent:
+        await service.follow_many(tx, {sale.id: no for sale in plain}, at=clock.now())
+    assert len(sent) == 1
+    await service.follow_many(tx, {coded.id: no}, at=clock.now())
+
+
+@pytest.mark.parametrize(
+    ("then", "refused"),
+    [
+        (None, None),
+        ("its time passes", None),
+        ("another sale has it", "approval-code-used"),
+        ("it is withdrawn", "approval-code-unknown"),
+    ],
+)
+async def test_a_sale_that_is_set_right_has_its_code_again(door, tx, clock, approve, then, refused):
+    special, code = await approve()
+    sale = await sold(tx, door, clock, code)
+    await _rejected(tx, sale, clock.now())
+    if then == "its time passes":
+        clock.tick(timedelta(hours=100))
+    elif then == "another sale has it":
+        await sold(tx, door, clock, code)
+    elif then == "it is withdrawn":
+        special.state = TermsState.WITHDRAWN
+        await tx.flush()
+    right = service.set_right(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=clock.now())
+    if refused:
+        with pytest.raises(Problem) as refusal:
+            await right
+        assert refusal.value.slug == refused
+    else:
+        await right
+        assert await state_of(tx, special) == (TermsState.REDEEMED, sale.id)
+
+
+async def test_of_two_who_wait_for_each_other_the_job_begins_anew(
+    real_database, keys, clock, settings
+):
+    """A phone's push holds the customer and goes on to the sale; the job that lets the sale lapse
+    holds the sale, and the code that it gives back needs the customer."""
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        (await tx.merge(door.customer)).elderly = True
+        await make_toolkit(tx, offers=["SPEED-1000"])
+        special, code = await make_terms(tx, door.customer, "SPEED-1000", keys, now=clock.now())
+        lines = [Line("SPEED-1000", 1, approval_code=code)]
+        sale = await make_draft(tx, door, now=clock.now(), lines=lines)
+        await agree(tx, door, sale.id, now=clock.now())
+    clock.tick(timedelta(days=9))
+    async with real_database.begin() as push:
+        # So of the two it is the job that PostgreSQL undoes.
+        await push.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+        await lock_customer(push, door.customer.id)
+        job = asyncio.create_task(jobs.look_after_consent(Worker(settings, clock, real_database)))
+        await until_waiting(real_database)
+        await queries.for_change(push, sale.id)
+    await job
+    async with real_database.read() as read:
+        assert (await read.get_one(Sale, sale.id)).state is SaleState.CANCELLED
+        assert await state_of(read, special) == (TermsState.EXPIRED, None)
+
+
 async def test_a_second_yes_keeps_the_code_used(post, door, tx, clock, approve):
     door.customer.elderly = True
     special, code = await approve()
@@ -293,14 +525,33 @@ async def test_two_phones_sell_with_one_code_in_one_go(real_database, keys, cloc
         assert (state, [used_for]) == (TermsState.REDEEMED, confirmed)
 
 
-async def test_the_levers_tell_what_was_sold_at_a_discount(
-    app, http, post, door, tx, clock, approve
+@pytest.mark.parametrize("whole", [True, False])
+async def test_the_levers_tell_what_was_sold_at_a_discount_and_stands(
+    app, http, post, door, tx, clock, approve, whole
 ):
     await make_lifecycle(
         tx, door.customer, tier=Tier.A, value_12m_fen=120_000, churn_class=ChurnClass.LOW
     )
     _, code = await approve(percent=30, months=12)
     supervisor = bearer(app, caller_for(Role.SUPERVISOR, door.branch, account_id=new_id()))
+    long_ago = clock.now() - timedelta(days=1)
+    tx.add(
+        RetentionCase(
+            org_unit_id=door.branch.id,
+            customer_id=door.customer.id,
+            cause=Cause.CHURN_HIGH,
+            handling=Handling.CALL,
+            arm=Arm.TREATED,
+            share_percent=10.0,
+            state=CaseState.DONE,
+            value_12m_fen=120_000,
+            decided_at=long_ago,
+            ask_at=long_ago,
+            ends_at=clock.now(),
+            closed_at=clock.now(),
+        )
+    )
+    await tx.flush()
 
     async def told():
         day = clock.now().date()
@@ -308,9 +559,21 @@ async def test_the_levers_tell_what_was_sold_at_a_discount(
         answer = await http.get("/v1/levers", params=period, headers=supervisor)
         assert answer.status_code == 200, answer.text
         (keeping,) = [one for one in answer.json()["levers"] if one["lever"] == "retention"]
-        return keeping["harm"]["numerator"], keeping["harm"]["denominator"]
+        harm, beside = keeping["harm"], keeping["beside"]
+        return harm["numerator"], harm["denominator"], beside["denominator"]
 
-    made = (await post("", sale_body(door, line(code)))).json()
-    assert await told() == (0, 0)
+    made = (await post("", sale_body(door, {"offering_code": "TV-4K"}, line(code)))).json()
+    assert await told() == (0, 0, 1)
     await agree(tx, door, UUID(made["id"]), now=clock.now())
-    assert await told() == (84_000, 1)
+    assert await told() == (84_000, 1, 0)
+    # What was taken back, as a whole or alone, has cost nothing.
+    await service.follow(tx, sale_id=UUID(made["id"]), state=SaleState.ACKNOWLEDGED, at=clock.now())
+    if whole:
+        await service.follow(
+            tx, sale_id=UUID(made["id"]), state=SaleState.CANCELLED, at=clock.now()
+        )
+    else:
+        item = await tx.get_one(SaleItem, made["items"][1]["id"])
+        item.reversed_at = clock.now()
+    await tx.flush()
+    assert await told() == (0, 0, 1)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.auth.callers import Caller
 from app.core import jobs
-from app.core.errors import Invalid
+from app.core.errors import Invalid, Problem
 from app.core.jobs import Worker
 from app.ordering import service as ordering
 from app.ordering.courier.reaching import asked, courier_of
@@ -178,7 +178,17 @@ async def carry_out(worker: Worker, case_id: UUID) -> None:
             held.state = DifferenceState.OPEN
             held.last_error = "the ordering system does not know the order"
             return
-        await _settled(tx, held, order, now)
+        try:
+            async with tx.begin_nested():
+                await _settled(tx, held, order, now)
+        except Problem as refused:
+            # What is away for a moment is done later; the rest waits for a person as before, such
+            # as a sale whose approval code another one has used since.
+            if refused.status >= 500:
+                raise
+            held.state = DifferenceState.OPEN
+            held.last_error = f"{refused.slug}: {refused.detail('en')}"[:500]
+            return
         held.state, held.closed_at, held.last_error = DifferenceState.RESOLVED, now, None
 
 

@@ -162,13 +162,21 @@ async def contacts(session: AsyncSession, period: Period) -> Contacts:
     return Contacts(*(await session.execute(_CONTACTS, period.given)).one())
 
 
+# What special terms `t` were used for, as long as that stands: a sale that was taken back, or came
+# to nothing, has cost no discount.
+_SOLD = """
+    JOIN sale ON sale.id = t.redeemed_for AND sale.confirmed_at IS NOT NULL
+        AND sale.state NOT IN ('cancelled', 'rejected') AND sale.reversed_at IS NULL
+    JOIN sale_item item ON item.sale_id = sale.id AND item.special_terms_id = t.id
+        AND item.reversed_at IS NULL AND item.removed_at IS NULL
+"""
 _KEPT = text(
     f"""
     WITH cases AS (
         SELECT r.*, r.decided_at <= :old_enough AS old_enough,
             {GONE_WITHIN} AS gone,
             EXISTS (
-                SELECT FROM special_terms t WHERE t.customer_id = r.customer_id
+                SELECT FROM special_terms t {_SOLD} WHERE t.customer_id = r.customer_id
                     AND t.state = 'redeemed' AND t.redeemed_at >= r.decided_at
             ) AS discounted,
             EXISTS (
@@ -208,7 +216,7 @@ _KEPT = text(
             coalesce(sum(l.value_12m_fen
                 * (1 - t.discount_percent / 100 * least(t.months, 12) / 12)), 0)::bigint
                 AS discounted_fen
-        FROM special_terms t LEFT JOIN customer_lifecycle l ON l.customer_id = t.customer_id
+        FROM special_terms t {_SOLD} LEFT JOIN customer_lifecycle l ON l.customer_id = t.customer_id
         WHERE t.org_unit_id = ANY(CAST(:units AS uuid[])) AND t.state = 'redeemed'
             AND t.redeemed_at >= :begins AND t.redeemed_at < :ends
             AND (t.discount_percent > 0 AND t.months > 0)

@@ -5,7 +5,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Uuid, cast, func, literal_column, select, text, true
+from sqlalchemy import (
+    ARRAY,
+    Uuid,
+    and_,
+    cast,
+    func,
+    literal_column,
+    or_,
+    select,
+    text,
+    true,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import subtree
@@ -76,6 +87,24 @@ async def open_of(tx: AsyncSession, customer_id: UUID, offering_code: str) -> Sp
             SpecialTerms.state.in_(OPEN),
         )
     )
+
+
+async def followed(tx: AsyncSession, special: SpecialTerms, now: datetime) -> bool:
+    """Tell whether others count in the place of some special terms: others for the same customer
+    and offering are open, or were asked for later and used."""
+    others = select(SpecialTerms.id).where(
+        SpecialTerms.customer_id == special.customer_id,
+        SpecialTerms.offering_code == special.offering_code,
+        SpecialTerms.id != special.id,
+        or_(
+            and_(SpecialTerms.state.in_(OPEN), SpecialTerms.expires_at > now),
+            and_(
+                SpecialTerms.state == TermsState.REDEEMED,
+                SpecialTerms.asked_at > special.asked_at,
+            ),
+        ),
+    )
+    return await tx.scalar(others.limit(1)) is not None
 
 
 async def verdicts(session: AsyncSession, terms_ids: Sequence[UUID]) -> Sequence[TermsVerdict]:

@@ -123,6 +123,15 @@ class Toolkit:
         """Give what a hand may give; one that is not named may give nothing special."""
         return next((one for one in self.mandates if one.hand is hand), Mandate(hand, 0.0, 0))
 
+    def gives(self, hand: Hand, terms: Terms) -> bool:
+        """Tell whether a hand may give terms by its own word.
+
+        The standard offer takes nothing off, but with a code for it what is the account manager's
+        alone is sold; so it is the manager's to give, and that of whoever has a mandate.
+        """
+        named = hand is Hand.MANAGER or any(one.hand is hand for one in self.mandates)
+        return named and self.mandate(hand).covers(terms)
+
     def ladder(self) -> list[Terms]:
         """List the special terms there are, the smallest first."""
         limits = (Terms(one.discount_percent, one.months) for one in self.mandates)
@@ -281,24 +290,26 @@ def _conditions(toolkit: Toolkit) -> int:
 def path_of(toolkit: Toolkit, asker: Hand, terms: Terms) -> tuple[Hand, ...]:
     """Say who is asked in turn for terms; nobody, where the asker may give them.
 
-    The path goes up from the asker as far as somebody's mandate covers the terms. Raises
-    TermsOffTheSteps for terms that the toolkit does not list, whoever asks, and TermsBeyondMandate
-    when nobody's mandate covers them.
+    The path goes up from the asker as far as somebody's mandate covers the terms; the standard
+    offer can always be had of the manager. Raises TermsOffTheSteps for terms that the toolkit does
+    not list, whoever asks, and TermsBeyondMandate when nobody's mandate covers them.
     """
     if terms != STANDARD and terms not in toolkit.ladder():
         raise TermsOffTheSteps(
             toolkit=toolkit.name.zh,
             steps=[f"{step.discount_percent:g}% × {step.months}" for step in toolkit.ladder()],
         )
-    if toolkit.mandate(asker).covers(terms):
+    if toolkit.gives(asker, terms):
         return ()
     asked: list[Hand] = []
     for hand in toolkit.approval:
         if RANK[hand] <= RANK[asker]:
             continue
         asked.append(hand)
-        if toolkit.mandate(hand).covers(terms):
+        if toolkit.gives(hand, terms):
             return tuple(asked)
+    if terms == STANDARD:
+        return (*asked, Hand.MANAGER)
     reachable = [toolkit.mandate(hand) for hand in (asker, *asked)]
     raise TermsBeyondMandate(
         discount_percent=max(one.discount_percent for one in reachable),

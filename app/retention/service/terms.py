@@ -216,10 +216,12 @@ async def check_code(
     customer_id: UUID,
     offering_code: str,
     now: datetime,
+    agreed_at: datetime | None = None,
 ) -> GoodFor:
     """Say what an approval code is good for in a sale; it is not used up by that.
 
-    Raises CodeUnknown, CodeForOther, CodeUsed and CodeOver.
+    Its time is judged by when the sale was agreed on at the door (`agreed_at`, null is now), which
+    a phone without a network tells later. Raises CodeUnknown, CodeForOther, CodeUsed and CodeOver.
     """
     special = await queries.by_code(tx, terms.code_hash(code))
     if special is None:
@@ -234,30 +236,44 @@ async def check_code(
     ]
     if differs:
         raise terms.CodeForOther(differs=differs)
-    _good(special, sale_id, now)
+    await _good(tx, special, sale_id, agreed_at or now, now)
     return GoodFor(special.id, special.discount_percent, special.months)
 
 
 async def check_still_good(
-    tx: AsyncSession, terms_ids: Collection[UUID], *, sale_id: UUID, now: datetime
+    tx: AsyncSession,
+    terms_ids: Collection[UUID],
+    *,
+    sale_id: UUID,
+    now: datetime,
+    agreed_at: datetime | None = None,
 ) -> Sequence[SpecialTerms]:
     """Check that a sale can still use terms it was put together with, and lock them until the
-    transaction ends. Raises CodeUnknown, CodeUsed and CodeOver."""
+    transaction ends; `agreed_at` is as for `check_code`. Raises CodeUnknown, CodeUsed and
+    CodeOver."""
     found = await queries.for_change(tx, terms_ids) if terms_ids else ()
     for special in found:
-        _good(special, sale_id, now)
+        await _good(tx, special, sale_id, agreed_at or now, now)
     return found
 
 
 async def redeem(
-    tx: AsyncSession, terms_ids: Collection[UUID], *, sale_id: UUID, now: datetime
+    tx: AsyncSession,
+    terms_ids: Collection[UUID],
+    *,
+    sale_id: UUID,
+    now: datetime,
+    agreed_at: datetime | None = None,
 ) -> None:
-    """Use special terms for a sale, once. The same sale again changes nothing, also after the
-    code's time. Of two sales at once one gets them, for the rows are locked.
+    """Use special terms for a sale, once; `agreed_at` is as for `check_code`. The same sale again
+    changes nothing, also after the code's time. Of two sales at once one gets them, for the rows
+    are locked.
 
     Raises CodeUnknown, CodeUsed and CodeOver.
     """
-    for special in await check_still_good(tx, terms_ids, sale_id=sale_id, now=now):
+    for special in await check_still_good(
+        tx, terms_ids, sale_id=sale_id, now=now, agreed_at=agreed_at
+    ):
         if special.redeemed_at is None:
             special.state = TermsState.REDEEMED
             special.redeemed_at, special.redeemed_for = now, sale_id
@@ -274,15 +290,21 @@ async def give_back(
 ) -> None:
     """Give back what a sale of a customer's has used that came to nothing before it counted: the
     code is good again until its time is over. Where other terms for the same offering were asked
-    for meanwhile, those count and this is over."""
+    for meanwhile, and are open or used, those count and this is over.
+
+    It takes the customer's lock under that of the sale, for whoever hears of a sale's end does not
+    know before whether it used a code. So it may wait in a circle with a phone's push, which takes
+    them the other way round: PostgreSQL undoes one of the two, and either is carried out anew."""
     if not terms_ids:
         return
     # Whoever asks for others takes the customer's lock, too.
     await queries.lock_customer(tx, customer_id)
+    # What is open and over would still be in the way of the one that may be open.
+    await queries.expire(tx, now, customer_id)
     for special in await queries.for_change(tx, terms_ids):
         if special.redeemed_for != sale_id:
             continue
-        if await queries.open_of(tx, customer_id, special.offering_code) is not None:
+        if await queries.followed(tx, special, now):
             special.expires_at = min(special.expires_at, now)
         over = special.expires_at <= now
         special.state = TermsState.EXPIRED if over else TermsState.APPROVED
@@ -290,14 +312,20 @@ async def give_back(
     await tx.flush()
 
 
-def _good(special: SpecialTerms, sale_id: UUID, now: datetime) -> None:
-    """Check that a sale may use terms. Raises CodeUnknown, CodeUsed and CodeOver."""
-    if special.state in (TermsState.WITHDRAWN, TermsState.DECLINED):
+async def _good(
+    tx: AsyncSession, special: SpecialTerms, sale_id: UUID, agreed_at: datetime, now: datetime
+) -> None:
+    """Check that a sale may use terms, by the code they have once they are approved. Raises
+    CodeUnknown, CodeUsed and CodeOver."""
+    if special.code_hash is None or special.state is TermsState.WITHDRAWN:
         raise terms.CodeUnknown()
     if special.redeemed_at is not None:
         if special.redeemed_for != sale_id:
             raise terms.CodeUsed(redeemed_at=special.redeemed_at)
-    elif terms.standing(special.state, special.expires_at, now) is not TermsState.APPROVED:
+        return
+    # What is over now was good when they agreed: unless others were asked for since, for this.
+    over = special.expires_at <= now
+    if special.expires_at <= agreed_at or (over and await queries.followed(tx, special, now)):
         raise terms.CodeOver(expired_at=special.expires_at)
 
 

@@ -91,6 +91,7 @@ class SaleItem(Row, Base):
             "num_nulls(special_terms_id, discount_percent, discount_months) IN (0, 3)",
             name="terms_as_a_whole",
         ),
+        CheckConstraint("special_terms_id IS NULL OR quantity = 1", name="terms_for_one"),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))

@@ -32,7 +32,15 @@ class SellingVisit:
     customer_id: UUID
     org_unit_id: UUID
     checked_in_at: datetime | None
+    check_in_device_at: datetime | None
     ended_at: datetime | None
+
+    @property
+    def begun_at(self) -> datetime | None:
+        """When the technician was at the door, by whichever clock says so earlier: a check-in
+        without a network is heard of later."""
+        known = [at for at in (self.checked_in_at, self.check_in_device_at) if at is not None]
+        return min(known, default=None)
 
 
 async def selling_visit(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -> SellingVisit:
@@ -44,6 +52,7 @@ async def selling_visit(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -
                 WorkOrder.customer_id,
                 WorkOrder.org_unit_id,
                 Visit.checked_in_at,
+                Visit.check_in_device_at,
                 Visit.ended_at,
             )
             .join(WorkOrder, WorkOrder.id == Visit.work_order_id)

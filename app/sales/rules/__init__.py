@@ -47,6 +47,7 @@ from app.sales.rules.installs import (
 from app.sales.rules.prices import (
     CannotBeHad,
     Change,
+    CodeForOneThing,
     Discount,
     DiscountChanged,
     Line,
@@ -94,6 +95,7 @@ from app.sales.rules.visits import (
     OfferHeldBack,
     VisitNotBegun,
     VisitOver,
+    agreed_at,
     within_visit,
 )
 
@@ -109,6 +111,7 @@ __all__ = [
     "REVERSED_BY",
     "CannotBeHad",
     "Change",
+    "CodeForOneThing",
     "ConsentAskedEnough",
     "ConsentCodeSpent",
     "ConsentCodeWrong",
@@ -153,6 +156,7 @@ __all__ = [
     "TermsChanged",
     "VisitNotBegun",
     "VisitOver",
+    "agreed_at",
     "changed",
     "check_contact",
     "consent_in_time",

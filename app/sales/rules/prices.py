@@ -130,6 +130,16 @@ class DiscountChanged(Conflict):
         )
 
 
+class CodeForOneThing(Invalid):
+    slug = "approval-code-for-one"
+    title = Words(zh="一个审批码只能用于一件", en="An approval code is good for one thing")
+    advice = Words(
+        zh="{offering} 用审批码的只能有一行，数量为 1；其余请另列一行，按目录价办理。",
+        en="Give one line of {offering} the code, with a quantity of 1; what else of it is sold is "
+        "a line of its own, at the price of the catalogue.",
+    )
+
+
 @dataclass(frozen=True)
 class Line:
     """One thing to be sold, as the phone asked for it; prices in fen as the customer saw them.

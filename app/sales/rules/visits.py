@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from app.core.errors import Conflict
 from app.core.i18n import Words
 from app.core.parameters import Parameter
+from app.sales.rules.consent import CLOCK_SKEW
 
 LATE_HOURS = Parameter(
     "sales.late_hours",
@@ -41,6 +42,14 @@ class OfferHeldBack(Conflict):
         zh="推荐之后情况有变：{words}。客户已同意的答复仍会保留。",
         en="Since it was suggested: {words}. What the customer said is kept all the same.",
     )
+
+
+def agreed_at(said: datetime | None, *, begun_at: datetime | None, now: datetime) -> datetime:
+    """Say when something was agreed on at the door, as far as a phone's word for it can be right:
+    not in the future, and not before anybody was there. Null of what was said is now; phones'
+    clocks are wrong by minutes, so ten are forgiven."""
+    at = min(said or now, now)
+    return at if begun_at is None else min(max(at, begun_at - CLOCK_SKEW), now)
 
 
 def within_visit(

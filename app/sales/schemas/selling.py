@@ -30,7 +30,8 @@ class SaleItemIn(Input):
     ] = None
     suggestion_id: UUID | None = None
     approval_code: Annotated[str, Field(min_length=1, max_length=20)] | None = Field(
-        default=None, description="Of special terms that were approved for it."
+        default=None,
+        description="Of special terms that were approved for it: good for one, in one item.",
     )
     seen_discount_percent: Percent | None = Field(
         default=None, description="What the customer was told of them; another is refused."

@@ -51,14 +51,20 @@ def terms_of(items: Sequence[SaleItem]) -> set[UUID]:
 
 
 async def agreed_now(
-    tx: AsyncSession, sale: Sale, items: Sequence[SaleItem], org_path: str, now: datetime
+    tx: AsyncSession,
+    sale: Sale,
+    items: Sequence[SaleItem],
+    org_path: str,
+    now: datetime,
+    agreed_at: datetime | None = None,
 ) -> Agreed:
     """Check that what was put together can be sold as it is, and say what is agreed to.
 
     The price is read again: what the customer agrees to must be what will be charged. `org_path`
-    is whose numbers are in force. Special terms have to be good still, and are locked. Raises
-    PriceChanged, TermsChanged, NotInTheCatalogue, NotSoldAtTheDoor, CodeUnknown, CodeUsed,
-    CodeOver, CannotBeHad, RealNameFailed and RealNameNeeded.
+    is whose numbers are in force. Special terms have to be good still, or to have been when the
+    customer agreed (`agreed_at`, null is now), and are locked. Raises PriceChanged, TermsChanged,
+    NotInTheCatalogue, NotSoldAtTheDoor, CodeUnknown, CodeUsed, CodeOver, CannotBeHad,
+    RealNameFailed and RealNameNeeded.
     """
     lines = [
         Line(item.offering_code, item.quantity, item.monthly_price_fen, item.one_off_price_fen)
@@ -75,7 +81,7 @@ async def agreed_now(
         org_unit_id=sale.org_unit_id,
         now=now,
     )
-    await check_still_good(tx, terms_of(items), sale_id=sale.id, now=now)
+    await check_still_good(tx, terms_of(items), sale_id=sale.id, now=now, agreed_at=agreed_at)
     shown = shown_of(sale, items)
     rules.terms_unchanged(
         shown,

@@ -10,6 +10,7 @@ from app.sales import queries, rules
 from app.sales.models import Sale
 from app.sales.rules import SaleState, SaleStep
 from app.sales.service import protecting
+from app.sales.service.codes import give_codes_back
 from app.sales.service.ledger import enter_news, entered, standing
 
 
@@ -43,6 +44,8 @@ async def ask_to_cancel(
         sale.rejected_reason = reason
         if known.acknowledged:
             sale.reversed_at = sale.reversed_at or at
+        else:
+            await give_codes_back(tx, sale, now=at)
     await enter_news(tx, sale, known, at=at, by=by)
 
 

@@ -71,14 +71,15 @@ async def confirm(
         return sale
     if sale.state is not SaleState.DRAFT:
         raise rules.SaleRefused(state=sale.state, wanted=SaleState.CONFIRMED)
-    await visit_to_sell_in(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
+    visit = await visit_to_sell_in(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
     rules.consent_in_time(given_at, sale.device_at or sale.made_at, now)
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
-    agreed = await agreed_now(tx, sale, items, caller.org_path, now)
+    agreed_at = rules.agreed_at(given_at, begun_at=visit.begun_at, now=now)
+    agreed = await agreed_now(tx, sale, items, caller.org_path, now, agreed_at)
     await _proved(tx, sale, kind, evidence, agreed, caller, given_at=given_at, now=now)
     by, device_at = (None, None) if unattended else (caller.account_id, given_at)
     # Used up also where a second confirmation is still to come: no other sale gets it meanwhile.
-    await redeem(tx, terms_of(items), sale_id=sale_id, now=now)
+    await redeem(tx, terms_of(items), sale_id=sale_id, now=now, agreed_at=agreed_at)
     sale.consent_kind = kind
     sale.consent_evidence = {**evidence, "given_at": given_at.isoformat()}
     sale.consent_hash = consent

@@ -11,9 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.core.db import fetched, new_id
+from app.retention.service import give_back
 from app.sales import queries, rules
 from app.sales.models import Sale
 from app.sales.rules import SaleState, Standing
+from app.sales.service.codes import give_codes_back
 from app.sales.service.ledger import AGAIN, enter_news, standing
 
 
@@ -38,6 +40,8 @@ async def follow(
         sale.rejected_reason = reason
         if known.acknowledged:
             sale.reversed_at = sale.reversed_at or at
+        else:
+            await give_codes_back(tx, sale, now=at)
     await enter_news(tx, sale, known, at=at)
     return sale
 
@@ -52,7 +56,8 @@ class News:
 
 async def follow_many(tx: AsyncSession, news: Mapping[UUID, News], *, at: datetime) -> None:
     """Set what the ordering system says of many sales and enter it into their ledgers, in one
-    statement; what is older than what is known is left aside."""
+    statement; what is older than what is known is left aside. Sales that end before their orders
+    were taken give back their approval codes, where they have used some."""
     if not news:
         return
     ids = sorted(news)
@@ -65,7 +70,11 @@ async def follow_many(tx: AsyncSession, news: Mapping[UUID, News], *, at: dateti
         **_STEPS,
     }
     moved = await fetched(tx, _FOLLOW_MANY, given)
-    audit.note(tx, table="sale", operation="update", ids=[id_ for (id_,) in moved])
+    audit.note(tx, table="sale", operation="update", ids=[id_ for id_, *_ in moved])
+    # One order of the customers for all, so that no two can wait for each other.
+    ended = sorted((customer_id, id_, used) for id_, customer_id, used in moved if used)
+    for customer_id, id_, used in ended:
+        await give_back(tx, used, sale_id=id_, customer_id=customer_id, now=at)
 
 
 # What news can be about.
@@ -125,7 +134,7 @@ WITH step AS MATERIALIZED (
       JOIN was USING (id)
      WHERE sale.id = news.id
        AND (was.state, news.state) IN (SELECT known, told FROM step)
-    RETURNING sale.id, was.state AS known, news.state AS told,
+    RETURNING sale.id, sale.customer_id, was.state AS known, news.state AS told,
               was.acknowledged_at IS NOT NULL AS acknowledged,
               was.reversed_at IS NOT NULL AS reversed
 ), entry AS (
@@ -136,5 +145,9 @@ WITH step AS MATERIALIZED (
     SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts || {AGAIN}
       FROM entry JOIN unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS e (id, place) USING (place)
 )
-SELECT id FROM moved
+SELECT id, customer_id,
+       CASE WHEN told IN ('rejected', 'cancelled') AND NOT acknowledged
+            THEN (SELECT array_agg(special_terms_id) FROM sale_item
+                   WHERE sale_id = moved.id AND special_terms_id IS NOT NULL) END
+  FROM moved
 """  # noqa: S608 - text of our own

@@ -14,7 +14,6 @@ from app.core.i18n import Words
 from app.core.parameter_values import parameters_in_force
 from app.messaging import service as messaging
 from app.messaging.rules import MessageKind, number_of
-from app.retention.service import give_back
 from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem, SecondConfirmation
 from app.sales.rules import (
@@ -26,8 +25,9 @@ from app.sales.rules import (
     SecondState,
 )
 from app.sales.rules import protecting as numbers
-from app.sales.service.agreed import Agreed, terms_of
+from app.sales.service.agreed import Agreed
 from app.sales.service.asking import ask_second
+from app.sales.service.codes import give_codes_back
 from app.sales.service.installing import drop_install, keep_install, order_install
 from app.sales.service.ledger import entered
 from app.sales.service.taking_effect import take_effect
@@ -191,7 +191,7 @@ async def _cancelled(
     await entered(tx, sale.id, SaleStep.CANCELLED, at=now, by=by)
     await drop_install(tx, sale, now=now)
     items = (await queries.items_of(tx, [sale.id]))[sale.id]
-    await give_back(tx, terms_of(items), sale_id=sale.id, customer_id=sale.customer_id, now=now)
+    await give_codes_back(tx, sale, now=now)
     parties = await queries.parties_of(tx, sale.customer_id, sale.technician_id)
     catalogue = await in_force(tx, await today_of(tx, sale.org_unit_id, now))
     names = [

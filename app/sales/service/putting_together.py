@@ -48,7 +48,7 @@ async def put_together(
     if known is not None:
         return _same(known, content, technician_id)
     visit = await visit_to_sell_in(tx, visit_id, technician_id, caller.org_path, now)
-    items, offerings = await priced(tx, sale_id, visit, lines, now)
+    items, offerings = await priced(tx, sale_id, visit, lines, now, device_at)
     suggested = [line.suggestion_id for line in lines if line.suggestion_id]
     strange = await queries.strange_suggestions(tx, visit_id, suggested)
     if strange:

@@ -40,12 +40,14 @@ async def priced(
     visit: queries.SellingVisit,
     lines: Sequence[Line],
     now: datetime,
+    device_at: datetime | None = None,
 ) -> tuple[list[dict[str, Any]], list[Offering]]:
     """Price the lines from the catalogue of the org unit's local day, on special terms where they
-    carry an approval code; gives the items, and what is sold of the catalogue.
+    carry an approval code that was good when they were sold at the door (`device_at` by the phone,
+    if it said so); gives the items, and what is sold of the catalogue.
 
     Raises what `priced_in` and `sold_at_the_door` raise, CodeUnknown, CodeForOther, CodeUsed,
-    CodeOver, and DiscountChanged.
+    CodeOver, CodeForOneThing, and DiscountChanged.
     """
     catalogue = await in_force(tx, await today_of(tx, visit.org_unit_id, now))
     items = priced_in(catalogue, sale_id, lines)
@@ -57,6 +59,8 @@ async def priced(
         org_unit_id=visit.org_unit_id,
         now=now,
     )
+    agreed_at = rules.agreed_at(device_at, begun_at=visit.begun_at, now=now)
+    used = set[UUID]()
     for line, item in zip(lines, items, strict=True):
         if line.approval_code is not None:
             good_for = await check_code(
@@ -66,7 +70,12 @@ async def priced(
                 customer_id=visit.customer_id,
                 offering_code=line.offering_code,
                 now=now,
+                agreed_at=agreed_at,
             )
+            # What was approved is the price of one, not of all that a sale has of it.
+            if line.quantity > 1 or good_for.terms_id in used:
+                raise rules.CodeForOneThing(offering=line.offering_code)
+            used.add(good_for.terms_id)
             rules.discount_told(line, rules.Discount(good_for.discount_percent, good_for.months))
             item["special_terms_id"] = good_for.terms_id
             item["discount_percent"] = good_for.discount_percent

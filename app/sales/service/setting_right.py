@@ -9,6 +9,7 @@ from app.core.jobs import tell
 from app.sales import queries, rules
 from app.sales.models import Sale
 from app.sales.rules import SaleState, SaleStep
+from app.sales.service.codes import give_codes_back, use_codes_again
 from app.sales.service.ledger import enter_news, entered, standing
 
 
@@ -21,7 +22,11 @@ async def set_right(
     sale that its customer returned stays reversed, whatever became of its order. One that was
     reversed by the end of its order alone is not any more where that goes on or is completed: a
     further step says so, by which the commission is given back. Where its install was called off
-    meanwhile, and the order goes on, the ordering system is asked to see to that. Raises NotFound.
+    meanwhile, and the order goes on, the ordering system is asked to see to that.
+
+    A sale that had ended before its order was taken, and so gave back its approval codes, uses them
+    once more where it goes on. Raises NotFound, and CodeUnknown, CodeUsed and CodeOver where it
+    cannot have them any more.
     """
     sale = await queries.for_change(tx, sale_id)
     if sale.state is state:
@@ -37,6 +42,10 @@ async def set_right(
         sale.rejected_reason = reason
         if known.acknowledged:
             sale.reversed_at = sale.reversed_at or at
+        else:
+            await give_codes_back(tx, sale, now=at)
+    elif known.state in rules.REVERSED_BY:
+        await use_codes_again(tx, sale, now=at)
     await enter_news(tx, sale, known, at=at)
     if known.reversed and state not in rules.REVERSED_BY:
         await _undo_reversal(tx, sale, at=at)
