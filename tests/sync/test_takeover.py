@@ -7,15 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from app.core.cluster import Cluster
-from app.core.db import open_database
+from app.core.db import libpq_url, open_database
 from app.core.settings import Settings
-from app.migrating import upgrade
+from app.migrating import config, upgrade
 from app.sync.rules import cursor_of
-from app.sync.service import turning
+from app.sync.service import epochs, turning
 from tests.conftest import assembled, http_on
 from tests.make.visits import make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -120,6 +122,25 @@ async def test_what_a_promoted_standby_writes_reaches_phones_that_knew_more(sett
                     await store.pull()
                     assert (await store.ask()).status_code == 304
             await new.close()
+
+
+async def test_an_upgrade_begins_no_epoch(databases, clock):
+    """A database from before timelines were known: what phones know goes on to count."""
+    with databases.clone() as url:
+        command.downgrade(config(url), "0101")
+        with psycopg.connect(libpq_url(url)) as connection:
+            connection.execute(
+                "INSERT INTO sync_epoch (epoch, cluster, database, began_at)"
+                " SELECT 7, system_identifier, (SELECT oid::bigint FROM pg_database"
+                " WHERE datname = current_database()), now() FROM pg_control_system()"
+            )
+        upgrade(url)
+        database = open_database(Settings(database_url=url))
+        try:
+            known = await epochs.current(database, clock.now())
+        finally:
+            await database.close()
+        assert (known.number, known.same, known.taken_over, known.before) == (7, True, False, None)
 
 
 def primary_with_tables(primary: Cluster) -> Cluster:
