@@ -166,6 +166,19 @@ class Database:
         # Said with the BEGIN, which goes out with the first statement.
         await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
 
+    async def settle(self, tx: AsyncSession, request: HTTPConnection) -> None:
+        """Commit what a request's transaction has done so far, and begin another: see `settle`."""
+        # A commit ends all savepoints, and with them the transaction that somebody else has opened.
+        if tx.in_nested_transaction():
+            raise RuntimeError("a part of a transaction cannot be settled alone")
+        await self.before_commit(tx, request)
+        await tx.commit()
+        # Others may change what was read.
+        tx.expunge_all()
+        once: Repeatable | None = request.scope.get(ONCE)
+        if once is not None:
+            await once.begin(tx)
+
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncSession]:
         """Open a session for reading in autocommit. Raises Unavailable like `begin`."""
@@ -386,15 +399,11 @@ async def settle(tx: AsyncSession, request: HTTPConnection) -> None:
     For a doorway that refuses and has to keep that it was asked, such as a wrong code that counts.
     Its connection is given back in between: where every request held one while it waited for a
     second, a burst would wait for itself. Locks end here, and a key is claimed anew; raises what
-    that does.
+    that does, and RuntimeError within a savepoint. Of a push, which is one transaction, nothing is
+    committed: what an action has done so far stays, whatever becomes of that action.
     """
-    await database_of(tx).before_commit(tx, request)
-    await tx.commit()
-    # Others may change what was read.
-    tx.expunge_all()
-    once: Repeatable | None = request.scope.get(ONCE)
-    if once is not None:
-        await once.begin(tx)
+    database: Database = request.app.state.database
+    await database.settle(tx, request)
 
 
 async def _read(request: HTTPConnection) -> AsyncIterator[AsyncSession]:

@@ -36,7 +36,7 @@ from app.sync.schemas import (
     StreamedOut,
     WipeToObeyOut,
 )
-from app.sync.service import epochs, pulling, pushing
+from app.sync.service import pulling, pushing
 from app.sync.service.live import Live
 from app.sync.service.polling import Poll, Polls
 from app.sync.service.reading import Asked
@@ -124,9 +124,7 @@ async def pull(
             polls.remember(poll, technician_of(technician), mark)
             headers["etag"] = if_none_match
             return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    epoch = await epochs.current(database, now)
-    async with database.snapshot(request) as tx:
-        changes = await pulling.pull(tx, technician, asked, epoch=epoch, now=now)
+    changes = await pulling.pull(request, technician, asked, now=now)
     headers["etag"] = changes.tag
     body = pulling.written(changes)
     if len(body) >= PACKED_FROM and "gzip" in request.headers.get("accept-encoding", ""):

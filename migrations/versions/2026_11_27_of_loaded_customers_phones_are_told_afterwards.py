@@ -38,6 +38,8 @@ BEGIN
 END $$
 """
 BY = ("id", "customer_id")
+# As it stands in the name of the log that is written now.
+TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
 GOES_ON = ("timeline", "before", "since", "until")
 
 
@@ -52,9 +54,11 @@ def upgrade() -> None:
     )
     for column in BY:
         op.execute(CUSTOMERS.format(id=column, later=LATER.format(id=column)))
-    # Null is a timeline that is not known, and is found to be another one at the next look.
     for name in GOES_ON:
         op.add_column("sync_epoch", sa.Column(name, sa.BigInteger(), nullable=True))
+    # A timeline that is not known would be found to be another one at the next look, and an older
+    # version of the product, which goes on beside the new one, turns cursors of two epochs away.
+    op.execute(f"UPDATE sync_epoch SET timeline = {TIMELINE}")
 
 
 def downgrade() -> None:

@@ -5,11 +5,12 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, text
+from starlette.requests import Request
 
 from app.auth.models import Account, AuditEntry
 from app.auth.rules import Role
 from app.core.clock import wall
-from app.core.db import new_id
+from app.core.db import Part, new_id, settle
 from app.core.doorways import Doorway
 from app.core.http import served
 from app.core.once import KeptAnswer, forget_kept
@@ -209,3 +210,11 @@ async def test_one_effect_of_many_at_once_and_of_a_lost_answer(real_http, real_a
     again = await real_http.post(close, headers=headers)
     assert (again.status_code, again.json()["active"]) == (200, False)
     assert again.headers["idempotent-replayed"] == "true"
+
+
+async def test_a_part_of_anothers_transaction_is_never_settled_by_itself(tx, app):
+    request = Request({"type": "http", "app": app})
+    await settle(tx, request)
+    with pytest.raises(RuntimeError):
+        async with Part(tx):
+            await settle(tx, request)

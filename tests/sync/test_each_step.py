@@ -26,8 +26,9 @@ from app.retention.models import RetentionCase
 from app.sync.rules import STEPS
 from app.worktypes.rules import WorkType
 from tests.conftest import ROOT
-from tests.make.acceptance import code_on_telephone
+from tests.make.acceptance import another, code_on_telephone
 from tests.make.catalog import make_offering
+from tests.make.consent import code_told, request_body
 from tests.make.customers import make_customer
 from tests.make.feasibility import make_install_door
 from tests.make.lifecycle import make_lifecycle
@@ -65,6 +66,33 @@ class World:
 
     async def both(self, step: str, **payload: Any) -> None:
         """Take a step online and take it back, then offline and take it back; compare."""
+        answer, told, online, offline = await self.twice(step, payload)
+        if answer.is_error or told.stage != "applied":
+            self.wrong[step] = (answer.status_code, answer.text, told.stage, told.words_en)
+        else:
+            self.compare(step, online, offline)
+
+    async def neither(self, step: str, **payload: Any) -> None:
+        """The same of a step that is refused: in the same words, and with the same trace of it."""
+        answer, told, online, offline = await self.twice(step, payload)
+        said = answer.json()
+        slug = said.get("type", "").removeprefix("urn:yingwei:problem:")
+        words = slug, f"{said.get('title')}: {said.get('detail')}"
+        if words != (told.code, told.words_en):
+            self.wrong[step] = (answer.status_code, answer.text, told.stage, told.words_en)
+        else:
+            self.compare(step, online, offline)
+
+    def compare(self, step: str, online: list[str], offline: list[str]) -> None:
+        """Note where something else was written, or nothing at all."""
+        if online != offline or not online:
+            self.wrong[step] = (
+                [one for one in online if one not in offline],
+                [one for one in offline if one not in online],
+            )
+
+    async def twice(self, step: str, payload: dict[str, Any]) -> Any:
+        """Give what was answered, what the phone was told, and what either has changed."""
         self.taken.add(step)
         before = self.stands = self.stands or await self.rows()
         known = {found[0] for found in UUIDS.finditer(str((before, payload)))}
@@ -80,13 +108,7 @@ class World:
         offline = changed(before, await self.rows(), known)
         await self.sql("ROLLBACK TO SAVEPOINT before_it")
         self.database.cache.clear()
-        if answer.is_error or told.stage != "applied":
-            self.wrong[step] = (answer.status_code, answer.text, told.stage, told.words_en)
-        elif online != offline or not online:
-            self.wrong[step] = (
-                [one for one in online if one not in offline],
-                [one for one in offline if one not in online],
-            )
+        return answer, told, online, offline
 
     async def online(self, step: str, payload: dict[str, Any]) -> Any:
         """Go through a doorway as an app with a network does."""
@@ -318,6 +340,17 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
         "shown_sha256": rules.agreed_hash(sale["id"], customer["customer_id"], [item]),
     }  # fmt: skip
     await w.both("sales_confirm", sale_id=sale["id"], consent=signed)
+    asked = request_body()
+    answer = await http.post(
+        f"/v1/sales/{sale['id']}/consent-requests", json=asked, headers=w.phone.headers
+    )
+    assert answer.status_code == 201, answer.text
+    w.stands = None
+    told_to = await code_told(tx, sale["id"])
+    await tx.commit()
+    by_code = {"kind": "otp", "given_at": clock.now().isoformat(), "request_id": asked["id"]}
+    for take, said in ((w.both, told_to), (w.neither, another(told_to))):
+        await take("sales_confirm", sale_id=sale["id"], consent={**by_code, "code": said})
     await w.both("sales_cancel", sale_id=sale["id"])
     await w.ok("sales_confirm", sale_id=sale["id"], consent=signed)
     await w.both("sales_order_change_ask", sale_id=sale["id"], **made(kind="cancel", reason="x"))
@@ -342,6 +375,8 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
 
     # --- and leaving ------------------------------------------------------------------------------
     await w.both("visits_complete", **visit, outcome_code="fixed")
+    for take, said in ((w.both, code), (w.neither, another(code))):
+        await take("visits_complete", **visit, outcome_code="fixed", acceptance_code=said)
     await w.ok("visits_suspend", **visit, cause="customer_postponed", resume_at=until)
     await w.both("visits_resume", **visit)
     assert w.wrong == {}

@@ -20,10 +20,11 @@ from app.evidence.rules.uploads import StorageFull
 from app.sales.models import Sale
 from app.sync.models import SyncAction
 from app.sync.service import pushing
-from app.visits.models import Visit
+from app.visits.models import AcceptanceCode, Visit
 from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
+from tests.make.acceptance import another, code_on_telephone
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer, make_subscription
 from tests.make.races import at_once
@@ -325,6 +326,48 @@ async def test_what_is_in_the_way_of_everybody_is_put_off(tx, app, phone, clock,
         failing_at(app, patch, "visits_acknowledge", fail)
         assert (await offline.push()).status_code == (507 if fail is full else 503)
     assert await offline.verdicts() == [("applied", None)]
+
+
+async def test_a_push_with_a_told_code_is_one_transaction_and_its_wrong_tries_count(
+    real_database, real_app, real_http, clock, monkeypatch
+):
+    async with real_database.begin() as tx:
+        phone = await make_phone(tx, real_app, real_http, clock)
+        order, other = [
+            await make_assigned_order(tx, phone.technician, now=clock.now()) for _ in "12"
+        ]
+    visit_id = await phone.restore(order)
+    asking = {"json": {"id": str(new_id())}, "headers": phone.headers}
+    await real_http.post(f"/v1/visits/{visit_id}/acceptance-code", **asking)
+    async with real_database.read() as read:
+        code = await code_on_telephone(read, visit_id)
+    offline = Offline(phone)
+    for told in (another(code), code):
+        told_by = {"outcome_code": "fixed", "acceptance_code": told}
+        offline.do("visits_complete", visit_id=str(visit_id), **told_by)
+    offline.do("visits_acknowledge", work_order_id=str(other.id))
+
+    async def written():
+        async with real_database.read() as read:
+            (tries,) = await read.scalars(select(AcceptanceCode.wrong))
+            return (
+                len(tries),
+                await read.get_one(WorkOrder, order.id),
+                await count(read, SyncAction),
+            )
+
+    with monkeypatch.context() as patch:
+        # The database is lost behind both: nothing of the push has happened.
+        failing_at(real_app, patch, "visits_acknowledge", lost)
+        assert (await offline.push()).status_code == 503
+    tries, on_site, actions = await written()
+    assert (tries, on_site.state, actions) == (0, State.ON_SITE, 0)
+    applied = ("applied", None)
+    assert await offline.verdicts() == [("conflict", "acceptance-code-wrong"), applied, applied]
+    tries, done, actions = await written()
+    assert (tries, done.state, actions) == (1, State.COMPLETED, 3)
+    assert {verdict for verdict, _ in await offline.verdicts()} == {"duplicate"}
+    assert (await written())[0] == 1
 
 
 async def test_requests_that_cannot_be_read_write_nothing(tx, phone):

@@ -7,16 +7,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
+from alembic import command
 from sqlalchemy import text
 
 from app.core.cluster import Cluster
-from app.core.db import open_database
+from app.core.db import libpq_url, open_database
 from app.core.settings import Settings
-from app.migrating import upgrade
+from app.migrating import config, upgrade
 from app.sync.rules import cursor_of
-from app.sync.service import turning
+from app.sync.service import epochs, turning
 from tests.conftest import assembled, http_on
+from tests.make.pools import with_connections
 from tests.make.visits import make_assigned_order, make_phone
 from tests.sync.stores import Store
 
@@ -120,6 +123,91 @@ async def test_what_a_promoted_standby_writes_reaches_phones_that_knew_more(sett
                     await store.pull()
                     assert (await store.ask()).status_code == 304
             await new.close()
+
+
+@pytest.mark.parametrize("tags", [False, True])
+async def test_a_process_that_has_not_noticed_yet_turns_no_phone_away(
+    real_database, real_app, real_http, settings, clock, monkeypatch, tags
+):
+    monkeypatch.setattr(epochs, "KNOWN", 3600.0)
+    async with real_database.begin() as tx:
+        phones = [await make_phone(tx, real_app, real_http, clock) for _ in "12"]
+    moves, stays = stores = [Store(one, tags=tags) for one in phones]
+    await moves.pull()
+    async with real_database.begin() as tx:
+        await turning.turn(tx, clock.now())
+    for store in stores:
+        await store.pull()
+    remembered = dict(real_database.cache)
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE sync_epoch SET timeline = timeline - 1"))
+    async with with_connections(4, real_database, settings, clock) as elsewhere:
+        # Another process notices, and what is known by the first is true no longer.
+        moves.phone.http = elsewhere
+        await moves.pull()
+        await burn(real_database, 3)
+        for store in (stays, moves):
+            async with real_database.begin() as tx:
+                order = await make_assigned_order(tx, store.phone.technician, now=clock.now())
+            real_database.cache.update(remembered)
+            store.phone.http = real_http
+            answer = await store.ask()
+            assert answer.status_code == 200, answer.text
+            store.keep(answer)
+            assert list(store["work_orders"]) == [str(order.id)]
+            store.phone.http = elsewhere
+            answer = await store.ask()
+            assert answer.status_code in (200, 304), answer.text
+            store.keep(answer)
+        # All of them speak of one epoch.
+        assert {cursor_of(one.cursor or 0).epoch for one in stores} == {epoch_in(real_database)}
+        assert epoch_in(real_database) != remembered["sync_epoch"][1].number
+
+
+async def test_what_is_told_while_an_epoch_begins_is_no_cursor_of_what_is_lost(
+    real_database, real_app, real_http, clock, monkeypatch
+):
+    monkeypatch.setattr(epochs, "KNOWN", 3600.0)
+    async with real_database.begin() as tx:
+        store = Store(await make_phone(tx, real_app, real_http, clock))
+    await store.pull()
+    async with real_database.begin() as tx:
+        await turning.turn(tx, clock.now())
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE sync_epoch SET timeline = timeline - 1"))
+    # Whoever still writes holds all cursors back, and is done before the epoch is there.
+    async with real_database.begin() as noticing:
+        async with real_database.begin() as writing:
+            await writing.execute(text("SELECT pg_current_xact_id()"))
+            await epochs.mind_takeover(noticing, clock.now())
+        await burn(real_database, 1)
+        await store.pull()
+    assert (await store.ask()).status_code == 200
+
+
+def epoch_in(database) -> int:
+    """Tell which epoch a process remembers."""
+    known: int = database.cache["sync_epoch"][1].number
+    return known
+
+
+async def test_an_upgrade_begins_no_epoch(databases, clock):
+    """A database from before timelines were known: what phones know goes on to count."""
+    with databases.clone() as url:
+        command.downgrade(config(url), "0101")
+        with psycopg.connect(libpq_url(url)) as connection:
+            connection.execute(
+                "INSERT INTO sync_epoch (epoch, cluster, database, began_at)"
+                " SELECT 7, system_identifier, (SELECT oid::bigint FROM pg_database"
+                " WHERE datname = current_database()), now() FROM pg_control_system()"
+            )
+        upgrade(url)
+        database = open_database(Settings(database_url=url))
+        try:
+            known = await epochs.current(database, clock.now())
+        finally:
+            await database.close()
+        assert (known.number, known.same, known.taken_over, known.before) == (7, True, False, None)
 
 
 def primary_with_tables(primary: Cluster) -> Cluster:

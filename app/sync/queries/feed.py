@@ -25,11 +25,13 @@ class Feed(NamedTuple):
     """What may have changed since a cursor.
 
     Whatever a transaction before `horizon` wrote is seen in this snapshot, and nothing before
-    `oldest` is remembered. `turned_at` is up to when it is written down what has left phones, by
-    the clock of whoever wrote it; None before that was done. `active` tells whether the account is
-    still open. `more` says that further lines follow.
+    `oldest` is remembered; `epoch` is the number of the epoch they are of, 0 before the first.
+    `turned_at` is up to when it is written down what has left phones, by the clock of whoever wrote
+    it; None before that was done. `active` tells whether the account is still open. `more` says
+    that further lines follow.
     """
 
+    epoch: int
     horizon: int
     oldest: int
     turned_at: datetime | None
@@ -51,10 +53,11 @@ _LAST = """
 # One statement, so that the lines and the horizon are of one snapshot whatever the transaction is.
 # The first line that is left out tells that there are more, and where the next page begins.
 _FEED = f"""
-    SELECT state.horizon, state.oldest, state.turned_at, state.active,
+    SELECT state.epoch, state.horizon, state.oldest, state.turned_at, state.active,
         news.kind, news.row_id, news.xid
     FROM (
-        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
+        SELECT coalesce((SELECT epoch FROM sync_epoch), 0) AS epoch,
+            pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
             coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest,
             (SELECT at FROM sync_moment ORDER BY xid DESC LIMIT 1) AS turned_at,
             coalesce((SELECT active FROM account WHERE id = %(account_id)s), false) AS active
@@ -83,9 +86,9 @@ def _given(technician_id: UUID, account_id: UUID, since: int) -> dict[str, Any]:
 
 
 def _read(rows: Sequence[tuple[Any, ...]]) -> Feed:
-    horizon, oldest, turned_at, active = rows[0][:4]
+    epoch, horizon, oldest, turned_at, active = rows[0][:5]
     news = [News(Kind(kind), row_id, xid) for *_, kind, row_id, xid in rows if kind is not None]
-    return Feed(horizon, oldest, turned_at, active, _page(news), len(news) > PAGE)
+    return Feed(epoch, horizon, oldest, turned_at, active, _page(news), len(news) > PAGE)
 
 
 def _page(news: list[News]) -> list[News]:
@@ -316,7 +319,8 @@ async def go_on(tx: AsyncSession, number: int, now: datetime) -> None:
 
     Its cursors are told from those of the old primary, which may have given out numbers that are
     given out again now. Moments that were noted came from there, so the last one's number was not;
-    a cursor beyond what was given out by now knows of what is lost. Nothing else is known anew.
+    a cursor beyond what was given out by now knows of what is lost. That is the own number: who
+    does not see this epoch yet gives out no cursor beyond it. Nothing else is known anew.
     """
     await fetched(tx, _GO_ON, {"epoch": number, "now": now})
 
@@ -324,7 +328,7 @@ async def go_on(tx: AsyncSession, number: int, now: datetime) -> None:
 _GO_ON = f"""
     UPDATE sync_epoch SET epoch = %(epoch)s, before = epoch, timeline = {_TIMELINE},
         since = (SELECT max(xid) FROM sync_moment), began_at = %(now)s,
-        until = pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        until = pg_current_xact_id()::text::bigint
     RETURNING 1
 """  # noqa: S608 - text of our own
 
@@ -374,8 +378,10 @@ _CAME_OR_WENT = """
 
 class Looked(NamedTuple):
     """What may have changed for each of several technicians, in one snapshot: up to `LINES` lines
-    each, and one more where there are more. Lines of everybody are under `EVERYBODY`."""
+    each, and one more where there are more. Lines of everybody are under `EVERYBODY`. `epoch` is as
+    in `Feed`."""
 
+    epoch: int
     horizon: int
     oldest: int
     lines: dict[UUID, list[News]]
@@ -399,13 +405,15 @@ async def look(driver: psycopg.AsyncConnection[Any], since: Mapping[UUID, int]) 
     for *_, technician_id, kind, row_id, xid in rows:
         if kind is not None:
             found.setdefault(technician_id, []).append(News(Kind(kind), row_id, xid))
-    return Looked(rows[0][0], rows[0][1], found)
+    return Looked(rows[0][0], rows[0][1], rows[0][2], found)
 
 
 _LOOK = f"""
-    SELECT state.horizon, state.oldest, news.technician_id, news.kind, news.row_id, news.xid
+    SELECT state.epoch, state.horizon, state.oldest,
+        news.technician_id, news.kind, news.row_id, news.xid
     FROM (
-        SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
+        SELECT coalesce((SELECT epoch FROM sync_epoch), 0) AS epoch,
+            pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
             coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest
     ) AS state
     LEFT JOIN LATERAL (

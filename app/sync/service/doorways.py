@@ -113,8 +113,9 @@ class Way:
 
 
 class _Within:
-    """What a doorway takes for the process's database: each transaction that it opens for itself is
-    kept, whatever becomes of the action, as it would be online."""
+    """What a doorway takes for the process's database: each transaction that it opens for itself,
+    or settles, is kept, whatever becomes of the action, as it would be online. Nothing is committed
+    before the push has its verdicts."""
 
     def __init__(self, state: Any, part: Part) -> None:
         self._real = state.database
@@ -126,6 +127,9 @@ class _Within:
     @asynccontextmanager
     async def begin(self, request: Any = None) -> AsyncIterator[AsyncSession]:
         yield self._part.tx
+        await self._part.keep()
+
+    async def settle(self, tx: AsyncSession, request: Any) -> None:
         await self._part.keep()
 
     @asynccontextmanager

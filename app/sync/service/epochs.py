@@ -18,7 +18,8 @@ KNOWN = 5.0
 
 
 async def current(database: Database, now: datetime) -> Epoch:
-    """Return the epoch of cursors, as known a few seconds ago by this process.
+    """Return the epoch of cursors, as known a few seconds ago by this process: another process may
+    have begun one since, which each look at the feed tells (see `forget`).
 
     Where the database is not the one that it was, as after a dump was restored, a new one begins.
     """
@@ -34,6 +35,11 @@ async def current(database: Database, now: datetime) -> Epoch:
             known = await _begun(tx, now)
     database.cache["sync_epoch"] = wall().timestamp(), known
     return known
+
+
+def forget(database: Database) -> None:
+    """Ask again the next time: the database has turned out to be in another epoch."""
+    database.cache.pop("sync_epoch", None)
 
 
 async def mind_takeover(tx: AsyncSession, now: datetime) -> None:

@@ -82,7 +82,7 @@ class Live:
         self._looking_after: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._asked: dict[UUID, int] = {}
-        self._look: asyncio.Task[tuple[int, Looked]] | None = None
+        self._look: asyncio.Task[Looked] | None = None
 
     async def open(
         self, caller: Caller, name: str, *, cursor: Cursor | None, now: datetime
@@ -157,14 +157,14 @@ class Live:
         """Look what is new for a phone, and write it; None when that is nothing."""
         mine = technician_of(stream.caller)
         try:
-            number, looked = await self._looked(mine, stream.cursor.xid)
+            looked = await self._looked(mine, stream.cursor.xid)
         except (Problem, psycopg.Error, OSError) as error:
             # What is not known is news: the phone asks by itself, and later if it must.
             log.warning("what is new is not known", reason=str(error))
             return _event(StreamEvent.RESET, {})
         cursor = stream.cursor
-        stream.cursor = Cursor(number, looked.horizon)
-        known = cursor.epoch == number and looked.oldest <= cursor.xid <= looked.horizon
+        stream.cursor = Cursor(looked.epoch, looked.horizon)
+        known = cursor.epoch == looked.epoch and looked.oldest <= cursor.xid <= looked.horizon
         found = [looked.lines.get(whose, ()) for whose in (mine, EVERYBODY)]
         cut = any(len(one) > feed.LINES for one in found)
         since = [one for one in chain(*found) if one.xid >= cursor.xid]
@@ -182,7 +182,7 @@ class Live:
             return None
         return _event(StreamEvent.CHANGED, told._asdict(), _id_of(stream))
 
-    async def _looked(self, technician_id: UUID, since: int) -> tuple[int, Looked]:
+    async def _looked(self, technician_id: UUID, since: int) -> Looked:
         """Look together with all others who want to; whoever comes later is in the next look."""
         self._asked[technician_id] = min(since, self._asked.get(technician_id, since))
         if self._look is None:
@@ -190,12 +190,14 @@ class Live:
         # Whoever goes away does not take the others' look with them.
         return await asyncio.shield(self._look)
 
-    async def _look_for_all(self) -> tuple[int, Looked]:
+    async def _look_for_all(self) -> Looked:
         await asyncio.sleep(GATHER)
         asked, self._asked, self._look = self._asked, {}, None
-        number = (await epochs.current(self._database, wall())).number
+        # Begins another epoch where that is due. In which one the look is it says by itself: others
+        # may have begun one since this process last asked.
+        await epochs.current(self._database, wall())
         async with self._database.hot(fresh=True) as driver:
-            return number, await feed.look(driver, asked)
+            return await feed.look(driver, asked)
 
     # --- how streams end ------------------------------------------------------------------------
 

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from datetime import datetime
 
 import orjson
+from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
+from app.core.colliding import TRIES
 from app.core.db import Database
-from app.core.errors import Problem
+from app.core.errors import Problem, Unavailable
 from app.devices.service import obey
 from app.sync import rules
 from app.sync.queries import feed
@@ -52,6 +54,10 @@ async def unchanged(
     cursor = rules.cursor_of(asked.cursor)
     async with database.hot(fresh=True) as driver:
         found = await feed.glance(driver, technician_of(caller), caller.account_id, cursor.xid)
+    if found.epoch != epoch.number:
+        # The pull asks which it is.
+        epochs.forget(database)
+        return False
     _is_open(found)
     _understood(cursor, epoch, found)
     return not found.more and tag_of(epoch.number, cursor.xid, found.news) in tag
@@ -82,15 +88,27 @@ def _goes_on_from(cursor: Cursor, epoch: Epoch) -> int:
     return min(cursor.xid, epoch.since)
 
 
-async def pull(
-    tx: AsyncSession, caller: Caller, asked: Asked, *, epoch: Epoch, now: datetime
-) -> Changes:
-    """Read what has changed since a phone's cursor; everything without one.
+async def pull(request: Request, caller: Caller, asked: Asked, *, now: datetime) -> Changes:
+    """Read what has changed since a phone's cursor, in one snapshot; everything without one.
 
-    The transaction has to see one snapshot (`Database.snapshot`). Each customer that is sent in
-    full leaves an entry in the audit trail. Raises PhoneTooOld, AppTooOld, AccessRevoked,
-    ResyncNeeded and WipeAsked.
+    Each customer that is sent in full leaves an entry in the audit trail. Raises PhoneTooOld,
+    AppTooOld, AccessRevoked, ResyncNeeded and WipeAsked, and Unavailable.
     """
+    database: Database = request.app.state.database
+    for _ in range(TRIES):
+        epoch = await epochs.current(database, now)
+        async with database.snapshot(request) as tx:
+            changes = await _pulled(tx, caller, asked, epoch, now)
+        if changes is not None:
+            return changes
+        epochs.forget(database)
+    raise Unavailable(retry_after=2, reason="one epoch after the other")
+
+
+async def _pulled(
+    tx: AsyncSession, caller: Caller, asked: Asked, epoch: Epoch, now: datetime
+) -> Changes | None:
+    """Read it in a transaction; None where that is in another epoch."""
     cursor = rules.cursor_of(asked.cursor)
     fresh = asked.cursor == rules.NO_CURSOR
     since = _goes_on_from(cursor, epoch)
@@ -101,6 +119,8 @@ async def pull(
         caller.account_id,
         2**62 if fresh else since,
     )
+    if found.epoch != epoch.number:
+        return None
     # What is to be removed is told first, also to a phone that is told nothing else any more.
     _is_open(found)
     await obey(tx, caller, asked.device)
