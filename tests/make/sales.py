@@ -1,12 +1,12 @@
 """A technician at a customer's door, and sales made there: the smallest honest ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
@@ -87,6 +87,20 @@ async def make_door(
     return Door(branch, technician, seller, customer, order, visit)
 
 
+async def make_another_visit(tx: AsyncSession, door: Door, *, now: datetime) -> Visit:
+    """Add a visit to the same door that has just ended, so that a sale of it arrives late."""
+    visit = Visit(
+        work_order_id=door.order.id,
+        technician_id=door.technician.id,
+        travel_started_at=now - timedelta(minutes=30),
+        checked_in_at=now - timedelta(minutes=10),
+        ended_at=now,
+    )
+    tx.add(visit)
+    await tx.flush()
+    return visit
+
+
 async def make_draft(
     tx: AsyncSession,
     door: Door,
@@ -126,7 +140,12 @@ async def make_confirmed(
     now: datetime,
     lines: Sequence[Line] = (Line("SPEED-1000", 1),),
 ) -> Sale:
-    """Put a sale together and confirm it; its job is told in the same transaction."""
+    """Put a sale together and confirm it; its job is told in the same transaction.
+
+    One after the first is made in a visit of its own: what a visit has sold it does not sell again.
+    """
+    if await tx.scalar(select(Sale.id).where(Sale.visit_id == door.visit.id).limit(1)):
+        door = replace(door, visit=await make_another_visit(tx, door, now=now))
     draft = await make_draft(tx, door, now=now, lines=lines)
     return await agree(tx, door, draft.id, now=now)
 
