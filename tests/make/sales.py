@@ -15,7 +15,7 @@ from app.core.db import new_id
 from app.customers.models import Customer
 from app.sales import queries, service
 from app.sales.models import Sale
-from app.sales.rules import ConsentKind, Line, shown_hash
+from app.sales.rules import ConsentKind, Line, SaleState, shown_hash
 from app.sales.service.agreed import shown_of
 from app.technicians.models import Technician
 from app.visits.models import Visit
@@ -109,7 +109,13 @@ async def make_draft(
     sale_id: UUID | None = None,
     lines: Sequence[Line] = (Line("SPEED-1000", 1),),
 ) -> Sale:
-    """Put a sale together as the phone does; its offerings must be in the catalogue."""
+    """Put a sale together as the phone does; its offerings must be in the catalogue.
+
+    Once something is sold it is made in a visit of its own: a visit does not sell a thing twice.
+    """
+    sold = select(Sale.id).where(Sale.visit_id == door.visit.id, Sale.state != SaleState.DRAFT)
+    if await tx.scalar(sold.limit(1)):
+        door = replace(door, visit=await make_another_visit(tx, door, now=now))
     return await service.put_together(
         tx,
         sale_id=sale_id or new_id(),
@@ -140,12 +146,7 @@ async def make_confirmed(
     now: datetime,
     lines: Sequence[Line] = (Line("SPEED-1000", 1),),
 ) -> Sale:
-    """Put a sale together and confirm it; its job is told in the same transaction.
-
-    One after the first is made in a visit of its own: what a visit has sold it does not sell again.
-    """
-    if await tx.scalar(select(Sale.id).where(Sale.visit_id == door.visit.id).limit(1)):
-        door = replace(door, visit=await make_another_visit(tx, door, now=now))
+    """Put a sale together and confirm it; its job is told in the same transaction."""
     draft = await make_draft(tx, door, now=now, lines=lines)
     return await agree(tx, door, draft.id, now=now)
 
