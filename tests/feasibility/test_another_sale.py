@@ -1,6 +1,7 @@
 """What was sold in a visit, and waits for its install, stands in the way of nothing else there."""
 
 from datetime import date, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import delete, text, update
@@ -8,11 +9,22 @@ from sqlalchemy import delete, text, update
 from app.core.db import new_id
 from app.core.parameter_values import ParameterValue
 from app.customers.models import Subscription
+from app.grids.rules import MembershipKind
+from app.suggestions.queries import Own, ledger_of
 from app.suggestions.rules.exploring import HOLDOUT
+from app.suggestions.rules.limits import Limits
+from app.terminals.rules import Pool
+from app.visits.models import Visit
+from app.visits.rules import Outcome
 from app.workorders.models import WorkOrder
-from app.workorders.rules import State
+from app.workorders.rules import State, Step
+from app.workorders.service import take_step
 from app.worktypes.rules import WorkType
 from tests.make.catalog import make_offering
+from tests.make.customers import make_subscription
+from tests.make.grids import make_membership
+from tests.make.sales import consent_body
+from tests.make.visits import LAT, LON, TODAY, at, make_phone, taken
 from tests.make.workorders import make_work_order
 from tests.sales.conftest import slug
 
@@ -144,3 +156,202 @@ async def test_what_was_suggested_is_sold_beside_it(door, box, tx):
     await door.sell("SPEED-2000")
     taken = await put_together(door, "TV-BOX", suggestion_id=offer["suggestion_id"])
     assert taken.status_code == 201, taken.text
+
+
+# --- of which visit it is -------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def without_line(door, box, tx):
+    """Nothing is held at the door; a new line is to be had."""
+    await tx.execute(delete(Subscription))
+    await make_offering(tx, code="LINE", install_minutes=40)
+    await tx.commit()
+
+
+async def to_another(door, tx, app, http, clock):
+    """Take the order out of the technician's hands, and let another one arrive at its door."""
+    other = await make_phone(tx, app, http, clock, org_unit=door.branch, skills={"fibre": 3})
+    await make_membership(tx, door.grid, other.technician, kind=MembershipKind.BACKUP)
+    await tx.execute(
+        update(Visit)
+        .where(Visit.id == door.visit_id)
+        .values(ended_at=clock.now(), outcome=Outcome.HANDED_BACK)
+    )
+    order = await tx.get_one(WorkOrder, door.order.id, populate_existing=True)
+    order.holder_id, order.state = None, State.LOCATED
+    await tx.flush()
+    technician_id = other.technician.id
+    await take_step(
+        tx, order, Step.ASSIGN, now=clock.now(), holder_id=technician_id, planned_day=TODAY
+    )
+    await tx.commit()
+    door.phone = other
+    return await door.arrive()
+
+
+async def test_what_another_visit_of_the_order_sold_is_an_order_like_any_other(
+    door, without_line, tx, app, http, clock
+):
+    """Its install is in other hands: nothing is fitted now to a line that is not there."""
+    sold = await door.sell("LINE")
+    assert sold["install_order_id"] is not None
+    await to_another(door, tx, app, http, clock)
+    assert codes(await door.answer("TV-BOX"))[:2] == ["requires_other", "order_pending"]
+    refused = await put_together(door, "TV-BOX")
+    assert refused.json()["facts"]["codes"] == ["requires_other", "order_pending"]
+
+
+async def test_the_ledger_goes_by_the_visit_too_and_ahead_of_one_by_the_order(
+    door, line_sold, tx, app, http, clock
+):
+    """What was suggested is held against it again when it is answered, and when it is sold."""
+    first = door.visit_id
+    await to_another(door, tx, app, http, clock)
+    found = {}
+    for visit_id in (first, door.visit_id, None):
+        own = Own(work_order_id=door.order.id, visit_id=visit_id)
+        known = (tx, door.customer.id, Limits(), clock.now(), ZoneInfo("Asia/Shanghai"))
+        found[visit_id] = (await ledger_of(*known, own=own)).order_pending
+    assert found == {first: False, door.visit_id: True, None: False}
+
+
+async def test_what_was_suggested_and_is_sold_already_is_not_agreed_to_again(door, tx):
+    tx.add(ParameterValue(name=HOLDOUT.name, valid_from=date(2026, 2, 1), value=0))
+    worth = "UPDATE product_offering SET margin_12m_fen = 60000, expert_rate = 0.2"
+    await tx.execute(text(f"{worth} WHERE code = 'TV-4K'"))
+    await tx.commit()
+    offers = (await door.phone.post(f"/visits/{door.visit_id}/suggestions")).json()["offers"]
+    [offer] = [one for one in offers if one["offering_code"] == "TV-4K"]
+    await door.sell("TV-4K")
+    said = await door.phone.post(
+        f"/suggestions/{offer['suggestion_id']}/answer", id=str(new_id()), answer="accepted"
+    )
+    assert (said.json()["opens_sale"], said.json()["held_back"]) == (False, "order_pending")
+
+
+async def test_in_the_visit_of_the_install_it_is_not_sold_again(door, line_sold, tx):
+    await door.phone.complete(door.visit_id)
+    install = await tx.get_one(WorkOrder, line_sold["install_order_id"])
+    door.visit_id = new_id()
+    body = {"id": str(door.visit_id), "work_order_id": str(install.id)}
+    taken(await door.phone.post("/visits", **body))
+    taken(await door.phone.post(f"/visits/{door.visit_id}/check-in", point=at(LON, LAT)))
+    assert codes(await door.answer("SPEED-2000"))[0] == "order_pending"
+    refused = await put_together(door, "SPEED-2000")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+    assert (await put_together(door, "TV-BOX")).status_code == 201
+
+
+# --- however it is to be installed ----------------------------------------------------------------
+
+
+async def for_tomorrow(door, tx):
+    day = (TODAY + timedelta(days=1)).isoformat()
+    booked = (await door.book("SPEED-2000", day=day, slot="s08")).json()
+    sale = await door.sell("SPEED-2000", appointment_hold_id=booked["id"])
+    assert (sale["install_order_id"], sale["install_not_now"]) == (None, [])
+    return sale
+
+
+async def not_now(door, tx):
+    door.gateway.technician_id, door.gateway.pool = None, Pool.WAREHOUSE
+    await tx.commit()
+    sale = await door.sell("SPEED-2000")
+    assert sale["install_not_now"] == ["not_in_the_van"]
+    return sale
+
+
+async def agreed_to_by_one(door, tx):
+    door.customer.elderly = True
+    await tx.commit()
+    made = (await put_together(door, "SPEED-2000")).json()
+    consent = consent_body(door.phone.clock.now(), made["shown_sha256"])
+    contact = {"second_contact": {"phone": "13900001111", "relation": "child"}}
+    answer = await door.phone.http.post(
+        f"/v1/sales/{made['id']}/confirm", json=consent | contact, headers=door.phone.headers
+    )
+    assert answer.json()["state"] == "second_confirmation", answer.text
+    return answer.json()
+
+
+@pytest.mark.parametrize("sell", [for_tomorrow, not_now, agreed_to_by_one])
+async def test_what_waits_for_another_time_is_not_sold_twice(door, box, tx, sell):
+    await sell(door, tx)
+    assert codes(await door.answer("SPEED-2000"))[0] == "order_pending"
+    refused = await put_together(door, "SPEED-2000")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+    assert (await put_together(door, "TV-BOX")).status_code == 201
+
+
+async def test_what_needs_no_install_is_not_sold_twice(door, tx):
+    await make_offering(tx, code="TV-KIDS", category="kids", requires=["TV-4K"])
+    await tx.commit()
+    await door.sell("TV-4K")
+    refused = await put_together(door, "TV-4K")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+    # It brings what others require.
+    assert (await put_together(door, "TV-KIDS")).status_code == 201
+
+
+@pytest.mark.parametrize("sell", [for_tomorrow, agreed_to_by_one])
+async def test_what_is_not_brought_in_this_visit_brings_nothing_yet(door, box, tx, sell):
+    """Nothing is fitted now to a line that comes tomorrow, or perhaps never."""
+    new = "UPDATE product_offering SET requires = '{}', speed_mbps = NULL"
+    await tx.execute(text(f"{new} WHERE code = 'SPEED-2000'"))
+    await tx.execute(delete(Subscription))
+    await tx.commit()
+    await sell(door, tx)
+    refused = await put_together(door, "TV-BOX")
+    assert refused.json()["facts"]["codes"] == ["requires_other"]
+    assert refused.json()["facts"]["noes"][0]["facts"] == {"missing": ["broadband"]}
+
+
+async def test_of_two_drafts_of_the_same_one_is_agreed_to(door):
+    """A draft holds up nothing: the customer has not said yes."""
+    one, two = [(await put_together(door, "TV-4K")).json() for _ in range(2)]
+    assert (await door.confirm(one)).status_code == 200
+    assert slug(await door.confirm(two)) == "cannot-be-had"
+    # The phone that did not hear the answer sends it again.
+    assert (await door.confirm(one)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "taken_back",
+    [
+        "UPDATE sale SET state = 'cancelled'",
+        "UPDATE sale SET state = 'rejected'",
+        "UPDATE sale SET reversed_at = made_at",
+        "UPDATE sale_item SET reversed_at = now()",
+        "UPDATE sale_item SET removed_at = now()",
+    ],
+)
+async def test_what_was_taken_back_may_be_sold_again(door, tx, taken_back):
+    await door.sell("TV-4K")
+    assert slug(await put_together(door, "TV-4K")) == "cannot-be-had"
+    await tx.execute(text(taken_back))
+    await tx.commit()
+    assert (await put_together(door, "TV-4K")).status_code == 201
+
+
+async def test_what_has_arrived_counts_as_what_they_hold(door, line_sold, tx):
+    await make_offering(tx, code="SPEED-3000", requires=["broadband"])
+    await make_subscription(tx, door.customer, offering_code="SPEED-2000", speed_mbps=2000)
+    await tx.commit()
+    assert codes(await door.answer("SPEED-2000"))[0] == "already_held"
+    assert (await put_together(door, "SPEED-3000")).status_code == 201
+
+
+# --- what excludes what ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("excluded", ["CAM-IN", "video", "camera"])
+async def test_what_was_sold_may_exclude_what_says_nothing_of_it(door, tx, excluded):
+    """By its code, its category or its kind of device; within one sale it is refused as well."""
+    await make_offering(tx, code="ALARM", category="alarm", excludes=[excluded])
+    await make_offering(tx, code="CAM-IN", category="video", terminal_kind="camera")
+    await tx.commit()
+    await door.sell("ALARM")
+    assert codes(await door.answer("CAM-IN"))[0] == "order_pending"
+    refused = await put_together(door, "CAM-IN")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]

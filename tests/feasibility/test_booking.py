@@ -44,11 +44,11 @@ async def book(door, tx):
 async def draft(door):
     """Put a sale together that names a slot, and leave it a draft."""
 
-    async def make(hold_id, **headers):
+    async def make(hold_id, code="LONG", **headers):
         body = {
             "id": str(new_id()),
             "visit_id": str(door.visit_id),
-            "items": [{"offering_code": "LONG"}],
+            "items": [{"offering_code": code}],
             "appointment_hold_id": hold_id,
         }
         headers = {**door.phone.headers, **headers}
@@ -154,7 +154,7 @@ async def test_a_slot_is_for_one_sale_at_a_time(door, tx, clock, settings, datab
     booked = (await book()).json()
     first = (await draft(booked["id"])).json()
     for state in ("draft", "confirmed"):
-        second = await draft(booked["id"], **{"accept-language": "zh"})
+        second = await draft(booked["id"], "WIFI-CHECK", **{"accept-language": "zh"})
         assert (second.status_code, slug(second)) == (409, "slot-of-another-sale")
         assert second.json()["facts"] == {"sale_id": first["id"], "state": state}
         assert first["id"] in second.json()["detail"] and "另约时段" in second.json()["detail"]

@@ -130,7 +130,9 @@ async def test_promises_of_the_day_are_not_broken(door, tx, clock):
 
 async def test_a_sale_without_reservation_is_installed_if_it_is_feasible(door, tx):
     # What works once it is opened needs nobody.
-    assert (await door.sell("TV-4K"))["install_order_id"] is None
+    await make_offering(tx, code="CLOUD", category="cloud")
+    await tx.commit()
+    assert (await door.sell("CLOUD"))["install_order_id"] is None
     sale = await door.sell("SPEED-2000", "TV-4K")
     order = await tx.get_one(WorkOrder, sale["install_order_id"])
     assert order.summary.startswith("即办即装：") and order.estimated_minutes == 40

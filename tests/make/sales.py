@@ -1,12 +1,12 @@
 """A technician at a customer's door, and sales made there: the smallest honest ones."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
@@ -15,7 +15,7 @@ from app.core.db import new_id
 from app.customers.models import Customer
 from app.sales import queries, service
 from app.sales.models import Sale
-from app.sales.rules import ConsentKind, Line, shown_hash
+from app.sales.rules import ConsentKind, Line, SaleState, shown_hash
 from app.sales.service.agreed import shown_of
 from app.technicians.models import Technician
 from app.visits.models import Visit
@@ -87,6 +87,20 @@ async def make_door(
     return Door(branch, technician, seller, customer, order, visit)
 
 
+async def make_another_visit(tx: AsyncSession, door: Door, *, now: datetime) -> Visit:
+    """Add a visit to the same door that has just ended, so that a sale of it arrives late."""
+    visit = Visit(
+        work_order_id=door.order.id,
+        technician_id=door.technician.id,
+        travel_started_at=now - timedelta(minutes=30),
+        checked_in_at=now - timedelta(minutes=10),
+        ended_at=now,
+    )
+    tx.add(visit)
+    await tx.flush()
+    return visit
+
+
 async def make_draft(
     tx: AsyncSession,
     door: Door,
@@ -95,7 +109,13 @@ async def make_draft(
     sale_id: UUID | None = None,
     lines: Sequence[Line] = (Line("SPEED-1000", 1),),
 ) -> Sale:
-    """Put a sale together as the phone does; its offerings must be in the catalogue."""
+    """Put a sale together as the phone does; its offerings must be in the catalogue.
+
+    Once something is sold it is made in a visit of its own: a visit does not sell a thing twice.
+    """
+    sold = select(Sale.id).where(Sale.visit_id == door.visit.id, Sale.state != SaleState.DRAFT)
+    if await tx.scalar(sold.limit(1)):
+        door = replace(door, visit=await make_another_visit(tx, door, now=now))
     return await service.put_together(
         tx,
         sale_id=sale_id or new_id(),

@@ -32,12 +32,14 @@ from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
 from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
-from tests.make.sales import Door, consent_body, make_door, sale_body
+from tests.make.sales import Door, consent_body, make_another_visit, make_door, sale_body
 from tests.ordering.delivering import set_numbers
 from tests.ordering.faulting import STUCK_SECONDS
 
 SEEDS = int(os.environ.get("YINGWEI_FAULT_SEEDS", "0"))
 PHONES = 4
+# More than a phone sells until all is over.
+VISITS = 1000
 VICTIMS = ["worker", "worker", "worker", "api", "ordering", "ordering", "database"]
 
 DIALS = """{"seed": %d, "seconds_to_start": 0.2, "seconds_to_complete": 0.6, "delay_seconds": 0.05,
@@ -73,6 +75,8 @@ class Phone:
     headers: dict[str, str]
     door: Door
     dice: random.Random
+    # One for each sale: a visit does not sell a thing twice.
+    visit_ids: list[str]
     confirmed: set[str] = field(default_factory=set)
     never_confirmed: set[str] = field(default_factory=set)
     retries: int = 0
@@ -96,7 +100,8 @@ class Phone:
 
     async def sell(self) -> None:
         """Put a sale together and, three times of four, confirm it; else cancel it or let it be."""
-        body = sale_body(self.door, note=f"sold by {self.door.technician.code}")
+        note = f"sold by {self.door.technician.code}"
+        body = sale_body(self.door, visit_id=self.visit_ids.pop(), note=note)
         sale_id = body["id"]
         answer = await self.answered("/v1/sales", body)
         assert answer.status_code == 201, answer.text
@@ -126,7 +131,10 @@ async def arranged(database: Database, seed: int, folder: Path, http: httpx.Asyn
             door = await make_door(tx, now=wall(), branch=branch)
             token = tokens.issue(keys, settings, door.seller, wall())
             headers = {"authorization": f"Bearer {token}"}
-            phones.append(Phone(http, headers, door, random.Random(f"{seed}/{number}")))
+            made = [await make_another_visit(tx, door, now=wall()) for _ in range(VISITS)]
+            visit_ids = [str(visit.id) for visit in made]
+            dice = random.Random(f"{seed}/{number}")
+            phones.append(Phone(http, headers, door, dice, visit_ids))
     return phones
 
 

@@ -13,7 +13,7 @@ from app.core.parameter_values import ParameterValue
 from app.feasibility import jobs as feasibility
 from app.sales import jobs as sales
 from app.sales import service
-from app.sales.rules import SaleState
+from app.sales.rules import Line, SaleState
 from app.sales.rules.funnel import FunnelStage, figures
 from app.sales.service import News
 from app.sales.service.funnel import add_up_day
@@ -35,7 +35,7 @@ async def ended(tx, door, clock):
     kept = await make_confirmed(tx, door, now=clock.now())
     other = await make_door(tx, now=clock.now(), branch=door.branch)
     gone = await make_confirmed(tx, other, now=clock.now())
-    await make_draft(tx, other, now=clock.now())
+    await make_draft(tx, other, now=clock.now(), lines=[Line("TV-4K", 1)])
     news = dict.fromkeys((kept.id, gone.id), News(SaleState.ACKNOWLEDGED))
     await service.follow_many(tx, news, at=clock.now())
     await tx.refresh(gone)

@@ -158,7 +158,7 @@ def _facts(gate: HeldBack, piece: Piece, facts: Facts, line: LineAt | None) -> M
     if gate is HeldBack.ALREADY_HELD:
         return {"held": sorted((facts.held | facts.terminals) & {piece.code, *piece.excludes})}
     if gate is HeldBack.REQUIRES_OTHER:
-        return {"missing": sorted({*piece.requires} - facts.held - facts.ordered_here)}
+        return {"missing": sorted({*piece.requires} - facts.held - facts.brought_here)}
     if gate is HeldBack.ARREARS:
         return {"arrears_fen": facts.arrears_fen}
     if gate in (HeldBack.LINE_UNKNOWN, HeldBack.LINE_TOO_SLOW):

@@ -51,13 +51,21 @@ class AtDoor:
     catalogue: Mapping[str, Offering]
 
 
-async def at_door(session: AsyncSession, visit_id: UUID, caller: Caller, now: datetime) -> AtDoor:
-    """Read at which door a technician stands, from setting out until the visit ends.
+async def at_door(
+    session: AsyncSession,
+    visit_id: UUID,
+    caller: Caller,
+    now: datetime,
+    *,
+    without: UUID | None = None,
+) -> AtDoor:
+    """Read at which door a technician stands, from setting out until the visit ends, as if one sale
+    had not been made there: it does not stand in its own way.
 
     Raises NotFound, VisitEnded and CustomerNotKnown.
     """
     visit = await visits.own(session, visit_id, technician_of(caller))
-    door = await door_of(session, visit, caller, now)
+    door = await door_of(session, visit, caller, now, without=without)
     order = await session.get_one(WorkOrder, visit.work_order_id, populate_existing=True)
     address_id = await queries.address_of(
         session, door.customer_id, service_number=order.service_number, address=order.address

@@ -120,7 +120,7 @@ async def _kept(
     try:
         visit = await visits.own(tx, sold.visit_id, technician_of(caller))
         await queries.lock_order(tx, visit.work_order_id, visit.technician_id)
-        door = await at_door(tx, sold.visit_id, caller, now)
+        door = await at_door(tx, sold.visit_id, caller, now, without=sold.sale_id)
         wanted = [(code, quantity) for code, quantity in sold.items if code in door.catalogue]
         pieces = pieces_of(door, wanted)
     except Problem as problem:

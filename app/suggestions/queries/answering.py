@@ -12,6 +12,7 @@ from app.auth.rules import Caller
 from app.catalog.models import ProductOffering
 from app.core.errors import NotFound
 from app.suggestions.models import CompetitorNote, SalesLead, Suggestion, SuggestionDecision
+from app.suggestions.queries.contacts import Own
 from app.suggestions.queries.outcomes import CAME_BACK
 from app.suggestions.rules.leads import LeadState
 
@@ -75,21 +76,22 @@ _UNSOLD = text(
     f" AND sale_item.suggestion_id = suggestion.id AND NOT {CAME_BACK})"
 )
 _OFFERED = (
-    select(SuggestionDecision.work_order_id, ProductOffering)
+    select(SuggestionDecision.work_order_id, SuggestionDecision.visit_id, ProductOffering)
     .join(Suggestion, Suggestion.decision_id == SuggestionDecision.id)
     .join(ProductOffering, ProductOffering.id == Suggestion.offering_id)
     .where(Suggestion.id == func.any(bindparam("suggestion_ids", type_=ARRAY(Uuid()))), _UNSOLD)
-    .order_by(SuggestionDecision.work_order_id, ProductOffering.code)
+    .order_by(SuggestionDecision.work_order_id, SuggestionDecision.visit_id, ProductOffering.code)
 )
 
 
 async def offered(
     session: AsyncSession, suggestion_ids: Sequence[UUID]
-) -> Mapping[UUID, Sequence[ProductOffering]]:
-    """Give what was suggested and is not sold yet, by the orders at whose doors it was."""
-    found: dict[UUID, list[ProductOffering]] = {}
+) -> Mapping[Own, Sequence[ProductOffering]]:
+    """Give what was suggested and is not sold yet, by the orders and visits it was suggested in."""
+    found: dict[Own, list[ProductOffering]] = {}
     for row in await session.execute(_OFFERED, {"suggestion_ids": list(suggestion_ids)}):
-        found.setdefault(row.work_order_id, []).append(row.ProductOffering)
+        own = Own(work_order_id=row.work_order_id, visit_id=row.visit_id)
+        found.setdefault(own, []).append(row.ProductOffering)
     return found
 
 

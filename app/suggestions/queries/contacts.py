@@ -1,8 +1,8 @@
 """Contacts of all channels: the lock under which they are counted, the ledger, and its pages."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,8 +18,10 @@ from app.customers.models import Customer, Interaction
 from app.customers.rules import Channel, may_offer_on
 from app.suggestions.models import ContactReservation
 from app.suggestions.queries.hearing import answers_of
+from app.suggestions.queries.outcomes import CAME_BACK
 from app.suggestions.rules.contacts import YEAR, Ledger
 from app.suggestions.rules.faults import faults_of
+from app.suggestions.rules.here import OrderedHere
 from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.silence import silence_of
@@ -132,21 +134,61 @@ async def unit_of(session: AsyncSession, org_unit_id: UUID) -> tuple[str, ZoneIn
 
 class Own(NamedTuple):
     """What of the ledger is the asker's own and does not stand in their way: the slot they hold,
-    and the order at whose door they are, with what was said there."""
+    and the order at whose door they are, with what was said there and sold in this visit of it;
+    ahead of a visit, in any."""
 
     reservation_id: UUID | None = None
     work_order_id: UUID | None = None
+    visit_id: UUID | None = None
 
 
 NOTHING_OWN = Own()
 
-# Whether an order is the install of what was sold at the door of another one, or in the same visit
-# as that one, if it is such an install itself: nobody stands in their own way.
-SOLD_THERE = """EXISTS (
-        SELECT FROM same_visit_install AS sold JOIN visit ON visit.id = sold.visit_id
-        WHERE sold.work_order_id = {order} AND (visit.work_order_id = {there} OR sold.visit_id = (
-            SELECT visit_id FROM same_visit_install WHERE work_order_id = {there}))
+
+def ordered_here(stored: Iterable[Sequence[Any]]) -> list[OrderedHere]:
+    """Read what `ORDERED_HERE` gives."""
+    return [
+        OrderedHere(code, category, kind, frozenset(excludes), brought)
+        for code, category, kind, excludes, brought in stored
+    ]
+
+
+# The visits that what is sold in counts as sold here: those that `visits` tells of, and the one in
+# which the order of this door was sold, if it is such an install itself.
+_SOLD_IN = """(
+            {visits} UNION ALL
+            SELECT visit_id FROM same_visit_install WHERE work_order_id = {there}
+        )"""
+
+# Whether an order is the install of what was sold here: nobody stands in their own way.
+SOLD_HERE = f"""EXISTS (
+        SELECT FROM same_visit_install AS sold
+        WHERE sold.work_order_id = {{order}} AND sold.visit_id IN {_SOLD_IN}
     )"""
+
+# All that was sold here and stands, as `OrderedHere` has it. Drafts do not count: the customer has
+# not agreed to them, and it is asked again when they do.
+ORDERED_HERE = f"""
+    SELECT coalesce(jsonb_agg(jsonb_build_array(
+        p.code, p.category, p.terminal_kind, p.excludes,
+        sale.state <> 'second_confirmation' AND (p.install_minutes IS NULL OR EXISTS (
+            SELECT FROM same_visit_install AS fitted JOIN work_order AS install
+                ON install.id = fitted.work_order_id
+            WHERE fitted.sale_id = sale.id AND install.state <> 'cancelled'
+        ))
+    )), '[]'::jsonb) AS here
+    FROM {_SOLD_IN} AS here (visit_id)
+    JOIN sale ON sale.visit_id = here.visit_id
+    JOIN sale_item ON sale_item.sale_id = sale.id
+    JOIN product_offering AS p ON p.id = sale_item.offering_id
+    WHERE sale.state <> 'draft' AND NOT {CAME_BACK} {{but}}"""  # noqa: S608 - text of our own
+
+_OWN = {
+    "there": "%(work_order_id)s::uuid",
+    "but": "",
+    "visits": """SELECT id FROM visit WHERE work_order_id = %(work_order_id)s::uuid
+                AND (%(visit_id)s::uuid IS NULL OR id = %(visit_id)s::uuid)""",
+}
 
 # Whether a customer lives where a confirmed outage is, or has an order that waits for its end: few
 # outages are open at a time, and a customer has an address or two.
@@ -196,8 +238,9 @@ _LEDGER = f"""
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS fault_open,
         EXISTS (SELECT FROM orders WHERE work_type IN ('install', 'relocate', 'remove')
                 AND state NOT IN ('completed', 'archived', 'cancelled')
-                AND NOT {SOLD_THERE.format(order="orders.id", there="%(work_order_id)s::uuid")}
+                AND NOT {SOLD_HERE.format(order="orders.id", **_OWN)}
         ) AS order_pending,
+        ({ORDERED_HERE.format(**_OWN)}) AS ordered_here,
         EXISTS (SELECT FROM former_customer
                 WHERE former_customer.customer_id = customer.id AND returned_on IS NULL
                 AND refused_at < coalesce((SELECT own.reported_at FROM work_order AS own
@@ -265,7 +308,9 @@ async def ledger_of(
     )
     if not rows:
         raise NotFound()
-    dnd, allows, refuses, arrears, black, fault, pending, stays_away, outage, *counted = rows[0]
+    dnd, allows, refuses, arrears, black, fault, pending, here, stays_away, outage, *counted = rows[
+        0
+    ]
     calls, repairs, complains, closed, served, sold, taken, leads = counted
     heard = (await answers_of(session, [customer_id], limits, now))[customer_id]
     # What was said at the asker's own door may still be corrected there.
@@ -292,6 +337,7 @@ async def ledger_of(
         sold_at=sold or [],
         taken_until=taken,
         order_pending=pending,
+        ordered_here=ordered_here(here),
         outage=outage,
         leads={code: LeadTo(handed_to) for code, handed_to in (leads or {}).items()},
         silence=silence_of(said, today, limits),

@@ -12,6 +12,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from app.suggestions.rules.facts import REPAIR
+from app.suggestions.rules.here import OrderedHere
 from app.suggestions.rules.limits import Limits
 
 
@@ -21,10 +22,9 @@ class Door:
 
     `visit_id` None takes the suggestions ahead of a visit. `other_repairs_at` are the moments at
     which the customer's other repairs were reported, `order_pending` says that another install,
-    move or removal of theirs is open that was not sold at this door, `ordered_here` has what was,
-    by codes, categories and kinds of devices, and `outage` says that there is one where they live.
-    `over_at` is when the visit ought to be over by its appointment, if it has one. The zone is the
-    org unit's.
+    move or removal of theirs is open that was not sold in this visit, `ordered_here` has what was
+    sold in it, and `outage` says that there is one where they live. `over_at` is when the visit
+    ought to be over by its appointment, if it has one. The zone is the org unit's.
     """
 
     visit_id: UUID | None
@@ -39,7 +39,7 @@ class Door:
     other_repairs_at: Sequence[datetime]
     org_path: str
     zone: ZoneInfo
-    ordered_here: frozenset[str] = frozenset()
+    ordered_here: Sequence[OrderedHere] = ()
     outage: bool = False
     over_at: datetime | None = None
 

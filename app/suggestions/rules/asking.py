@@ -57,7 +57,7 @@ def beside(facts: Facts, offer: Offer, wanted: Iterable[Offer]) -> Facts:
 
 def _in_turn(facts: Facts, wanted: Iterable[Offer]) -> list[Offer]:
     """List what can be had one after the other: two that only require each other cannot."""
-    there, found, waiting = {*facts.held, *facts.ordered_here}, list[Offer](), list(wanted)
+    there, found, waiting = {*facts.held, *facts.brought_here}, list[Offer](), list(wanted)
     while ready := [one for one in waiting if one.requires <= there]:
         found += ready
         waiting = [one for one in waiting if one not in ready]

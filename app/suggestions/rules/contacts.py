@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from app.core.errors import Conflict, Invalid
 from app.core.i18n import Words
 from app.suggestions.rules import HeldBack
+from app.suggestions.rules.here import OrderedHere
 from app.suggestions.rules.leads import LeadTo
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.silence import SILENCES, Silence, stopped_until, unhappy_until
@@ -91,9 +92,9 @@ class Ledger:
     is until when somebody else holds the slot, and `served_today` tells of any other contact or
     visit today. `consented` is whether they allow offers on the channel that asks.
     `win_back_refused` is set of who has left, has no service again, and said that they will not
-    come back. `leads` says to
-    whom offers were handed over and are open there, and `about` is the offering, null where none
-    is named.
+    come back. `ordered_here` has what was sold in the asker's own visit and stands, which is no
+    `order_pending`. `leads` says to whom offers were handed over and are open there, and `about` is
+    the offering, null where none is named.
     """
 
     now: datetime
@@ -111,6 +112,7 @@ class Ledger:
     sold_at: Sequence[datetime] = ()
     taken_until: datetime | None = None
     order_pending: bool = False
+    ordered_here: Sequence[OrderedHere] = ()
     outage: bool = False
     silence: Silence = field(default_factory=Silence)
     leads: Mapping[str, LeadTo] = field(default_factory=dict)

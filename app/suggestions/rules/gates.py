@@ -83,15 +83,17 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
     Hold(
         Gate.ELIGIBLE,
         HeldBack.REQUIRES_OTHER,
-        lambda facts, offer, limits: not offer.requires <= facts.held | facts.ordered_here,
+        lambda facts, offer, limits: not offer.requires <= facts.held | facts.brought_here,
     ),
     WholeHold(
         Gate.ELIGIBLE,
         HeldBack.ORDER_PENDING,
         lambda facts, limits: facts.order_pending,
-        # What this visit has sold before keeps only its like from being sold a second time.
+        # What this visit has sold before keeps only its like from being sold a second time, and
+        # what cannot be beside it, whichever of the two says so.
         alone=lambda facts, offer: bool(
             facts.ordered_here & {offer.code, offer.category, *offer.excludes}
+            or facts.shut_out_here & {offer.code, offer.category, offer.terminal_kind}
         ),
     ),
     _silent(Gate.ELIGIBLE, HeldBack.JUST_ACCEPTED),

@@ -22,6 +22,7 @@ from app.suggestions.rules.channels import speaker
 from app.suggestions.rules.facts import REPAIR, Facts
 from app.suggestions.rules.faults import faults_of
 from app.suggestions.rules.gates import nothing_at_all
+from app.suggestions.rules.here import seen_here
 from app.suggestions.rules.levers import left_to, on_site
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import Candidate, Way, coordination_of, foreseen, ranked
@@ -287,6 +288,7 @@ def _facts_of(
         reports.append(door.reported_at)
     today = now.astimezone(door.zone).date()
     silence = silence_of([row.spoken(door.zone) for row in answers], today, limits)
+    held = frozenset((*(known.codes or ()), *(known.categories or ())))
     return Facts(
         **vars(silence),
         today=today,
@@ -294,13 +296,13 @@ def _facts_of(
         restored=door.restored,
         pitched_in_this_visit=sum(row.in_visit(door) and row.pitched for row in answers),
         order_pending=door.order_pending,
-        ordered_here=door.ordered_here,
+        **seen_here(door.ordered_here, held)._asdict(),
         faults=len(faults_of(reports)),
         do_not_disturb=known.do_not_disturb,
         arrears_fen=known.arrears_fen,
         complaint_open=known.complaint_open,
         complaint_closed_on=known.complaint_closed_on,
-        held=frozenset((*(known.codes or ()), *(known.categories or ()))),
+        held=held,
         speed_mbps=known.speed_mbps,
         monthly_usage_gb=known.monthly_usage_gb,
         contract_ends_on=known.contract_ends_on,

@@ -9,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.parameter_values import parameters_in_force
 from app.customers.models import Customer
 from app.suggestions import queries
-from app.suggestions.queries import Own
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.answering import MEANWHILE, guard_in
 from app.suggestions.rules.asking import stand_against
 from app.suggestions.rules.facts import Facts
 from app.suggestions.rules.gating import switched_off
+from app.suggestions.rules.here import seen_here
 from app.suggestions.rules.limits import limits_in_force
 from app.suggestions.service.choosing import offer_of
 
@@ -45,7 +45,8 @@ async def _meanwhile(
     """Ask the gates again, by the ledger, of all that another channel may have brought about.
 
     What was said at the door at which it was offered, the order there, and what was sold on it
-    stand in no way. Nor do devices: one fitted in this visit may be the very one that is sold.
+    stand in no way; what else was sold in its visit keeps only its like from being sold again. Nor
+    do devices stand in one: what was fitted in this visit may be the very one that is sold.
     """
     customer = await tx.get_one(Customer, customer_id)
     path, zone = await queries.unit_of(tx, customer.org_unit_id)
@@ -54,8 +55,7 @@ async def _meanwhile(
     off = switched_off(await queries.gates(tx), path, today)
     held = await queries.held_by(tx, customer_id, today)
     found: set[HeldBack] = set()
-    for work_order_id, offerings in (await queries.offered(tx, suggestion_ids)).items():
-        own = Own(work_order_id=work_order_id)
+    for own, offerings in (await queries.offered(tx, suggestion_ids)).items():
         ledger = await queries.ledger_of(tx, customer_id, limits, now, zone, own=own)
         closed = ledger.complaint_closed_at
         facts = Facts(
@@ -65,6 +65,7 @@ async def _meanwhile(
             restored=True,
             held=held,
             order_pending=ledger.order_pending,
+            **seen_here(ledger.ordered_here, held)._asdict(),
             complaint_closed_on=closed and closed.astimezone(zone).date(),
             outage=ledger.outage,
         )

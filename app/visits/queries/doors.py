@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
-from app.suggestions.queries.contacts import SOLD_THERE
+from app.suggestions.queries.contacts import ORDERED_HERE, SOLD_HERE, ordered_here
+from app.suggestions.rules.here import OrderedHere
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
@@ -17,8 +18,8 @@ class DoorRow(NamedTuple):
     """An order at whose door something may be offered, and what else its customer has ordered.
 
     `others_pending` says that another install, move or removal of theirs is open that was not sold
-    at this door, `ordered_here` has the codes, categories and kinds of devices of what was, and
-    `other_repairs_at` when their other repairs were reported. `place` is the order's place in the
+    in this visit, `ordered_here` has what was, and `other_repairs_at` when their other repairs were
+    reported. `place` is the order's place in the
     day's route, if it has one.
     """
 
@@ -38,7 +39,7 @@ class DoorRow(NamedTuple):
     estimated_minutes: int
     place: int | None
     others_pending: bool
-    ordered_here: Sequence[str]
+    ordered_here: Sequence[OrderedHere]
     other_repairs_at: Sequence[datetime]
 
 
@@ -54,7 +55,7 @@ _DOORS = """
             coalesce(bool_or(
                 work_type IN ('install', 'relocate', 'remove')
                 AND state NOT IN ('completed', 'archived', 'cancelled')
-                AND NOT {sold_there}
+                AND NOT {sold_here}
             ), false) AS pending,
             coalesce(array_agg(reported_at) FILTER (WHERE work_type = 'repair'), '{{}}') AS repairs
         FROM work_order AS x
@@ -63,21 +64,17 @@ _DOORS = """
             OR reported_at >= %(since)s OR completed_at >= %(since)s
         )
     ) AS other
-    CROSS JOIN LATERAL (
-        SELECT coalesce(array_agg(DISTINCT word) FILTER (WHERE word IS NOT NULL), '{{}}') AS here
-        FROM work_order AS x
-        JOIN same_visit_install AS install ON install.work_order_id = x.id
-        JOIN sale_item AS item ON item.sale_id = install.sale_id
-        JOIN product_offering AS p ON p.id = item.offering_id
-        CROSS JOIN unnest(ARRAY[p.code, p.category, p.terminal_kind]) AS word
-        WHERE x.customer_id = o.customer_id AND x.id <> o.id
-            AND x.state NOT IN ('completed', 'archived', 'cancelled')
-            AND item.reversed_at IS NULL AND item.removed_at IS NULL
-            AND {sold_there}
-    ) AS ordered
+    CROSS JOIN LATERAL ({ordered_here}) AS ordered
     WHERE {which}
 """
-_DOORS = _DOORS.replace("{sold_there}", SOLD_THERE.format(order="x.id", there="o.id"))
+# Ahead of a visit nothing is sold in it; what earlier visits sold may be in other hands.
+_HERE = {
+    "there": "o.id",
+    "visits": "SELECT %(visit_id)s::uuid",
+    "but": "AND sale.id IS DISTINCT FROM %(without)s::uuid",
+}
+_DOORS = _DOORS.replace("{sold_here}", SOLD_HERE.format(order="x.id", **_HERE))
+_DOORS = _DOORS.replace("{ordered_here}", ORDERED_HERE.format(**_HERE))
 _ONE = _DOORS.format(place="NULL::bigint", which="o.id = %(order_id)s")
 # The states stand in it as words for the sake of the partial index of what is held.
 _TO_COME = _DOORS.format(
@@ -91,11 +88,18 @@ _TO_COME = _DOORS.format(
 )
 
 
-async def door_of(session: AsyncSession, order_id: UUID, since: datetime) -> DoorRow:
-    """Read the door of an order that is there; its customer's others are open or younger than
-    `since`."""
-    rows = await fetched(session, _ONE, {"order_id": order_id, "since": since})
-    return DoorRow._make(rows[0])
+async def door_of(
+    session: AsyncSession,
+    order_id: UUID,
+    visit_id: UUID,
+    since: datetime,
+    *,
+    without: UUID | None = None,
+) -> DoorRow:
+    """Read the door of an order that is there, as a visit of it finds it, but for what one sale has
+    sold in it; its customer's others are open or younger than `since`."""
+    given = {"order_id": order_id, "visit_id": visit_id, "since": since, "without": without}
+    return _row((await fetched(session, _ONE, given))[0])
 
 
 async def doors_to_come(
@@ -105,5 +109,11 @@ async def doors_to_come(
 
     In no order, and only those whose orders name a customer.
     """
-    given = {"technician_id": technician_id, "day": day, "since": since}
-    return [DoorRow._make(row) for row in await fetched(session, _TO_COME, given)]
+    ahead = {"visit_id": None, "without": None}
+    given = {"technician_id": technician_id, "day": day, "since": since, **ahead}
+    return [_row(row) for row in await fetched(session, _TO_COME, given)]
+
+
+def _row(found: tuple[Any, ...]) -> DoorRow:
+    row = DoorRow._make(found)
+    return row._replace(ordered_here=ordered_here(row.ordered_here))

@@ -65,12 +65,22 @@ async def suggestions_for(
     return (await _at_doors(tx, [decided], caller, now))[0]
 
 
-async def door_of(session: AsyncSession, visit: Visit, caller: Caller, now: datetime) -> Door:
-    """Say at which door a technician stands in their own visit, from setting out until it ends.
+async def door_of(
+    session: AsyncSession,
+    visit: Visit,
+    caller: Caller,
+    now: datetime,
+    *,
+    without: UUID | None = None,
+) -> Door:
+    """Say at which door a technician stands in their own visit, from setting out until it ends, as
+    if one sale had not been made in it.
 
     Raises VisitEnded, and CustomerNotKnown when the order names no customer.
     """
-    row = await queries.door_of(session, visit.work_order_id, now - LOOKING_BACK)
+    row = await queries.door_of(
+        session, visit.work_order_id, visit.id, now - LOOKING_BACK, without=without
+    )
     if visit.ended_at is not None or row.state not in HELD:
         raise rules.VisitEnded(
             ended_at=visit.ended_at or row.completed_at, outcome=visit.outcome or State(row.state)
@@ -85,7 +95,7 @@ async def door_behind(
 ) -> Door:
     """Say at which door a visit is or was, also after it has ended: what was sold in it may come
     late. `customer_id` is whose door it is."""
-    row = await queries.door_of(session, visit.work_order_id, now - LOOKING_BACK)
+    row = await queries.door_of(session, visit.work_order_id, visit.id, now - LOOKING_BACK)
     return await _door_in(session, visit, row, customer_id, org_path)
 
 
@@ -221,7 +231,7 @@ async def _door(
         reported_at=row.reported_at,
         restored=restored,
         order_pending=row.others_pending,
-        ordered_here=frozenset(row.ordered_here),
+        ordered_here=row.ordered_here,
         other_repairs_at=row.other_repairs_at,
         org_path=org_path,
         zone=await queries.zone_of_unit(tx, row.org_unit_id),
