@@ -14,9 +14,11 @@ from app.core.settings import Settings
 from app.ordering import service
 from app.ordering.client import OrderingClient
 from app.ordering.courier import Courier, Taken, delivering, reaching
+from app.ordering.delivery import SyncState
 from app.ordering.jobs import ask_due
+from app.ordering.rules import Cause, NotSent
 from tests.make.sales import jobs_of
-from tests.ordering.delivering import make_desk
+from tests.ordering.delivering import make_desk, set_numbers
 from tests.ordering.waiting import until
 
 
@@ -161,3 +163,16 @@ async def test_a_sweep_of_questions_takes_as_long_as_the_pace_allows(desk, stand
     # The first may have been held up, the others have not caught up with it.
     assert left[-1] - began >= 9 / 20 and left[-1] - left[0] >= 0.25
     assert (len(left), await desk.unfinished(sale_ids)) == (10, 0)
+
+
+async def test_being_held_up_on_our_side_counts_for_nothing(desk):
+    """However often it comes about, nobody has to look at it."""
+    sale_id = await desk.sell()
+    async with desk.database.begin() as tx:
+        await set_numbers(tx, {"ordering.tries_not_sent": 1})
+    for _ in range(2):
+        await desk.settle(await desk.claimed(sale_id), NotSent(Cause.TOO_LATE))
+        sync = await desk.sync(sale_id)
+        assert (sync.state, sync.tries_not_sent) == (SyncState.WAITING, 0)
+        assert sync.last_cause is Cause.TOO_LATE
+        await desk.make_due(sale_id)

@@ -21,9 +21,9 @@ class Counted:
         self.asked = 0
         self._database = database
 
-    async def __call__(self, seconds):
+    async def __call__(self, seconds, within):
         self.asked += 1
-        return await reserve(self._database, URL, seconds)
+        return await reserve(self._database, URL, seconds, within)
 
 
 async def sent(paces, seconds, *, at_once=20):
@@ -69,7 +69,7 @@ async def test_whoever_sends_little_wastes_nothing_of_the_others(real_database):
 
 
 async def test_where_no_limit_is_set_nobody_asks():
-    async def never(seconds):
+    async def never(seconds, within):
         raise AssertionError
 
     await asyncio.gather(*(Pace(0, never).turn() for _ in range(100)))
@@ -77,12 +77,81 @@ async def test_where_no_limit_is_set_nobody_asks():
 
 async def test_a_turn_may_be_seldom(real_database):
     """Less than one in a second."""
-    place = partial(reserve, real_database, URL)
+    place = partial(reserve, real_database, URL, within=10.0)
     assert await place(2.0) == pytest.approx(0, abs=0.1)
     assert await place(2.0) == pytest.approx(2, abs=0.2)
     async with real_database.begin() as tx:
         await tx.execute(text("UPDATE ordering_pace SET taken_until = now() - interval '1 h'"))
     assert await place(2.0) == pytest.approx(0, abs=0.1)
+
+
+async def test_a_turn_begins_no_earlier_because_asking_for_it_took_long():
+    now = asyncio.get_running_loop().time
+    begins = []
+
+    async def slow(seconds, within):
+        await asyncio.sleep(0.3)
+        begins.append(now() + 0.2)
+        return 0.2
+
+    await Pace(10, slow).turn()
+    assert now() >= begins[0] - 0.01
+
+
+async def test_a_turn_that_is_far_away_is_not_taken_and_who_has_begun_comes_first(real_database):
+    place = partial(reserve, real_database, URL)
+    assert await place(3.0, 1.0) == pytest.approx(0, abs=0.1)
+    pace = Pace(10, place, within=2.0)
+    for _ in range(3):
+        with pytest.raises(NotSent) as lost:
+            await pace.turn()
+        assert lost.value.cause is Cause.TOO_LATE
+    # Who was told so has used nothing up.
+    assert await place(0.0, 10.0) == pytest.approx(3, abs=0.2)
+    began = asyncio.get_running_loop().time()
+    await pace.turn(begun=True)
+    assert asyncio.get_running_loop().time() - began == pytest.approx(3, abs=0.4)
+
+
+async def test_many_processes_with_more_to_send_than_may_leave_use_every_turn(real_database):
+    """Whoever comes too late comes again, and what is looked for first is sent as well."""
+    places = [partial(reserve, real_database, URL) for _ in range(16)]
+    paces = [Pace(40, place, within=0.5) for place in places]
+    now = asyncio.get_running_loop().time
+    began, turns, longest = now(), 0, 0.0
+
+    async def send(pace, looks):
+        nonlocal turns, longest
+        while True:
+            since = now()
+            try:
+                await pace.turn()
+                turns += 1
+                if looks:
+                    await pace.turn(begun=True)
+                    turns += 1
+            except NotSent:
+                await asyncio.sleep(0.1)
+            else:
+                longest = max(longest, now() - since)
+                return
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(96):
+            group.create_task(send(paces[number % 16], looks=number % 4 == 0))
+    assert turns >= 96 + 24
+    assert turns / (now() - began) >= 40 * 0.6
+    assert longest <= 2.0
+
+
+async def test_a_clock_of_the_database_that_went_back_holds_nobody_up(real_database):
+    """A standby whose clock is behind took over: what was taken lies far ahead of it."""
+    place = partial(reserve, real_database, URL, within=5.0)
+    await place(1.0)
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE ordering_pace SET taken_until = now() + interval '1 h'"))
+    assert await place(1.0) == pytest.approx(0, abs=0.1)
+    assert await place(1.0) == pytest.approx(1, abs=0.2)
 
 
 async def test_without_the_database_nothing_is_sent(real_database, monkeypatch):
@@ -91,5 +160,5 @@ async def test_without_the_database_nothing_is_sent(real_database, monkeypatch):
 
     monkeypatch.setattr(real_database, "begin", refuse)
     with pytest.raises(NotSent) as lost:
-        await reserve(real_database, URL, 1.0)
+        await reserve(real_database, URL, 1.0, 1.0)
     assert lost.value.cause is Cause.TOO_LATE

@@ -79,7 +79,11 @@ class OrderingClient(Outside):
         )
         self.version = version
         self.codec = CODECS[version]
-        self.pace = Pace(requests_per_second, reserve)
+        # An attempt has twice the time limit until it sends: a quarter of it each for its turn to
+        # look and for the answer to that, the rest for its turn to send. Where turns are so seldom
+        # that one takes longer, the next one is waited for.
+        within = max(time_limit / 2, 1 / requests_per_second if requests_per_second else 0)
+        self.pace = Pace(requests_per_second, reserve, within=within)
         self._search_by = search_by
         self._sign_in = sign_in or Token(token)
 
@@ -94,13 +98,17 @@ class OrderingClient(Outside):
 
     # --- orders ---------------------------------------------------------------------------------
 
-    async def place(self, order: OrderToPlace, *, by: datetime | None = None) -> RemoteOrder:
+    async def place(
+        self, order: OrderToPlace, *, by: datetime | None = None, looked: bool = False
+    ) -> RemoteOrder:
         """Send an order (`POST /productOrder`) and return what the other side made of it.
 
         201, 202 and any other success are the same to us: it has the order. What would leave after
-        `by` (real time) is not sent. Raises NotSent, Unknown or Refused.
+        `by` (real time) is not sent. `looked` says that it was looked for just before. Raises
+        NotSent, Unknown or Refused.
         """
-        reply = await self._told("POST", "productOrder", by=by, body=self.codec.body_of(order))
+        body = self.codec.body_of(order)
+        reply = await self._told("POST", "productOrder", by=by, begun=looked, body=body)
         if not 200 <= reply.status < 300:
             fail(reply)
         try:
@@ -344,9 +352,15 @@ class OrderingClient(Outside):
             raise kind(_CAUSES[nothing.lost], said=said, sent_as=sent_as) from nothing
 
     async def _in_turn(
-        self, method: str, path: str, *, by: datetime | None = None, **more: Any
+        self,
+        method: str,
+        path: str,
+        *,
+        by: datetime | None = None,
+        begun: bool = False,
+        **more: Any,
     ) -> Reply:
-        await self.pace.turn()
+        await self.pace.turn(begun=begun)
         if by is not None and wall() > by:
             raise NotSent(Cause.TOO_LATE)
         return await self.exchange(method, path, **more)

@@ -1,15 +1,19 @@
 """How many requests a second may leave: a turn for each, evenly spaced, in the order of asking.
 
 What is set is meant for the other side, which does not care how many of our processes send. So the
-turns of all of them stand in one place, of which each takes some at a time.
+turns of all of them stand in one place, of which each takes some at a time. Where what is taken
+there already lies far ahead, none is taken: whoever asked comes again, and has used up nothing.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from math import ceil, exp
 
-# Takes the next so many seconds that nobody has, and tells in how many seconds they begin.
-Reserve = Callable[[float], Awaitable[float]]
+from app.ordering.rules import Cause, NotSent
+
+# Takes the next so many seconds that nobody has, and tells in how many seconds they begin; where
+# that is in more than so many, it takes nothing and tells None.
+Reserve = Callable[[float, float], Awaitable[float | None]]
 
 # Turns are taken for as long ahead, and kept so long after their time: the fewer are taken at a
 # time, the more often somebody has to ask, and the more, the more are wasted by who needs few.
@@ -19,11 +23,15 @@ _AHEAD_SECONDS = 0.1
 class Pace:
     """Gives out turns, so many a second; 0 is as many as are asked for.
 
-    With `reserve` they are shared with everybody who takes theirs in the same place.
+    With `reserve` they are shared with everybody who takes theirs in the same place, where none is
+    taken that is more than `within` seconds away, or twice that by who has begun.
     """
 
-    def __init__(self, a_second: float, reserve: Reserve | None = None) -> None:
+    def __init__(
+        self, a_second: float, reserve: Reserve | None = None, *, within: float = 30.0
+    ) -> None:
         self._a_second = a_second
+        self._within = within
         self._next = 0.0
         self._reserve = reserve
         self._taking = asyncio.Lock()
@@ -32,23 +40,25 @@ class Pace:
         # How many turns were given out in the last second, about, as of when.
         self._lately, self._as_of = 0.0, 0.0
 
-    async def turn(self) -> None:
+    async def turn(self, *, begun: bool = False) -> None:
         """Take the next free turn and wait until it has come.
 
         It is taken before it is waited for, so that whoever asks at the same time gets a later one.
-        Raises what `reserve` raises.
+        `begun` is said by whoever has had a turn for the same and needs another to end it: those
+        who begin leave them room. Raises NotSent where the next is too far away, and what `reserve`
+        raises.
         """
         if not self._a_second:
             return
         loop = asyncio.get_running_loop()
         if self._reserve is not None:
-            await self._take_one(self._reserve)
+            await self._take_one(self._reserve, self._within * (2 if begun else 1))
         now = loop.time()
         mine = max(self._next, now)
         self._next = mine + 1 / self._a_second
         await asyncio.sleep(mine - now)
 
-    async def _take_one(self, reserve: Reserve) -> None:
+    async def _take_one(self, reserve: Reserve, within: float) -> None:
         loop = asyncio.get_running_loop()
         self._waiting += 1
         try:
@@ -56,7 +66,11 @@ class Pace:
                 if self._left == 0 or loop.time() > self._until:
                     turns = self._wanted()
                     seconds = turns / self._a_second
-                    begins = loop.time() + await reserve(seconds)
+                    delay = await reserve(seconds, within)
+                    if delay is None:
+                        raise NotSent(Cause.TOO_LATE, said="no turn to send it is free soon")
+                    # Counted from when it was told: asking may have taken long.
+                    begins = loop.time() + delay
                     self._left, self._until = turns, begins + seconds + _AHEAD_SECONDS
                     self._next = max(self._next, begins)
                 self._left -= 1

@@ -44,23 +44,39 @@ def client_of(settings: Settings, database: Database) -> OrderingClient:
     )
 
 
-async def reserve(database: Database, base_url: str, seconds: float) -> float:
+async def reserve(database: Database, base_url: str, seconds: float, within: float) -> float | None:
     """Take the next so many seconds of sending to a system that nobody has taken; tells in how many
-    seconds they begin. Raises NotSent where the database cannot be reached."""
+    seconds they begin. Where that is in more than `within` seconds it takes nothing and tells None.
+    Raises NotSent where the database cannot be reached."""
+    given = {
+        "url": base_url,
+        "seconds": seconds,
+        "within": within,
+        "furthest": 2 * within + seconds + _FURTHEST_SECONDS,
+    }
     try:
         async with database.begin() as tx:
-            [(begins,)] = await fetched(tx, _RESERVE, {"url": base_url, "seconds": seconds})
+            rows = await fetched(tx, _RESERVE, given)
     except Unavailable as away:
         raise NotSent(Cause.TOO_LATE, said="no turn could be had to send it") from away
-    return float(begins)
+    return float(rows[0][0]) if rows else None
 
+
+# So much further ahead than anybody may wait for, nobody takes turns. If the stored time is, the
+# database's clock has gone back (a standby took over, or it was set), and turns count from now.
+_FURTHEST_SECONDS = 60.0
 
 _RESERVE = """
 INSERT INTO ordering_pace AS p (base_url, taken_until)
 VALUES (%(url)s, clock_timestamp() + make_interval(secs => %(seconds)s))
 ON CONFLICT (base_url) DO UPDATE
-   SET taken_until = greatest(p.taken_until, clock_timestamp())
-       + make_interval(secs => %(seconds)s)
+   SET taken_until = CASE
+           WHEN p.taken_until > clock_timestamp() + make_interval(secs => %(furthest)s)
+           THEN clock_timestamp()
+           ELSE greatest(p.taken_until, clock_timestamp())
+       END + make_interval(secs => %(seconds)s)
+ WHERE p.taken_until <= clock_timestamp() + make_interval(secs => %(within)s)
+    OR p.taken_until > clock_timestamp() + make_interval(secs => %(furthest)s)
 RETURNING greatest(
     extract(epoch FROM p.taken_until - clock_timestamp())::float8 - %(seconds)s::float8, 0)
 """

@@ -617,6 +617,8 @@ async def _failed(
     if failed.failure is Failure.UNKNOWN:
         change.tries_unknown += 1
         tries = change.tries_unknown
+    elif failed.cause is Cause.TOO_LATE:
+        tries = 0  # it was held up on our side: a try that was never made
     else:
         change.tries_not_sent += 1
         tries = change.tries_not_sent

@@ -28,14 +28,15 @@ async def exchange(client: OrderingClient, attempt: Attempt) -> Sequence[RemoteO
         asked = await client.get(attempt.remote_id)
         return [asked] if asked else []
     assert attempt.order is not None
-    if attempt.doing is Doing.LOOK_THEN_SEND:
+    looks = attempt.doing is Doing.LOOK_THEN_SEND
+    if looks:
         found = await _looked(client, attempt.order.external_id)
         if found:
             return found
     # The process may have been held up (stopped, starved, a slow commit, a long wait for its turn).
     # Sent too late, the order could still be on its way when the lease is over and somebody else
     # looks for it in vain.
-    return [await client.place(attempt.order, by=attempt.send_before)]
+    return [await client.place(attempt.order, by=attempt.send_before, looked=looks)]
 
 
 async def _looked(client: OrderingClient, external_id: str) -> Sequence[RemoteOrder]:

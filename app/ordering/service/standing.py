@@ -45,6 +45,8 @@ def put_off(
     if failed.failure is Failure.UNKNOWN:
         sync.tries_unknown += 1
         tries = sync.tries_unknown
+    elif failed.cause is Cause.TOO_LATE:
+        tries = 0  # it was held up on our side: a try that was never made
     else:
         sync.tries_not_sent += 1
         tries = sync.tries_not_sent
