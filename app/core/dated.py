@@ -107,6 +107,29 @@ async def first_of_day(
         raise RuleDayTaken(code=other, **{name: given[name] for name in same})
 
 
+async def set_rule(
+    tx: AsyncSession,
+    table: type[Rule],
+    given: Mapping[str, Any],
+    *about: str,
+    today: date,
+    set_by: UUID,
+) -> Rule:
+    """Set a rule, of which an org unit has one that begins on a day about the same, told by these
+    columns; the same id again is answered like the first time.
+
+    Raises what `set_before` and `first_of_day` raise.
+    """
+    known = await set_before(tx, table, given, today=today)
+    if known is not None:
+        return known
+    await first_of_day(tx, table, given, *about)
+    made = table(**{**given, "set_by": set_by})
+    tx.add(made)
+    await tx.flush()
+    return made
+
+
 async def end(
     tx: AsyncSession,
     table: type[Rule],

@@ -41,15 +41,11 @@ async def set_rule(
     It takes the place of what was said for its org unit before, until it ends. Raises Invalid,
     RuleCodeTaken, RuleDayTaken and SameIdOtherContent.
     """
-    known = await dated.set_before(tx, FollowUpRule, vars(wanted), today=today)
-    if known is not None:
-        return known
-    await dated.first_of_day(tx, FollowUpRule, vars(wanted), "work_type")
-    made = FollowUpRule(**vars(wanted), set_by=set_by)
-    tx.add(made)
-    await tx.flush()
+    rule = await dated.set_rule(
+        tx, FollowUpRule, vars(wanted), "work_type", today=today, set_by=set_by
+    )
     queries.forget_rules(database_of(tx))
-    return made
+    return rule
 
 
 async def end_rule(

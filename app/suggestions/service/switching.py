@@ -89,15 +89,11 @@ async def set_lever(
     It takes the place of what was said for its org unit before, until it ends. Raises Invalid,
     RuleCodeTaken, RuleDayTaken and SameIdOtherContent.
     """
-    known = await dated.set_before(tx, SuggestionLever, vars(wanted), today=today)
-    if known is not None:
-        return known
-    await dated.first_of_day(tx, SuggestionLever, vars(wanted), "lever")
-    made = SuggestionLever(**vars(wanted), set_by=set_by)
-    tx.add(made)
-    await tx.flush()
+    rule = await dated.set_rule(
+        tx, SuggestionLever, vars(wanted), "lever", today=today, set_by=set_by
+    )
     queries.forget(database_of(tx))
-    return made
+    return rule
 
 
 async def end_lever(
