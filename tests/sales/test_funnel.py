@@ -34,8 +34,8 @@ async def ended(tx, door, clock):
     nothing; and one that goes on."""
     kept = await make_confirmed(tx, door, now=clock.now())
     other = await make_door(tx, now=clock.now(), branch=door.branch)
-    gone = await make_confirmed(tx, other, now=clock.now())
     await make_draft(tx, other, now=clock.now(), lines=[Line("TV-4K", 1)])
+    gone = await make_confirmed(tx, other, now=clock.now())
     news = dict.fromkeys((kept.id, gone.id), News(SaleState.ACKNOWLEDGED))
     await service.follow_many(tx, news, at=clock.now())
     await tx.refresh(gone)

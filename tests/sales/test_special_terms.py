@@ -386,9 +386,10 @@ async def test_news_of_many_sales_ask_for_codes_only_where_there_are_some(
     door, tx, clock, approve, statements
 ):
     _, code = await approve()
-    plain = [await make_draft(tx, door, now=clock.now()) for _ in "123"]
-    for draft in plain:
-        await agree(tx, door, draft.id, now=clock.now())
+    plain = []
+    for _ in "123":
+        plain.append(await make_draft(tx, door, now=clock.now()))
+        await agree(tx, door, plain[-1].id, now=clock.now())
     coded = await sold(tx, door, clock, code)
     no = service.News(SaleState.REJECTED, "…")
     with statements() as sent:
