@@ -3,7 +3,7 @@
 from uuid import UUID
 
 import numpy as np
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from app.dispatch.rules.insertion import Line, line_of
@@ -117,7 +117,16 @@ def test_a_day_filled_visit_by_visit_holds(day_of, visits):
     assert line.work == sum(stop.seconds for stop in line.stops)
 
 
+# Kept beyond both breaks, they have the first in time and miss the second: what is missed does not
+# free the one that is not.
+_KEPT = Stop(UUID(int=1), place(0, 0), 2_700, 44_400, 44_400, NEVER, 1, State.EN_ROUTE, 27_600)
+
+
 @settings(max_examples=150, deadline=None)
+@example(
+    (Frame(EIGHT, 15 * HOUR, place(0, 0), place(0, 0), LUNCHES[3], 0), [_KEPT]),
+    Stop(UUID(int=0), place(0, 0), 900, 43_800, 47_400, NEVER, 1),
+)
 @given(days(), stops())
 def test_a_visit_breaks_no_more_than_is_broken_already(day_of, visit):
     """People are late, and days are filled by hand: what can no longer be kept binds nobody."""

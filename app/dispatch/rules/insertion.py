@@ -163,14 +163,14 @@ class Line:
                 if begin > closes[place]:
                     closes[place] = NEVER
                 if missed:
-                    on = self._forget(on, place)
+                    on = self._forget(on, place, time)
             time = begin + stop.seconds
             ready.append(time)
             begins.append(begin)
             late.append(self._lateness(stop, time))
         home, missed = _slow(time, ways[-1], on[-1])
         if missed and relaxing:
-            on, missed = self._forget(on, len(stops)), 0
+            on, missed = self._forget(on, len(stops), time), 0
         if missed or home > self.frame.ends:
             return None
         latest, calm = [self.frame.ends], [self.frame.ends]
@@ -190,15 +190,20 @@ class Line:
         calm.reverse()
         return _Walk(on, ready, latest, calm, begins, late)
 
-    def _forget(self, on: list[Pauses], way: int) -> list[Pauses]:
-        """Let the breaks on a way begin at any time; the day has missed theirs."""
-        gone = on[way]
-        self._pauses = [(one[0], FOREVER, one[2]) if one in gone else one for one in self._pauses]
-        self._others = []
-        return [
-            tuple((one[0], FOREVER, one[2]) for one in each) if place == way else each
-            for place, each in enumerate(on)
-        ]
+    def _forget(self, on: list[Pauses], way: int, time: int) -> list[Pauses]:
+        """Let those breaks on a way that is left at `time` begin at any time whose own the day has
+        missed; the others keep theirs."""
+        gone = []
+        for soonest, until, length in on[way]:
+            if time > until:
+                gone.append((soonest, until, length))
+            time = max(time, soonest) + length
+
+        def kept(pauses: Sequence[Pause]) -> list[Pause]:
+            return [(one[0], FOREVER, one[2]) if one in gone else one for one in pauses]
+
+        self._pauses, self._others = kept(self._pauses), []
+        return [tuple(kept(each)) if place == way else each for place, each in enumerate(on)]
 
     def _lateness(self, stop: Stop, end: int) -> int:
         over = end - stop.due
