@@ -3,6 +3,7 @@
 import asyncio
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Database
 
@@ -22,6 +23,15 @@ async def until_waiting(database: Database, *, number: int = 1, seconds: float =
         while await session.scalar(_WAITING) < number:
             assert asyncio.get_running_loop().time() < give_up, "nobody waits for the other"
             await asyncio.sleep(0.01)
+
+
+async def last_to_see_a_deadlock(session: AsyncSession) -> None:
+    """Let the other side be undone when this transaction and another wait for each other.
+
+    PostgreSQL undoes whoever looks first, a second after it began to wait; it looks only once. So
+    the other side must be the one that closes the ring, however slow the machine is.
+    """
+    await session.execute(text("SET LOCAL deadlock_timeout = '1min'"))
 
 
 async def at_once(*_: object) -> None:

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select
 
 from app.auth.keys import KeyRing
 from app.auth.rules import Role
@@ -29,7 +29,7 @@ from tests.make.catalog import make_offering
 from tests.make.consent import request_body, write_back
 from tests.make.customers import make_customer
 from tests.make.lifecycle import make_lifecycle
-from tests.make.races import until_waiting
+from tests.make.races import last_to_see_a_deadlock, until_waiting
 from tests.make.retention import make_terms, make_toolkit
 from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, sale_body, shown
 from tests.sales.conftest import fill_catalogue, slug
@@ -443,13 +443,16 @@ async def test_of_two_who_wait_for_each_other_the_job_begins_anew(
         sale = await make_draft(tx, door, now=clock.now(), lines=lines)
         await agree(tx, door, sale.id, now=clock.now())
     clock.tick(timedelta(days=9))
-    async with real_database.begin() as push:
-        # So of the two it is the job that PostgreSQL undoes.
-        await push.execute(text("SET LOCAL deadlock_timeout = '1min'"))
+    async with real_database.begin() as gate, real_database.begin() as push:
+        await last_to_see_a_deadlock(push)
+        await queries.for_change(gate, sale.id)
         await lock_customer(push, door.customer.id)
         job = asyncio.create_task(jobs.look_after_consent(Worker(settings, clock, real_database)))
         await until_waiting(real_database)
-        await queries.for_change(push, sale.id)
+        going_on = asyncio.create_task(queries.for_change(push, sale.id))
+        await until_waiting(real_database, number=2)
+        await gate.rollback()
+        await going_on
     await job
     async with real_database.read() as read:
         assert (await read.get_one(Sale, sale.id)).state is SaleState.CANCELLED

@@ -16,7 +16,7 @@ from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import Step
 from app.workorders.service import take_step
 from tests.make.phones import make_reference_phone
-from tests.make.races import at_once, until_waiting
+from tests.make.races import at_once, last_to_see_a_deadlock, until_waiting
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 
 
@@ -106,14 +106,20 @@ async def test_a_push_and_a_move_wait_for_each_other(real_database, hands, tmp_p
     assert stages(phone) == [Stage.CONFLICT]
     assert orders[0] not in phone.store.rows("work_orders")
 
-    # A deadlock with whoever takes the orders in another order ends here: it is tried again.
+    # A deadlock with whoever takes the orders in another order ends here: it is tried again. The
+    # push closes the ring, after both wait at the gate, so that it is the push that is undone.
     phone.step("take", orders[1])
     phone.step("take", orders[2])
-    async with real_database.begin() as tx:
-        await tx.get_one(WorkOrder, orders[2], with_for_update=True)
+    async with real_database.begin() as gate, real_database.begin() as other:
+        await last_to_see_a_deadlock(other)
+        await gate.get_one(WorkOrder, orders[1], with_for_update=True)
+        await other.get_one(WorkOrder, orders[2], with_for_update=True)
         pushing_on = asyncio.create_task(phone.sync())
         await until_waiting(real_database)
-        await tx.get_one(WorkOrder, orders[1], with_for_update=True)
+        going_on = asyncio.create_task(other.get_one(WorkOrder, orders[1], with_for_update=True))
+        await until_waiting(real_database, number=2)
+        await gate.rollback()
+        await going_on
     await pushing_on
     assert stages(phone)[1:] == [Stage.APPLIED, Stage.APPLIED]
 
