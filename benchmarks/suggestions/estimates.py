@@ -54,7 +54,9 @@ async def estimated(database_url: str, asked: list[Asked]) -> list[Estimated]:
 def _best(read: Decisions, model: Model, experts: dict[str, float]) -> Floats:
     """Put that first which is worth most by a model's mean; nothing when nothing is worth it."""
     likely = chance(_believed(read, model, experts))
-    score = np.where(read.action == NOTHING, 0.0, likely * read.worth - read.cost)
+    alone = likely * read.worth * np.minimum(read.push, 1)
+    pushed = np.where(alone > read.cost, likely * read.worth * read.push, alone)
+    score = np.where(read.action == NOTHING, 0.0, pushed - read.cost)
     starts = np.flatnonzero(np.diff(read.decision, prepend=-1))
     best = np.maximum.reduceat(score, starts)[read.decision]
     won = (score == best).astype(float)
@@ -64,7 +66,9 @@ def _best(read: Decisions, model: Model, experts: dict[str, float]) -> Floats:
 
 def _drawn(read: Decisions, model: Model, experts: dict[str, float]) -> Floats:
     log_odds = _believed(read, model, experts)
-    return first_by_draws(read.decision, read.action, log_odds, read.worth, read.cost, TRYING)
+    return first_by_draws(
+        read.decision, read.action, log_odds, read.worth, read.push, read.cost, TRYING
+    )
 
 
 def _believed(read: Decisions, model: Model, experts: dict[str, float]) -> tuple[Floats, Floats]:

@@ -70,6 +70,18 @@ async def test_slots_are_filled_from_the_offering(tx):
             "每月 129 元，合约 24 个月。",
             "129 yuan a month, with a contract of 24 months.",
         ),
+        # A renewal leaves the bill as it is, a line paid ahead has none, and help is for free.
+        (
+            (0, 0, 24),
+            "不另收费，合约 24 个月。",
+            "Nothing extra to pay, with a contract of 24 months.",
+        ),
+        (
+            (0, 99000, 12),
+            "一次性费用 990 元，合约 12 个月。",
+            "990 yuan once, with a contract of 12 months.",
+        ),
+        ((0, 0, 0), "不另收费。", "Nothing extra to pay."),
     ],
 )
 def test_the_price_is_said_whole(prices, zh, en):

@@ -59,11 +59,13 @@ class Log:
         visit_of: UUID | None = None,
         ahead: bool = False,
         reason: str = "price",
+        lever: float = 1.0,
     ) -> list[UUID]:
         """Write decisions before `at`, each offer put first as often, and an answer to each.
 
         They are of visits of their own, unless one is named or they were taken ahead of it. What is
-        `held` no gate let through. Gives the visits, or of what was taken ahead the decisions.
+        `held` no gate let through, and campaigns make `lever` times as much of each offer. Gives
+        the visits, or of what was taken ahead the decisions.
         """
         codes = list(truth)
         open_to = [code for code in codes if code not in held]
@@ -90,7 +92,7 @@ class Log:
                 rank = None if code in held else 1 if code == first else 2
                 candidates.append(
                     [suggestion, decision, self.offerings[code], code, rank,
-                     round(chance * VALUE - COST), chance, VALUE, 1.0, 1.0,
+                     round(chance * VALUE * lever - COST), chance, VALUE, 1.0, lever,
                      None if code in held else 1 / len(open_to),
                      '{"contract_soon": 1.0}', "[]", "not_faster" if code in held else None]
                 )  # fmt: skip

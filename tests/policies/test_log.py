@@ -1,14 +1,16 @@
 """Which decisions of the log are replayed, and among what a model may choose there."""
 
 from datetime import timedelta
+from math import log as log_of
 
 import pytest
 
 from app.policies.queries import log as queries
+from app.policies.rules.choosing import NOTHING, believed, first_by_draws
 from app.policies.service import evaluating
-from app.suggestions.rules.model import PolicyState
+from app.suggestions.rules.model import Model, OfferModel, PolicyState, Trying
 from tests.conftest import MONDAY_NINE
-from tests.make.policies import TRUTH, make_log, make_model
+from tests.make.policies import EXPERT, TRUTH, make_log, make_model
 
 LAST_NIGHT = MONDAY_NINE - timedelta(hours=6)
 SINCE = MONDAY_NINE - timedelta(days=10)
@@ -75,6 +77,31 @@ async def test_a_model_cannot_choose_what_was_held_back(tx, log):
     assert judged["decisions"] == 40
     # It has decided for nobody, so that there is nothing of its own to count.
     assert (judged["pitched"], judged["violations"]) == (0, 0)
+
+
+async def test_no_campaign_has_a_model_choose_in_the_log_what_it_thinks_worth_no_contact(tx, log):
+    """It thinks that 2 % take each: 200 fen less 300 for the contact, or 400 by a campaign."""
+    await log.decide(40, LAST_NIGHT, lever=2.0)
+    read = await queries.decisions(tx, SINCE, MONDAY_NINE, NAMES, 1000)
+    offers = read.action != NOTHING
+    assert set(zip(read.worth[offers], read.push[offers], read.cost[offers], strict=True)) == {
+        (10_000, 2.0, 300)
+    }
+    assert set(read.push[~offers]) == {1.0}
+    gloomy = Model(
+        "gloomy",
+        {
+            code: OfferModel(0.02, (log_of(0.02 / 0.98), 0.0), ((0.0, 0.0), (0.0, 0.0)))
+            for code in TRUTH
+        },
+        NAMES,
+    )
+    experts = dict.fromkeys(TRUTH, EXPERT)
+    odds = believed(gloomy, NAMES, read.codes, read.action, read.features, experts)
+    chosen = first_by_draws(
+        read.decision, read.action, odds, read.worth, read.push, read.cost, Trying(0.1)
+    )
+    assert set(chosen[offers].round(9)) == {0.05}
 
 
 async def test_what_a_model_pitched_is_counted_beside_what_was_against_a_guard(tx, log):

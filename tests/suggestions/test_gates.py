@@ -275,6 +275,7 @@ def test_every_hold_is_in_the_table_once_and_has_words_in_both_languages():
     assert len(codes) == len(set(codes))
     not_gates = {
         HeldBack.OTHERS_FIT_BETTER,
+        HeldBack.CAMPAIGN_ALONE,
         HeldBack.NOTHING_TODAY,
         HeldBack.HOLDOUT,
         HeldBack.NO_CONSENT,

@@ -157,7 +157,7 @@ _COUNTS = """
 _DECISIONS = f"""
 SELECT decision.id, suggestion.offering_code, suggestion.features, suggestion.propensity,
     suggestion.rank, suggestion.p_accept, suggestion.value_fen,
-    suggestion.context * suggestion.lever AS times, suggestion.score_fen,
+    suggestion.context, suggestion.lever, suggestion.score_fen,
     said.pitched, said.accepted, said.cancelled, decision.model_version,
     decision.facts ->> 'tier', decision.facts ->> 'stage', customer.segment, customer.elderly
 FROM (
@@ -186,8 +186,8 @@ class Decisions:
     """Decisions as arrays: a row a candidate that passed the gates, and one that offers nothing.
 
     Rows of a decision stand together, and `features` has a column for each of `names`. `worth` is
-    what an acceptance brings times the factors and `cost` what a contact costs, in fen; the rest of
-    a decision has one value each.
+    what an acceptance brings times the context and `cost` what a contact costs, in fen; `push` is
+    how many times its worth campaigns make of it; the rest of a decision has one value each.
     """
 
     names: tuple[str, ...]
@@ -198,6 +198,7 @@ class Decisions:
     logged: Floats
     taken: NDArray[np.bool_]
     worth: Floats
+    push: Floats
     cost: Floats
     # One value a decision.
     reward: Floats
@@ -238,7 +239,7 @@ class _Reading:
         self.place = place
         self.codes: dict[str, int] = {}
         self.vectors: list[Floats] = []
-        self.rows: list[tuple[int, int, float, bool, float, float]] = []
+        self.rows: list[tuple[int, int, float, bool, float, float, float]] = []
         self.about: list[tuple[float, bool, bool, bool, str, str, str, str, str]] = []
         self.open: Any = None
         self.left = 1.0
@@ -254,16 +255,17 @@ class _Reading:
 
     def _begin(self, row: tuple[Any, ...]) -> None:
         self.open, self.left, self.first = row[0], 1.0, False
-        tier, stage, segment, elderly = row[13:17]
-        words = (row[12] or "", tier or "", stage or "", segment, "yes" if elderly else "no")
+        tier, stage, segment, elderly = row[14:18]
+        words = (row[13] or "", tier or "", stage or "", segment, "yes" if elderly else "no")
         self.about.append((0.0, False, False, False, *words))
 
     def _candidate(self, row: tuple[Any, ...], vector: Floats) -> None:
-        _, code, _, propensity, rank, p_accept, value, times, score, *said = row
+        _, code, _, propensity, rank, p_accept, value, context, lever, score, *said = row
         action = self.codes.setdefault(code, len(self.codes))
-        worth = (value or 0) * (times if times is not None else 1.0)
-        cost = max((p_accept or 0.0) * worth - score, 0.0)
-        self.rows.append((len(self.about) - 1, action, propensity, rank == 1, worth, cost))
+        worth = (value or 0) * (context if context is not None else 1.0)
+        push = lever if lever is not None else 1.0
+        cost = max((p_accept or 0.0) * worth * push - score, 0.0)
+        self.rows.append((len(self.about) - 1, action, propensity, rank == 1, worth, push, cost))
         self.vectors.append(vector)
         self.left -= propensity
         if rank == 1:
@@ -281,12 +283,12 @@ class _Reading:
         if self.open is None:
             return
         left = max(self.left, 0.0)
-        self.rows.append((len(self.about) - 1, NOTHING, left, not self.first, 0.0, 0.0))
+        self.rows.append((len(self.about) - 1, NOTHING, left, not self.first, 0.0, 1.0, 0.0))
         self.vectors.append(np.zeros(len(self.place)))
 
     def read(self) -> Decisions:
         self._end()
-        rows = list(zip(*self.rows, strict=True)) or [()] * 6
+        rows = list(zip(*self.rows, strict=True)) or [()] * 7
         about = list(zip(*self.about, strict=True)) or [()] * 9
         return Decisions(
             names=tuple(self.place),
@@ -297,7 +299,8 @@ class _Reading:
             logged=np.array(rows[2], np.float64),
             taken=np.array(rows[3], bool),
             worth=np.array(rows[4], np.float64),
-            cost=np.array(rows[5], np.float64),
+            push=np.array(rows[5], np.float64),
+            cost=np.array(rows[6], np.float64),
             reward=np.array(about[0], np.float64),
             pitched=np.array(about[1], bool),
             accepted=np.array(about[2], bool),

@@ -81,6 +81,7 @@ def first_by_draws(
     action: Ints,
     log_odds: tuple[Floats, Floats],
     worth: Floats,
+    push: Floats,
     cost: Floats,
     trying: Trying,
     draws: int = DRAWS,
@@ -89,9 +90,9 @@ def first_by_draws(
     """Return the probability with which each row is put first in its decision.
 
     `log_odds` are the mean and the standard deviation of what is believed of each row, `worth`
-    what an acceptance brings and `cost` what asking costs, in fen; rows of the action `NOTHING`
-    bring and cost nothing. Each decision's rows stand together, and each has one that offers
-    nothing, of which the floor gives nothing.
+    what an acceptance brings, `push` how many times that campaigns make of it, and `cost` what
+    asking costs, in fen; rows of the action `NOTHING` bring and cost nothing. Each decision's rows
+    stand together, and each has one that offers nothing, of which the floor gives nothing.
     """
     starts = np.flatnonzero(np.diff(decision, prepend=-1))
     ends = np.append(starts[1:], len(decision))
@@ -115,7 +116,10 @@ def first_by_draws(
         ) -> Floats:
             mean, deviation = heeding((log_odds[0][rows], log_odds[1][rows]), spread)
             drawn = mean[:, None] + deviation[:, None] * lots
-            score = worth[rows, None] / (1 + np.exp(-drawn)) - cost[rows, None]
+            # As `Score.beside_nothing` has it: a campaign makes nothing worth a contact.
+            alone = np.minimum(push[rows, None], 1) * worth[rows, None] / (1 + np.exp(-drawn))
+            pushed = np.maximum(push[rows, None], 1) * alone
+            score = np.where(alone > cost[rows, None], pushed, alone) - cost[rows, None]
             score[nothing] = empty
             return _wins(score, inside)
 

@@ -186,6 +186,7 @@ def _choose(
             decided.action,
             (mean, deviation * (not sure)),
             decided.worth,
+            decided.push,
             decided.cost,
             trying,
             draws,

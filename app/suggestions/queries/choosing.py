@@ -200,21 +200,23 @@ async def _page(
     return (await session.scalars(statement)).all()
 
 
-# What is worth most, with the campaigns and without; equal ones go by code, as in the ranking. The
-# cost of a contact is the same for all and decides nothing here. The months of the log that cannot
+# What is worth most, with the campaigns and without; equal ones go by code, as in the ranking. What
+# campaigns add counts where it is worth a contact without. Otherwise the cost of a contact is the
+# same for all and decides nothing here. The months of the log that cannot
 # have the days are not looked into: a decision's id was made by the real clock, which a simulated
 # one may lie behind, so nothing is said of the latest.
 _WINNERS = """
     WITH best AS (
         SELECT d.id,
-            (array_agg(s.offering_code ORDER BY s.p_accept * s.value_fen * s.context * s.lever DESC,
-                s.offering_code))[1] AS pushed,
-            (array_agg(s.offering_code ORDER BY s.p_accept * s.value_fen * s.context DESC,
-                s.offering_code))[1] AS alone
+            (array_agg(s.offering_code ORDER BY worth.fen * CASE
+                WHEN s.score_fen > worth.fen * greatest(s.lever - 1, 0) THEN s.lever
+                ELSE least(s.lever, 1) END DESC, s.offering_code))[1] AS pushed,
+            (array_agg(s.offering_code ORDER BY worth.fen DESC, s.offering_code))[1] AS alone
         FROM suggestion_decision d
         JOIN technician t ON t.id = d.technician_id
         JOIN org_unit u ON u.id = t.org_unit_id
         JOIN suggestion s ON s.decision_id = d.id AND s.propensity IS NOT NULL
+        CROSS JOIN LATERAL (SELECT s.p_accept * s.value_fen * s.context AS fen) AS worth
         WHERE d.at >= %(since)s AND d.at < %(until)s AND d.id >= %(from_id)s AND s.id >= %(from_id)s
             AND starts_with(u.path, %(org_path)s)
         GROUP BY d.id

@@ -86,8 +86,10 @@ class HeldBack(StrEnum):
     ASKED_FOR_LATER = "asked_for_later"
     # Not a gate of the door: which channels a kind of business goes through.
     OTHER_CHANNEL = "other_channel"
-    # Not gates: it passed them all, and others fit better, or nothing is offered to this customer.
+    # Not gates: it passed them all, and others fit better, by the score that ranks nothing but a
+    # campaign would make it worth a contact, or nothing is offered to this customer.
     OTHERS_FIT_BETTER = "others_fit_better"
+    CAMPAIGN_ALONE = "campaign_alone"
     NOTHING_TODAY = "nothing_today"
     HOLDOUT = "holdout"
 

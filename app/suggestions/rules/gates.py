@@ -6,7 +6,6 @@ that applies is the answer to "why not"; a hold outranks every score.
 """
 
 from collections.abc import Callable, Set
-from dataclasses import replace
 from datetime import date
 from typing import NamedTuple
 
@@ -51,11 +50,6 @@ class WholeHold(NamedTuple):
 
 def _after(facts: Facts, until: date | None) -> bool:
     return until is not None and until > facts.today
-
-
-def _unpushed(offer: Offer) -> Offer:
-    """See an offer without what campaigns add to its worth; what they take from it counts."""
-    return replace(offer, push=1.0) if offer.push > 1 else offer
 
 
 def _silent(gate: Gate, code: HeldBack) -> Hold:
@@ -263,7 +257,7 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         HeldBack.NOT_WORTH_A_CONTACT,
         # By the expert's rate and the context: what a model has learned ranks, but lets nothing
         # through, and no more does a campaign.
-        lambda facts, offer, limits: scored(facts, _unpushed(offer), limits).fen <= 0,
+        lambda facts, offer, limits: scored(facts, offer, limits).worth_fen <= 0,
     ),
     # Contact policy: the customer is not pestered.
     WholeHold(

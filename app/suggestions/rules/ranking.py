@@ -26,7 +26,7 @@ from app.suggestions.rules.score import Part, Score, scored
 
 # Stored with each decision; another way of ranking gets another name.
 POLICY = "rules-2"
-THOMPSON = "thompson-1"
+THOMPSON = "thompson-2"
 
 COORDINATION: dict[BusinessType, Coordination] = {
     # The account manager, or the shop's face-to-face check, finishes what the visit begins.
@@ -127,14 +127,14 @@ def _chosen(
 ) -> list[Candidate]:
     chance = Random(way.seed)
     shares = _propensities(facts, passed, way, chance)
-    if way.group is Group.HOLDOUT:
-        return _none(passed, shares, HeldBack.HOLDOUT)
-    place = chosen(shares, chance)
-    if place == len(passed):
-        return _none(passed, shares, HeldBack.NOTHING_TODAY)
     with_shares = [
         replace(one, propensity=share) for one, share in zip(passed, shares, strict=False)
     ]
+    if way.group is Group.HOLDOUT:
+        return [replace(one, held_back=HeldBack.HOLDOUT) for one in with_shares]
+    place = chosen(shares, chance)
+    if place == len(passed):
+        return [_left(one, HeldBack.NOTHING_TODAY) for one in with_shares]
     return _shown([with_shares.pop(place), *with_shares], facts, limits, off)
 
 
@@ -150,20 +150,19 @@ def _shown(in_turn: Sequence[Candidate], facts: Facts, limits: Limits, off: Off)
     for place, one in enumerate(in_turn):
         is_new = one.offer.code not in before
         # What is chosen to be tried may be worth less than nothing; what stands beside it may not.
-        fits = one.score > 0 or not place
+        fits = one.scoring.worth_fen > 0 or not place
         if fits and len(shown) < most and (new > 0 or not is_new):
             new -= is_new
             shown.append(replace(one, rank=len(shown) + 1))
         else:
-            rest.append(replace(one, held_back=HeldBack.OTHERS_FIT_BETTER))
+            rest.append(_left(one, HeldBack.OTHERS_FIT_BETTER))
     return [*shown, *rest]
 
 
-def _none(passed: Sequence[Candidate], shares: Sequence[float], why: HeldBack) -> list[Candidate]:
-    return [
-        replace(one, held_back=why, propensity=share)
-        for one, share in zip(passed, shares, strict=False)
-    ]
+def _left(one: Candidate, why: HeldBack) -> Candidate:
+    """Hold back what the gates let through; of what only a campaign lifts over nothing, whose score
+    would seem to deserve a place, just that is said."""
+    return replace(one, held_back=HeldBack.CAMPAIGN_ALONE if one.scoring.only_pushed else why)
 
 
 def _propensities(
@@ -181,7 +180,7 @@ def _propensities(
 
     def scores(spread: float) -> list[list[float]]:
         return [
-            [one.scoring.at(rate) for one, rate in zip(passed, vector, strict=True)]
+            [one.scoring.beside_nothing(rate) for one, rate in zip(passed, vector, strict=True)]
             for vector in drawn(believed, lots, spread)
         ]
 

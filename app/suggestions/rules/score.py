@@ -10,6 +10,9 @@ from app.suggestions.rules.levers import left_to
 from app.suggestions.rules.limits import Limits
 from app.terminals.rules import TerminalKind
 
+# The part of a score that campaigns add or take.
+CAMPAIGN = "campaign"
+
 
 class Part(NamedTuple):
     """One term of a score, in fen, with the values its words are filled with."""
@@ -131,9 +134,28 @@ class Score:
         """The score itself."""
         return score_of(self.parts)
 
+    @property
+    def worth_fen(self) -> int:
+        """The score without what campaigns add to it; what they take from it counts.
+
+        It says whether an offer is worth a contact: above nothing it is.
+        """
+        return score_of([one for one in self.parts if one.code != CAMPAIGN or one.fen < 0])
+
+    @property
+    def only_pushed(self) -> bool:
+        """Tell whether it is a campaign alone that lifts the score over nothing."""
+        return self.fen > 0 >= self.worth_fen
+
     def at(self, chance: float) -> float:
         """Compute the score if the chance were another, in fen."""
         return chance * self.value_fen * self.context * self.push - self.cost_fen
+
+    def beside_nothing(self, chance: float) -> float:
+        """Compute the score with which the offer stands against the others and nothing, in fen, if
+        the chance were another: what campaigns add counts where it is worth a contact without."""
+        worth = chance * self.value_fen * self.context * min(self.push, 1.0) - self.cost_fen
+        return self.at(chance) if worth > 0 else worth
 
 
 def value_of(facts: Facts, offer: Offer, limits: Limits) -> float:
@@ -178,7 +200,7 @@ def scored(facts: Facts, offer: Offer, limits: Limits, chance: float | None = No
     context = min(max(product, limits.context_least), limits.context_most)
     for code, reached in (
         ("context_bounded", round(expected * context)),
-        ("campaign", round(expected * context * offer.push)),
+        (CAMPAIGN, round(expected * context * offer.push)),
     ):
         if reached != running:
             parts.append(Part(code, reached - running, {}))

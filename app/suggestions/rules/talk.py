@@ -14,8 +14,10 @@ OPENINGS: dict[str, Words] = {
 OPENING = Words("今天的服务已经完成。", "That is all for today's work.")
 
 PRICE = Words("每月 {monthly} 元", "{monthly} yuan a month")
-ONE_OFF = Words("，一次性费用 {one_off} 元", ", {one_off} yuan once")
-CONTRACT = Words("，合约 {months} 个月", ", with a contract of {months} months")
+ONE_OFF = Words("一次性费用 {one_off} 元", "{one_off} yuan once")
+NOTHING_EXTRA = Words("不另收费", "Nothing extra to pay")
+CONTRACT = Words("合约 {months} 个月", "with a contract of {months} months")
+COMMA = Words("，", ", ")
 END = Words("。", ".")
 
 EXIT = Words(
@@ -35,10 +37,17 @@ def yuan(fen: int) -> str:
 
 
 def price(monthly_fen: int, one_off_fen: int, contract_months: int, lang: Lang) -> str:
-    """Say the whole price: by the month, once, and for how long one is bound."""
-    said = PRICE.say(lang).format(monthly=yuan(monthly_fen))
+    """Say the whole price: by the month, once, and for how long one is bound.
+
+    What costs nothing by the month is said so only where it costs nothing at all: a renewal leaves
+    the bill as it is, and would sound like a line for nothing.
+    """
+    said = []
+    if monthly_fen:
+        said.append(PRICE.say(lang).format(monthly=yuan(monthly_fen)))
     if one_off_fen:
-        said += ONE_OFF.say(lang).format(one_off=yuan(one_off_fen))
+        said.append(ONE_OFF.say(lang).format(one_off=yuan(one_off_fen)))
+    said = said or [NOTHING_EXTRA.say(lang)]
     if contract_months:
-        said += CONTRACT.say(lang).format(months=contract_months)
-    return said + END.say(lang)
+        said.append(CONTRACT.say(lang).format(months=contract_months))
+    return COMMA.say(lang).join(said) + END.say(lang)

@@ -118,6 +118,10 @@ HELD_BACK: dict[HeldBack, Words] = {
         "该类业务不能在此渠道推荐", "This kind of offer is not made on this channel"
     ),
     HeldBack.OTHERS_FIT_BETTER: Words("其他推荐更合适", "Others fit better"),
+    HeldBack.CAMPAIGN_ALONE: Words(
+        "若无营销活动，预期收益抵不过一次打扰",
+        "Without the campaign, what it may bring is not worth a contact",
+    ),
     HeldBack.NOTHING_TODAY: Words("今天不推荐更好", "Today it is better to offer nothing"),
     HeldBack.HOLDOUT: Words(
         "本月该客户不作推荐，用于衡量推荐的效果",

@@ -80,7 +80,9 @@ class WhyNotOut(Answer):
 
     suggestion_id: UUID
     offering_code: Text
-    gate: Gate | None = Field(description="Null: it passed all gates, and others fitted better.")
+    gate: Gate | None = Field(
+        description="Null: it passed all gates, and `code` is none of theirs."
+    )
     code: HeldBack
     words: Text
 

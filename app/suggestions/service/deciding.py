@@ -200,6 +200,8 @@ async def _keep(tx: AsyncSession, found: Sequence[_Found]) -> None:
 # The bits of an id that seed a decision: as many as a whole number of the database holds.
 _SEED = 2**62 - 1
 _VERSION_SHOWN = 16
+# What is said of each offer that the gates let through, where nothing was drawn.
+_NOTHING = frozenset({HeldBack.NOTHING_TODAY, HeldBack.CAMPAIGN_ALONE})
 
 
 def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Candidate]) -> str:
@@ -209,7 +211,8 @@ def _why_nothing(facts: Facts, terms: Terms, way: Way, candidates: Sequence[Cand
         return whole
     if way.group is Group.HOLDOUT:
         return HeldBack.HOLDOUT
-    if any(one.held_back is HeldBack.NOTHING_TODAY for one in candidates):
+    passed = [one.held_back for one in candidates if one.propensity is not None]
+    if passed and _NOTHING.issuperset(passed):
         return HeldBack.NOTHING_TODAY
     return FITS_NOTHING
 
