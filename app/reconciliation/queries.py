@@ -17,8 +17,9 @@ from app.ordering.delivery import SyncState
 from app.ordering.order import Line, in_order
 from app.ordering.rules import RemoteState
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
-from app.reconciliation.rules import DifferenceKind, DifferenceState, Ours
+from app.reconciliation.rules import DifferenceKind, DifferenceState, Lost, Ours
 from app.sales.rules import Discount, SaleState
+from app.suggestions.queries import CAME_BACK
 
 _OURS = """
 SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_id, o.remote_state,
@@ -28,7 +29,7 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
               AND c.state IN ('refused', 'given_up')),
        coalesce(o.corrections ->> 'address_number', s.place_code),
        i.codes, i.quantities, i.monthly, i.once, i.percents, i.months,
-       r.codes, r.quantities, r.monthly, r.once, r.percents, r.months
+       r.codes, r.quantities, r.monthly, r.once, r.percents, r.months, l.lost
   FROM sale s
   JOIN org_unit u ON u.id = s.org_unit_id
   LEFT JOIN order_sync o ON o.sale_id = s.id
@@ -38,6 +39,7 @@ SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_
        SELECT {lines} FROM sale_item n
         WHERE n.sale_id = s.id AND n.removed_at IS NULL AND s.state = 'completed'
           AND CASE WHEN s.reversed_at IS NOT NULL THEN {returned} ELSE {item_returned} END) AS r
+ CROSS JOIN LATERAL ({lost}) AS l
  WHERE {which} AND starts_with(u.path, %(path)s)
 """
 _LINES = """
@@ -55,8 +57,43 @@ _ENTERED_HERE = """
     AND NOT EXISTS (SELECT FROM order_change c
                      WHERE c.sale_id = s.id AND c.asked_by IS NULL AND {told})
 """
+# What a sale `s` needs that was sold in its visit, or in that in which its visit's order was sold,
+# and came to nothing, as `Lost` has it. What runs, and what was sold with it or since and stands,
+# may be in the place of that; what was sold before is either there or was none of its matter.
+_LOST = f"""
+SELECT jsonb_agg(DISTINCT jsonb_build_array(
+           n.offering_code, needed.word, gone.sale_id, gone.code, gone.state)) AS lost
+  FROM sale_item n
+  JOIN product_offering p ON p.id = n.offering_id
+ CROSS JOIN LATERAL unnest(p.requires) AS needed (word)
+ CROSS JOIN LATERAL (
+       SELECT sale.id AS sale_id, sale.visit_id, o.code,
+              CASE WHEN sale.state IN ('cancelled', 'rejected') THEN sale.state
+                   ELSE 'reversed' END AS state
+         FROM (SELECT s.visit_id UNION
+               SELECT m.visit_id FROM same_visit_install m
+                WHERE m.work_order_id = s.work_order_id) AS here
+         JOIN sale USING (visit_id)
+         JOIN sale_item ON sale_item.sale_id = sale.id
+         JOIN product_offering o ON o.id = sale_item.offering_id
+        WHERE sale.confirmed_at IS NOT NULL AND {CAME_BACK}
+          AND needed.word IN (o.code, o.category, o.terminal_kind)) AS gone
+ WHERE n.sale_id = s.id AND n.reversed_at IS NULL AND n.removed_at IS NULL
+   AND s.state NOT IN ('cancelling', 'cancelled', 'rejected') AND s.reversed_at IS NULL
+   AND NOT EXISTS (
+       SELECT FROM subscription h
+        WHERE h.customer_id = s.customer_id AND needed.word IN (h.offering_code, h.category)
+          AND (h.ended_on IS NULL OR h.ended_on > timezone(u.time_zone, %(now)s)::date))
+   AND NOT EXISTS (
+       SELECT FROM sale JOIN sale_item ON sale_item.sale_id = sale.id
+         JOIN product_offering o ON o.id = sale_item.offering_id
+        WHERE sale.customer_id = s.customer_id AND sale.state <> 'draft' AND NOT {CAME_BACK}
+          AND (sale.visit_id IN (s.visit_id, gone.visit_id) OR sale.confirmed_at >= s.confirmed_at)
+          AND needed.word IN (o.code, o.category, o.terminal_kind))
+"""  # noqa: S608 - text of our own
 _PARTS = {
     "lines": _LINES,
+    "lost": _LOST,
     "returned": _ENTERED_HERE.format(step="reversed", of="", told="c.kind = 'cancel'"),
     "item_returned": "n.reversed_at IS NOT NULL AND"
     + _ENTERED_HERE.format(
@@ -73,17 +110,18 @@ _THESE = _OURS.format(which="s.id = ANY(%(ids)s)", **_PARTS)
 
 
 async def sales_of_day(
-    session: AsyncSession, since: datetime, before: datetime, org_path: str
+    session: AsyncSession, since: datetime, before: datetime, org_path: str, *, now: datetime
 ) -> list[Ours]:
     """Read the sales confirmed in a time (business time) in a subtree, with their deliveries and
     items, in one statement."""
-    rows = await fetched(session, _OF_DAY, {"since": since, "before": before, "path": org_path})
-    return [_sale(row) for row in rows]
+    given = {"since": since, "before": before, "path": org_path, "now": now}
+    return [_sale(row) for row in await fetched(session, _OF_DAY, given)]
 
 
-async def sales_anew(session: AsyncSession, ids: Collection[UUID]) -> list[Ours]:
-    """Read some sales as they are now."""
-    return [_sale(row) for row in await fetched(session, _THESE, {"ids": list(ids), "path": ""})]
+async def sales_anew(session: AsyncSession, ids: Collection[UUID], *, now: datetime) -> list[Ours]:
+    """Read some sales as they are now (business time)."""
+    given = {"ids": list(ids), "path": "", "now": now}
+    return [_sale(row) for row in await fetched(session, _THESE, given)]
 
 
 def _sale(row: tuple[Any, ...]) -> Ours:
@@ -99,7 +137,11 @@ def _sale(row: tuple[Any, ...]) -> Ours:
         remote_state=RemoteState(remote_state) if remote_state else None,
         not_cancelled=not_cancelled,
         place=place,
-        returned=_lines(items[6:]),
+        returned=_lines(items[6:12]),
+        lost=tuple(
+            Lost(code, word, UUID(sale_id), sold, ended)
+            for code, word, sale_id, sold, ended in items[12] or ()
+        ),
     )
 
 
@@ -182,6 +224,34 @@ SELECT DISTINCT (s.confirmed_at AT TIME ZONE %(zone)s)::date
  WHERE e.step IN ('reversed', 'item_reversed') AND e.created_at >= %(since)s
    AND s.state = 'completed' AND s.confirmed_at < %(before)s
 """
+
+
+async def days_of_lost(
+    session: AsyncSession, since: date, before: date, zone: ZoneInfo, *, now: datetime
+) -> list[date]:
+    """List the days in a time with sales that have lost what they stood on, which no comparison has
+    found yet; `now` is business time."""
+    begins, ends = (datetime.combine(day, time(), zone) for day in (since, before))
+    given = {"since": begins, "before": ends, "zone": zone.key, "now": now}
+    return [day for (day,) in await fetched(session, _LOST_DAYS, given)]
+
+
+# Few sales came to nothing, and few of those have others beside them.
+_LOST_DAYS = f"""
+WITH ended AS MATERIALIZED (
+    SELECT DISTINCT sale.visit_id FROM sale JOIN sale_item ON sale_item.sale_id = sale.id
+     WHERE sale.confirmed_at >= %(since)s AND {CAME_BACK}
+)
+SELECT DISTINCT (s.confirmed_at AT TIME ZONE %(zone)s)::date
+  FROM sale s JOIN org_unit u ON u.id = s.org_unit_id CROSS JOIN LATERAL ({_LOST}) AS l
+ WHERE s.confirmed_at >= %(since)s AND s.confirmed_at < %(before)s AND l.lost IS NOT NULL
+   AND (s.visit_id IN (SELECT visit_id FROM ended)
+        OR s.work_order_id IN (
+           SELECT m.work_order_id FROM same_visit_install m JOIN ended USING (visit_id)))
+   AND NOT EXISTS (
+       SELECT FROM reconciliation_case c
+        WHERE c.sale_id = s.id AND c.kind = 'stands_on_nothing' AND c.state <> 'gone')
+"""  # noqa: S608 - text of our own
 
 
 # --- what was found -------------------------------------------------------------------------------

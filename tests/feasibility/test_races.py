@@ -49,16 +49,17 @@ async def test_one_budget_of_minutes_is_given_once(real_database, door, clock):
     await door.phone.http.post(url, headers=door.phone.headers)
     clock.tick(timedelta(hours=7, minutes=15))
     async with real_database.begin() as tx:
-        # From 16:15 to 18:00: the repair with its way, and room for one of the two more.
+        # From 16:15 to 18:00: the repair with its way, and room for one of the three more.
         await tx.execute(text("UPDATE work_order SET estimated_minutes = 35"))
         await tx.execute(text("UPDATE technician_day SET committed_minutes = 35"))
-    sale_ids = [str(new_id()) for _ in range(3)]
+        for code in ("SOUND", "CAMERA", "DOORBELL"):
+            await make_offering(tx, code=code, category=code, install_minutes=40, skill="fibre")
     sales = []
-    for sale_id in sale_ids:
+    for code in ("SOUND", "CAMERA", "DOORBELL"):
         body = {
-            "id": sale_id,
+            "id": str(new_id()),
             "visit_id": str(door.visit_id),
-            "items": [{"offering_code": "WIFI-CHECK"}],
+            "items": [{"offering_code": code}],
         }
         made = await door.phone.http.post("/v1/sales", json=body, headers=door.phone.headers)
         assert made.status_code == 201, made.text
@@ -69,7 +70,7 @@ async def test_one_budget_of_minutes_is_given_once(real_database, door, clock):
     assert sum(order is not None for order in installed) == 1
     async with real_database.read() as read:
         held = await read.scalar(select(TechnicianDay).where(TechnicianDay.day == TODAY))
-        assert (held.committed_minutes, held.orders) == (35 + 20, 2)
+        assert (held.committed_minutes, held.orders) == (35 + 40, 2)
         assert await read.scalar(select(func.count()).select_from(SameVisitInstall)) == 1
 
 

@@ -187,7 +187,7 @@ async def test_a_place_is_what_was_sold_and_compared_at_night(desk, stand):
         listed = await courier.client.listed_one((await desk.sync(sale_id)).remote_id or "")
         assert listed is not None and listed.places == (frozenset({sale.place_code}),)
         async with desk.database.read() as read:
-            (ours,) = await reconciliation.sales_anew(read, [sale_id])
+            (ours,) = await reconciliation.sales_anew(read, [sale_id], now=desk.clock.now())
         there = theirs_of(listed, counts=True, org_unit_id=None)
         assert [each.kind for each in compare([ours], [there])] == [None]
         elsewhere = replace(there, places=(frozenset({"A-OTHER"}),))
@@ -310,7 +310,7 @@ async def same_on_both_sides(desk, sale_id, codes):
     assert listed is not None
     assert [line.offering_code for line in listed.lines] == codes
     async with desk.database.read() as read:
-        (ours,) = await reconciliation.sales_anew(read, [sale_id])
+        (ours,) = await reconciliation.sales_anew(read, [sale_id], now=desk.clock.now())
     assert ours.lines == listed.lines
 
 
@@ -355,7 +355,7 @@ async def test_an_order_whose_sale_was_returned_is_cancelled_there_or_shown(
         assert len((await read.scalars(select(OrderChange))).all()) == 1
         steps = (await read.scalars(select(SaleEvent.step))).all()
         assert steps.count(SaleStep.REVERSED) == 1
-        ours = await reconciliation.sales_anew(read, [sale_id])
+        ours = await reconciliation.sales_anew(read, [sale_id], now=desk.clock.now())
     assert listed is not None
     theirs = theirs_of(listed, counts=True, org_unit_id=None)
     (finding,) = compare(ours, [theirs])

@@ -2,30 +2,37 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import delete, func, select, text
 
 from app.auth.keys import KeyRing
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.nights import Night
+from app.customers.models import Subscription
 from app.ordering import service as ordering
 from app.ordering.client.listing import Listed, Page
-from app.ordering.delivery import SyncState
+from app.ordering.delivery import GiveUpReason, SyncState
 from app.ordering.order import Line
 from app.ordering.rules import Cause, NotSent, Refused, RemoteState
 from app.reconciliation import jobs, queries
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
-from app.reconciliation.rules import DifferenceKind, DifferenceState, RunState
+from app.reconciliation.rules import DifferenceKind, DifferenceState, Lost, RunState
 from app.sales import queries as sales_queries
 from app.sales import rules as sold
 from app.sales import service as sales
 from app.sales.models import Sale, SaleEvent
 from app.sales.rules import ReversalReason, SaleStep
 from tests.make.auth import bearer, caller_for, make_account
+from tests.make.catalog import make_offering
+from tests.make.customers import make_subscription
+from tests.make.feasibility import make_install_door
 from tests.make.retention import make_terms, make_toolkit
-from tests.make.sales import make_draft
+from tests.make.sales import agree, make_draft
+from tests.make.visits import LAT, LON, at, taken
 from tests.ordering.delivering import make_desk, remote, set_numbers
 
 MONDAY = date(2026, 3, 2)
@@ -354,6 +361,201 @@ async def test_a_return_is_shown_also_when_the_day_of_its_sale_comes_round_no_mo
     await night(desk)
     case = (await cases(tx))[DifferenceKind.RETURNED_AFTERWARDS]
     assert (case.day, case.sale_id) == (MONDAY, sale_id)
+
+
+# --- what was sold on top of what came to nothing -------------------------------------------------
+
+
+@pytest.fixture
+async def no_line(desk):
+    """Nobody has a line at the door, and a box for the television needs one."""
+    async with desk.database.begin() as own:
+        await own.execute(delete(Subscription))
+        await make_offering(own, code="FIBRE")
+        await make_offering(own, code="TV-BOX", category="box", requires=["broadband"])
+
+
+async def sell_here(desk, *codes):
+    """Sell things in the one visit that goes on."""
+    async with desk.database.begin() as own:
+        sale = await sales.put_together(
+            own,
+            sale_id=new_id(),
+            visit_id=desk.door.visit.id,
+            lines=[sold.Line(code, 1) for code in codes],
+            caller=desk.door.seller,
+            now=desk.clock.now(),
+        )
+        await agree(own, desk.door, sale.id, now=desk.clock.now())
+        return sale.id
+
+
+async def line_and_box(desk, there):
+    """Sell a line, and in the same visit a box that needs it, whose order is under way."""
+    line, box = await sell_here(desk, "FIBRE"), await sell_here(desk, "TV-BOX")
+    order = remote(f"o-{box}", RemoteState.IN_PROGRESS)
+    await desk.settle(await desk.claimed(box), [order])
+    there.has(order, box, (Line("TV-BOX", 1, 12900, 0),))
+    return line, box
+
+
+async def told_of(desk, there, sale_id, state):
+    """Let the ordering system say of the order of a line how it stands."""
+    order = remote(f"o-{sale_id}", state)
+    await desk.make_due(sale_id)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    there.has(order, sale_id, (Line("FIBRE", 1, 12900, 0),))
+
+
+async def test_what_stands_on_an_order_that_was_turned_down_is_shown(
+    desk, there, ask, tx, app, http, no_line
+):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.REJECTED)
+    await night(desk)
+    (told,) = (await ask("GET", "/reconciliation-cases", state="open")).json()["cases"]
+    assert (told["kind"], told["sale_id"]) == ("stands_on_nothing", str(box))
+    assert told["words"].startswith("It needs what was sold in the same visit")
+    assert told["possible"] == ["cancel_theirs", "settled", "explain"]
+    assert told["facts"]["ours"]["stood_on"] == [
+        {
+            "offering_code": "TV-BOX",
+            "requires": "broadband",
+            "sale_id": str(line),
+            "sold_code": "FIBRE",
+            "state": "rejected",
+        }
+    ]
+    await jobs.alert(desk.worker)
+    (alert,) = (await ask("GET", "/alerts")).json()["alerts"]
+    assert alert["kind"] == "differences_open"
+    (case,) = (await cases(tx)).values()
+    state = await resolved(ask, desk, case, resolution="cancel_theirs")
+    assert (state, there.cancelled) == (DifferenceState.RESOLVED, [f"o-{box}"])
+    await told_of(desk, there, box, RemoteState.CANCELLED)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.state is DifferenceState.GONE
+
+
+async def test_what_may_stand_all_the_same_is_shown_once(desk, there, ask, tx, no_line):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.CANCELLED)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    choice = {"resolution": "explain", "explanation": "agreed_with_customer"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.EXPLAINED
+    # That its own order goes on meanwhile is no reason to ask again.
+    done = remote(f"o-{box}", RemoteState.COMPLETED)
+    there.has(done, box, (Line("TV-BOX", 1, 12900, 0),))
+    run = {"id": str(new_id()), "day": "2026-03-02"}
+    await ask("POST", "/reconciliations", run)
+    await jobs.asked(desk.worker, run_id=run["id"])
+    (case,) = (await cases(tx)).values()
+    assert (case.state, case.times_seen) == (DifferenceState.EXPLAINED, 2)
+    assert (await desk.sale(box)).state == "completed"
+
+
+async def test_what_loses_its_ground_days_later_is_shown_in_the_next_night(
+    desk, there, tx, no_line
+):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.IN_PROGRESS)
+    for _ in range(2):
+        await night(desk)
+    assert await cases(tx) == {}
+    await told_of(desk, there, line, RemoteState.CANCELLED)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert (case.kind, case.day, case.sale_id) == (DifferenceKind.STANDS_ON_NOTHING, MONDAY, box)
+
+
+async def given_up(desk, there, line):
+    await desk.settle(await desk.claimed(line), Refused(Cause.REFUSED, said="no"))
+    async with desk.database.begin() as own:
+        account = await make_account(own, desk.door.branch, role=Role.SUPERVISOR)
+        by = caller_for(Role.SUPERVISOR, desk.door.branch, account_id=account.id)
+        sync_id = (await desk.sync(line)).id
+        why = {"reason": GiveUpReason.CANNOT_BE_SERVED, "note": None, "now": desk.clock.now()}
+        await ordering.give_up(own, sync_id, by, **why)
+
+
+async def test_it_is_shown_however_it_came_to_nothing(desk, there, tx, no_line):
+    line, _ = await line_and_box(desk, there)
+    await given_up(desk, there, line)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    (lost,) = case.facts["ours"]["stood_on"]
+    assert (lost["sale_id"], lost["state"]) == (str(line), "cancelled")
+
+
+async def test_a_part_of_an_order_may_be_what_the_rest_stands_on(desk, there, tx, no_line):
+    both = await sell_here(desk, "FIBRE", "TV-BOX")
+    order = remote(f"o-{both}", RemoteState.PARTIAL)
+    ends = (("1", RemoteState.FAILED), ("2", RemoteState.COMPLETED))
+    await desk.settle(await desk.claimed(both), [replace(order, item_states=ends)])
+    there.has(order, both, (Line("TV-BOX", 1, 12900, 0),))
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    (lost,) = case.facts["ours"]["stood_on"]
+    assert (case.kind, lost["sold_code"], lost["state"]) == (
+        DifferenceKind.STANDS_ON_NOTHING,
+        "FIBRE",
+        "reversed",
+    )
+
+
+async def test_what_is_sold_as_a_line_is_installed_stands_on_the_sale_of_that_line(
+    tx, app, http, clock
+):
+    """The install is a visit of its own, and what was sold before it counts in it."""
+    door = await make_install_door(tx, app, http, clock)
+    await make_offering(tx, code="FIBRE", install_minutes=40)
+    await make_offering(tx, code="TV-BOX", category="box", requires=["broadband"])
+    await tx.execute(delete(Subscription))
+    await tx.commit()
+    line = await (await door.arrive()).sell("FIBRE")
+    await door.phone.complete(door.visit_id)
+    door.visit_id = new_id()
+    install = {"id": str(door.visit_id), "work_order_id": line["install_order_id"]}
+    taken(await door.phone.post("/visits", **install))
+    taken(await door.phone.post(f"/visits/{door.visit_id}/check-in", point=at(LON, LAT)))
+    box = UUID((await door.sell("TV-BOX"))["id"])
+    for state in (sold.SaleState.ACKNOWLEDGED, sold.SaleState.REJECTED):
+        lost = (await queries.sales_anew(tx, [box], now=clock.now()))[0].lost
+        assert lost == ()
+        await sales.follow(tx, sale_id=UUID(line["id"]), state=state, at=clock.now())
+        await tx.flush()
+    (sale,) = await queries.sales_anew(tx, [box], now=clock.now())
+    assert sale.lost == (Lost("TV-BOX", "broadband", UUID(line["id"]), "FIBRE", "rejected"),)
+    tomorrow = MONDAY + timedelta(days=1)
+    zone = ZoneInfo("Asia/Shanghai")
+    days = await queries.days_of_lost(tx, MONDAY, tomorrow, zone, now=clock.now())
+    assert days == [MONDAY]
+
+
+async def it_runs(desk, there, box):
+    async with desk.database.begin() as own:
+        await make_subscription(own, await own.merge(desk.door.customer))
+
+
+async def it_was_sold_again(desk, there, box):
+    await sell_here(desk, "FIBRE")
+
+
+async def it_was_returned_too(desk, there, box):
+    await returned(desk, box)
+
+
+@pytest.mark.parametrize("since", [it_runs, it_was_sold_again, it_was_returned_too])
+async def test_what_has_something_else_to_stand_on_or_is_gone_too_is_not_shown(
+    desk, there, tx, no_line, since
+):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.REJECTED)
+    await since(desk, there, box)
+    await night(desk)
+    assert DifferenceKind.STANDS_ON_NOTHING not in await cases(tx)
 
 
 async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):

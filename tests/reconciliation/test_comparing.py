@@ -20,6 +20,7 @@ from app.reconciliation.rules import (
     Bin,
     DifferenceKind,
     Heal,
+    Lost,
     NotForThisCase,
     Ours,
     Resolution,
@@ -65,6 +66,7 @@ def theirs(number=1, of=1, **changes):
     return replace(order, **changes)
 
 
+LOST = (Lost("SPEED-1000", "broadband", UUID(int=2), "LINE", "rejected"),)
 CANCELLED = {"state": RemoteState.CANCELLED}
 ACKNOWLEDGED = {
     "state": SaleState.ACKNOWLEDGED,
@@ -295,6 +297,30 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             None,
             None,
             id="returned when it was completed, and cancelled there since",
+        ),
+        pytest.param(
+            ours(lost=LOST),
+            [theirs()],
+            Bin.OPEN,
+            DifferenceKind.STANDS_ON_NOTHING,
+            None,
+            id="what it needs came to nothing",
+        ),
+        pytest.param(
+            ours(lost=LOST, **ACKNOWLEDGED),
+            [theirs()],
+            Bin.OPEN,
+            DifferenceKind.STANDS_ON_NOTHING,
+            Heal.TAKE_IN,
+            id="what it needs came to nothing, and we missed its end",
+        ),
+        pytest.param(
+            ours(lost=LOST, **ACKNOWLEDGED),
+            [theirs(**CANCELLED)],
+            Bin.HEALED,
+            None,
+            Heal.TAKE_IN,
+            id="what it needs came to nothing, and so did it",
         ),
         pytest.param(
             ours(), [theirs(), theirs(2, **CANCELLED)], Bin.EQUAL, None, None, id="one cancelled"

@@ -23,11 +23,13 @@ from app.real_name.rules import AgeGroup, DocumentKind, RealNameState
 from app.sales import jobs, queries
 from app.sales.models import ConsentRequest, Sale, SaleEvent, SecondConfirmation
 from app.sales.rules import Line, SaleState
+from app.sync.queries.pushing import lock_orders
 from tests.make.acceptance import another, texts_about
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.consent import OTP, REPLY, code_told, reference_told, request_body, write_back
 from tests.make.privacy import aged
+from tests.make.races import last_to_see_a_deadlock, until_waiting
 from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, shown
 from tests.ordering.delivering import set_numbers
 from tests.sales.conftest import fill_catalogue, slug
@@ -473,6 +475,32 @@ async def test_workers_and_the_phone_with_one_yes_have_one_effect(
     async with real_database.read() as read:
         assert await jobs_of(read) == [str(draft.id)]
         assert await steps(read, draft.id) == ["consent_asked", "consented", "confirmed"]
+
+
+async def test_of_a_worker_and_a_push_that_wait_for_each_other_the_worker_begins_anew(
+    real_database, real_app, real_http, clock, settings
+):
+    """A phone's push holds the order of the visit and goes on to the sale; who confirms without the
+    phone holds the sale, and needs the order so that nothing is sold twice in the visit."""
+    async with real_database.begin() as tx:
+        await fill_catalogue(tx)
+        door = await make_door(tx, now=clock.now())
+        draft = await make_draft(tx, door, now=clock.now())
+    asked, headers = request_body("sms_reply"), bearer(real_app, door.seller)
+    url = f"/v1/sales/{draft.id}/consent-requests"
+    await real_http.post(url, json=asked, headers=headers)
+    async with real_database.begin() as tx:
+        await write_back(tx, door.customer.phone, "Y", now=clock.now())
+    clock.tick(timedelta(minutes=10))
+    async with real_database.begin() as push:
+        await last_to_see_a_deadlock(push)
+        await lock_orders(push, door.technician.id, [door.order.id])
+        job = asyncio.create_task(jobs.confirm_agreed(Worker(settings, clock, real_database)))
+        await until_waiting(real_database)
+        await queries.for_change(push, draft.id)
+    await job
+    async with real_database.read() as read:
+        assert await standing(read, draft.id) is SaleState.CONFIRMED
 
 
 async def test_the_provider_alone_tells_of_replies(app, http, settings, tx):

@@ -15,7 +15,7 @@ from app.core.db import new_id
 from app.core.errors import SameIdOtherContent
 from app.sales import service
 from app.sales.models import Sale, SaleEvent, SaleItem
-from app.sales.rules import Line, ReversalReason, SaleRefused, SaleState, SaleStep
+from app.sales.rules import CannotBeHad, Line, ReversalReason, SaleRefused, SaleState, SaleStep
 from tests.make.acceptance import another
 from tests.make.auth import bearer, caller_for
 from tests.make.consent import code_told, request_body
@@ -157,6 +157,31 @@ async def test_two_phones_confirm_the_same_sale(real_database, real_door, clock)
         assert await jobs_of(read) == [str(draft.id)]
 
 
+async def test_of_two_sales_of_one_thing_in_a_visit_one_is_agreed_to(
+    real_database, real_door, clock
+):
+    """The second waits for the first, and is told what it would have been told after it."""
+    async with real_database.begin() as tx:
+        first, second = [
+            await make_draft(tx, real_door, now=clock.now(), lines=TV) for _ in range(2)
+        ]
+
+    async def other():
+        async with real_database.begin() as tx:
+            await agree(tx, real_door, second.id, now=clock.now())
+
+    async with real_database.begin() as tx:
+        await agree(tx, real_door, first.id, now=clock.now())
+        waiting = asyncio.create_task(other())
+        await until_waiting(real_database)
+    with pytest.raises(CannotBeHad) as refused:
+        await waiting
+    assert refused.value.facts["codes"] == ["order_pending"]
+    async with real_database.read() as read:
+        assert await jobs_of(read) == [str(first.id)]
+        assert (await read.get_one(Sale, second.id)).state is SaleState.DRAFT
+
+
 async def test_confirming_and_cancelling_at_once_ends_in_one_of_the_two(
     real_database, real_door, clock
 ):
@@ -236,11 +261,14 @@ async def test_a_double_tap_many_times_over_is_one_sale_one_job_one_trace(
 
 
 async def test_many_sales_at_once_have_a_job_each(real_database, real_door, clock):
-    async def one():
-        async with real_database.begin() as tx:
-            return (await make_confirmed(tx, real_door, now=clock.now(), lines=TV)).id
+    async with real_database.begin() as tx:
+        doors = [await make_door(tx, now=clock.now()) for _ in range(12)]
 
-    made = await asyncio.gather(*(one() for _ in range(12)))
+    async def one(door):
+        async with real_database.begin() as tx:
+            return (await make_confirmed(tx, door, now=clock.now(), lines=TV)).id
+
+    made = await asyncio.gather(*map(one, doors))
     clock.tick(timedelta(minutes=1))
     async with real_database.read() as read:
         assert sorted(await jobs_of(read)) == sorted(map(str, made))

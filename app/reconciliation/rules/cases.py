@@ -84,6 +84,11 @@ LEGAL: Mapping[DifferenceKind, tuple[Resolution, ...]] = {
     ),
     # An order that was completed is not cancelled, least of all for one thing that came back.
     DifferenceKind.RETURNED_AFTERWARDS: (Resolution.SETTLED, Resolution.EXPLAIN),
+    DifferenceKind.STANDS_ON_NOTHING: (
+        Resolution.CANCEL_THEIRS,
+        Resolution.SETTLED,
+        Resolution.EXPLAIN,
+    ),
 }
 
 

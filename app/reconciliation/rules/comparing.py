@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from app.core.i18n import Words
@@ -32,6 +32,7 @@ class DifferenceKind(StrEnum):
     DOUBLED = "doubled"
     RETURNED = "returned"
     RETURNED_AFTERWARDS = "returned_afterwards"
+    STANDS_ON_NOTHING = "stands_on_nothing"
 
 
 KIND_WORDS = {
@@ -60,6 +61,11 @@ KIND_WORDS = {
     DifferenceKind.RETURNED_AFTERWARDS: Words(
         zh="订单完成后客户退订，对方尚未得知",
         en="The customer returned it after its order was completed; nobody has told them",
+    ),
+    DifferenceKind.STANDS_ON_NOTHING: Words(
+        zh="同次上门所售、该业务依赖的业务已终止，客户也没有其他可依赖的业务",
+        en="It needs what was sold in the same visit; that came to nothing, and nothing else is"
+        " there",
     ),
 }
 
@@ -98,6 +104,18 @@ NO_EFFECT = frozenset({RemoteState.CANCELLED, RemoteState.REJECTED, RemoteState.
 _OVER = frozenset({SaleState.CANCELLED, SaleState.REJECTED})
 
 
+class Lost(NamedTuple):
+    """What a sale stood on and has lost: `requires` is what `offering_code` of it needs, and
+    `sold_code` would have brought that; it was sold by `sale_id`, which is `state` or, where a part
+    alone came back or was not delivered, reversed."""
+
+    offering_code: str
+    requires: str
+    sale_id: UUID
+    sold_code: str
+    state: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ours:
     """A confirmed sale of the day, and what we know of its order.
@@ -106,6 +124,7 @@ class Ours:
     when we asked for that: both sides have it, and somebody has to see to it. `place` is the number
     of the address at which it was sold, None where that was not kept. `returned` is what somebody
     here took back of it when its order had been completed, so that the other side was not told.
+    `lost` is what it stood on and nothing else has taken the place of.
     """
 
     sale_id: UUID
@@ -119,6 +138,7 @@ class Ours:
     not_cancelled: bool = False
     place: str | None = None
     returned: tuple[Line, ...] = ()
+    lost: tuple[Lost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +250,8 @@ def _judged(sale: Ours, found: Sequence[Theirs], healed_before: Collection[UUID]
         return _case(sale, found, order, DifferenceKind.RETURNED)
     if sale.returned and living:
         return _case(sale, found, order, DifferenceKind.RETURNED_AFTERWARDS)
+    if sale.lost and living:
+        return _case(sale, found, order, DifferenceKind.STANDS_ON_NOTHING)
     if isinstance(heal, Heal):
         facts = {"ours": _of_sale(sale), "theirs": _of_order(order)}
         return Finding(Bin.HEALED, sale, tuple(found), heal=heal, order_id=order.id, facts=facts)
@@ -248,6 +270,10 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     if kind is DifferenceKind.PLACE_DIFFERS:
         facts["ours"]["place"] = sale.place
         facts["theirs"]["places"] = sorted(frozenset().union(*order.places))
+    if kind is DifferenceKind.STANDS_ON_NOTHING:
+        # The two sides agree: how its own order goes on is no other difference.
+        lost = [{**each._asdict(), "sale_id": str(each.sale_id)} for each in sale.lost]
+        facts = {"ours": {"items": facts["ours"]["items"], "stood_on": lost}}
     if len(found) > 1:
         facts["others"] = [_of_order(each) for each in found if each.id != order.id]
     return Finding(

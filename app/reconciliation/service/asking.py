@@ -88,9 +88,10 @@ async def night_due(
 ) -> tuple[datetime, list[date]] | None:
     """Say which night is to be done, and the days to be compared in it, None when the last night is
     done: the one before it, those of nights that were missed, those whose differences are still
-    open, and those whose turn it is again, since what has ended there may end otherwise later. A
-    day whose turn does not come any more is among them when something sold on it was returned
-    since the last night. `real` tells the real time of a business one."""
+    open, those of sales that have lost what they stood on, and those whose turn it is again, since
+    what has ended there may end otherwise later. A day whose turn does not come any more is among
+    them when something sold on it was returned since the last night. `real` tells the real time of
+    a business one."""
     top = await root(session)
     if top is None:
         return None
@@ -103,6 +104,8 @@ async def night_due(
     oldest = yesterday - timedelta(days=numbers.whole(KEEP_AT, now))
     still_open = await queries.days_to_look_at_again(session, oldest, yesterday)
     every, until = numbers.whole(AGAIN_EVERY, now), numbers.whole(AGAIN_UNTIL, now)
+    # An order is often turned down days after it was placed, and what stands on it goes on.
+    still_open += await queries.days_of_lost(session, oldest, yesterday, top[1], now=now)
     if done is not None:
         # What is returned of later sales is found when their day comes round.
         last_turn = yesterday - timedelta(days=until // every * every)

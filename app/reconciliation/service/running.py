@@ -153,7 +153,7 @@ async def _findings(worker: Worker, row: _Row, progress: Progress) -> list[Findi
     listed = await reading.orders_between(courier, real_begins - margin, real_ends + margin, told)
     # Ours are read after theirs: what came in between is then known here and looked at again there.
     async with database.read() as read:
-        ours = await queries.sales_of_day(read, begins, ends, row.scope.path)
+        ours = await queries.sales_of_day(read, begins, ends, row.scope.path, now=clock.now())
         healed = await queries.healed_before(read, row.day)
     theirs = await reading.placed(
         database, listed.values(), ours, row.scope, real_begins, real_ends
@@ -189,7 +189,8 @@ async def _looked_again(
             if one is not None:
                 orders.append(one)
     async with worker.database.read() as read:
-        return await queries.sales_anew(read, [sale.sale_id for sale in doubtful]), orders
+        ids, now = [sale.sale_id for sale in doubtful], worker.clock.now()
+        return await queries.sales_anew(read, ids, now=now), orders
 
 
 def _finding(external_id: str) -> Callable[[OrderingClient], Awaitable[tuple[Listed, ...]]]:

@@ -43,22 +43,31 @@ class SellingVisit:
         return min(known, default=None)
 
 
-async def selling_visit(tx: AsyncSession, visit_id: UUID, technician_id: UUID) -> SellingVisit:
-    """Find a technician's own visit. Raises NotFound for anybody else's or one without customer."""
-    row = (
-        await tx.execute(
-            select(
-                Visit.work_order_id,
-                WorkOrder.customer_id,
-                WorkOrder.org_unit_id,
-                Visit.checked_in_at,
-                Visit.check_in_device_at,
-                Visit.ended_at,
-            )
-            .join(WorkOrder, WorkOrder.id == Visit.work_order_id)
-            .where(Visit.id == visit_id, Visit.technician_id == technician_id)
-        )
-    ).one_or_none()
+_SELLING_VISIT = (
+    select(
+        Visit.work_order_id,
+        WorkOrder.customer_id,
+        WorkOrder.org_unit_id,
+        Visit.checked_in_at,
+        Visit.check_in_device_at,
+        Visit.ended_at,
+    )
+    .join(WorkOrder, WorkOrder.id == Visit.work_order_id)
+    .where(Visit.id == bindparam("visit_id"), Visit.technician_id == bindparam("technician_id"))
+)
+# It does not hinder what only refers to the order, as a sale does that is put together meanwhile.
+_HELD_VISIT = _SELLING_VISIT.with_for_update(of=WorkOrder, key_share=True)
+
+
+async def selling_visit(
+    tx: AsyncSession, visit_id: UUID, technician_id: UUID, *, held: bool = False
+) -> SellingVisit:
+    """Find a technician's own visit; `held` locks its order until the transaction ends.
+
+    Raises NotFound for anybody else's or one without customer.
+    """
+    given = {"visit_id": visit_id, "technician_id": technician_id}
+    row = (await tx.execute(_HELD_VISIT if held else _SELLING_VISIT, given)).one_or_none()
     if row is None or row.customer_id is None:
         raise NotFound(visit_id=visit_id)
     return SellingVisit(**{**row._mapping, "visit_id": visit_id})

@@ -71,7 +71,11 @@ async def confirm(
         return sale
     if sale.state is not SaleState.DRAFT:
         raise rules.SaleRefused(state=sale.state, wanted=SaleState.CONFIRMED)
-    visit = await visit_to_sell_in(tx, sale.visit_id, sale.technician_id, caller.org_path, now)
+    # Of two sales of one thing at the same moment the second has to see that the first was made. A
+    # phone's push holds its orders anyway, and so does whoever orders an install.
+    visit = await visit_to_sell_in(
+        tx, sale.visit_id, sale.technician_id, caller.org_path, now, held=True
+    )
     rules.consent_in_time(given_at, sale.device_at or sale.made_at, now)
     items = (await queries.items_of(tx, [sale_id]))[sale_id]
     agreed_at = rules.agreed_at(given_at, begun_at=visit.begun_at, now=now)

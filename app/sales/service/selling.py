@@ -20,10 +20,20 @@ from app.suggestions.service import for_the_manager
 
 
 async def visit_to_sell_in(
-    tx: AsyncSession, visit_id: UUID, technician_id: UUID, org_path: str, now: datetime
+    tx: AsyncSession,
+    visit_id: UUID,
+    technician_id: UUID,
+    org_path: str,
+    now: datetime,
+    *,
+    held: bool = False,
 ) -> queries.SellingVisit:
-    """Find the technician's own visit, if a sale may still be made in it."""
-    visit = await queries.selling_visit(tx, visit_id, technician_id)
+    """Find the technician's own visit, if a sale may still be made in it; `held` lets nobody else
+    sell there until the transaction ends.
+
+    Raises NotFound, VisitNotBegun and VisitOver.
+    """
+    visit = await queries.selling_visit(tx, visit_id, technician_id, held=held)
     late_hours = (await parameters_in_force(tx)).number(rules.LATE_HOURS, now, org_path)
     rules.within_visit(
         checked_in_at=visit.checked_in_at,
