@@ -16,10 +16,12 @@ READY_SECONDS = 90.0
 class Api:
     """One API process; killed and started again, it has the same address.
 
-    Its keys, photos and log are in `folder`.
+    Its keys, photos and log are in `folder`; `more` are other variables of its environment.
     """
 
-    def __init__(self, database_url: str, clock: CompressedClock, folder: Path) -> None:
+    def __init__(
+        self, database_url: str, clock: CompressedClock, folder: Path, **more: str
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.process = Process(
@@ -31,6 +33,7 @@ class Api:
                 "YINGWEI_SIGNING_KEYS": str(folder / "keys"),
                 "YINGWEI_EVIDENCE_FOLDER": str(folder / "evidence"),
                 "YINGWEI_LOG_LEVEL": "WARNING",
+                **more,
             },
             folder / "api.log",
         )

@@ -78,7 +78,9 @@ async def test_each_action_has_one_effect_whenever_the_api_is_killed(
         order = await make_assigned_order(tx, hand.technician, customer, now=clock.now())
     url = real_database.engine.url.set(drivername="postgresql")
     day = CompressedClock(MONDAY_NINE, wall(), 1.0, timedelta(hours=1))
-    api = Api(url.render_as_string(hide_password=False), day, tmp_path)
+    # What waits for the lock is not given up while the API starts again, however slow the machine.
+    patient = {"YINGWEI_STATEMENT_TIMEOUT_SECONDS": "240"}
+    api = Api(url.render_as_string(hide_password=False), day, tmp_path, **patient)
     network = Network(api)
     async with (
         AsyncExitStack() as ends,
