@@ -205,7 +205,7 @@ class Database:
                 await driver.set_autocommit(False)
             except BaseException:
                 # Whatever state it is in, nobody else shall have it.
-                lent.invalidate()
+                await greenlet_spawn(lent.invalidate)
                 raise
             finally:
                 await greenlet_spawn(lent.close)

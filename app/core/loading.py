@@ -5,7 +5,8 @@ and merged by a key. A file whose lines are not all good is refused as a whole, 
 asks to load the good ones; nothing is ever half-loaded, since the transaction is one.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Annotated, Any, Generic, Protocol, TypeVar
@@ -15,7 +16,8 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from pydantic import Field
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import driver_connection, new_id
+from app.core import jobs
+from app.core.db import driver_connection, fetched, new_id
 from app.core.errors import Conflict
 from app.core.files import BadLine, CsvFile, Faults, FileRefused, checked, entries_of, rows_of
 from app.core.http import Code, Input
@@ -30,6 +32,7 @@ __all__ = [
     "Target",
     "Versions",
     "load_versions",
+    "phones_told_later",
     "stage",
 ]
 
@@ -283,6 +286,36 @@ async def stage(tx: AsyncSession, file: CsvFile, lines: Iterable[str]) -> Stagin
     staged.read += len(faults.lines)
     await staged.run("ANALYZE {staged}")
     return staged
+
+
+# What this load writes by, and before which transaction everything is seen by it already.
+_STANDS = """
+    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
+        pg_current_xact_id()::text::bigint
+"""
+
+
+@asynccontextmanager
+async def phones_told_later(tx: AsyncSession) -> AsyncIterator[None]:
+    """Have phones told of what is loaded within, of the customers they show, once it is committed.
+
+    Of whom they are to be told is noted with the load: their lines of the feed would be locked
+    until then, and the steps of the technicians who have these customers wait for them. A phone
+    that begins to show one while the load goes on is told what stood before, and the load does not
+    see it: it is looked for as soon as the load is there.
+    """
+    ((since, loaded_by),) = await fetched(tx, _STANDS, {})
+    await _tell_phones_later(tx, "on")
+    yield
+    await _tell_phones_later(tx, "off")
+    await jobs.tell(tx, "customers.loaded", since=since, loaded_by=loaded_by)
+
+
+async def _tell_phones_later(tx: AsyncSession, switch: str) -> None:
+    # Read by the triggers that tell phones of customers.
+    await fetched(
+        tx, "SELECT set_config('yingwei.phones_later', %(switch)s, true)", {"switch": switch}
+    )
 
 
 # --- versions of a code, each from a day on ------------------------------------------------------

@@ -12,7 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.core import cells, jobs, loading
 from app.core.cells import COORDSYS, LAT, LON
-from app.core.db import fetched
 from app.core.files import Column, CsvFile, Made
 from app.core.loading import Report, Staging, Target
 from app.customers.rules import Channel, InteractionKind, Segment
@@ -82,13 +81,6 @@ _OF_ANOTHER_UNIT = """
 """
 
 
-# What this load writes by, and before which transaction everything is seen by it already.
-_STANDS = """
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint,
-        pg_current_xact_id()::text::bigint
-"""
-
-
 # Which of a row's customers loses it: of them phones are told as of who gets it.
 _LEFT = """
     INSERT INTO sync_loaded (xid, customer_id)
@@ -101,28 +93,12 @@ _LEFT = """
 
 
 async def _merge_shown(tx: AsyncSession, staged: Staging, target: Target) -> None:
-    """Merge what phones show of customers.
-
-    Of whom phones are to be told is noted with the load, and they are told when it is there: their
-    lines of the feed would be locked until then, and the steps of the technicians who have these
-    customers wait for them. A phone that begins to show one while the load goes on is told what
-    stood before, and the load does not see it: it is looked for as soon as the load is there.
-    """
-    ((since, loaded_by),) = await fetched(tx, _STANDS, {})
-    if "customer_id" in target.references:
-        (key,) = target.key
-        await staged.run(_LEFT.format(table=target.table, key=key))
-    await _tell_phones_later(tx, "on")
-    await staged.merge(target)
-    await _tell_phones_later(tx, "off")
-    await jobs.tell(tx, "customers.loaded", since=since, loaded_by=loaded_by)
-
-
-async def _tell_phones_later(tx: AsyncSession, switch: str) -> None:
-    # Read by the triggers that tell phones of customers.
-    await fetched(
-        tx, "SELECT set_config('yingwei.phones_later', %(switch)s, true)", {"switch": switch}
-    )
+    """Merge what phones show of customers; they are told of it when the load is there."""
+    async with loading.phones_told_later(tx):
+        if "customer_id" in target.references:
+            (key,) = target.key
+            await staged.run(_LEFT.format(table=target.table, key=key))
+        await staged.merge(target)
 
 
 async def load_customers(

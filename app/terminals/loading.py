@@ -115,8 +115,9 @@ async def load_terminals(
     await staged.run(_WHERE_THEY_WERE)
     # Booking out of a van and into a home is one change, so both holders are always written.
     staged.present |= {"technician", "customer"}
-    await staged.merge(_TERMINAL)
-    await staged.run(_MOVED_THERE, handling=Handling.LOAD.value, why=Why.LOADED.value)
+    async with loading.phones_told_later(tx):
+        await staged.merge(_TERMINAL)
+        await staged.run(_MOVED_THERE, handling=Handling.LOAD.value, why=Why.LOADED.value)
     report = await staged.report()
     if report.changed:
         audit.note(tx, table="terminal", operation="load", count=report.inserted + report.updated)

@@ -75,3 +75,18 @@ async def test_a_transaction_that_does_nothing_is_ended_and_holds_nothing_back(r
     async with real_database.begin() as tx:
         await fetched(tx, _FLAG, {"lon": 2})
     assert await flagged(real_database) == [2]
+
+
+async def test_a_connection_in_whatever_state_is_closed_and_lent_to_nobody_else(real_database):
+    lent = []
+
+    async def fails():
+        async with real_database.hot() as driver:
+            lent.append(driver)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fails()
+    assert lent[0].closed
+    async with real_database.hot() as driver:
+        assert driver is not lent[0]

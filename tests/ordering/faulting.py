@@ -44,6 +44,7 @@ from app.reconciliation.rules import Bin
 from app.reconciliation.service import asking
 from app.sales import service as sales
 from app.sales.rules import ConsentKind, ReversalReason, ReversedAlready
+from tests.make import clusters
 from tests.make.auth import caller_for
 from tests.make.sales import SIGNATURE, Door
 from tests.ordering.conftest import CALLBACK_TOKEN, Simulator, begin_anew
@@ -219,8 +220,7 @@ class Stage:
         if self.cluster is None:
             return
         if crash:
-            pid_file = self.cluster.home / "data" / "postmaster.pid"
-            os.kill(int(pid_file.read_text().split("\n", 1)[0]), signal.SIGKILL)
+            clusters.kill(self.cluster)
         self.cluster.stop()
         time.sleep(0.5)
         self.cluster.start()

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -17,9 +16,9 @@ from sqlalchemy import text
 from app.core.clock import CompressedClock, wall
 from app.core.db import Database, open_database
 from app.core.settings import Settings
-from app.demo.processes import Process, free_port
 from app.sync.service import turning
 from tests.conftest import MONDAY_NINE
+from tests.make.processes import Api
 from tests.phones.judging import Ledger, equal
 from tests.phones.network import ANEW, BadNetwork
 from tests.phones.offices import Offices
@@ -28,7 +27,6 @@ from tests.phones.world import PASSWORD, World
 
 # A round is five minutes of the day, and takes this long at least.
 ROUND, ROUND_SECONDS = timedelta(minutes=5), 0.8
-READY_SECONDS = 90.0
 # How often a phone may have to reach for the API once the network is good.
 TRIES = 6
 # What a phone tells with whatever it answers.
@@ -92,30 +90,12 @@ def losses(seed: int, rounds: int) -> tuple[list[tuple[int, str]], list[Closing]
 @contextlib.asynccontextmanager
 async def serving(url: str, clock: CompressedClock, folder: Path) -> AsyncIterator[str]:
     """Run the API as a process of its own until the block ends; give its address."""
-    port = free_port()
-    environment = {
-        "DATABASE_URL": url,
-        "YINGWEI_CLOCK": clock.text(),
-        "YINGWEI_SIGNING_KEYS": str(folder / "keys"),
-        "YINGWEI_EVIDENCE_FOLDER": str(folder / "evidence"),
-        "YINGWEI_LOG_LEVEL": "WARNING",
-    }
-    command = [sys.executable, "-m", "app.cli", "serve", "--port", str(port)]
-    process = Process("api", command, environment, folder / "api.log")
-    process.start()
-    address = f"http://127.0.0.1:{port}"
+    api = Api(url, clock, folder)
     try:
-        async with httpx.AsyncClient() as http, asyncio.timeout(READY_SECONDS):
-            while True:
-                with contextlib.suppress(httpx.HTTPError):
-                    if (await http.get(f"{address}/readyz")).is_success:
-                        break
-                if not process.alive():
-                    raise RuntimeError(process.tail())
-                await asyncio.sleep(0.1)
-        yield address
+        await api.start()
+        yield api.url
     finally:
-        await asyncio.to_thread(process.stop)
+        await asyncio.to_thread(api.process.stop)
 
 
 async def play(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,9 +19,11 @@ from app.sync.queries import feed
 from app.sync.rules import cursor_of
 from app.sync.rules.tables import EVERYBODY, Kind
 from app.sync.service import turning
+from app.terminals.loading import load_terminals
 from tests.make.counting import counted
 from tests.make.customers import make_address, make_customer
 from tests.make.horizon import others_are_done
+from tests.make.terminals import make_terminal
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 from tests.sync.stores import Store
 
@@ -216,3 +219,60 @@ async def test_a_technicians_step_does_not_wait_for_a_load_and_no_phone_misses_w
     assert store["customers"][str(customers[2].id)]["standard_address"] is not None
     async with real_database.read() as read:
         assert await read.scalar(text("SELECT count(*) FROM sync_loaded")) == 0
+
+
+async def test_a_technicians_step_does_not_wait_for_a_load_of_what_stands_at_customers(
+    real_database, real_app, phone, clock
+):
+    async with real_database.begin() as tx:
+        unit = await tx.get_one(OrgUnit, phone.technician.org_unit_id)
+        gives, gets, new, other = [
+            await make_customer(tx, org_unit_id=unit.id, code=f"C{number}") for number in range(4)
+        ]
+        for serial_number, customer in (("SN1", gives), ("SN2", other)):
+            await make_terminal(
+                tx, unit, serial_number=serial_number, customer_id=customer.id, model="HG-1"
+            )
+        shown = [
+            await make_assigned_order(tx, phone.technician, one, now=clock.now())
+            for one in (gives, gets, new)
+        ]
+        again = [
+            await make_assigned_order(tx, phone.technician, one, now=clock.now())
+            for one in (gives, gets, new)
+        ]
+    for order in shown:
+        await phone.acknowledge(order)
+    store = Store(phone, tags=True)
+    await store.pull()
+
+    def at_home(customer):
+        said = json.loads(store["customers"][str(customer.id)]["terminals"])
+        return [(one["serial_number"], one["model"]) for one in said]
+
+    assert [at_home(one) for one in (gives, gets, new)] == [[("SN1", "HG-1")], [], []]
+    file = ["serial_number,org_unit,kind,model,pool,technician,customer\n"] + [
+        f"{serial_number},{unit.code},ont_gateway,HG-2,customer,,{customer.code}\n"
+        for serial_number, customer in (("SN1", gets), ("SN2", other), ("SN3", new))
+    ]
+    async with real_database.begin() as load:
+        await load.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
+        await load_terminals(load, file)
+        async with asyncio.timeout(10):
+            for order in again:
+                await phone.complete(await phone.restore(order))
+    async with real_database.begin() as tx:
+        [told] = await tx.scalars(
+            text("SELECT args FROM procrastinate_jobs WHERE task_name = 'customers.loaded'")
+        )
+        # Of whom no phone shows nobody is told.
+        noted = await tx.scalars(text("SELECT customer_id FROM sync_loaded"))
+        assert set(noted) == {gives.id, gets.id, new.id}
+    await store.pull()
+    await customers_loaded(Worker(real_app.state.settings, clock, real_database), **told)
+    await store.pull()
+    assert [at_home(one) for one in (gives, gets, new)] == [
+        [],
+        [("SN1", "HG-2")],
+        [("SN3", "HG-2")],
+    ]

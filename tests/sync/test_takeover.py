@@ -19,6 +19,7 @@ from app.migrating import config, upgrade
 from app.sync.rules import cursor_of
 from app.sync.service import epochs, turning
 from tests.conftest import assembled, http_on
+from tests.make.clusters import with_tables
 from tests.make.pools import with_connections
 from tests.make.visits import make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -26,7 +27,9 @@ from tests.sync.stores import Store
 
 @contextmanager
 def standby_of(primary: Cluster) -> Iterator[Cluster]:
-    """Give a copy of a running cluster that follows it when it is started."""
+    """Give a copy of a running cluster, with the product's database, that follows it when it is
+    started."""
+    with_tables(primary)
     with tempfile.TemporaryDirectory(prefix="yingwei-") as folder:
         owner = primary.home.stat()
         os.chown(folder, owner.st_uid, owner.st_gid)
@@ -54,7 +57,7 @@ async def burn(database, numbers: int) -> None:
 
 
 async def test_what_a_promoted_standby_writes_reaches_phones_that_knew_more(settings, clock):
-    with Cluster.throw_away() as primary, standby_of(primary_with_tables(primary)) as standby:
+    with Cluster.throw_away() as primary, standby_of(primary) as standby:
         old = open_database(settings.model_copy(update={"database_url": primary.url("yingwei")}))
         application = assembled(settings, clock=clock, database=old)
         async with application.router.lifespan_context(application), http_on(application) as http:
@@ -210,17 +213,10 @@ async def test_an_upgrade_begins_no_epoch(databases, clock):
         assert (known.number, known.same, known.taken_over, known.before) == (7, True, False, None)
 
 
-def primary_with_tables(primary: Cluster) -> Cluster:
-    """Make the product's database on a cluster."""
-    primary.create_database("yingwei")
-    upgrade(primary.url("yingwei"))
-    return primary
-
-
 async def caught_up(old, standby: Cluster) -> None:
     """Wait until a standby has replayed whatever the primary has written by now."""
     async with old.read() as read:
-        upto = await read.scalar(text("SELECT pg_current_wal_flush_lsn()::text"))
+        upto = await read.scalar(text("SELECT pg_current_wal_insert_lsn()::text"))
     following = open_database(Settings(database_url=standby.url("yingwei")))
     try:
         for _ in range(200):
