@@ -41,6 +41,15 @@ from app.core.settings import Settings
 
 BeforeCommit = Callable[[AsyncSession, HTTPConnection | None], Awaitable[None]]
 
+# A server whose host falls silent resets nothing: who has sent it something, or only waits for it,
+# would be held until TCP gives up, a quarter of an hour later. So it is given up after 7 seconds.
+NOT_HELD_BY_SILENCE: Mapping[str, Any] = {
+    "tcp_user_timeout": 7000,  # milliseconds
+    "keepalives_idle": 3,
+    "keepalives_interval": 2,
+    "keepalives_count": 2,
+}
+
 
 def new_id() -> UUID:
     """Make a UUIDv7 (RFC 9562): sortable by the moment it was made, so indexes stay compact."""
@@ -259,6 +268,7 @@ def open_database(settings: Settings) -> Database:
                     " -c idle_in_transaction_session_timeout=10s -c timezone=UTC -c jit=off"
                 ),
                 "connect_timeout": 3,
+                **NOT_HELD_BY_SILENCE,
                 # Every hot statement is built once, so preparing at the second use pays at once.
                 "prepare_threshold": 1,
             },

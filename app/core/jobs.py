@@ -18,7 +18,7 @@ import procrastinate
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import Clock, wall
-from app.core.db import Database, driver_connection, fetched, libpq_url
+from app.core.db import NOT_HELD_BY_SILENCE, Database, driver_connection, fetched, libpq_url
 from app.core.errors import plain
 from app.core.log import log
 from app.core.settings import Settings
@@ -88,6 +88,7 @@ def queue_of(database_url: str, *, max_size: int = 4, patience: float = 5.0) -> 
     return procrastinate.App(
         connector=procrastinate.PsycopgConnector(
             conninfo=libpq_url(database_url),
+            kwargs=dict(NOT_HELD_BY_SILENCE),
             json_dumps=json.dumps,
             min_size=1,
             max_size=max_size,

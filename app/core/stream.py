@@ -16,7 +16,7 @@ from weakref import WeakSet
 import orjson
 import psycopg
 
-from app.core.db import Database, libpq_url, new_id
+from app.core.db import NOT_HELD_BY_SILENCE, Database, libpq_url, new_id
 from app.core.errors import Unavailable
 from app.core.log import log
 
@@ -162,9 +162,7 @@ class Changes:
                     self._address,
                     autocommit=True,
                     connect_timeout=3,
-                    keepalives_idle=10,
-                    keepalives_interval=5,
-                    keepalives_count=3,
+                    **NOT_HELD_BY_SILENCE,
                 ) as connection:
                     await connection.execute(f"LISTEN {CHANNEL}")
                     self._begin()
