@@ -4,6 +4,7 @@ The database is, in this order: `config.attributes["url"]` (given by code), `-x 
 command line, `DATABASE_URL`.
 """
 
+from time import sleep
 from typing import Any, Literal
 
 from alembic import context
@@ -79,7 +80,11 @@ def online() -> None:
     # No pool: nothing may stay connected when a test drops or copies the database afterwards.
     engine = create_engine(url(), poolclass=NullPool)
     with engine.connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:turn)"), {"turn": TURN})
+        # An index that is built beside the work waits for whoever has a snapshot, and so would wait
+        # for those who wait for their turn: they let go between their tries.
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(:turn)"), {"turn": TURN}):
+            connection.commit()
+            sleep(0.5)
         connection.execute(text(PATIENCE))
         connection.commit()
         migrate(connection)

@@ -179,7 +179,11 @@ class ContactConsent(Row, Base):
     """
 
     __tablename__ = "contact_consent"
-    __table_args__ = (Index("ix_contact_consent_customer", "customer_id", "said_at"),)
+    __table_args__ = (
+        Index("ix_contact_consent_customer", "customer_id", "said_at"),
+        # How old a row is says this, and not the id, which a phone has made.
+        Index("ix_contact_consent_swept", "created_at", "id"),
+    )
 
     customer_id: Mapped[UUID] = mapped_column(ForeignKey("customer.id"))
     channels: Mapped[list[str]] = mapped_column(ARRAY(Text))
@@ -202,6 +206,13 @@ class Interaction(Row, Base):
     __tablename__ = "interaction"
     __table_args__ = (
         Index("ix_interaction_customer", "customer_id", "at"),
+        # Of these phones have made some ids, which therefore do not say how old they are.
+        Index(
+            "ix_interaction_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("external_id IS NULL"),
+        ),
         # What speaks of trouble, which is little beside all contacts, is read off the index alone.
         Index(
             "ix_interaction_trouble",

@@ -32,6 +32,7 @@ class Message(Row, Base):
         Index("ix_message_waiting", "org_unit_id", "created_at", postgresql_where=WAITING),
         Index("ix_message_failed", "org_unit_id", "ended_at", postgresql_where=FAILED),
         Index("ix_message_remembered", "ended_at", postgresql_where=REMEMBERED),
+        Index("ix_message_about", "about", postgresql_where=text("about IS NOT NULL")),
     )
 
     kind: Mapped[MessageKind] = mapped_column(text_enum(MessageKind))

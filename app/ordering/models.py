@@ -135,7 +135,11 @@ class OrderCallback(Row, Base):
     """An event the ordering system sent, kept as it came; the same event id counts once."""
 
     __tablename__ = "order_callback"
-    __table_args__ = (Index("uq_order_callback_event", "event_id", unique=True),)
+    __table_args__ = (
+        Index("uq_order_callback_event", "event_id", unique=True),
+        # What is forgotten when its time is over, and has not been yet.
+        Index("ix_order_callback_swept", "created_at", "id", postgresql_where=text("body <> '{}'")),
+    )
 
     event_id: Mapped[str]
     event_type: Mapped[str]

@@ -1,17 +1,18 @@
 """What is carried out after it was agreed to, and what is forgotten at night."""
 
+from datetime import timedelta
 from uuid import UUID
 
 from app.auth import audit
 from app.auth.queries import signing_in
 from app.core.jobs import Worker
 from app.core.log import log
-from app.core.nights import done_until
-from app.core.parameter_values import parameters_in_force
-from app.privacy import rules, service
+from app.privacy import queries, rules, service
 from app.privacy.models import PrivacyRequest
 from app.privacy.rules.periods import PERIODS
 from app.privacy.service.sweeping import work_of
+
+A_DAY = timedelta(days=1)
 
 
 async def carry_out(worker: Worker, *, request_id: str) -> None:
@@ -37,13 +38,18 @@ async def carry_out(worker: Worker, *, request_id: str) -> None:
 
 
 async def forget(worker: Worker) -> None:
-    """End what has been kept long enough, once a day."""
+    """End what has been kept long enough, once a day; what could not be ended is tried again.
+
+    Raises NotAllForgotten like `sweep`.
+    """
     now = worker.clock.now()
     async with worker.database.read() as read:
-        last = await done_until(read, work_of(PERIODS[-1]))
-        days = (await parameters_in_force(read)).number(PERIODS[-1].days, now, "")
-    if last is not None and (now - last).days <= days:
-        return
-    ended = await service.sweep(worker.database, now=now)
+        nights = await queries.nights(read, [work_of(period) for period in PERIODS])
+    due = [
+        period
+        for period in PERIODS
+        if (night := nights.get(work_of(period))) is None or now - night.done_at >= A_DAY
+    ]
+    ended = await service.sweep(worker.database, due, now=now)
     if any(ended.values()):
         log.info("personal data forgotten", **ended)

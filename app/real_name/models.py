@@ -27,6 +27,13 @@ class RealNameCheck(Row, Base):
     __table_args__ = (
         Index("ix_real_name_check_customer", "customer_id", "asked_at"),
         Index("ix_real_name_check_due", "next_look_at", postgresql_where=TO_LOOK_UP),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_real_name_check_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("id_hash IS NOT NULL"),
+        ),
         CheckConstraint(
             "state = 'unknown' OR checked_at IS NOT NULL", name="an_outcome_has_its_time"
         ),

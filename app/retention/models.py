@@ -103,6 +103,13 @@ class RetentionCase(Row, Base):
             "work_order_id",
             postgresql_where=text("work_order_id IS NOT NULL"),
         ),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_retention_case_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("num_nonnulls(competitor, note) > 0"),
+        ),
         CheckConstraint("(state = 'held_out') = (arm = 'held_out')", name="left_alone"),
         CheckConstraint("(state = 'open') = (closed_at IS NULL)", name="closed"),
     )
@@ -182,6 +189,8 @@ class SpecialTerms(Row, Base):
         Index("ix_special_terms_list", "org_unit_id", "id"),
         Index("ix_special_terms_asker", "asked_by", "id"),
         Index("ix_special_terms_customer", "customer_id", "id"),
+        # What is forgotten when its time is over, and has not been yet.
+        Index("ix_special_terms_swept", "created_at", "id", postgresql_where=text("reason <> ''")),
         CheckConstraint("discount_percent BETWEEN 0 AND 100", name="discount"),
     )
 
@@ -214,7 +223,11 @@ class TermsVerdict(Row, Base):
     """One step of the path that was taken; append-only."""
 
     __tablename__ = "terms_verdict"
-    __table_args__ = (Index("uq_terms_verdict_step", "terms_id", "step", unique=True),)
+    __table_args__ = (
+        Index("uq_terms_verdict_step", "terms_id", "step", unique=True),
+        # What is forgotten when its time is over, and has not been yet.
+        Index("ix_terms_verdict_swept", "created_at", "id", postgresql_where=text("reason <> ''")),
+    )
 
     terms_id: Mapped[UUID] = mapped_column(ForeignKey("special_terms.id"))
     step: Mapped[int]
@@ -244,6 +257,15 @@ class FormerCustomer(Row, Base):
         ),
         Index("ix_former_customer_unit", "org_unit_id", "left_on", "id"),
         Index("ix_former_customer_customer", "customer_id", "left_on"),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_former_customer_swept",
+            "created_at",
+            "id",
+            postgresql_where=text(
+                "reason <> 'unknown' OR num_nonnulls(competitor, note, tier, value_12m_fen) > 0"
+            ),
+        ),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -128,6 +128,18 @@ class SyncAction(Row, Base):
             postgresql_where=text("verdict = 'conflict' AND work_order_id IS NOT NULL"),
         ),
         Index("ix_sync_action_received", "received_at"),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_sync_action_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("payload <> '{}' OR facts IS NOT NULL"),
+        ),
+        # Whoever erases a customer finds all that was done for them, by whatever it names.
+        Index(
+            "ix_sync_action_about",
+            literal_column("sync_about(work_order_id, payload)").label("about"),
+        ),
     )
 
     technician_id: Mapped[UUID] = mapped_column(ForeignKey("technician.id"))

@@ -43,6 +43,13 @@ class Visit(Row, Base):
             "id",
             postgresql_where=text("check_in_marks <> '{}'"),
         ),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_visit_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("check_in_point IS NOT NULL"),
+        ),
     )
 
     work_order_id: Mapped[UUID] = mapped_column(ForeignKey("work_order.id"))

@@ -111,6 +111,13 @@ class WorkOrder(Row, Base):
             "received_at",
             postgresql_where=text("customer_id IS NOT NULL"),
         ),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_work_order_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("num_nonnulls(contact_name, contact_phone) > 0"),
+        ),
         # What was closed last on a service, and what came back of what somebody has closed.
         Index(
             "ix_work_order_service",

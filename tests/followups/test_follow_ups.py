@@ -17,6 +17,7 @@ from app.followups import jobs
 from app.followups.models import FollowUp
 from app.followups.rules import FollowUpChannel, FollowUpState
 from app.messaging.models import Message
+from app.privacy.queries import exported_rows
 from app.worker import HANDLERS
 from app.workorders.models import WorkOrder
 from app.workorders.rules import State
@@ -118,6 +119,7 @@ async def test_from_completion_to_care_order(tx, app, http, clock, worker, super
     for _ in range(2):
         await jobs.send_due(worker)
     assert await number(tx, Message) == 1
+    assert len((await exported_rows(tx, customer.id))["message"]) == 1
     token = await token_on_telephone(tx, follow_up)
     assert token.encode() not in (await the_one(tx, FollowUp)).token_hash
 

@@ -1,8 +1,10 @@
 """Every column about a person is in the register, and the register names no column that is not."""
 
 import re
+from typing import Any
 
 import pytest
+from sqlalchemy import Column, Index, Text
 
 from app.privacy.rules.periods import PERIODS, WITHOUT, What
 from app.privacy.rules.register import NOBODYS, REGISTER
@@ -23,7 +25,7 @@ def test_no_column_about_a_person_is_left_out():
         f"{table.name}.{column.name}"
         for table in metadata.tables.values()
         for column in table.columns
-        if PERSONAL.search(column.name)
+        if (PERSONAL.search(column.name) or _says_why(column))
         and column.name not in (REGISTER[table.name].columns if table.name in REGISTER else {})
         and f"{table.name}.{column.name}" not in NOBODYS
     ]
@@ -52,6 +54,16 @@ def test_every_table_of_the_register_has_a_period_or_a_reason_for_none():
     assert (ending & set(WITHOUT), set(WITHOUT) - set(REGISTER)) == (set(), set())
 
 
+def _says_why(column: Column[Any]) -> bool:
+    """Why something was done is free text, where it is none of a few words."""
+    return column.name.endswith("reason") and isinstance(column.type, Text)
+
+
+def _where(index: Index) -> Any:
+    where = index.dialect_options["postgresql"]["where"]
+    return "" if where is None else where
+
+
 @pytest.mark.parametrize("period", PERIODS, ids=lambda period: period.name)
 def test_a_period_is_about_a_table_and_never_below_what_the_law_asks(period):
     table = metadata.tables[period.table]
@@ -59,6 +71,14 @@ def test_a_period_is_about_a_table_and_never_below_what_the_law_asks(period):
     assert period.what is not What.DAYS or "customer_id" in table.columns
     assert period.days.least <= period.days.default <= period.days.most
     assert bool(period.change) is (period.what is What.COLUMNS)
+    if period.what is What.COLUMNS or period.by_created_at:
+        served = [
+            index
+            for index in table.indexes
+            if list(index.columns.keys()) == ["created_at", period.key]
+            and str(_where(index)) == period.holds
+        ]
+        assert served, "what is to be forgotten is found by an index, in the words of `holds`"
     if period.table == "contact_consent":
         assert period.days.least >= 150  # five months after consent ends
     if period.table == "audit_entry":

@@ -6,18 +6,25 @@ import pytest
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import IntegrityError
 
-from app.auth.models import AuditEntry
+from app.auth.models import AuditEntry, OrgUnit
 from app.auth.rules import Role
 from app.core.db import fetched, new_id
 from app.core.jobs import Worker
 from app.customers.loading import load_customers
 from app.customers.models import Customer, ServiceAddress
-from app.privacy import jobs
+from app.messaging.rules import MessageKind
+from app.privacy import jobs, queries
 from app.privacy.models import PrivacyRequest
-from app.privacy.rules.register import REGISTER
+from app.privacy.rules.register import ACTIONS_ABOUT, MESSAGES_ABOUT, REGISTER
+from app.retention.models import RetentionCase, SpecialTerms, TermsVerdict
+from app.retention.rules import CaseState
+from app.visits.models import Visit
 from app.workorders.models import WorkOrder
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_contact, make_customer, make_subscription
+from tests.make.followups import make_follow_up, make_rule
+from tests.make.messaging import make_message
+from tests.make.retention import make_toolkit
 from tests.make.visits import make_assigned_order, make_phone
 
 SECRETS = ("王小明", "15412341234", "1203", "07318881234", "S-1", "KH-1", "A-1")
@@ -217,3 +224,97 @@ async def test_the_register_tells_where_data_stands_and_for_how_long(http, keepe
     } in answer["columns"]
     audit = next(one for one in answer["periods"] if one["name"] == "audit")
     assert (audit["days"], audit["done_at"]) == (1095, None)
+
+
+async def test_what_was_said_of_a_customer_is_found_by_whatever_it_names(
+    tx, http, app, clock, customer, keeper, province
+):
+    """A phone need not say which order it was about, and nobody need have let it through."""
+    phone = await make_phone(tx, app, http, clock, org_unit=province)
+    case = RetentionCase(
+        org_unit_id=province.id, customer_id=customer.id, cause="churn_high", handling="call",
+        arm="treated", share_percent=10.0, state="open", decided_at=clock.now(),
+        ask_at=clock.now(), ends_at=clock.now(),
+    )  # fmt: skip
+    boss, toolkit = await make_account(tx, province), await make_toolkit(tx)
+    terms = SpecialTerms(
+        org_unit_id=province.id, customer_id=customer.id, toolkit_id=toolkit.id,
+        offering_code="X", discount_percent=5, months=3, reason="王小明要求", content_hash="",
+        asked_by=boss.id, asked_as="technician", asked_at=clock.now(), path=[],
+        state="declined", expires_at=clock.now(),
+    )  # fmt: skip
+    tx.add_all([case, terms])
+    await tx.flush()
+    tx.add(
+        TermsVerdict(
+            terms_id=terms.id, step=1, hand="supervisor", account_id=boss.id,
+            approved=False, reason="王小明已离网", at=clock.now(),
+        )
+    )  # fmt: skip
+    await tx.flush()
+    said = [
+        (
+            "former_customers_record",
+            {"customer_id": str(customer.id).upper(), "note": "王小明搬家"},
+        ),
+        ("retention_cases_outcome", {"case_id": str(case.id), "note": "王小明不想谈"}),
+        ("special_terms_withdraw", {"terms_id": str(terms.id), "note": "王小明改变主意"}),
+        # Of any length, and about nobody.
+        ("customers_consent", {"customer_id": "x" * 50_000}),
+    ]
+    actions = [
+        {"id": str(new_id()), "type": kind, "payload": told, "device_at": clock.now().isoformat()}
+        for kind, told in said
+    ]
+    changes = {"actions": {"created": actions, "updated": [], "deleted": []}}
+    pushed = {"changes": changes, "last_pulled_at": None}
+    answer = await http.post("/v1/sync", json=pushed, headers=phone.headers)
+    assert answer.status_code == 200, answer.text
+    rows = await queries.exported_rows(tx, customer.id)
+    assert {row["type"] for row in rows["sync_action"]} == {kind for kind, _ in said[:3]}
+    assert [row["reason"] for row in rows["terms_verdict"]] == ["王小明已离网"]
+    case.state, case.closed_at = CaseState.DONE, clock.now()
+    await tx.flush()
+    asked = await ask(http, keeper, "erasure", customer)
+    assert asked.status_code == 200, asked.text
+    for table in ("sync_action", "terms_verdict", "special_terms"):
+        left = await fetched(tx, f"SELECT to_jsonb(t)::text FROM {table} AS t", {})
+        assert "王小明" not in str(left), table
+    kept = await tx.scalars(text("SELECT payload FROM sync_action WHERE payload <> '{}'"))
+    assert list(kept) == [said[3][1]]
+
+
+async def test_messages_are_found_by_whatever_they_are_about(tx, clock, customer, keeper, http):
+    order = await tx.scalar(select(WorkOrder))
+    assert order is not None
+    visit_id = await tx.scalar(select(Visit.id))
+    follow_up = await make_follow_up(tx, await make_rule(tx), order, now=clock.now())
+    unit = await tx.get_one(OrgUnit, customer.org_unit_id)
+    told = {MessageKind.ACCEPTANCE_CODE: visit_id, MessageKind.SURVEY: follow_up.id}
+    for kind, about in told.items():
+        facts = {"code": "482913", "minutes": 30, "link": "x"}
+        await make_message(tx, unit, kind=kind, about=about, facts=facts, to="15412341234")
+    rows = await queries.exported_rows(tx, customer.id)
+    assert [row["recipient"] for row in rows["message"]] == ["15412341234"] * 2
+    await ask(http, keeper, "erasure", customer)
+    left = await tx.execute(text("SELECT recipient, body FROM message"))
+    assert set(left) == {(None, None)}
+
+
+async def test_the_database_looks_for_what_the_register_says(tx):
+    """An action is found by what it names only if the index has it under that name."""
+    for name in ACTIONS_ABOUT.keys() - {"work_order_id", "metadata"}:
+        found = await fetched(
+            tx,
+            "SELECT sync_about(NULL, jsonb_build_object(%(name)s::text, 'AB'))"
+            " = hashtextextended('ab', 0)",
+            {"name": name},
+        )
+        assert found == [(True,)], name
+    assert MESSAGES_ABOUT.keys() == set(MessageKind)
+    await tx.execute(text("SET LOCAL enable_seqscan = off"))  # the tables of a test are small
+    for table in ("sync_action", "message"):
+        plan = await fetched(
+            tx, f"EXPLAIN SELECT FROM {table} WHERE {REGISTER[table].whose}", {"customer": new_id()}
+        )
+        assert f"Scan on ix_{table}_about" in str(plan) or f"using ix_{table}_about" in str(plan)

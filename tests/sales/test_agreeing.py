@@ -28,7 +28,7 @@ from tests.make.acceptance import another, texts_about
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.consent import OTP, REPLY, code_told, reference_told, request_body, write_back
-from tests.make.privacy import aged
+from tests.make.privacy import ago
 from tests.make.races import last_to_see_a_deadlock, until_waiting
 from tests.make.sales import agree, consent_body, jobs_of, make_door, make_draft, shown
 from tests.ordering.delivering import set_numbers
@@ -210,8 +210,7 @@ async def test_what_proves_consent_outlives_its_messages_until_its_own_time_is_o
     app, http, post, door, tx, clock, database
 ):
     draft = await make_draft(tx, door, now=clock.now())
-    # The request is older than the operator keeps what proves consent.
-    asked = request_body("sms_reply", id=str(aged(1096)))
+    asked = request_body("sms_reply")
     await post(f"/{draft.id}/consent-requests", asked)
     reference = await reference_told(tx, draft.id)
     await write_back(tx, door.customer.phone, f"Y{reference}", now=clock.now(), reply_id="R1")
@@ -243,6 +242,9 @@ async def test_what_proves_consent_outlives_its_messages_until_its_own_time_is_o
     stranger = caller_for(Role.SUPERVISOR, await make_org_unit(tx))
     assert (await proofs(stranger)).status_code == 404
 
+    # The first request is older by now than the operator keeps what proves consent.
+    older = text("UPDATE consent_request SET created_at = :at WHERE id = :id")
+    await tx.execute(older, {"at": ago(1096), "id": asked["id"]})
     assert (await privacy.sweep(database, now=wall()))["sale_consents"] == 1
     by_code, by_words = (await proofs(boss)).json()["proofs"]
     assert {by_words[each] for each in ("number", "asked_text", "reply_text")} == {None}

@@ -20,7 +20,7 @@ from app.suggestions.rules.prospects import Noted, check_consent
 from app.sync.models import SyncAction
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_customer
-from tests.make.privacy import aged
+from tests.make.privacy import ago
 from tests.sync.test_push import Offline
 
 LI = {
@@ -153,9 +153,13 @@ async def test_whoever_asks_is_forgotten_and_their_lead_ends(
 
 
 async def test_who_they_are_is_kept_for_some_months(tx, phone, visit_id, clock, database):
-    young, old = body_of(clock), body_of(clock, id=str(aged(200)))
+    young, old = body_of(clock), body_of(clock)
     for body in (young, old):
         await phone.post(f"/visits/{visit_id}/prospects", **body)
+    await tx.execute(
+        text("UPDATE prospect SET created_at = :at WHERE id = :id"),
+        {"at": ago(200), "id": old["id"]},
+    )
     assert (await privacy.sweep(database, now=wall()))["prospects"] == 1
     rows = await tx.execute(text("SELECT id::text, phone FROM prospect"))
     assert {row.id: row.phone for row in rows} == {young["id"]: LI["phone"], old["id"]: None}

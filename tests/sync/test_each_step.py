@@ -20,6 +20,8 @@ from app.core.db import Base, new_id
 from app.overdue.models import Escalation
 from app.phone import photos, rules
 from app.phone.server import Synced
+from app.privacy.queries import exported_rows
+from app.privacy.rules.register import ACTIONS_ABOUT_NOBODY, REGISTER
 from app.promises.rules import Level
 from app.recovery.models import Recovery
 from app.retention.models import RetentionCase
@@ -62,6 +64,7 @@ class World:
         self.order_id, self.visit_id = str(door.order.id), str(door.visit_id)
         self.wrong: dict[str, Any] = {}
         self.taken: set[str] = set()
+        self.nobodys: set[str] = set()
         self.stands: list[tuple[str, Any]] | None = None
 
     async def both(self, step: str, **payload: Any) -> None:
@@ -106,9 +109,19 @@ class World:
         await self.reference.server.push(Synced())
         told = self.reference.store.done()[-1]
         offline = changed(before, await self.rows(), known)
+        if not await self.is_theirs() and step not in ACTIONS_ABOUT_NOBODY:
+            self.nobodys.add(step)
         await self.sql("ROLLBACK TO SAVEPOINT before_it")
         self.database.cache.clear()
         return answer, told, online, offline
+
+    async def is_theirs(self) -> bool:
+        """Tell whether a customer who asks what is kept of them is told of the last action."""
+        whose = str(REGISTER["sync_action"].whose).replace("%(customer)s", "c.id")
+        last = "id = (SELECT id FROM sync_action ORDER BY id DESC LIMIT 1)"
+        theirs = f"SELECT FROM sync_action WHERE ({whose}) AND {last}"
+        found = await self.sql(f"SELECT FROM customer AS c WHERE EXISTS ({theirs})")
+        return bool(found.all())
 
     async def online(self, step: str, payload: dict[str, Any]) -> Any:
         """Go through a doorway as an app with a network does."""
@@ -200,7 +213,8 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
     picture = {"requirement": "other", "kind": "photo", "sha256": "0" * 64, **order}
 
     # --- before setting out -----------------------------------------------------------------------
-    asked_of_me = await make_assigned_order(tx, theirs, now=clock.now())
+    elsewhere = await make_customer(tx, org_unit=branch)
+    asked_of_me = await make_assigned_order(tx, theirs, elsewhere, now=clock.now())
     await make_terminal(tx, branch, serial_number="MINE", technician_id=mine.id)
     await make_terminal(tx, branch, serial_number="THEIRS", technician_id=theirs.id)
     owing = await make_customer(tx, org_unit=branch)
@@ -351,6 +365,8 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
     by_code = {"kind": "otp", "given_at": clock.now().isoformat(), "request_id": asked["id"]}
     for take, said in ((w.both, told_to), (w.neither, another(told_to))):
         await take("sales_confirm", sale_id=sale["id"], consent={**by_code, "code": said})
+    told = await exported_rows(tx, door.customer.id)
+    assert {one["kind"] for one in told["message"]} == {"acceptance_code", "consent_code"}
     await w.both("sales_cancel", sale_id=sale["id"])
     await w.ok("sales_confirm", sale_id=sale["id"], consent=signed)
     await w.both("sales_order_change_ask", sale_id=sale["id"], **made(kind="cancel", reason="x"))
@@ -381,6 +397,7 @@ async def test_each_step_offline_is_what_it_is_online(world, tx, app, http, cloc
     await w.both("visits_resume", **visit)
     assert w.wrong == {}
     assert w.taken == STEPS.keys(), "each step that can be taken offline is taken here"
+    assert w.nobodys == set(), "erasing a customer misses them: see app/privacy/rules/register.py"
 
 
 ITEM = ("monthly_price_fen", "one_off_price_fen", "contract_months")

@@ -2,9 +2,10 @@
 
 from app.privacy.queries.asked import for_change, listed, one, those_within
 from app.privacy.queries.rows import against, erased_rows, exported_rows, pictures_left
-from app.privacy.queries.sweeping import months_over, nights, swept
+from app.privacy.queries.sweeping import BEGINNING, months_over, nights, swept
 
 __all__ = [
+    "BEGINNING",
     "against",
     "erased_rows",
     "exported_rows",

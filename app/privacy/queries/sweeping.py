@@ -1,7 +1,8 @@
 """What has come of age: rows and columns a batch at a time, months as wholes."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import select, text
@@ -15,12 +16,33 @@ from app.privacy.rules.periods import Period, What
 # Rows a round looks at; each is a transaction of its own, so that nobody waits long.
 ROUND = 2000
 
-_LOOK = """
+
+class Mark(NamedTuple):
+    """Up to which row a sweep has looked; `at` is left as it is where ids alone say how old."""
+
+    at: datetime
+    id: UUID
+
+
+BEGINNING = Mark(datetime.min.replace(tzinfo=UTC), UUID(int=0))
+
+_BY_ID = """
     WITH aged AS MATERIALIZED (
-        SELECT {key} AS id FROM {table} WHERE {key} > %(after)s AND {key} < %(until)s
+        SELECT {key} AS id FROM {table} WHERE {key} > %(id)s AND {key} < %(until_id)s
         ORDER BY {key} LIMIT {round}
     ), changed AS ({change} RETURNING t.{key})
-    SELECT (SELECT max(id::text) FROM aged), (SELECT count(*) FROM changed)
+    SELECT %(at)s, (SELECT max(id::text) FROM aged)::uuid, (SELECT count(*) FROM changed)
+"""
+# What may not go yet keeps its place in the index, so a round begins behind the last one it saw.
+_BY_CREATED_AT = """
+    WITH aged AS MATERIALIZED (
+        SELECT created_at, {key} AS id FROM {table}
+        WHERE ({holds}) AND created_at < %(until)s AND (created_at, {key}) > (%(at)s, %(id)s)
+        ORDER BY created_at, {key} LIMIT {round}
+    ), changed AS ({change} RETURNING t.{key})
+    SELECT last.created_at, last.id, (SELECT count(*) FROM changed)
+    FROM (VALUES (1)) AS one LEFT JOIN
+        (SELECT * FROM aged ORDER BY created_at DESC, id DESC LIMIT 1) AS last ON true
 """
 _DELETE = "DELETE FROM {table} AS t USING aged WHERE t.{key} = aged.id AND ({only})"
 _UPDATE = "UPDATE {table} AS t SET {sets} FROM aged WHERE t.{key} = aged.id AND ({only})"
@@ -28,39 +50,36 @@ _UPDATE = "UPDATE {table} AS t SET {sets} FROM aged WHERE t.{key} = aged.id AND 
 # by the day would have to be kept by every night that loads them.
 _OF_CUSTOMERS = """
     WITH aged AS MATERIALIZED (
-        SELECT id FROM customer WHERE id > %(after)s ORDER BY id LIMIT {round}
+        SELECT id FROM customer WHERE id > %(id)s ORDER BY id LIMIT {round}
     ), changed AS (
         DELETE FROM {table} AS t USING aged
-        WHERE t.customer_id = aged.id AND t.{key} < %(until)s::date AND ({only}) RETURNING 1
+        WHERE t.customer_id = aged.id AND t.{key} < %(day)s AND ({only}) RETURNING 1
     )
-    SELECT (SELECT max(id::text) FROM aged), (SELECT count(*) FROM changed)
+    SELECT %(at)s, (SELECT max(id::text) FROM aged)::uuid, (SELECT count(*) FROM changed)
 """
+_LOOKS = {What.ROWS: _BY_ID, What.COLUMNS: _BY_CREATED_AT, What.DAYS: _OF_CUSTOMERS}
 
 
 async def swept(
-    tx: AsyncSession, period: Period, after: UUID, until: datetime
-) -> tuple[UUID | None, int]:
-    """End a batch of what was made before a moment; tells up to which id, and how many changed.
+    tx: AsyncSession, period: Period, after: Mark, until: datetime
+) -> tuple[Mark | None, int]:
+    """End a batch of what was made before a moment; tells up to which row, and how many changed.
 
     None when nothing is left to be looked at. Raises psycopg's errors as they are.
     """
-    if period.what is What.DAYS:
-        statement = _OF_CUSTOMERS.format(
-            table=period.table, key=period.key, only=period.only, round=ROUND
-        )
-        ((last, count),) = await fetched(tx, statement, {"after": after, "until": until.date()})
-        return (UUID(last) if last else None), count
+    look = _BY_CREATED_AT if period.by_created_at else _LOOKS[period.what]
+    names = {
+        "table": period.table,
+        "key": period.key,
+        "only": period.only,
+        "holds": period.holds or "true",
+        "round": ROUND,
+    }
     change = _DELETE if period.what is What.ROWS else _UPDATE
-    statement = _LOOK.format(
-        table=period.table,
-        key=period.key,
-        round=ROUND,
-        change=change.format(
-            table=period.table, key=period.key, sets=period.change, only=period.only
-        ),
-    )
-    ((last, count),) = await fetched(tx, statement, {"after": after, "until": first_id_at(until)})
-    return (UUID(last) if last else None), count
+    statement = look.format(**names, change=change.format(**names, sets=period.change))
+    given = {**after._asdict(), "until": until, "until_id": first_id_at(until), "day": until.date()}
+    ((at, last, count),) = await fetched(tx, statement, given)
+    return (Mark(at, last) if last else None), count
 
 
 _MONTHS = """
@@ -93,11 +112,11 @@ async def drop_month(tx: AsyncSession, name: str) -> None:
 
 
 async def nights(session: AsyncSession, works: Sequence[str]) -> dict[str, Night]:
-    """Read the latest night of each of some works."""
+    """Read the night of each of some works that was done last, by the names of the works."""
     found = await session.scalars(
         select(Night)
         .ext(distinct_on(Night.work))
         .where(Night.work.in_(works))
-        .order_by(Night.work, Night.until.desc())
+        .order_by(Night.work, Night.done_at.desc(), Night.until.desc())
     )
     return {night.work: night for night in found}

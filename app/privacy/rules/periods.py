@@ -25,10 +25,14 @@ class Period:
     """What of a table ends after how many days.
 
     `change` is what is done to the rows that are old enough: a DELETE, or the SET of an UPDATE.
-    `only` says which of them it concerns. Their ids, in the column `key`, carry the time at which
-    they were made, so that a round reads what has just come of age and nothing else. Rows of
-    `DAYS` belong to a customer and a day, which is their `key`: once a month the customers are gone
-    through.
+    `only` says which of them may go by now; the others are looked at again every night.
+
+    How old a row is says `created_at`, the database's own clock, where phones make the ids, where
+    the table's trigger judges by it, and of all columns: an index by it has the rows of which
+    `holds` is true and no others, so that whoever was emptied is out of the way of the next night.
+    Elsewhere the time in ids that this system makes, in the column `key`, says the same without
+    one more index. Rows of `DAYS` belong to a customer and a day, which is their `key`: once a
+    month the customers are gone through. `part` tells periods of one number apart.
     """
 
     table: str
@@ -37,11 +41,14 @@ class Period:
     change: str = ""
     only: str = "true"
     key: str = "id"
+    holds: str = ""
+    by_created_at: bool = False
+    part: str = ""
 
     @property
     def name(self) -> str:
         """What the period is called, in reports and among the nights."""
-        return self.days.name.removeprefix("privacy.").removesuffix("_days")
+        return self.days.name.removeprefix("privacy.").removesuffix("_days") + self.part
 
 
 def _days(name: str, default: float, least: float, zh: str, en: str) -> Parameter:
@@ -55,6 +62,17 @@ def _days(name: str, default: float, least: float, zh: str, en: str) -> Paramete
     )
 
 
+_CONTACTS = _days("contacts", 1095, 365, "客户接触记录保存天数", "How long contacts are kept")
+_SPECIAL_TERMS = _days(
+    "special_terms",
+    1095,
+    365,
+    "已结特殊优惠申请理由保存天数",
+    "How long special terms that ended keep their reason",
+)
+# What is open is not over, however old.
+_CONTACT_OVER = "(t.kind <> 'complaint' OR t.closed_at IS NOT NULL)"
+
 PERIODS: tuple[Period, ...] = (
     Period(
         "sync_action",
@@ -67,14 +85,23 @@ PERIODS: tuple[Period, ...] = (
             "How long what phones sent from offline keeps its text",
         ),
         change="payload = '{}', facts = NULL",
-        only="t.payload <> '{}'",
+        holds="payload <> '{}' OR facts IS NOT NULL",
     ),
     Period(
         "interaction",
         What.ROWS,
-        _days("contacts", 1095, 365, "客户接触记录保存天数", "How long contacts are kept"),
-        # What is open is not over, however old.
-        only="t.kind <> 'complaint' OR t.closed_at IS NOT NULL",
+        _CONTACTS,
+        only=f"{_CONTACT_OVER} AND t.external_id IS NOT NULL",
+    ),
+    # Of what the CRM has not told of, phones have made some ids; that is little beside the rest.
+    Period(
+        "interaction",
+        What.ROWS,
+        _CONTACTS,
+        only=_CONTACT_OVER,
+        holds="external_id IS NULL",
+        by_created_at=True,
+        part="_written_here",
     ),
     Period(
         "contact_consent",
@@ -89,11 +116,13 @@ PERIODS: tuple[Period, ...] = (
         # The last word on a channel holds for as long as there is a customer.
         only="EXISTS (SELECT FROM contact_consent n WHERE n.customer_id = t.customer_id"
         " AND n.said_at > t.said_at AND n.channels @> t.channels)",
+        by_created_at=True,
     ),
     Period(
         "suggestion_answer",
         What.ROWS,
         _days("answers", 1095, 183, "推荐答复保存天数", "How long answers to offers are kept"),
+        by_created_at=True,
     ),
     Period(
         "suggestion_decision",
@@ -130,8 +159,7 @@ PERIODS: tuple[Period, ...] = (
         # That they left, and that they want to be left alone, is what protects them.
         change="reason = 'unknown', competitor = NULL, note = NULL, tier = NULL,"
         " value_12m_fen = NULL",
-        only="t.reason <> 'unknown' OR num_nonnulls(t.competitor, t.note, t.tier, t.value_12m_fen)"
-        " > 0",
+        holds="reason <> 'unknown' OR num_nonnulls(competitor, note, tier, value_12m_fen) > 0",
     ),
     Period(
         "customer_month",
@@ -175,13 +203,15 @@ PERIODS: tuple[Period, ...] = (
             "客户所述友商信息保存天数",
             "How long it is kept what customers told of competitors",
         ),
+        by_created_at=True,
     ),
     Period(
         "sales_lead",
         What.COLUMNS,
         _days("leads", 730, 90, "已结商机备注保存天数", "How long leads that ended keep notes"),
         change="note = NULL, ended_note = NULL",
-        only="t.state NOT IN ('open', 'taken') AND num_nonnulls(t.note, t.ended_note) > 0",
+        only="t.state NOT IN ('open', 'taken')",
+        holds="num_nonnulls(note, ended_note) > 0",
     ),
     Period(
         "retention_case",
@@ -194,32 +224,40 @@ PERIODS: tuple[Period, ...] = (
             "How long cases that ended keep what was said",
         ),
         change="competitor = NULL, note = NULL",
-        only="t.state <> 'open' AND num_nonnulls(t.competitor, t.note) > 0",
+        only="t.state <> 'open'",
+        holds="num_nonnulls(competitor, note) > 0",
     ),
     Period(
         "special_terms",
         What.COLUMNS,
-        _days(
-            "special_terms",
-            1095,
-            365,
-            "已结特殊优惠申请理由保存天数",
-            "How long special terms that ended keep their reason",
-        ),
+        _SPECIAL_TERMS,
         change="reason = ''",
-        only="t.state NOT IN ('waiting', 'approved') AND t.reason <> ''",
+        only="t.state NOT IN ('waiting', 'approved')",
+        holds="reason <> ''",
+    ),
+    Period(
+        "terms_verdict",
+        What.COLUMNS,
+        _SPECIAL_TERMS,
+        change="reason = ''",
+        only="EXISTS (SELECT FROM special_terms s WHERE s.id = t.terms_id"
+        " AND s.state NOT IN ('waiting', 'approved'))",
+        holds="reason <> ''",
+        part="_verdicts",
     ),
     Period(
         "audit_entry",
         What.ROWS,
         _days("audit", 1095, 183, "审计记录保存天数", "How long the audit trail is kept"),
+        by_created_at=True,
     ),
     Period(
         "visit",
         What.COLUMNS,
         _days("positions", 30, 1, "签到位置保存天数", "How long positions of check-ins are kept"),
         change="check_in_point = NULL",
-        only="t.check_in_point IS NOT NULL AND t.ended_at IS NOT NULL",
+        only="t.ended_at IS NOT NULL",
+        holds="check_in_point IS NOT NULL",
     ),
     Period(
         "work_order",
@@ -232,8 +270,8 @@ PERIODS: tuple[Period, ...] = (
             "How long closed orders keep name, number and room",
         ),
         change="contact_name = NULL, contact_phone = NULL, address = coalesce(t.locality, '')",
-        only="t.state IN ('completed', 'archived', 'cancelled')"
-        " AND (t.contact_name IS NOT NULL OR t.contact_phone IS NOT NULL)",
+        only="t.state IN ('completed', 'archived', 'cancelled')",
+        holds="num_nonnulls(contact_name, contact_phone) > 0",
     ),
     Period(
         "prospect",
@@ -246,7 +284,7 @@ PERIODS: tuple[Period, ...] = (
             "How long it is kept who was met that is no customer",
         ),
         change="name = NULL, phone = NULL, address = ''",
-        only="t.address <> ''",
+        holds="address <> ''",
     ),
     Period(
         "consent_request",
@@ -259,7 +297,7 @@ PERIODS: tuple[Period, ...] = (
             "How long it is kept which number agreed to a sale, what it was asked and replied",
         ),
         change="recipient = NULL, asked_text = NULL, reply_text = NULL",
-        only="(t.recipient IS NOT NULL OR t.asked_text IS NOT NULL OR t.reply_text IS NOT NULL)",
+        holds="num_nonnulls(recipient, asked_text, reply_text) > 0",
     ),
     Period(
         "real_name_check",
@@ -272,7 +310,7 @@ PERIODS: tuple[Period, ...] = (
             "How long the hash and the end of a checked document's number are kept",
         ),
         change="id_hash = NULL, id_last4 = NULL",
-        only="t.id_hash IS NOT NULL",
+        holds="id_hash IS NOT NULL",
     ),
     Period(
         "order_callback",
@@ -281,7 +319,7 @@ PERIODS: tuple[Period, ...] = (
             "callbacks", 365, 30, "订购系统回调内容保存天数", "How long callbacks keep their text"
         ),
         change="body = '{}'",
-        only="t.body <> '{}'",
+        holds="body <> '{}'",
     ),
     Period(
         "order_attempt",

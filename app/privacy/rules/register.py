@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.messaging.rules import MessageKind
+
 
 class Kind(StrEnum):
     """What a column says of a person."""
@@ -72,6 +74,65 @@ _OF_SERVICE = "subscription_id IN (SELECT id FROM subscription WHERE customer_id
 _OF_DECISION = (
     "decision_id IN (SELECT id FROM suggestion_decision WHERE customer_id = %(customer)s)"
 )
+
+
+def _select(columns: str, table: str, whose: str) -> str:
+    return f"SELECT {columns} FROM {table} WHERE {whose}"  # noqa: S608 - names of our own
+
+
+_VISITS = _select("id", "visit", _OF_ORDER)
+
+# What each kind of message is about.
+MESSAGES_ABOUT: Mapping[MessageKind, str] = {
+    MessageKind.ACCEPTANCE_CODE: _VISITS,
+    MessageKind.SURVEY: _select("id", "follow_up", _THEIRS),
+    MessageKind.CONSENT_CODE: _SALES,
+    MessageKind.CONSENT_REPLY: _SALES,
+    MessageKind.SECOND_CONFIRMATION: _SALES,
+    MessageKind.SALE_CANCELLED: _SALES,
+    MessageKind.CONSENT_WHICH: _SALES,
+}
+
+# What an action of a phone names that is somebody's, in the order in which the function
+# `sync_about` looks for it. A picture's announcement names its order in base64.
+ACTIONS_ABOUT: Mapping[str, str] = {
+    "work_order_id": _ORDERS,
+    "customer_id": "SELECT %(customer)s",
+    "visit_id": _VISITS,
+    "sale_id": _SALES,
+    "case_id": _select("id", "retention_case", _THEIRS),
+    "suggestion_id": _select("id", "suggestion", _OF_DECISION),
+    "terms_id": _select("id", "special_terms", _THEIRS),
+    "recovery_id": _select("id", "recovery", _THEIRS),
+    "escalation_id": _select("id", "escalation", _OF_ORDER),
+    "reservation_id": _select("id", "install_reservation", _OF_VISIT),
+    "upload_id": _select("id", "evidence", _OF_ORDER),
+    "metadata": _select(
+        "encode(convert_to(id::text, 'UTF8'), 'base64')",
+        "work_order",
+        _THEIRS,
+    ),
+}
+# Steps that name no customer, each with what it is about.
+ACTIONS_ABOUT_NOBODY: Mapping[str, str] = {
+    "terminals_handovers_give": "a device between two technicians",
+    "terminals_handovers_accept": "a device between two technicians",
+    "terminals_handovers_decline": "a device between two technicians",
+    "terminals_handovers_withdraw": "a device between two technicians",
+    "terminals_counts_count": "the devices in a van",
+    "my_shifts_begin": "the technician",
+    "my_shifts_end": "the technician",
+    "my_shifts_consent": "the technician",
+    "my_positions_report": "the technician",
+}
+_NAMED = " UNION ALL ".join(
+    _select("named::text", f"({each}) AS of_{key} (named)", "true")
+    for key, each in ACTIONS_ABOUT.items()
+)
+_SUBJECTS = _select("hashtextextended(lower(named), 0)", f"({_NAMED}) AS subjects (named)", "true")
+# As lists and not as joins, so that an index finds them.
+_OF_ACTION = f"sync_about(work_order_id, payload) = ANY (ARRAY({_SUBJECTS}))"
+_OF_MESSAGE = f"about = ANY (ARRAY({' UNION ALL '.join(dict.fromkeys(MESSAGES_ABOUT.values()))}))"
 
 _KEPT_BEHAVIOUR = Personal(Kind.BEHAVIOUR, Then.KEPT)
 _WORDS_NULL = Personal(Kind.WORDS, Then.NULL)
@@ -177,7 +238,7 @@ REGISTER: Mapping[str, Table] = {
         hidden=("id_hash", "id_key"),
     ),
     "message": Table(
-        f"about IN ({_ORDERS}) OR about IN ({_SALES})",
+        _OF_MESSAGE,
         {"recipient": Personal(Kind.CONTACT, Then.NULL), "body": _WORDS_NULL},
     ),
     "follow_up": Table(
@@ -188,6 +249,7 @@ REGISTER: Mapping[str, Table] = {
         {
             "consent_evidence": Personal(Kind.IDENTITY, Then.NULL),
             "note": _WORDS_NULL,
+            "rejected_reason": _WORDS_NULL,
             "place_code": Personal(Kind.PLACE, Then.NULL),
             "place_address": Personal(Kind.PLACE, Then.NULL),
         },
@@ -261,7 +323,7 @@ REGISTER: Mapping[str, Table] = {
     "recovery_request": Table(_THEIRS, {"external_id": Personal(Kind.SERVICE, Then.KEPT)}),
     # What phones were told to do: notes are in it, and points. What became of it stays.
     "sync_action": Table(
-        _OF_ORDER,
+        _OF_ACTION,
         {
             "payload": Personal(Kind.WORDS, Then.EMPTY),
             "facts": _WORDS_NULL,
@@ -296,6 +358,10 @@ REGISTER: Mapping[str, Table] = {
     "suggestion_outcome": Table(_THEIRS, {"accepted": _KEPT_BEHAVIOUR}),
     "retention_case": Table(_THEIRS, {"competitor": _WORDS_NULL, "note": _WORDS_NULL}),
     "special_terms": Table(_THEIRS, {"reason": _WORDS_BLANK}, hidden=("code_hash",)),
+    "terms_verdict": Table(
+        f"terms_id IN (SELECT id FROM special_terms WHERE {_THEIRS})",  # noqa: S608
+        {"reason": _WORDS_BLANK},
+    ),
     "former_customer": Table(_THEIRS, {"competitor": _WORDS_NULL, "note": _WORDS_NULL}),
     "audit_entry": Table("subject_id = %(customer)s", {"address": _STAFF, "device": _STAFF}),
     # The operator's own people: their employer answers to them by other ways.
@@ -328,6 +394,16 @@ NOBODYS: Mapping[str, str] = {
     "outage.name": "a place that many have",
     "outage.note": "what a supervisor says of an outage, which is about many",
     "outage.point": "the middle of an outage",
+    "dispatch_decision.reason": "by which rule somebody was chosen",
+    "dispatch_pin.reason": "why an order stays where it is in a day",
+    "bulk_move.reason": "why many orders were moved",
+    "day_plan.reason": "why a day was planned anew",
+    "grid_change.reason": "why the map was changed",
+    "grid_contract.end_reason": "why a contract with a contractor ended",
+    "policy_step.reason": "why a policy was changed",
+    "commission_flag.reason": "what supervisors say of what a technician has earned",
+    "serviceability_answer.reason": "what a line at an address can do",
+    "privacy_request.reason": "shows why it was asked, and outlives what was erased by it",
     "grid_contract.note": "what was agreed on with a contractor",
     "slot_limit.note": "why a day has fewer slots",
     "evidence_blob.point": "goes with the picture when its last evidence is forgotten",

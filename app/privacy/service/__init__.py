@@ -2,6 +2,6 @@
 
 from app.privacy.service.asking import agree, ask, carry_out, document_of
 from app.privacy.service.erasing import erase
-from app.privacy.service.sweeping import sweep
+from app.privacy.service.sweeping import NotAllForgotten, sweep
 
-__all__ = ["agree", "ask", "carry_out", "document_of", "erase", "sweep"]
+__all__ = ["NotAllForgotten", "agree", "ask", "carry_out", "document_of", "erase", "sweep"]

@@ -1,12 +1,13 @@
 """Forgetting what has been kept long enough, night by night and in small batches."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import insert
 
 from app.auth import audit
-from app.core.db import Database, first_id_at
+from app.core.db import Database
+from app.core.log import log
 from app.core.nights import Night, alone, done_until
 from app.core.parameter_values import parameters_in_force
 from app.privacy import queries
@@ -15,7 +16,9 @@ from app.privacy.rules.periods import PERIODS, Period, What
 
 WORK = "privacy"
 
-_NIL = UUID(int=0)
+
+class NotAllForgotten(Exception):
+    """Some periods could not be swept, each logged with what was in the way; the others were."""
 
 
 def work_of(period: Period) -> str:
@@ -23,34 +26,44 @@ def work_of(period: Period) -> str:
     return f"{WORK}.{period.name}"
 
 
-async def sweep(database: Database, *, now: datetime) -> dict[str, int]:
+async def sweep(
+    database: Database, periods: Iterable[Period] = PERIODS, *, now: datetime
+) -> dict[str, int]:
     """End what is over, period by period; tells how many rows or months of each.
 
     A number holds for the whole installation, since rows are looked at by when they were made and
-    not by whose they are. It can be stopped and begun again at any point.
+    not by whose they are. It can be stopped and begun again at any point. The trouble of one period
+    does not hold up the others: NotAllForgotten is raised once they are done.
     """
-    ended = {}
-    for period in PERIODS:
-        async with database.begin() as tx:
-            days = (await parameters_in_force(tx)).number(period.days, now, "")
-        until = now - timedelta(days=days)
-        if period.what is What.MONTHS:
-            ended[period.name] = await _months(database, period, until, now)
-        else:
-            if period.what is What.DAYS:
-                until = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
-            ended[period.name] = await _rows(database, period, until, now)
+    ended, failed = {}, []
+    for period in periods:
+        try:
+            ended[period.name] = await _end(database, period, now)
+        except Exception:  # noqa: BLE001 - logged, and told of all of them at the end
+            log.exception("what is over could not be ended", period=period.name)
+            failed.append(period.name)
+    if failed:
+        raise NotAllForgotten(", ".join(failed))
     return ended
 
 
-async def _rows(database: Database, period: Period, until: datetime, now: datetime) -> int:
-    total = 0
+async def _end(database: Database, period: Period, now: datetime) -> int:
     async with database.begin() as tx:
-        since = await done_until(tx, work_of(period))
-    if since is not None and since >= until:
-        return 0
-    # Rows that are over are gone; columns that are over stay, and are not looked at again.
-    after = first_id_at(since) if since and period.what is What.COLUMNS else _NIL
+        days = (await parameters_in_force(tx)).number(period.days, now, "")
+    until = now - timedelta(days=days)
+    if period.what is What.MONTHS:
+        return await _months(database, period, until, now)
+    if period.what is What.DAYS:
+        until = until.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        async with database.begin() as tx:
+            since = await done_until(tx, work_of(period))
+        if since is not None and since >= until:
+            return 0
+    return await _rows(database, period, until, now)
+
+
+async def _rows(database: Database, period: Period, until: datetime, now: datetime) -> int:
+    total, after = 0, queries.BEGINNING
     while True:
         async with database.begin() as tx:
             audit.acting(tx, "privacy_sweep")

@@ -42,6 +42,13 @@ class ConsentRequest(Row, Base):
         Index("ix_consent_request_customer", "customer_id", "asked_at"),
         Index("ix_consent_request_awaiting", "recipient", postgresql_where=AWAITS_REPLY),
         Index("ix_consent_request_agreed", "answered_at", postgresql_where=AGREED_BY_REPLY),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_consent_request_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("num_nonnulls(recipient, asked_text, reply_text) > 0"),
+        ),
     )
 
     sale_id: Mapped[UUID] = mapped_column(ForeignKey("sale.id"))

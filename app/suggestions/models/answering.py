@@ -36,6 +36,8 @@ class SuggestionAnswer(Row, Base):
             "at",
             postgresql_where=text("reason = 'dissatisfied'"),
         ),
+        # How old a row is says this, and not the id, which a phone has made.
+        Index("ix_suggestion_answer_swept", "created_at", "id"),
         CheckConstraint("pitched OR answer IS NOT NULL", name="says_something"),
     )
 
@@ -63,6 +65,8 @@ class CompetitorNote(Row, Base):
     __table_args__ = (
         Index("ix_competitor_note_unit", "org_unit_id", "at", "id"),
         Index("ix_competitor_note_grid", "grid_id", "at", "id"),
+        # How old a row is says this, and not the id, which a phone has made.
+        Index("ix_competitor_note_swept", "created_at", "id"),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
@@ -92,6 +96,13 @@ class SalesLead(Row, Base):
             "offering_code",
             unique=True,
             postgresql_where=text("state IN ('open', 'taken')"),
+        ),
+        # What is forgotten when its time is over, and has not been yet.
+        Index(
+            "ix_sales_lead_swept",
+            "created_at",
+            "id",
+            postgresql_where=text("num_nonnulls(note, ended_note) > 0"),
         ),
         CheckConstraint(
             "CASE WHEN prospect_id IS NULL"

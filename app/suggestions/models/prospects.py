@@ -25,6 +25,8 @@ class Prospect(Row, Base):
         ),
         # Whoever erases a customer finds what they said before they were one.
         Index("ix_prospect_phone", "phone", postgresql_where=text("phone IS NOT NULL")),
+        # What is forgotten when its time is over, and has not been yet.
+        Index("ix_prospect_swept", "created_at", "id", postgresql_where=text("address <> ''")),
     )
 
     org_unit_id: Mapped[UUID] = mapped_column(ForeignKey("org_unit.id"))
