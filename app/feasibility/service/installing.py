@@ -1,7 +1,7 @@
 """The install that follows a sale at the door: an order of the house's intake, held already."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,13 +36,14 @@ SOURCE = "yingwei"
 
 @dataclass(frozen=True)
 class Sold:
-    """A sale that was agreed to just now: codes and quantities of its items, and the reservation
-    that it names, if any."""
+    """A sale that was agreed to just now: codes and quantities of its items, the reservation that
+    it names, if any, and the codes of what is sold on an approval code."""
 
     sale_id: UUID
     visit_id: UUID
     items: Items
     reservation_id: UUID | None = None
+    on_terms: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -120,7 +121,9 @@ async def _kept(
     try:
         visit = await visits.own(tx, sold.visit_id, technician_of(caller))
         await queries.lock_order(tx, visit.work_order_id, visit.technician_id)
-        door = await at_door(tx, sold.visit_id, caller, now, without=sold.sale_id)
+        door = await at_door(
+            tx, sold.visit_id, caller, now, without=sold.sale_id, on_terms=sold.on_terms
+        )
         wanted = [(code, quantity) for code, quantity in sold.items if code in door.catalogue]
         pieces = pieces_of(door, wanted)
     except Problem as problem:

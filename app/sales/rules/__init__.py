@@ -56,6 +56,7 @@ from app.sales.rules.prices import (
     PriceChanged,
     changed,
     discount_told,
+    on_terms,
 )
 from app.sales.rules.protecting import (
     NoSecondConfirmation,
@@ -165,6 +166,7 @@ __all__ = [
     "may_ask",
     "move",
     "of_this_sale",
+    "on_terms",
     "price_words",
     "protection_of",
     "reached",

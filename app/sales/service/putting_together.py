@@ -65,6 +65,7 @@ async def put_together(
         offerings,
         visit_id=visit_id,
         customer_id=visit.customer_id,
+        on_terms=rules.on_terms((line.offering_code, line.approval_code) for line in lines),
         org_path=caller.org_path,
         now=now,
     )
