@@ -82,7 +82,8 @@ async def at_door(
         done = rules.done_minutes(
             order.estimated_minutes, visit.checked_in_at, visit.restored_at, now
         )
-        spot = Spot(order.grid_id, units.by_id[order.org_unit_id], point, done)
+        held = await queries.holds_of_visit(session, visit_id)
+        spot = Spot(order.grid_id, units.by_id[order.org_unit_id], point, done, held)
     catalogue = await in_force(session, now.astimezone(door.zone).date())
     return AtDoor(visit, order, door, spot, address_id, catalogue, on_terms)
 

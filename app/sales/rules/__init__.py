@@ -41,6 +41,7 @@ from app.sales.rules.content import (
 )
 from app.sales.rules.installs import (
     ALERT_LEFT,
+    ReservationOfAnotherSale,
     SlotOfAnotherSale,
     why_called_off,
 )
@@ -141,6 +142,7 @@ __all__ = [
     "RealNameNeeded",
     "Relation",
     "RequestState",
+    "ReservationOfAnotherSale",
     "ReturnedTooLate",
     "ReversalReason",
     "ReversedAlready",
