@@ -15,15 +15,15 @@ class InstallReservation(Row, Base):
     """Minutes of a technician's day and terminals of their van, kept for a sale in a visit.
 
     The phone makes the id. The minutes are those of a hold in the slot `now`, so that all who read
-    the day see them; `items` are codes and quantities. One reservation of a visit counts at a time.
+    the day see them; `items` are codes and quantities. What a sale names is that sale's; of those
+    that none names, one counts at a time.
     """
 
     __tablename__ = "install_reservation"
     __table_args__ = (
         Index(
-            "uq_install_reservation_open",
+            "ix_install_reservation_open",
             "visit_id",
-            unique=True,
             postgresql_where=text("state = 'held'"),
         ),
         Index(

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, bindparam, select, text
+from sqlalchemy import ColumnElement, Text, Uuid, bindparam, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
@@ -126,23 +126,69 @@ async def own(
     return found
 
 
-async def open_of_visit(tx: AsyncSession, visit_id: UUID) -> InstallReservation | None:
-    """Lock the reservation of a visit that is held, also when its time is over."""
+async def open_one(tx: AsyncSession, reservation_id: UUID) -> InstallReservation | None:
+    """Lock a reservation that is held, also when its time is over."""
+    return next(iter(await _opened(tx, InstallReservation.id == reservation_id)), None)
+
+
+async def open_of_visit(
+    tx: AsyncSession, visit_id: UUID, *, sale_id: UUID | None = None
+) -> list[InstallReservation]:
+    """Lock what a visit has reserved, also what is over, and no sale names or this one alone; the
+    newest first."""
+    found = await _opened(tx, InstallReservation.visit_id == visit_id)
+    # Asked once they are locked: whoever names one of them has locked it before.
+    taken = await named_by_others(tx, visit_id, sale_id) if found else {}
+    return [one for one in reversed(found) if one.id not in taken]
+
+
+async def _opened(tx: AsyncSession, which: ColumnElement[bool]) -> Sequence[InstallReservation]:
     return (
         await tx.scalars(
             select(InstallReservation)
-            .where(
-                InstallReservation.visit_id == visit_id,
-                InstallReservation.state == ReservationState.HELD,
-            )
+            .where(which, InstallReservation.state == ReservationState.HELD)
+            .order_by(InstallReservation.held_at, InstallReservation.id)
             .with_for_update()
             .execution_options(populate_existing=True)
         )
-    ).one_or_none()
+    ).all()
+
+
+# A reservation belongs to the sale that names it, until that is confirmed, when it is used or
+# wanted no more, or cancelled.
+_NAMES = "sale.reservation_id IS NOT NULL AND sale.state IN ('draft', 'second_confirmation')"
+_NAMED_BY_OTHERS = f"""
+    SELECT reservation_id, id, state FROM sale
+    WHERE visit_id = %(visit_id)s AND {_NAMES} AND id IS DISTINCT FROM %(sale_id)s
+"""  # noqa: S608
+_NAMED_BY_NONE = text(
+    f"""
+    NOT EXISTS (
+        SELECT FROM sale WHERE sale.reservation_id = install_reservation.id
+            AND sale.visit_id = install_reservation.visit_id AND {_NAMES}
+    )
+    """
+)
+
+
+class Naming(NamedTuple):
+    """A sale that names a reservation, and where it stands."""
+
+    sale_id: UUID
+    state: str
+
+
+async def named_by_others(
+    tx: AsyncSession, visit_id: UUID, sale_id: UUID | None
+) -> dict[UUID, Naming]:
+    """Say which reservations of a visit are another sale's, and whose."""
+    given = {"visit_id": visit_id, "sale_id": sale_id}
+    return {row[0]: Naming(*row[1:]) for row in await fetched(tx, _NAMED_BY_OTHERS, given)}
 
 
 async def held_in(session: AsyncSession, visit_id: UUID, now: datetime) -> AppointmentHold | None:
-    """Read the hold of what is reserved in a visit just now, without locking it."""
+    """Read the hold of what is reserved in a visit just now and no sale names, without locking it;
+    of several the newest."""
     return (
         await session.scalars(
             select(AppointmentHold)
@@ -151,10 +197,23 @@ async def held_in(session: AsyncSession, visit_id: UUID, now: datetime) -> Appoi
                 InstallReservation.visit_id == visit_id,
                 InstallReservation.state == ReservationState.HELD,
                 InstallReservation.expires_at > now,
+                _NAMED_BY_NONE,
             )
+            .order_by(InstallReservation.held_at.desc(), InstallReservation.id.desc())
+            .limit(1)
             .execution_options(populate_existing=True)
         )
     ).one_or_none()
+
+
+async def holds_of_visit(session: AsyncSession, visit_id: UUID) -> list[UUID]:
+    """List the holds of all that is reserved in a visit, also of what is over."""
+    rows = await fetched(
+        session,
+        "SELECT hold_id FROM install_reservation WHERE visit_id = %(id)s AND state = 'held'",
+        {"id": visit_id},
+    )
+    return [hold_id for (hold_id,) in rows]
 
 
 async def hold_of(tx: AsyncSession, hold_id: UUID) -> AppointmentHold:

@@ -70,7 +70,8 @@ async def reserve(
 ) -> ReservationOut:
     """Keep the minutes and terminals that installing something takes; again is like once.
 
-    Confirm the sale before `expires_at`. Another reservation of the visit gives way to this one.
+    Confirm the sale before `expires_at`. Another reservation of the visit that no sale names gives
+    way to this one.
     """
     made = await service.reserve(
         tx,

@@ -11,13 +11,15 @@ from app.auth.queries import caller_of_technician
 from app.core.db import new_id
 from app.dispatch.models import AppointmentHold
 from app.dispatch.rules import HoldState
-from app.feasibility.models import ReservedTerminal, SameVisitInstall
+from app.feasibility.models import InstallReservation, ReservedTerminal, SameVisitInstall
+from app.feasibility.rules import ReservationState
 from app.sales import service as sales
 from app.sales.rules import Line
 from app.technicians.models import TechnicianDay
 from app.terminals.queries import for_change
 from app.terminals.rules import Handling, Place, Pool, Why
 from app.terminals.service.custody import How, book, booking
+from app.workorders.models import WorkOrder
 from tests.make.catalog import make_offering
 from tests.make.feasibility import make_install_door
 from tests.make.races import until_waiting
@@ -117,6 +119,54 @@ async def test_a_terminal_is_kept_for_one_at_a_time(
     )
     assert answer.status_code == 409, answer.text
     assert answer.json()["facts"]["codes"] == ["not_in_the_van"]
+
+
+async def test_one_reservation_is_named_by_one_sale(real_database, door, clock):
+    """Of sales that name it at once one has it, sent twice or not; and who names it while another
+    sale is confirmed, to which none is named, has it: that one takes its own."""
+    async with real_database.begin() as tx:
+        await make_offering(tx, code="TV-BOX", category="box", skill="fibre", install_minutes=15)
+
+    async def put_together(sale_id, code, **given):
+        body = {
+            "id": str(sale_id),
+            "visit_id": str(door.visit_id),
+            "items": [{"offering_code": code}],
+            **given,
+        }
+        return await door.phone.http.post("/v1/sales", json=body, headers=door.phone.headers)
+
+    reserved = (await door.reserve("SPEED-2000")).json()
+    ids = [new_id(), new_id()]
+    named = {"reservation_id": reserved["id"]}
+    answers = await asyncio.gather(
+        *(put_together(each, "SPEED-2000", **named) for each in (*ids, *ids))
+    )
+    assert sorted(answer.status_code for answer in answers) == [201, 201, 409, 409]
+    [had] = {answer.json()["id"] for answer in answers if answer.status_code == 201}
+    await door.phone.http.post(f"/v1/sales/{had}/cancel", headers=door.phone.headers)
+
+    box = (await put_together(new_id(), "TV-BOX")).json()
+    async with real_database.read() as read:
+        seller = await caller_of_technician(read, door.phone.technician.id)
+    assert seller is not None
+    async with real_database.begin() as tx:
+        await sales.put_together(
+            tx,
+            sale_id=new_id(),
+            visit_id=door.visit_id,
+            lines=[Line("SPEED-2000", 1)],
+            caller=seller,
+            now=clock.now(),
+            reservation_id=UUID(reserved["id"]),
+        )
+        confirming = asyncio.create_task(door.confirm(box))
+        await until_waiting(real_database)
+    box = (await confirming).json()
+    async with real_database.read() as read:
+        kept = await read.get_one(InstallReservation, reserved["id"])
+        install = await read.get_one(WorkOrder, box["install_order_id"])
+    assert (kept.state, install.estimated_minutes) == (ReservationState.HELD, 15)
 
 
 async def test_one_slot_is_sold_with_one_sale(real_database, door, clock):

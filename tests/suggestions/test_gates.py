@@ -159,6 +159,8 @@ def test_what_nothing_holds_back_is_let_through():
         ({}, replace(PREPAID, levers=frozenset({"bad_debt", "income"})), None),
         ({"outage": True}, MESH, "outage"),
         ({"contract_ends_on": TODAY}, KEEPING, "needs_approval"),
+        ({"contract_ends_on": TODAY, "agreed": frozenset({"KEEP-12"})}, KEEPING, None),
+        ({"contract_ends_on": TODAY, "agreed": frozenset({"KEEP-6"})}, KEEPING, "needs_approval"),
         ({"contract_ends_on": TODAY}, replace(KEEPING, levers=frozenset({"renewal"})), None),
         ({"offered_elsewhere": frozenset({"FTTR-2"})}, MESH, "offered_elsewhere"),
         ({"offered_elsewhere": frozenset({"FTTR-2"})}, FASTER, None),

@@ -5,7 +5,7 @@ there. It fits into their day by the rules of placing, so that no promise of the
 day is locked while their minutes are given, as with every hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -40,6 +40,7 @@ from app.grids import locating
 from app.grids.rules import GridKind
 from app.technicians import availability
 from app.technicians.availability import Promised
+from app.travel.rules import Place
 from app.workorders.queries import Unit
 from app.workorders.rules import Draft, Sender, Step
 from app.workorders.service.intake import settle, sort_out, write
@@ -51,13 +52,14 @@ class Spot:
     """Where somebody stands: the grid, its org unit, and the point in WGS-84 degrees.
 
     `done_minutes` are those of the work at this door that are behind them; None before they have
-    arrived.
+    arrived. `held_here` are holds for work at this very door.
     """
 
     grid_id: UUID
     unit: Unit
     point: tuple[float, float] | None
     done_minutes: int | None = None
+    held_here: Collection[UUID] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,13 @@ async def door_day(
             session, over, grid_id=spot.grid_id, last_day=diary.today, now=now
         ):
             diary.relieve(load.day, -load.over.minutes, -load.over.orders)
+    if spot.point is not None and spot.held_here:
+        # A hold does not say where it is for; there is no way to what is done where one is.
+        here = Place(*spot.point, spot.grid_id, kinds.get(spot.grid_id))
+        diary.visits[diary.today] = [
+            stop._replace(place=here) if stop.order_id in spot.held_here else stop
+            for stop in diary.visits.get(diary.today, ())
+        ]
     if spot.done_minutes is not None:
         # Their day still counts the whole order that they are at, and the way to it.
         diary.relieve(diary.today, -spot.done_minutes, -1)

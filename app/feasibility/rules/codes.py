@@ -98,8 +98,9 @@ _SALE = frozenset(
     }
 )
 
-# What cannot be had, whoever sells it and whenever. The other reasons against a sale say that it is
-# not known, or that nothing is to be sold to somebody just now.
+# What cannot be had, whoever sells it and whenever, unless by the code that it needs. The other
+# reasons against a sale say that it is not known, or that nothing is to be sold to somebody just
+# now.
 CANNOT_BE_HAD = frozenset(
     {
         Infeasible.ALREADY_HELD,
@@ -107,6 +108,7 @@ CANNOT_BE_HAD = frozenset(
         Infeasible.ORDER_PENDING,
         Infeasible.LINE_TOO_SLOW,
         Infeasible.NO_FREE_PORT,
+        Infeasible.NEEDS_APPROVAL,
     }
 )
 

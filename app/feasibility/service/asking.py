@@ -1,6 +1,6 @@
 """Whether offerings can be sold and installed in a visit: all is read once for however many."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -41,6 +41,7 @@ class AtDoor:
     """A technician in a visit that goes on: whose door it is and where it lies, as far as known.
 
     Without a `spot` the order lies in no grid, and without an address nothing is known of its line.
+    `on_terms` has the codes of what is sold on an approval code; None where nothing is sold yet.
     """
 
     visit: Visit
@@ -49,6 +50,7 @@ class AtDoor:
     spot: Spot | None
     address_id: UUID | None
     catalogue: Mapping[str, Offering]
+    on_terms: Set[str] | None = None
 
 
 async def at_door(
@@ -58,9 +60,11 @@ async def at_door(
     now: datetime,
     *,
     without: UUID | None = None,
+    on_terms: Set[str] | None = None,
 ) -> AtDoor:
     """Read at which door a technician stands, from setting out until the visit ends, as if one sale
-    had not been made there: it does not stand in its own way.
+    had not been made there: it does not stand in its own way. `on_terms` has what of it is sold on
+    an approval code.
 
     Raises NotFound, VisitEnded and CustomerNotKnown.
     """
@@ -78,9 +82,10 @@ async def at_door(
         done = rules.done_minutes(
             order.estimated_minutes, visit.checked_in_at, visit.restored_at, now
         )
-        spot = Spot(order.grid_id, units.by_id[order.org_unit_id], point, done)
+        held = await queries.holds_of_visit(session, visit_id)
+        spot = Spot(order.grid_id, units.by_id[order.org_unit_id], point, done, held)
     catalogue = await in_force(session, now.astimezone(door.zone).date())
-    return AtDoor(visit, order, door, spot, address_id, catalogue)
+    return AtDoor(visit, order, door, spot, address_id, catalogue, on_terms)
 
 
 def piece_of(offering: Offering, quantity: int = 1) -> Piece:
@@ -239,7 +244,15 @@ async def gates(
     """Ask the suggestions' gates about what is wanted, each for itself or all of it together, with
     what is known of the line now."""
     offerings = [door.catalogue[piece.code] for piece in pieces]
-    return await may_have(session, door.door, offerings, told_of(line), now=now, together=together)
+    return await may_have(
+        session,
+        door.door,
+        offerings,
+        told_of(line),
+        now=now,
+        together=together,
+        on_terms=door.on_terms,
+    )
 
 
 def told_of(line: LineAt | None) -> Line:

@@ -1,7 +1,7 @@
 """The install that follows a sale at the door: an order of the house's intake, held already."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from app.core.parameter_values import parameters_in_force
 from app.customers.models import Customer
 from app.dispatch.models import AppointmentHold
 from app.dispatch.rules import HoldState, Need
-from app.dispatch.service.at_the_door import locked_door_day, take_in_now
+from app.dispatch.service.at_the_door import Spot, locked_door_day, take_in_now
 from app.feasibility import queries, rules
 from app.feasibility.models import InstallReservation, SameVisitInstall
 from app.feasibility.rules import Infeasible, No, ReservationState
@@ -36,13 +36,14 @@ SOURCE = "yingwei"
 
 @dataclass(frozen=True)
 class Sold:
-    """A sale that was agreed to just now: codes and quantities of its items, and the reservation
-    that it names, if any."""
+    """A sale that was agreed to just now: codes and quantities of its items, the reservation that
+    it names, if any, and the codes of what is sold on an approval code."""
 
     sale_id: UUID
     visit_id: UUID
     items: Items
     reservation_id: UUID | None = None
+    on_terms: Set[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ async def install_now(
     visit that goes on; `caller` is that technician, or None where they have no account any more.
     Where it cannot be done now the sale stands without it, and why is said.
 
-    What the visit has reserved is used; without a reservation it is done if it is feasible at this
-    moment. The order is held already, next on the day, and due within the time that is promised
-    for such sales. Asked again for the same sale it gives the same install.
+    What the visit has reserved, and no other sale names, is used; without a reservation it is done
+    if it is feasible at this moment. The order is held already, next on the day, and due within the
+    time that is promised for such sales. Asked again for the same sale it gives the same install.
     """
     known = await tx.get(SameVisitInstall, sold.sale_id)
     if known is not None:
@@ -101,9 +102,8 @@ async def keep_for_later(
 
 async def let_go_of(tx: AsyncSession, reservation_id: UUID, *, now: datetime) -> None:
     """Give a reservation free that is wanted no more; one that is used or free stays as it is."""
-    known = await queries.reservation(tx, reservation_id)
-    found = None if known is None else await queries.open_of_visit(tx, known.visit_id)
-    if found is not None and found.id == reservation_id:
+    found = await queries.open_one(tx, reservation_id)
+    if found is not None:
         await free(tx, found, now=now)
 
 
@@ -120,7 +120,9 @@ async def _kept(
     try:
         visit = await visits.own(tx, sold.visit_id, technician_of(caller))
         await queries.lock_order(tx, visit.work_order_id, visit.technician_id)
-        door = await at_door(tx, sold.visit_id, caller, now, without=sold.sale_id)
+        door = await at_door(
+            tx, sold.visit_id, caller, now, without=sold.sale_id, on_terms=sold.on_terms
+        )
         wanted = [(code, quantity) for code, quantity in sold.items if code in door.catalogue]
         pieces = pieces_of(door, wanted)
     except Problem as problem:
@@ -131,44 +133,61 @@ async def _kept(
         return _gone()
     if door.spot is None:
         return NotNow([No(Infeasible.PLACE_NOT_COVERED, {})])
-    reservation = await _usable(tx, door, need, sold, now)
-    if reservation is not None:
-        return _Kept(door, reservation)
-    day = await locked_door_day(tx, door.visit.technician_id, door.spot, now=now)
-    await queries.end_expired(tx, now=now, technician_id=door.visit.technician_id)
-    if noes := await against(tx, door, pieces, need, day, caller, now):
-        return NotNow(noes)
-    try:
-        async with tx.begin_nested():
-            taken = await take(
-                tx, door, day, need, wanted, reservation_id=new_id(), caller=caller, now=now
-            )
-    except TerminalsTaken:
-        return NotNow([No(Infeasible.NOT_IN_THE_VAN, {"terminals": sorted({*need.terminals})})])
+    reserved = await queries.open_of_visit(tx, door.visit.id, sale_id=sold.sale_id)
+    for found in reserved:
+        if sold.reservation_id in (None, found.id) and await _is_enough(tx, found, need, now):
+            return _Kept(door, found)
+    its_own = next((one.id for one in reserved if one.id == sold.reservation_id), None)
+    taken = await _taken(tx, door, door.spot, reserved, need, wanted, caller, now)
+    if isinstance(taken, NotNow):
+        if its_own is not None:
+            await let_go_of(tx, its_own, now=now)
+        return taken
     return _Kept(door, taken)
 
 
-async def _usable(
-    tx: AsyncSession, door: AtDoor, need: Need, sold: Sold, now: datetime
-) -> InstallReservation | None:
-    """Find the visit's reservation if it is enough for a sale; one that is not gives way."""
-    found = await queries.open_of_visit(tx, door.visit.id)
-    if found is None:
-        return None
+async def _is_enough(
+    tx: AsyncSession, found: InstallReservation, need: Need, now: datetime
+) -> bool:
     held = await queries.hold_of(tx, found.hold_id)
     kept = Need(held.minutes, frozenset(held.skills), tuple(held.terminals))
-    there = await queries.still_there(tx, found.id, found.technician_id)
-    fits = (
-        sold.reservation_id in (None, found.id)
-        and found.expires_at > now
+    return (
+        found.expires_at > now
         and held.state is HoldState.HELD
         and rules.covers(kept, need)
-        and there == len(kept.terminals)
+        and await queries.still_there(tx, found.id, found.technician_id) == len(kept.terminals)
     )
-    if fits:
-        return found
-    await free(tx, found, now=now)
-    return None
+
+
+async def _taken(
+    tx: AsyncSession,
+    door: AtDoor,
+    spot: Spot,
+    reserved: Sequence[InstallReservation],
+    need: Need,
+    wanted: Items,
+    caller: Caller,
+    now: datetime,
+) -> InstallReservation | NotNow:
+    """Take what a sale needs, in place of what its visit has reserved. That stays where it cannot
+    be had all the same: it may be for something that is still being talked about."""
+    technician_id = door.visit.technician_id
+    async with tx.begin_nested() as attempt:
+        for one in reserved:
+            await free(tx, one, now=now)
+        day = await locked_door_day(tx, technician_id, spot, now=now)
+        await queries.end_expired(tx, now=now, technician_id=technician_id)
+        noes = await against(tx, door, pieces_of(door, wanted), need, day, caller, now)
+        if not noes:
+            try:
+                return await take(
+                    tx, door, day, need, wanted, reservation_id=new_id(), caller=caller, now=now
+                )
+            except TerminalsTaken:
+                kinds = sorted({*need.terminals})
+                noes = [No(Infeasible.NOT_IN_THE_VAN, {"terminals": kinds})]
+        await attempt.rollback()
+    return NotNow(noes)
 
 
 async def _ordered(

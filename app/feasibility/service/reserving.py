@@ -53,11 +53,11 @@ async def reserve(
 ) -> InstallReservation:
     """Reserve what installing some offerings in a visit takes; the phone makes the id.
 
-    Asked again it is answered like the first time. Another reservation of the visit gives way to
-    the new one. The day and the van are locked while they are looked at and taken from, so neither
-    a minute nor a terminal is given twice. Raises NotFound, VisitEnded, CustomerNotKnown, Invalid,
-    NothingToInstall, SameIdOtherContent, and InstallNotFeasible with all reasons and the next best
-    time.
+    Asked again it is answered like the first time. Another reservation of the visit that no sale
+    names gives way to the new one; one that a sale names stays beside it. The day and the van are
+    locked while they are looked at and taken from, so neither a minute nor a terminal is given
+    twice. Raises NotFound, VisitEnded, CustomerNotKnown, Invalid, NothingToInstall,
+    SameIdOtherContent, and InstallNotFeasible with all reasons and the next best time.
     """
     content = content_of(visit_id, items)
     if known := await _same(tx, reservation_id, content, caller):
@@ -72,8 +72,7 @@ async def reserve(
     need = rules.together(pieces)
     if need is None:
         raise rules.NothingToInstall()
-    before = await queries.open_of_visit(tx, visit_id)
-    if before is not None:
+    for before in await queries.open_of_visit(tx, visit_id):
         await free(tx, before, now=now)
     day = await _locked_day(tx, door, now)
     noes = await against(tx, door, pieces, need, day, caller, now)
@@ -237,9 +236,9 @@ async def release(
 
     Raises NotFound, or ReservationUsed where an order has taken its place.
     """
-    known = await queries.own(tx, reservation_id, technician_of(caller))
-    found = await queries.open_of_visit(tx, known.visit_id)
-    if found is None or found.id != reservation_id:
+    await queries.own(tx, reservation_id, technician_of(caller))
+    found = await queries.open_one(tx, reservation_id)
+    if found is None:
         known = await queries.own(tx, reservation_id, technician_of(caller))
         if known.state is ReservationState.USED:
             raise rules.ReservationUsed()

@@ -1,6 +1,6 @@
 """What certainly cannot be had at the door of a visit, so that nobody signs for it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from uuid import UUID
 
@@ -23,6 +23,7 @@ async def cannot_be_had(
     customer_id: UUID,
     offerings: Sequence[Offering],
     *,
+    on_terms: Set[str],
     org_path: str,
     now: datetime,
 ) -> Mapping[str, Sequence[No]]:
@@ -31,14 +32,17 @@ async def cannot_be_had(
 
     It goes by the rules by which the door is told what is feasible, and asks nobody. What is not
     known of a line, or was said of it too long ago, stands in the way of nothing: whoever takes the
-    order finds out. `org_path` is whose numbers are in force.
+    order finds out. `on_terms` has the codes of those that are sold on an approval code alone, and
+    `org_path` is whose numbers are in force.
     """
     visit = await session.get_one(Visit, visit_id)
     door = await door_behind(session, visit, customer_id, org_path=org_path, now=now)
     line = None
     if any(one.speed_mbps is not None for one in offerings):
         line = await _line_for_certain(session, visit, customer_id, org_path, now)
-    may = await may_have(session, door, offerings, told_of(line), now=now, together=True)
+    may = await may_have(
+        session, door, offerings, told_of(line), now=now, together=True, on_terms=on_terms
+    )
     found = {
         one.code: rules.cannot_be_had(
             piece_of(one), may.against[one.code], may.facts[one.code], line

@@ -41,6 +41,7 @@ from app.sales.rules.content import (
 )
 from app.sales.rules.installs import (
     ALERT_LEFT,
+    ReservationOfAnotherSale,
     SlotOfAnotherSale,
     why_called_off,
 )
@@ -56,6 +57,7 @@ from app.sales.rules.prices import (
     PriceChanged,
     changed,
     discount_told,
+    on_terms,
 )
 from app.sales.rules.protecting import (
     NoSecondConfirmation,
@@ -140,6 +142,7 @@ __all__ = [
     "RealNameNeeded",
     "Relation",
     "RequestState",
+    "ReservationOfAnotherSale",
     "ReturnedTooLate",
     "ReversalReason",
     "ReversedAlready",
@@ -165,6 +168,7 @@ __all__ = [
     "may_ask",
     "move",
     "of_this_sale",
+    "on_terms",
     "price_words",
     "protection_of",
     "reached",

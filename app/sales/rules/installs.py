@@ -18,6 +18,15 @@ ALERT_LEFT = Parameter(
 )
 
 
+class ReservationOfAnotherSale(Conflict):
+    slug = "reservation-of-another-sale"
+    title = Words(zh="该预留已用于另一张销售单", en="This reservation is kept for another sale")
+    advice = Words(
+        zh="销售单 {sale_id}（状态 {state}）已使用该预留：请先取消该单，或另行预留。",
+        en="Sale {sale_id}, which is {state}, has it: cancel that one first, or reserve anew.",
+    )
+
+
 class SlotOfAnotherSale(Conflict):
     slug = "slot-of-another-sale"
     title = Words(zh="该安装时段已用于另一张销售单", en="This slot is kept for another sale")

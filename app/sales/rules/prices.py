@@ -1,6 +1,6 @@
 """What is sold, whether it can be had, and whether it still costs what the customer saw."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Literal, NamedTuple, Self
@@ -156,6 +156,14 @@ class Line:
     approval_code: str | None = None
     seen_discount_percent: float | None = None
     seen_discount_months: int | None = None
+
+
+def on_terms(sold: Iterable[tuple[str, str | UUID | None]]) -> frozenset[str]:
+    """Name the offerings that are sold on an approval code alone, of codes and what each is sold
+    on, if anything: of one that is also sold without, the code opens nothing."""
+    lines = list(sold)
+    bare = {offering for offering, by in lines if by is None}
+    return frozenset(offering for offering, _ in lines) - bare
 
 
 def discount_told(line: Line, approved: Discount) -> None:

@@ -95,6 +95,7 @@ async def agreed_now(
         sold,
         visit_id=sale.visit_id,
         customer_id=sale.customer_id,
+        on_terms=rules.on_terms((item.offering_code, item.special_terms_id) for item in items),
         org_path=org_path,
         now=now,
     )

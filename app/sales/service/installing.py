@@ -139,6 +139,7 @@ async def _to_install(tx: AsyncSession, sale: Sale, items: Sequence[SaleItem]) -
     wanted: dict[str, int] = {}
     for item in items:
         wanted[item.offering_code] = wanted.get(item.offering_code, 0) + item.quantity
+    on_terms = rules.on_terms((item.offering_code, item.special_terms_id) for item in items)
     # The install names the sale, whose row has to be what it will be.
     await tx.flush()
-    return Sold(sale.id, sale.visit_id, list(wanted.items()), sale.reservation_id)
+    return Sold(sale.id, sale.visit_id, list(wanted.items()), sale.reservation_id, on_terms)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth import audit
 from app.auth.callers import Caller
 from app.core.errors import Invalid, SameIdOtherContent
-from app.feasibility.queries import reservation
+from app.feasibility.queries import named_by_others, open_one, reservation
 from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import Line, SaleState, SaleStep
@@ -38,7 +38,8 @@ async def put_together(
 
     The phone makes the id, and sending the same sale twice is answered like the first time.
     Raises NotFound for a visit that is not the caller's, VisitNotBegun, VisitOver,
-    OfferHeldBack, CannotBeHad, SlotOfAnotherSale, SameIdOtherContent, and what `priced` raises.
+    OfferHeldBack, CannotBeHad, ReservationOfAnotherSale, SlotOfAnotherSale, SameIdOtherContent, and
+    what `priced` raises.
     """
     technician_id = _technician(caller)
     content = rules.content_hash(
@@ -65,11 +66,12 @@ async def put_together(
         offerings,
         visit_id=visit_id,
         customer_id=visit.customer_id,
+        on_terms=rules.on_terms((line.offering_code, line.approval_code) for line in lines),
         org_path=caller.org_path,
         now=now,
     )
     if reservation_id is not None:
-        await _reserved_here(tx, reservation_id, visit_id, technician_id)
+        await _reserved_here(tx, reservation_id, sale_id, visit_id, technician_id, now)
     if appointment_hold_id is not None:
         await _booked_here(tx, appointment_hold_id, sale_id, visit.work_order_id, caller)
     # Two arrivals of one sale at the same moment: the second finds the first one's row.
@@ -114,13 +116,26 @@ async def put_together(
 
 
 async def _reserved_here(
-    tx: AsyncSession, reservation_id: UUID, visit_id: UUID, technician_id: UUID
+    tx: AsyncSession,
+    reservation_id: UUID,
+    sale_id: UUID,
+    visit_id: UUID,
+    technician_id: UUID,
+    now: datetime,
 ) -> None:
-    """Check that a reservation was made in this visit. Raises Invalid."""
+    """Check that a reservation was made in this visit, and is no other sale's. Raises Invalid and
+    ReservationOfAnotherSale."""
     found = await reservation(tx, reservation_id)
     if found is None or (found.visit_id, found.technician_id) != (visit_id, technician_id):
         message = "was not made in this visit"
         raise Invalid(errors=[{"field": "reservation_id", "message": message}])
+    # It is locked, so that nobody else names or uses it meanwhile; one that is over is nobody's.
+    held = await open_one(tx, reservation_id)
+    if held is None or held.expires_at <= now:
+        return
+    other = (await named_by_others(tx, visit_id, sale_id)).get(reservation_id)
+    if other is not None:
+        raise rules.ReservationOfAnotherSale(sale_id=other.sale_id, state=other.state)
 
 
 async def _booked_here(

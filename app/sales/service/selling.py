@@ -1,7 +1,7 @@
 """What putting together and confirming both ask: whether one may still sell in a visit, at which
 prices, and whether it can be had."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -114,11 +114,15 @@ async def can_be_had(
     *,
     visit_id: UUID,
     customer_id: UUID,
+    on_terms: Set[str],
     org_path: str,
     now: datetime,
 ) -> None:
-    """Check that nothing is sold that the customer certainly cannot have. Raises CannotBeHad."""
-    noes = await cannot_be_had(tx, visit_id, customer_id, offerings, org_path=org_path, now=now)
+    """Check that nothing is sold that the customer certainly cannot have, nor what needs an
+    approval code and is not among those that have one (`on_terms`). Raises CannotBeHad."""
+    noes = await cannot_be_had(
+        tx, visit_id, customer_id, offerings, on_terms=on_terms, org_path=org_path, now=now
+    )
     if noes:
         raise rules.CannotBeHad(noes)
 

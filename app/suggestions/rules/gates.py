@@ -166,6 +166,7 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
             offer.business_type is BusinessType.RETENTION
             and ValueLever.RETENTION in offer.levers
             and ValueLever.RENEWAL not in offer.levers
+            and offer.code not in facts.agreed
         ),
     ),
     Hold(

@@ -1,6 +1,6 @@
 """What a customer who asks for something may have: the gates without those against pestering."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -46,21 +46,28 @@ async def may_have(
     *,
     now: datetime,
     together: bool = False,
+    on_terms: Set[str] | None = None,
 ) -> MayHave:
     """Say what stands against selling offerings at a door, in as many statements for many as for
     one; nothing is locked and nothing written.
 
     They are judged each for itself, or `together`: then one may bring what another requires, and
-    exclude it. Raises NotFound for an unknown customer.
+    exclude it. `on_terms` has the codes of those that are sold on an approval code; where nothing
+    is sold yet (None), what special terms are approved for counts. Raises NotFound for an unknown
+    customer.
     """
     terms = await terms_for(
         session, door.customer_id, org_path=door.org_path, zone=door.zone, now=now
     )
     known = await facts_at(session, [door], terms.limits, now)
+    before = known[door.work_order_id]
     facts = replace(
-        known[door.work_order_id],
+        before,
         line_max_mbps=line.max_speed_mbps,
         port_free=line.port_free,
+        # A code that a sale has used is approved no more, and one that it does not name opens
+        # nothing for it.
+        agreed=before.agreed if on_terms is None else frozenset(on_terms),
     )
     offers = [terms.offer(one) for one in offerings]
     found = {one.code: beside(facts, one, offers) if together else facts for one in offers}
