@@ -1,13 +1,13 @@
 """What a sale names as reserved is that sale's, so that a visit may have more than one reservation.
 
-Revision: 0108, after 0102
+Revision: 0105, after 0104
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0108"
-down_revision: str | None = "0102"
+revision: str = "0105"
+down_revision: str | None = "0104"
 branch_labels: str | None = None
 depends_on: str | None = None
 
