@@ -209,8 +209,7 @@ async def test_a_question_that_was_held_up_on_our_side_is_asked_soon(desk):
 
 async def test_where_one_question_finds_no_turn_the_others_stay_due(desk):
     """None of them is claimed only to be put off again."""
-    for _ in range(10):
-        await delivered(desk)
+    sale_ids = [await delivered(desk) for _ in range(10)]
     numbers = {"ordering_requests_per_second": 1, "ordering_timeout_seconds": 8}
     settings = desk.settings.model_copy(update=numbers)
     assert await reserve(desk.database, settings.ordering_url, 30.0, 1.0) == 0
@@ -219,4 +218,5 @@ async def test_where_one_question_finds_no_turn_the_others_stay_due(desk):
         await ask_due(worker)
     finally:
         await worker.close()
-    assert len(await desk.due()) == 9
+    causes = [(await desk.sync(sale_id)).last_cause for sale_id in sale_ids]
+    assert (causes.count(Cause.TOO_LATE), causes.count(None)) == (1, 9)
