@@ -13,6 +13,7 @@ from app.ordering.callbacks import listening
 from app.ordering.courier import Taken
 from app.ordering.courier.reaching import courier_of as courier_of
 from app.ordering.delivery import Endpoint, SyncState
+from app.ordering.rules import Cause, OrderingFailed
 
 A_SWEEP = 500
 # While another change of an order is under way, the next one waits.
@@ -105,7 +106,20 @@ async def ask_due(worker: Worker) -> None:
         return
     async with worker.database.read() as session:
         due = await queries.due(session, SyncState.DELIVERED, A_SWEEP)
-    asking = [await _delivering(worker, each) for each in due]
+    no_turn = False
+
+    async def ask(deliver: Callable[[], Awaitable[object]]) -> object:
+        nonlocal no_turn
+        # Where one finds no turn, the others stay due as they are, or all of them would be claimed
+        # and put off every few seconds.
+        if no_turn:
+            return None
+        told = await deliver()
+        if isinstance(told, OrderingFailed) and told.cause is Cause.TOO_LATE:
+            no_turn = True
+        return told
+
+    asking = [partial(ask, await _delivering(worker, each)) for each in due]
     await (await courier_of(worker)).run(Endpoint.ASK, asking)
 
 

@@ -14,11 +14,12 @@ from app.core.settings import Settings
 from app.ordering import service
 from app.ordering.client import OrderingClient
 from app.ordering.courier import Courier, Taken, delivering, reaching
+from app.ordering.courier.reaching import reserve
 from app.ordering.delivery import SyncState
 from app.ordering.jobs import ask_due
-from app.ordering.rules import Cause, NotSent
+from app.ordering.rules import Cause, NotSent, RemoteState
 from tests.make.sales import jobs_of
-from tests.ordering.delivering import make_desk, set_numbers
+from tests.ordering.delivering import SHORT, make_desk, remote, seconds_between, set_numbers
 from tests.ordering.waiting import until
 
 
@@ -176,3 +177,46 @@ async def test_being_held_up_on_our_side_counts_for_nothing(desk):
         assert (sync.state, sync.tries_not_sent) == (SyncState.WAITING, 0)
         assert sync.last_cause is Cause.TOO_LATE
         await desk.make_due(sale_id)
+
+
+async def delivered(desk):
+    """Have an order taken whose question is due."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), [remote(f"R-{sale_id}", RemoteState.HELD)])
+    await desk.make_due(sale_id)
+    return sale_id
+
+
+async def test_a_question_that_was_held_up_on_our_side_is_asked_soon(desk):
+    """However old the order is: it was not asked whether it has ended."""
+    sale_id = await delivered(desk)
+    async with desk.database.begin() as tx:
+        long_ago = "UPDATE order_sync SET created_at = created_at - interval '31 days'"
+        await tx.execute(text(long_ago))
+    for _ in range(2):
+        await desk.settle(await desk.claimed(sale_id), NotSent(Cause.TOO_LATE))
+        sync = await desk.sync(sale_id)
+        assert (sync.state, sync.last_cause) == (SyncState.DELIVERED, Cause.TOO_LATE)
+        # Like anything else that is tried for the first time again.
+        soon = SHORT["ordering.first_delay_seconds"] * 1.5
+        assert seconds_between(sync.last_tried_at, sync.next_try_at) <= soon
+        await desk.make_due(sale_id)
+    # Once it was asked, it counts for how long it has gone on.
+    held = remote(f"R-{sale_id}", RemoteState.HELD)
+    await desk.settle(await desk.claimed(sale_id), [held])
+    assert (await desk.sync(sale_id)).last_cause is Cause.NEVER_ENDED
+
+
+async def test_where_one_question_finds_no_turn_the_others_stay_due(desk):
+    """None of them is claimed only to be put off again."""
+    sale_ids = [await delivered(desk) for _ in range(10)]
+    numbers = {"ordering_requests_per_second": 1, "ordering_timeout_seconds": 8}
+    settings = desk.settings.model_copy(update=numbers)
+    assert await reserve(desk.database, settings.ordering_url, 30.0, 1.0) == 0
+    worker = Worker(settings, desk.clock, desk.database)
+    try:
+        await ask_due(worker)
+    finally:
+        await worker.close()
+    causes = [(await desk.sync(sale_id)).last_cause for sale_id in sale_ids]
+    assert (causes.count(Cause.TOO_LATE), causes.count(None)) == (1, 9)

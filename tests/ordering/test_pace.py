@@ -113,6 +113,27 @@ async def test_a_turn_that_is_far_away_is_not_taken_and_who_has_begun_comes_firs
     assert asyncio.get_running_loop().time() - began == pytest.approx(3, abs=0.4)
 
 
+async def test_whoever_is_patient_gets_a_turn_and_leaves_the_others_theirs(real_database):
+    """Many who only ask wait for turns that nobody else takes any more, one after another."""
+    place = partial(reserve, real_database, URL)
+    await place(3.0, 1.0)
+    pace = Pace(10, place, within=1.0)
+    for begun in (False, True):
+        with pytest.raises(NotSent):
+            await pace.turn(begun=begun)
+    now = asyncio.get_running_loop().time
+    began = now()
+    await pace.turn(patient=True)
+    assert now() - began == pytest.approx(3, abs=0.4)
+
+    async with asyncio.TaskGroup() as group:
+        patient = [group.create_task(pace.turn(patient=True)) for _ in range(20)]
+        # Were they all to take theirs at once, the next one would be two seconds away.
+        await asyncio.sleep(0.1)
+        await pace.turn()
+    assert all(task.done() for task in patient)
+
+
 async def test_many_processes_with_more_to_send_than_may_leave_use_every_turn(real_database):
     """Whoever comes too late comes again, and what is looked for first is sent as well."""
     places = [partial(reserve, real_database, URL) for _ in range(16)]

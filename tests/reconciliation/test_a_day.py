@@ -1,7 +1,9 @@
 """One day, compared over HTTP with the simulator as a process of its own."""
 
+import asyncio
 import io
 from collections import Counter
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -12,7 +14,9 @@ from sqlalchemy import select, text
 from app.auth.rules import Role
 from app.core.clock import wall
 from app.core.db import new_id
+from app.core.jobs import Worker
 from app.core.settings import Settings
+from app.ordering.courier.reaching import reserve
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, Refused
 from app.reconciliation import command, jobs
@@ -195,3 +199,28 @@ async def test_a_day_with_every_difference_comes_to_nothing_unexplained(
     told = Console(file=io.StringIO())
     found = await command.compare(desk.settings, wall().date(), "", told)
     assert found is not None and sum(each.sales for each in found) == 0
+
+
+async def test_a_day_is_compared_while_others_take_every_turn(desk, ask, monkeypatch):
+    """Nobody stands before a comparison: it waits until its turn comes, page by page."""
+    sale_ids = [await desk.sell() for _ in range(3)]
+    for sale_id in sale_ids:
+        await desk.send(sale_id)
+    await finish(desk, sale_ids)
+    monkeypatch.setattr("app.ordering.client.api.PAGE", 1)
+    numbers = {"ordering_requests_per_second": 4, "ordering_timeout_seconds": 2}
+    settings = desk.settings.model_copy(update=numbers)
+    patient = replace(desk, worker=Worker(settings, desk.clock, desk.database))
+
+    async def backlog():
+        while True:
+            await reserve(desk.database, settings.ordering_url, 0.25, 1.0)
+            await asyncio.sleep(0.005)
+
+    others = asyncio.create_task(backlog())
+    try:
+        day = await compared(patient, ask)
+    finally:
+        others.cancel()
+        await patient.worker.close()
+    assert (day["sales"], day["equal"]) == (3, 3)

@@ -579,6 +579,44 @@ async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx
     assert (await cases(tx))[DifferenceKind.PRICE_DIFFERS].state is DifferenceState.OPEN
 
 
+async def test_what_was_chosen_and_finds_no_turn_is_done_later(desk, there, ask, tx):
+    """However often it was held up on our side: it was not tried."""
+    sale_id, order = await completed(desk)
+    there.has(order, sale_id, lines=(Line("SPEED-1000", 1, 99, 0),))
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    there.fails = NotSent(Cause.TOO_LATE)
+    choice = {"resolution": "cancel_theirs"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.RESOLVING
+    for _ in range(10):
+        await jobs.chosen(desk.worker, case_id=str(case.id))
+    held_up = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    assert (held_up.state, held_up.attempts) == (DifferenceState.RESOLVING, 0)
+    there.fails = None
+    await jobs.chosen(desk.worker, case_id=str(case.id))
+    assert (await cases(tx))[DifferenceKind.PRICE_DIFFERS].state is DifferenceState.RESOLVED
+
+
+async def test_a_comparison_says_with_every_order_it_looks_at_again_that_it_is_alive(
+    desk, there, tx, monkeypatch
+):
+    """Each look may have to wait for its turn, and nobody else begins the same meanwhile."""
+    for _ in range(3):
+        sale_id, order = await completed(desk)
+        there.has(order, sale_id, lines=(Line("SPEED-1000", 1, 99, 0),))
+    left = []
+
+    async def slowly(external_id):
+        alive = "SELECT count(*) FROM reconciliation_run WHERE alive_until > clock_timestamp()"
+        left.append(await tx.scalar(text(alive)))
+        await tx.execute(text("UPDATE reconciliation_run SET alive_until = clock_timestamp()"))
+        return ()
+
+    monkeypatch.setattr(there, "found", slowly)
+    await night(desk)
+    assert left == [1, 1, 1]
+
+
 async def test_a_night_is_done_once_and_not_while_the_other_side_is_away(desk, there, tx):
     sale_id, order = await completed(desk)
     there.has(order, sale_id)

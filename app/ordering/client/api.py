@@ -49,8 +49,9 @@ class OrderingClient(Outside):
 
     `version` says how it is written to; what it answers is read in either. `search_by` is the
     query parameter that finds an order by our id, and `reserve` is where all processes take their
-    turns, if so many requests a second are set. Every verb raises NotSent, Unknown or Refused,
-    and nothing else of its own.
+    turns, if so many requests a second are set. What is read to be compared (`page`, `found`,
+    `listed_one`) waits for its turn where others would have to come again. Every verb raises
+    NotSent, Unknown or Refused, and nothing else of its own.
     """
 
     def __init__(
@@ -155,9 +156,8 @@ class OrderingClient(Outside):
             "limit": str(PAGE),
             "offset": str(at) if isinstance(at, int) else "0",
         }
-        reply = await self._told(
-            "GET", "productOrder", params=params if isinstance(at, int) else at
-        )
+        asked = params if isinstance(at, int) else at
+        reply = await self._told("GET", "productOrder", patient=True, params=asked)
         orders = self._listed(reply)
         # A day is allowed for clocks and zones; a side that ignores the dates shows all it has.
         spare = timedelta(days=1)
@@ -174,11 +174,13 @@ class OrderingClient(Outside):
 
     async def found(self, external_id: str) -> tuple[listing.Listed, ...]:
         """Look for every order with our id, with what was sold. Raises as `find_all` does."""
-        return await self._by_our_id(external_id, _LISTED_FIELDS[self.version])
+        return await self._by_our_id(external_id, _LISTED_FIELDS[self.version], patient=True)
 
-    async def _by_our_id(self, external_id: str, fields: str) -> tuple[listing.Listed, ...]:
+    async def _by_our_id(
+        self, external_id: str, fields: str, *, patient: bool = False
+    ) -> tuple[listing.Listed, ...]:
         params = {self._search_by: external_id, "fields": fields, "limit": str(_FIND_LIMIT)}
-        reply = await self._told("GET", "productOrder", params=params)
+        reply = await self._told("GET", "productOrder", patient=patient, params=params)
         orders = self._listed(reply)
         if any(each.order.external_id != external_id for each in orders):
             # A server that ignores the filter shows us a page of others' orders; ours may stand on
@@ -188,7 +190,11 @@ class OrderingClient(Outside):
 
     async def listed_one(self, order_id: str) -> listing.Listed | None:
         """Read one order by the other side's id, with what was sold. Raises as `get` does."""
-        reply = await self._told("GET", f"productOrder/{quote(order_id, safe='')}")
+        return await self._one(order_id, patient=True)
+
+    async def _one(self, order_id: str, *, patient: bool = False) -> listing.Listed | None:
+        path = f"productOrder/{quote(order_id, safe='')}"
+        reply = await self._told("GET", path, patient=patient)
         if reply.status == 404 and said_by(reply)[1]:
             return None
         if reply.status != 200:
@@ -216,7 +222,7 @@ class OrderingClient(Outside):
 
         Raises NotSent, Unknown or Refused.
         """
-        listed = await self.listed_one(order_id)
+        listed = await self._one(order_id)
         return None if listed is None else listed.order
 
     # --- changes to an order --------------------------------------------------------------------
@@ -358,9 +364,10 @@ class OrderingClient(Outside):
         *,
         by: datetime | None = None,
         begun: bool = False,
+        patient: bool = False,
         **more: Any,
     ) -> Reply:
-        await self.pace.turn(begun=begun)
+        await self.pace.turn(begun=begun, patient=patient)
         if by is not None and wall() > by:
             raise NotSent(Cause.TOO_LATE)
         return await self.exchange(method, path, **more)

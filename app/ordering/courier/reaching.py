@@ -10,6 +10,7 @@ from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.ordering.client import OrderingClient
 from app.ordering.client.codec import Version
+from app.ordering.client.pace import PATIENT_SECONDS
 from app.ordering.client.sign_in import sign_in_of, tls_of
 from app.ordering.courier import Courier
 from app.ordering.delivery import Endpoint
@@ -64,7 +65,7 @@ async def reserve(database: Database, base_url: str, seconds: float, within: flo
 
 # So much further ahead than anybody may wait for, nobody takes turns. If the stored time is, the
 # database's clock has gone back (a standby took over, or it was set), and turns count from now.
-_FURTHEST_SECONDS = 60.0
+_FURTHEST_SECONDS = 2 * PATIENT_SECONDS
 
 _RESERVE = """
 INSERT INTO ordering_pace AS p (base_url, taken_until)

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import retrying
 from app.core.clock import wall
 from app.core.db import fetched, shared_now
 from app.core.log import log
@@ -22,6 +23,7 @@ from app.ordering.service.judging import Again, Known, judge
 from app.ordering.service.standing import (
     ERROR_LIMIT,
     STANDS_SINCE,
+    luck,
     note_failure,
     note_standstill,
     park,
@@ -68,13 +70,19 @@ async def _failed(
     parameters = await parameters_in_force(tx)
     now = await shared_now(tx)
     note_failure(tx, sync, attempt.doing, failed, now)
+    numbers = delivery.retry_numbers(parameters, now)
     if delivered:
         # The order is there; that a question about it failed changes nothing but the next one.
         sync.last_error, sync.last_cause = failed.told()[:ERROR_LIMIT], failed.cause
         sync.last_tried_at = now
-        _ask_again(sync, parameters, now)
+        if failed.cause is Cause.TOO_LATE:
+            # It was held up on our side, and the question that was due was never asked.
+            first, longest = numbers.first_delay, numbers.longest_delay
+            sync.next_try_at = now + retrying.wait(0, first=first, longest=longest, luck=luck())
+        else:
+            _ask_again(sync, parameters, now)
         return
-    put_off(sync, failed, delivery.retry_numbers(parameters, now), now)
+    put_off(sync, failed, numbers, now)
 
 
 def _ask_again(sync: OrderSync, parameters: Parameters, now: datetime) -> None:

@@ -15,7 +15,7 @@ from app.ordering import service as ordering
 from app.ordering.courier.reaching import asked, courier_of
 from app.ordering.delivery import Endpoint, GiveUpReason
 from app.ordering.order import RemoteOrder
-from app.ordering.rules import Failure, OrderingFailed, RemoteState
+from app.ordering.rules import Cause, Failure, OrderingFailed, RemoteState
 from app.reconciliation import queries
 from app.reconciliation.models import ReconciliationCase
 from app.reconciliation.rules import (
@@ -220,7 +220,9 @@ async def _settled(
 
 
 async def _failed(tx: AsyncSession, case: ReconciliationCase, failed: OrderingFailed) -> None:
-    case.attempts += 1
+    # What was held up on our side is a try that was never made.
+    if failed.cause is not Cause.TOO_LATE:
+        case.attempts += 1
     case.last_error = failed.told()[:500]
     if failed.failure is Failure.REFUSED or case.attempts >= _TRIES:
         case.state = DifferenceState.OPEN

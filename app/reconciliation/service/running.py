@@ -25,7 +25,7 @@ from app.reconciliation.service.reading import Scope
 from app.reconciliation.service.settling import finish, put_down
 
 ACTION = "reconciliation.run"
-# While it is alive it says so with every page and every batch.
+# While it is alive it says so with every page, every second look and every batch.
 _LEASE_SECONDS = 300
 # What differs is looked at a second time, since a callback may have come between the two readings;
 # where so much differs, something else is wrong, and the rest is listed as it is.
@@ -164,7 +164,7 @@ async def _findings(worker: Worker, row: _Row, progress: Progress) -> list[Findi
     ]
     if not doubtful:
         return findings
-    looked = await _looked_again(worker, doubtful)
+    looked = await _looked_again(worker, row.id, doubtful)
     sales = {sale.sale_id: sale for sale in ours} | {sale.sale_id: sale for sale in looked[0]}
     anew = {each.order.id: each for each in looked[1]}
     theirs = await reading.placed(
@@ -174,7 +174,7 @@ async def _findings(worker: Worker, row: _Row, progress: Progress) -> list[Findi
 
 
 async def _looked_again(
-    worker: Worker, doubtful: Sequence[Ours]
+    worker: Worker, run_id: UUID, doubtful: Sequence[Ours]
 ) -> tuple[list[Ours], list[Listed]]:
     """Look at the orders of some sales one by one, and at the sales anew afterwards."""
     courier = await courier_of(worker)
@@ -188,6 +188,7 @@ async def _looked_again(
             one = await reading.ask(courier, _reading(sale.remote_id))
             if one is not None:
                 orders.append(one)
+        await _alive(worker.database, run_id)
     async with worker.database.read() as read:
         ids, now = [sale.sale_id for sale in doubtful], worker.clock.now()
         return await queries.sales_anew(read, ids, now=now), orders
