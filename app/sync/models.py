@@ -84,6 +84,8 @@ class SyncEpoch(Base):
     and then `timeline` is another one. The standby gives out numbers from where it was, which may
     be some that the old primary has given out, too. So cursors of the epoch `before` up to `until`
     are gone on from, but none later than from `since`, before which no number was given out twice.
+    `earlier` are the epochs from which the one before went on, and so on: their numbers, each with
+    such bounds.
     """
 
     __tablename__ = "sync_epoch"
@@ -97,6 +99,7 @@ class SyncEpoch(Base):
     before: Mapped[int | None]
     since: Mapped[int | None]
     until: Mapped[int | None]
+    earlier: Mapped[list[list[int]]] = mapped_column(JSONB(), server_default=text("'[]'::jsonb"))
     began_at: Mapped[datetime]
 
 
