@@ -132,7 +132,7 @@ async def _pulled(
     for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
         changes.tables[name] = await reading.whole(name)
         changes.deleted.pop(name, None)
-    reading.audit(changes.tables.get("customers", []))
+    reading.audit(changes)
     upto = found.horizon
     if found.more:
         upto = min(upto, found.news[-1].xid + 1)

@@ -299,10 +299,14 @@ class _Push:
         self, written: Iterable[Mapping[str, Any]]
     ) -> AsyncIterator[tuple[UUID, Kind, UUID]]:
         mine = technician_of(self.caller)
+        late: dict[UUID, list[UUID]] = {}
         for row in written:
             yield mine, Kind.ACTION, row["id"]
-            if row["judgement"] is not None and row["moved_to"] is not None:
-                yield row["moved_to"], Kind.ACTION, row["id"]
+            if row["judgement"] is not None:
+                late.setdefault(row["work_order_id"], []).append(row["id"])
+        for technician_id, order_id in await pushing.whose_phones(self.tx, late) if late else ():
+            for row_id in late[order_id]:
+                yield technician_id, Kind.ACTION, row_id
         # What a phone changed in other tables is not taken from there; it is told how they stand.
         for kind, ids in self.pushed.touched.items():
             if kind is Kind.SUGGESTION and ids:
