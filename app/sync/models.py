@@ -116,10 +116,11 @@ class PushMark(Base):
 class SyncAction(Row, Base):
     """Something that was done on a phone, perhaps hours ago, and what became of it; append-only.
 
-    The phone makes the id. `payload` is what the doorway of its `type` would have been sent. Of a
-    verdict that is not `applied`, `code` and `facts` are those of the refusal. `work_order_id` is
-    the order it was about, as far as that is known; `judgement` what a completion or a sale is
-    worth that came too late, and `moved_to` whose order it was by then.
+    The phone makes the id. `payload` is what the doorway of its `type` would have been sent,
+    without the codes in it; `content_hash` is of all that came. Of a verdict that is not
+    `applied`, `code` and `facts` are those of the refusal. `work_order_id` is the order it was
+    about, as far as that is known; `judgement` what a completion or a sale is worth that came too
+    late, and `moved_to` whose order it was by then.
     """
 
     __tablename__ = "sync_action"

@@ -89,7 +89,8 @@ async def knows(store: Store) -> dict[str, Any]:
 
 async def said_to(store: Store, done: str) -> str | None:
     """Give what a phone is told that was sent."""
-    return (await knows(store))[done]["payload"]
+    said: str | None = (await knows(store))[done]["payload"]
+    return said
 
 
 async def reads_of(database, done: str) -> int:

@@ -259,8 +259,8 @@ async def epoch_of(session: AsyncSession) -> Epoch | None:
     rows = await fetched(session, _EPOCH, {})
     if not rows:
         return None
-    *known, earlier = rows[0]
-    return Epoch(*known, before={number: Before(*held) for number, *held in earlier})
+    number, same, taken_over, earlier = rows[0]
+    return Epoch(number, same, taken_over, {before: Before(*held) for before, *held in earlier})
 
 
 # The numbers that tell one database from another: a cluster's is made with it, a database's is

@@ -25,7 +25,7 @@ from app.sync import rules
 from app.sync.queries import feed, pushing
 from app.sync.rules import ActionVerdict, Kind
 from app.sync.rules.actions import Action, Judged, Pushed
-from app.sync.rules.payloads import PayloadUnfit
+from app.sync.rules.payloads import PayloadUnfit, without_codes
 from app.sync.rules.steps import step_of
 from app.sync.service.doorways import Doorway, Way
 
@@ -322,7 +322,10 @@ _TOLD = ("verdict", "code", "words_zh", "words_en", "judgement")
 
 
 def _kept(action: Action) -> Mapping[str, Any]:
-    return action.payload if action.unread is None else action.unread.kept
+    if action.unread is not None:
+        return action.unread.kept
+    kept: Mapping[str, Any] = without_codes(action.payload)
+    return kept
 
 
 def _stands_against(action: Action, wipe: Wipe | None, *, revoked: bool) -> Problem | None:
