@@ -84,6 +84,8 @@ class SyncEpoch(Base):
     and then `timeline` is another one. The standby gives out numbers from where it was, which may
     be some that the old primary has given out, too. So cursors of the epoch `before` up to `until`
     are gone on from, but none later than from `since`, before which no number was given out twice.
+    `earlier` are the epochs from which the one before went on, and so on: their numbers, each with
+    such bounds.
     """
 
     __tablename__ = "sync_epoch"
@@ -97,6 +99,7 @@ class SyncEpoch(Base):
     before: Mapped[int | None]
     since: Mapped[int | None]
     until: Mapped[int | None]
+    earlier: Mapped[list[list[int]]] = mapped_column(JSONB(), server_default=text("'[]'::jsonb"))
     began_at: Mapped[datetime]
 
 
@@ -113,10 +116,11 @@ class PushMark(Base):
 class SyncAction(Row, Base):
     """Something that was done on a phone, perhaps hours ago, and what became of it; append-only.
 
-    The phone makes the id. `payload` is what the doorway of its `type` would have been sent. Of a
-    verdict that is not `applied`, `code` and `facts` are those of the refusal. `work_order_id` is
-    the order it was about, as far as that is known; `judgement` what a completion or a sale is
-    worth that came too late, and `moved_to` whose order it was by then.
+    The phone makes the id. `payload` is what the doorway of its `type` would have been sent,
+    without the codes in it; `content_hash` is of all that came. Of a verdict that is not
+    `applied`, `code` and `facts` are those of the refusal. `work_order_id` is the order it was
+    about, as far as that is known; `judgement` what a completion or a sale is worth that came too
+    late, and `moved_to` whose order it was by then.
     """
 
     __tablename__ = "sync_action"

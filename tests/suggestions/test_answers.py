@@ -32,6 +32,7 @@ from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_contact, make_subscription
 from tests.make.lifecycle import make_lifecycle
+from tests.make.sales import consent_body
 from tests.make.technicians import make_technician
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -511,6 +512,25 @@ async def test_what_was_accepted_offline_is_not_sold_once_more(
     assert sale.json()["facts"]["reason"] == guard
 
 
+@pytest.mark.parametrize(("happens", "guard"), MEANWHILE)
+async def test_a_draft_sells_nothing_and_lets_nothing_through(
+    tx, phone, customer, visit_id, best, clock, happens, guard
+):
+    """Put together and not agreed to: what has come between holds back the answer and a sale that
+    is put together anew, as it would without the draft."""
+    items = [{"offering_code": "FTTH-1000", "suggestion_id": best}]
+    sold, said = {"visit_id": str(visit_id), "items": items}, clock.now().isoformat()
+    draft = await phone.post("/sales", id=str(new_id()), **sold)
+    assert draft.json()["state"] == "draft"
+    clock.tick(timedelta(hours=1))
+    await happens(tx, customer, clock.now())
+    told = (await say(phone, best, "accepted", device_at=said)).json()
+    assert (told["opens_sale"], told["held_back"]) == (guard is None, guard)
+    anew = await phone.post("/sales", id=str(new_id()), **sold)
+    assert anew.status_code == (201 if guard is None else 409), anew.text
+    assert guard is None or anew.json()["facts"]["reason"] == guard
+
+
 async def test_a_gate_that_is_switched_off_holds_back_no_answer(
     tx, database, phone, customer, best, clock
 ):
@@ -528,7 +548,10 @@ async def test_an_answer_that_comes_after_its_sale_is_not_held_back_by_it(
     said = clock.now().isoformat()
     items = [{"offering_code": "FTTH-1000", "suggestion_id": best}]
     sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=items)
-    assert sale.status_code == 201, sale.text
+    agreed = consent_body(clock.now(), sale.json()["shown_sha256"])
+    confirm = f"/v1/sales/{sale.json()['id']}/confirm"
+    sold = await phone.http.post(confirm, json=agreed, headers=phone.headers)
+    assert sold.json()["state"] == "confirmed", sold.text
     clock.tick(timedelta(hours=3))
     await ordered_elsewhere(tx, customer, clock.now())
     await held_by_now(tx, customer, clock.now())

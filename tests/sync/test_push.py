@@ -437,6 +437,36 @@ async def test_what_is_written_down_nowhere_is_not_kept_for_being_odd(tx, phone)
     assert (await tx.get_one(SyncAction, odd["id"])).payload == {}
 
 
+CODE = "7K2M9-4PXQC"
+ITEM = {"offering_code": "FTTR-2", "approval_code": CODE, "seen_discount_percent": 20}
+WITH_CODES = {
+    "of special terms": ("sales_put_together", {"items": [{"offering_code": "TV"}, ITEM]}),
+    "of a consent": ("sales_confirm", {"consent": {"kind": "otp", "code": CODE}}),
+    "of acceptance": ("visits_check_acceptance_code", {"code": CODE}),
+    "of acceptance with it": ("visits_complete", {"acceptance_code": CODE}),
+    "in text": ("sales_put_together", json.dumps({"items": [ITEM]})),
+    "in text that is cut": ("sales_put_together", '{"approval_code" : "7K2M9-4PXQC'),
+    "beside half an emoji": ("sales_put_together", {"items": [ITEM], "note": "\ud83d"}),
+    "in text twice": ("sales_put_together", json.dumps(json.dumps({"items": [ITEM]}))),
+}
+
+
+@pytest.mark.parametrize("kind, sent", WITH_CODES.values(), ids=WITH_CODES.keys())
+async def test_a_code_is_kept_nowhere_and_what_came_with_it_is_known_again(tx, phone, kind, sent):
+    offline = Offline(phone)
+    action = offline.do(kind)
+    action["payload"] = sent
+    [(verdict, code)] = await offline.verdicts()
+    assert verdict in ("refused", "conflict")
+    kept = json.dumps((await tx.get_one(SyncAction, action["id"])).payload)
+    assert "7K2M9" not in kept and "4PXQC" not in kept
+    # All else of it stays, and the same is still told from what has another code.
+    assert "FTTR-2" in kept or "FTTR-2" not in json.dumps(sent)
+    assert await offline.verdicts() == [("duplicate", code)]
+    action["payload"] = json.loads(json.dumps(sent).replace("4PXQC", "4PXQD"))
+    assert await offline.verdicts() == [("refused", "same-id-other-content")]
+
+
 async def test_text_that_only_looks_like_an_escape_is_text(tx, phone, clock):
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
@@ -475,6 +505,7 @@ async def test_who_completes_an_order_that_has_gone_is_heard_and_both_can_read_i
     assert {one for one, _ in await early.verdicts()} == {"conflict"}
     assert {one for one, _ in await late.verdicts()} == {"conflict"}
     mine, theirs = Store(phone), Store(other)
+    await other.acknowledge(moved)
     for store in (mine, theirs):
         await store.pull()
     done = early.actions[-1]["id"]
@@ -504,7 +535,7 @@ async def test_a_sale_to_somebody_whose_order_has_gone_is_told_to_who_has_it(
     await tx.commit()
     offline, sale_id = Offline(phone), str(new_id())
     visit_id = offline.repair(order)
-    item = {"offering_code": "FTTR-2", "quantity": 1}
+    item = {"offering_code": "FTTR-2", "quantity": 1, "approval_code": CODE}
     sold = offline.do("sales_put_together", id=sale_id, visit_id=visit_id, items=[item])
     hashes = ("image_sha256", "stroke_sha256", "shown_sha256")
     agreed = {"kind": "signature", "given_at": offline.at.isoformat(), "stroke_count": 9}
@@ -522,10 +553,11 @@ async def test_a_sale_to_somebody_whose_order_has_gone_is_told_to_who_has_it(
         offline.actions = part
         assert {one for one, _ in await offline.verdicts()} == {"conflict"}
     theirs = Store(other)
+    await other.acknowledge(order)
     await theirs.pull()
     seen = theirs["actions"][sold["id"]]
     assert (seen["judgement"], seen["own"]) == ("after", False)
-    assert "FTTR-2" in seen["payload"]
+    assert "FTTR-2" in seen["payload"] and CODE not in seen["payload"]
     assert theirs["actions"][signed["id"]]["judgement"] == "after"
     assert "second_contact" not in theirs["actions"][signed["id"]]["payload"]
     reasons = await tx.scalars(

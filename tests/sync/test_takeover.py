@@ -5,6 +5,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ from app.core.cluster import Cluster
 from app.core.db import libpq_url, open_database
 from app.core.settings import Settings
 from app.migrating import config, upgrade
-from app.sync.rules import cursor_of
+from app.sync.rules import Cursor, cursor_of
 from app.sync.service import epochs, turning
 from tests.conftest import assembled, http_on
 from tests.make.clusters import with_tables
@@ -167,6 +168,57 @@ async def test_a_process_that_has_not_noticed_yet_turns_no_phone_away(
         assert epoch_in(real_database) != remembered["sync_epoch"][1].number
 
 
+async def takes_over(database) -> None:
+    """Let the database be that of a standby which has just taken over."""
+    async with database.begin() as tx:
+        await tx.execute(text("UPDATE sync_epoch SET timeline = timeline - 1"))
+    database.cache.clear()
+
+
+async def test_a_phone_goes_on_however_many_standbys_took_over_while_it_slept(
+    real_database, real_app, real_http, clock
+):
+    async with real_database.begin() as tx:
+        phones = [await make_phone(tx, real_app, real_http, clock) for _ in range(4)]
+    awake, *sleepers = stores = [Store(one) for one in phones]
+    await awake.pull()
+    orders: dict[Store, list[str]] = {store: [] for store in stores}
+    # The first of them sleeps through three takeovers, and the last one through one.
+    for falls_asleep in sleepers:
+        async with real_database.begin() as tx:
+            await turning.turn(tx, clock.now())
+        clock.tick(timedelta(minutes=1))
+        await burn(real_database, 3)
+        await falls_asleep.pull()
+        await takes_over(real_database)
+        await awake.pull()
+        for store in stores:
+            async with real_database.begin() as tx:
+                made = await make_assigned_order(tx, store.phone.technician, now=clock.now())
+                orders[store].append(str(made.id))
+    epochs_known = {cursor_of(store.cursor or 0).epoch for store in stores}
+    assert len(epochs_known) == 4
+    for store in stores:
+        slept = store.cursor
+        answer = await store.ask()
+        assert answer.status_code == 200, answer.text
+        store.keep(answer)
+        assert sorted(store["work_orders"]) == sorted(orders[store])
+        if store is not awake:
+            # Nothing of its epoch is known beyond where the next one began.
+            beyond = Store(store.phone)
+            beyond.cursor = Cursor(cursor_of(slept or 0).epoch, xid_of(store)).number
+            assert (await beyond.ask()).status_code == 410
+        store.cursor = slept
+    # What a restored dump has lost is lost to all of them.
+    async with real_database.begin() as tx:
+        await tx.execute(text("UPDATE sync_epoch SET cluster = cluster - 1"))
+    real_database.cache.clear()
+    assert {(await store.ask()).status_code for store in stores} == {410}
+    await takes_over(real_database)
+    assert {(await store.ask()).status_code for store in stores} == {410}
+
+
 async def test_what_is_told_while_an_epoch_begins_is_no_cursor_of_what_is_lost(
     real_database, real_app, real_http, clock, monkeypatch
 ):
@@ -210,7 +262,7 @@ async def test_an_upgrade_begins_no_epoch(databases, clock):
             known = await epochs.current(database, clock.now())
         finally:
             await database.close()
-        assert (known.number, known.same, known.taken_over, known.before) == (7, True, False, None)
+        assert (known.number, known.same, known.taken_over, known.before) == (7, True, False, {})
 
 
 async def caught_up(old, standby: Cluster) -> None:

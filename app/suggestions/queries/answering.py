@@ -69,11 +69,13 @@ async def guards_of(
 
 
 # What was sold on a suggestion comes back as an order and as what they hold; an answer that arrives
-# after its sale is not to be held back by that.
+# after its sale is not to be held back by that. A draft brings nothing about: the customer has not
+# agreed to it, so nothing of it can stand in its own way, and all else is asked again.
 _UNSOLD = text(
     "NOT EXISTS (SELECT FROM sale_item JOIN sale ON sale.id = sale_item.sale_id"
     " WHERE sale.customer_id = suggestion_decision.customer_id"
-    f" AND sale_item.suggestion_id = suggestion.id AND NOT {CAME_BACK})"
+    " AND sale_item.suggestion_id = suggestion.id"
+    f" AND sale.state <> 'draft' AND NOT {CAME_BACK})"
 )
 _OFFERED = (
     select(SuggestionDecision.work_order_id, SuggestionDecision.visit_id, ProductOffering)

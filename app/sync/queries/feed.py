@@ -232,26 +232,35 @@ _TELL_OF_LOADED = """
 """
 
 
+class Before(NamedTuple):
+    """An earlier epoch of the same life: its cursors up to `until` are gone on from, but from
+    `since` at the latest."""
+
+    since: int
+    until: int
+
+
 class Epoch(NamedTuple):
     """In which life of the database cursors are made, and whether this is still that life, `same`,
     and written by the same server, or by one that was its standby, `taken_over`.
 
-    Cursors of the epoch `before` up to `until` are gone on from, but from `since` at the latest;
-    None where no cursor of an earlier epoch is.
+    `before` are the epochs by their numbers whose cursors are gone on from, too: as many standbys
+    as have taken over one after the other.
     """
 
     number: int
     same: bool
     taken_over: bool
-    before: int | None
-    since: int | None
-    until: int | None
+    before: Mapping[int, Before]
 
 
 async def epoch_of(session: AsyncSession) -> Epoch | None:
     """Read the epoch, by a session that can write; None before the first one."""
     rows = await fetched(session, _EPOCH, {})
-    return Epoch(*rows[0]) if rows else None
+    if not rows:
+        return None
+    number, same, taken_over, earlier = rows[0]
+    return Epoch(number, same, taken_over, {before: Before(*held) for before, *held in earlier})
 
 
 # The numbers that tell one database from another: a cluster's is made with it, a database's is
@@ -263,9 +272,15 @@ _IDENTITY = """
 # By the name of the log that is written now: what the cluster says of itself is as of its last
 # checkpoint.
 _TIMELINE = "('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint"
+# The epoch that this one goes on from, after all that went before it. A new life has none, also
+# where an older version of the product, which knows of the last one only, has begun it.
+_ALL_BEFORE = """
+    CASE WHEN e.before IS NULL THEN '[]'::jsonb WHEN e.since IS NULL THEN e.earlier
+        ELSE e.earlier || jsonb_build_array(jsonb_build_array(e.before, e.since, e.until)) END
+"""
 _EPOCH = f"""
     SELECT e.epoch, e.cluster = here.cluster AND e.database = here.database,
-        e.timeline IS DISTINCT FROM {_TIMELINE}, e.before, e.since, e.until
+        e.timeline IS DISTINCT FROM {_TIMELINE}, {_ALL_BEFORE}
     FROM sync_epoch AS e, (SELECT {_IDENTITY}) AS here
 """  # noqa: S608 - text of our own
 
@@ -309,7 +324,7 @@ _BEGIN = f"""
     FROM (SELECT {_IDENTITY}) AS here
     ON CONFLICT (one) DO UPDATE SET epoch = excluded.epoch, cluster = excluded.cluster,
         database = excluded.database, timeline = excluded.timeline, began_at = excluded.began_at,
-        before = NULL, since = NULL, until = NULL
+        before = NULL, since = NULL, until = NULL, earlier = '[]'
     RETURNING 1
 """  # noqa: S608 - text of our own
 
@@ -321,12 +336,21 @@ async def go_on(tx: AsyncSession, number: int, now: datetime) -> None:
     given out again now. Moments that were noted came from there, so the last one's number was not;
     a cursor beyond what was given out by now knows of what is lost. That is the own number: who
     does not see this epoch yet gives out no cursor beyond it. Nothing else is known anew.
+
+    Epochs before the old primary's stay known, each by its own bounds: numbers only grow along one
+    line of servers, so what this one adds is behind all that they reach. Those whose last cursor is
+    older than what is remembered are forgotten.
     """
     await fetched(tx, _GO_ON, {"epoch": number, "now": now})
 
 
 _GO_ON = f"""
-    UPDATE sync_epoch SET epoch = %(epoch)s, before = epoch, timeline = {_TIMELINE},
+    UPDATE sync_epoch AS e SET epoch = %(epoch)s, before = epoch, timeline = {_TIMELINE},
+        earlier = (
+            SELECT coalesce(jsonb_agg(held.bounds), '[]'::jsonb)
+            FROM jsonb_array_elements({_ALL_BEFORE}) AS held (bounds)
+            WHERE (held.bounds ->> 2)::bigint >= (SELECT min(xid) FROM sync_moment)
+        ),
         since = (SELECT max(xid) FROM sync_moment), began_at = %(now)s,
         until = pg_current_xact_id()::text::bigint
     RETURNING 1

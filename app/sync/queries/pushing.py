@@ -143,6 +143,30 @@ _MOVED = f"""
 """  # noqa: S608 - text of our own
 
 
+async def whose_phones(
+    tx: AsyncSession, order_ids: Collection[UUID]
+) -> Sequence[tuple[UUID, UUID]]:
+    """List whose phones orders are on, whoever holds them and who is asked to help: (technician,
+    order) each.
+
+    The orders stay with them until the transaction ends: whoever gets one then finds what this one
+    has written.
+    """
+    given = {"ids": sorted(order_ids)}
+    await fetched(tx, _STAY, given)
+    # A statement of its own: what others have just committed is not seen by the one that waited.
+    return [(row[0], row[1]) for row in await fetched(tx, _WHOSE, given)]
+
+
+_STAY = "SELECT id FROM work_order WHERE id = ANY(%(ids)s) ORDER BY id FOR SHARE"
+_WHOSE = """
+    SELECT holder_id, id FROM work_order WHERE id = ANY(%(ids)s) AND holder_id IS NOT NULL
+    UNION ALL
+    SELECT technician_id, work_order_id FROM work_assist
+    WHERE work_order_id = ANY(%(ids)s) AND ended_at IS NULL
+"""
+
+
 _COLUMNS = (
     "id technician_id account_id device type payload base_version device_at received_at"
     " content_hash verdict code words_zh words_en facts work_order_id judgement moved_to"

@@ -185,16 +185,24 @@ _SERVICES = f"""
 
 
 async def touch_actions(tx: AsyncSession, since: datetime, until: datetime) -> int:
-    """Let phones look again at actions that were received in (`since`, `until`]."""
+    """Let phones look again at actions that were received in (`since`, `until`], and at those done
+    too late for an order that is on them by now."""
     return len(
         await fetched(
             tx,
             f"""
             {_INTO} SELECT DISTINCT whose.id, 'action', a.id, {_XID}
             FROM sync_action AS a CROSS JOIN LATERAL (
-                VALUES (a.technician_id), (a.moved_to)
+                SELECT a.technician_id
+                UNION ALL
+                SELECT o.holder_id FROM work_order AS o
+                WHERE a.judgement IS NOT NULL AND o.id = a.work_order_id AND o.holder_id IS NOT NULL
+                UNION ALL
+                SELECT helps.technician_id FROM work_assist AS helps
+                WHERE a.judgement IS NOT NULL AND helps.work_order_id = a.work_order_id
+                    AND helps.ended_at IS NULL
             ) AS whose (id)
-            WHERE a.received_at > %(since)s AND a.received_at <= %(until)s AND whose.id IS NOT NULL
+            WHERE a.received_at > %(since)s AND a.received_at <= %(until)s
             {_KEPT}
             """,
             {"since": since, "until": until},

@@ -50,6 +50,24 @@ class PayloadUnfit(Invalid):
         return self.advice.say(lang).format(wrong=self.wrong.say(lang))
 
 
+# What is good for whoever knows it: the code of special terms, and those that customers tell. Whose
+# action it was needs none of them any more, and whoever reads it later is not whom they are for.
+_CODES = frozenset({"approval_code", "acceptance_code", "code"})
+# The same in text that cannot be read, which may be cut, and JSON within JSON.
+_CODE_IN_TEXT = re.compile(
+    rf"""("(?:{"|".join(sorted(_CODES))})\\{{0,7}}"\s*:\s*)(?:\\{{0,7}}"[^"]*"?|[^\s,}}\]]+)"""
+)
+
+
+def without_codes(said: Any) -> Any:
+    """Give what an action says without the codes in it, as it is written down."""
+    if isinstance(said, Mapping):
+        return {name: without_codes(one) for name, one in said.items() if name not in _CODES}
+    if isinstance(said, list):
+        return [without_codes(one) for one in said]
+    return said
+
+
 @dataclass(frozen=True)
 class Unread:
     """What a phone sent for a payload and is none: its text as it came, and what is wrong."""
@@ -59,11 +77,12 @@ class Unread:
 
     @property
     def kept(self) -> dict[str, Any]:
-        """Give what is written down in the payload's place.
+        """Give what is written down in the payload's place, with null for each code in it.
 
         What PostgreSQL does not hold as text is spelled there as JSON would escape it.
         """
-        spelled = self.text[:LONGEST].encode("utf-8", "backslashreplace").decode()
+        kept = _CODE_IN_TEXT.sub(r"\1null", self.text[:LONGEST])
+        spelled = kept.encode("utf-8", "backslashreplace").decode()
         return {"unread": spelled.replace("\0", "\\u0000")}
 
 

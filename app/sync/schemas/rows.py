@@ -219,7 +219,8 @@ class PhoneAction(PhoneRow):
     id: UUID
     type: Text
     own: bool = Field(
-        description="False: a colleague did it, too late, for an order that is the caller's now."
+        description="False: a colleague did it, too late, for an order that the caller holds or"
+        " helps with."
     )
     technician_id: UUID
     technician_name: Text
@@ -236,7 +237,10 @@ class PhoneAction(PhoneRow):
         " else: `before` was done before that, by the phone's clock."
     )
     moved_to: UUID | None = Field(description="The technician who had the order by then.")
-    payload: Json | None = Field(description="What a colleague sent; null of the phone's own.")
+    payload: Json | None = Field(
+        description="What a colleague sent, without the codes in it, for as long as the order's"
+        " customer is shown to the caller; null otherwise, and of the phone's own."
+    )
 
 
 class PhonePhoto(PhoneRow):

@@ -74,7 +74,7 @@ async def begin_anew(tx: AsyncSession, now: datetime) -> int:
 
 
 def _drawn(known: Epoch | None) -> int:
-    # A draw and not a count: the same dump can be restored twice.
-    before = known.number if known is not None else 0
-    number = 1 + secrets.randbelow(EPOCHS - 2)
-    return number + (number >= before > 0)
+    # A draw and not a count: the same dump can be restored twice. No number that is understood is
+    # drawn once more.
+    taken = {known.number, *known.before} if known is not None else set[int]()
+    return secrets.choice([one for one in range(1, EPOCHS) if one not in taken])

@@ -71,21 +71,19 @@ def _is_open(found: Feed) -> None:
 def _understood(cursor: Cursor, epoch: Epoch, found: Feed) -> None:
     if cursor == rules.cursor_of(rules.NO_CURSOR):
         return
-    of_the_old_primary = cursor.epoch == epoch.before and epoch.since is not None
-    if cursor.epoch != epoch.number and not of_the_old_primary:
+    before = epoch.before.get(cursor.epoch)
+    if cursor.epoch != epoch.number and before is None:
         raise rules.ResyncNeeded(reason="the database was restored")
     if cursor.xid < found.oldest:
         raise rules.ResyncNeeded(reason="away for too long")
-    most = epoch.until if of_the_old_primary else found.horizon
-    if most is None or cursor.xid > most:
+    if cursor.xid > (found.horizon if before is None else before.until):
         raise rules.ResyncNeeded(reason="the cursor is ahead of the database")
 
 
 def _goes_on_from(cursor: Cursor, epoch: Epoch) -> int:
     """Say from which transaction on a phone is told; what it has already does no harm."""
-    if cursor.epoch == epoch.number or epoch.since is None:
-        return cursor.xid
-    return min(cursor.xid, epoch.since)
+    before = epoch.before.get(cursor.epoch)
+    return cursor.xid if before is None else min(cursor.xid, before.since)
 
 
 async def pull(request: Request, caller: Caller, asked: Asked, *, now: datetime) -> Changes:
@@ -134,7 +132,7 @@ async def _pulled(
     for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
         changes.tables[name] = await reading.whole(name)
         changes.deleted.pop(name, None)
-    reading.audit(changes.tables.get("customers", []))
+    reading.audit(changes)
     upto = found.horizon
     if found.more:
         upto = min(upto, found.news[-1].xid + 1)

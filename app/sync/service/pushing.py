@@ -25,7 +25,7 @@ from app.sync import rules
 from app.sync.queries import feed, pushing
 from app.sync.rules import ActionVerdict, Kind
 from app.sync.rules.actions import Action, Judged, Pushed
-from app.sync.rules.payloads import PayloadUnfit
+from app.sync.rules.payloads import PayloadUnfit, without_codes
 from app.sync.rules.steps import step_of
 from app.sync.service.doorways import Doorway, Way
 
@@ -299,10 +299,14 @@ class _Push:
         self, written: Iterable[Mapping[str, Any]]
     ) -> AsyncIterator[tuple[UUID, Kind, UUID]]:
         mine = technician_of(self.caller)
+        late: dict[UUID, list[UUID]] = {}
         for row in written:
             yield mine, Kind.ACTION, row["id"]
-            if row["judgement"] is not None and row["moved_to"] is not None:
-                yield row["moved_to"], Kind.ACTION, row["id"]
+            if row["judgement"] is not None:
+                late.setdefault(row["work_order_id"], []).append(row["id"])
+        for technician_id, order_id in await pushing.whose_phones(self.tx, late) if late else ():
+            for row_id in late[order_id]:
+                yield technician_id, Kind.ACTION, row_id
         # What a phone changed in other tables is not taken from there; it is told how they stand.
         for kind, ids in self.pushed.touched.items():
             if kind is Kind.SUGGESTION and ids:
@@ -318,7 +322,10 @@ _TOLD = ("verdict", "code", "words_zh", "words_en", "judgement")
 
 
 def _kept(action: Action) -> Mapping[str, Any]:
-    return action.payload if action.unread is None else action.unread.kept
+    if action.unread is not None:
+        return action.unread.kept
+    kept: Mapping[str, Any] = without_codes(action.payload)
+    return kept
 
 
 def _stands_against(action: Action, wipe: Wipe | None, *, revoked: bool) -> Problem | None:

@@ -143,6 +143,10 @@ class Reading:
             hanging = await rows.hanging_on(self.tx, self.whose.technician_id, came)
             for kind, found in hanging.items():
                 ids.setdefault(kind, set()).update(found)
+        if orders := ids.get(Kind.WORK_ORDER):
+            # With each step of an order its customer may begin or cease to be shown to somebody.
+            late = await rows.done_too_late(self.tx, orders)
+            ids.setdefault(Kind.ACTION, set()).update(late)
         for kind, wanted in ids.items():
             name = TABLE_OF.get(kind)
             if wanted and name is not None and name in self.tables:
@@ -213,17 +217,26 @@ class Reading:
         row["coordsys"] = self.coordsys.value
         return row
 
-    def audit(self, customers: Rows) -> None:
-        """Write down whom the phone is told of in full, and for which order."""
-        for row in customers:
-            audit.unmasked(
-                self.tx,
-                self.caller,
-                subject_kind="customer",
-                subject_id=row["id"],
-                purpose=f"work_order:{row['work_order_id']}",
-                fields=SHOWN_ON_THE_PHONE,
-            )
+    def audit(self, changes: Changes) -> None:
+        """Write down whom the phone is told of in full, and for which order, and of what others did
+        there what they sent."""
+        for row in changes.tables.get("customers", ()):
+            self._shown("customer", row["id"], row["work_order_id"], SHOWN_ON_THE_PHONE)
+        for row in changes.tables.get("actions", ()):
+            customer_id, order_id = row.pop("customer_id"), row["work_order_id"]
+            if row["payload"] is not None:
+                of = ("customer", customer_id) if customer_id else ("work_order", order_id)
+                self._shown(*of, order_id, [f"action:{row['id']}"])
+
+    def _shown(self, kind: str, subject_id: UUID, order_id: UUID, fields: Sequence[str]) -> None:
+        audit.unmasked(
+            self.tx,
+            self.caller,
+            subject_kind=kind,
+            subject_id=subject_id,
+            purpose=f"work_order:{order_id}",
+            fields=fields,
+        )
 
 
 def day_of(row_id: UUID) -> date:

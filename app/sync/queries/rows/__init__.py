@@ -5,7 +5,15 @@ the very same as one that begins anew. A list or an object within a row is JSON 
 phone's tables know numbers, texts and truths.
 """
 
-from app.sync.queries.rows.kept import actions, days, grids, handovers, shifts, terminals
+from app.sync.queries.rows.kept import (
+    actions,
+    days,
+    done_too_late,
+    grids,
+    handovers,
+    shifts,
+    terminals,
+)
 from app.sync.queries.rows.met import customers, hanging_on, orders, photos, visits
 from app.sync.queries.rows.offered import offerings, sales, suggested_before, suggestions
 from app.sync.queries.rows.whose import Whose
@@ -15,6 +23,7 @@ __all__ = [
     "actions",
     "customers",
     "days",
+    "done_too_late",
     "grids",
     "handovers",
     "hanging_on",

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
-from app.sync.queries.rows.whose import Whose, dicts, mine, of
+from app.sync.queries.rows.whose import SHOWN, Whose, dicts, mine, of
 
 
 async def terminals(
@@ -117,27 +117,54 @@ async def actions(
     tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
 ) -> list[dict[str, Any]]:
     """Read what the technician's phones did lately and what became of it; and what others did too
-    late for orders that are the technician's by now."""
+    late for orders that are on the technician's phone by now.
+
+    `payload` is what was sent, of what others did and for as long as the order's customer is shown
+    to the technician (`visits.rules.sees_contact`); `customer_id` is that customer, whom it may
+    tell of, null without a payload.
+    """
     return await dicts(
         tx,
         "a.id; a.type; a.work_order_id; a.technician_id; a.own; t.name AS technician_name;"
         "a.device_at; a.received_at; a.verdict; a.code; a.words_zh; a.words_en;"
         "a.facts::text AS facts; a.judgement; a.moved_to;"
         # Who else was asked for a protected customer is not whoever has the order's to know.
-        "CASE WHEN a.own THEN NULL ELSE (a.payload - 'second_contact')::text END AS payload",
+        "CASE WHEN a.shown THEN (a.payload - 'second_contact')::text END AS payload;"
+        "CASE WHEN a.shown THEN a.customer_id END AS customer_id",
         f"""
         FROM (
-            SELECT a.*, true AS own FROM sync_action AS a
+            SELECT a.*, true AS own, false AS shown, NULL::uuid AS customer_id
+            FROM sync_action AS a
             WHERE a.technician_id = %(technician_id)s AND a.received_at > %(actions_since)s
                 {of("a.id", ids)}
             UNION ALL
-            SELECT a.*, false FROM sync_action AS a
-            WHERE a.verdict = 'conflict' AND a.judgement IS NOT NULL
-                AND a.technician_id <> %(technician_id)s AND a.received_at > %(actions_since)s
-                AND a.work_order_id IN (SELECT mine.id FROM ({mine()}) AS mine)
+            SELECT a.*, false,
+                (mine.assist_id IS NULL OR mine.assists_since IS NOT NULL) AND (
+                    o.state IN {SHOWN}
+                    OR o.state IN ('completed', 'archived') AND o.completed_at >= %(shown_since)s
+                ),
+                o.customer_id
+            FROM ({mine()}) AS mine
+            JOIN work_order AS o ON o.id = mine.id
+            JOIN sync_action AS a ON a.work_order_id = mine.id
+                AND a.verdict = 'conflict' AND a.judgement IS NOT NULL
+            WHERE a.technician_id <> %(technician_id)s AND a.received_at > %(actions_since)s
                 {of("a.id", ids)}
         ) AS a JOIN technician AS t ON t.id = a.technician_id
         """,
         whose,
         ids,
     )
+
+
+async def done_too_late(tx: AsyncSession, order_ids: Collection[UUID]) -> list[UUID]:
+    """List what was done too late for some orders: it goes to whoever has to do with them."""
+    rows = await fetched(
+        tx,
+        """
+        SELECT id FROM sync_action
+        WHERE work_order_id = ANY(%(ids)s) AND verdict = 'conflict' AND judgement IS NOT NULL
+        """,
+        {"ids": list(order_ids)},
+    )
+    return [row[0] for row in rows]

@@ -133,8 +133,7 @@ async def photos(
 async def hanging_on(
     tx: AsyncSession, technician_id: UUID, order_ids: Collection[UUID]
 ) -> dict[Kind, set[UUID]]:
-    """List the technician's visits and pictures of some orders, whoever has these by now, and what
-    was done too late for them: that goes to whoever has the order."""
+    """List the technician's visits and pictures of some orders, whoever has these by now."""
     rows = await fetched(
         tx,
         """
@@ -143,13 +142,10 @@ async def hanging_on(
         UNION ALL
         SELECT 'photo', id FROM evidence
         WHERE work_order_id = ANY(%(ids)s) AND technician_id = %(technician_id)s
-        UNION ALL
-        SELECT 'action', id FROM sync_action
-        WHERE work_order_id = ANY(%(ids)s) AND verdict = 'conflict' AND judgement IS NOT NULL
         """,
         {"ids": list(order_ids), "technician_id": technician_id},
     )
-    found: dict[Kind, set[UUID]] = {Kind.VISIT: set(), Kind.PHOTO: set(), Kind.ACTION: set()}
+    found: dict[Kind, set[UUID]] = {Kind.VISIT: set(), Kind.PHOTO: set()}
     for kind, row_id in rows:
         found[Kind(kind)].add(row_id)
     return found
