@@ -6,9 +6,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import delete, text, update
 
+from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.parameter_values import ParameterValue
-from app.customers.models import Subscription
+from app.customers.models import Customer, Subscription
 from app.grids.rules import MembershipKind
 from app.suggestions.queries import Own, ledger_of
 from app.suggestions.rules.exploring import HOLDOUT
@@ -20,11 +21,13 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 from app.worktypes.rules import WorkType
+from tests.make.auth import bearer, caller_for
 from tests.make.catalog import make_offering
 from tests.make.customers import make_subscription
+from tests.make.dispatch import order as order_body
 from tests.make.grids import make_membership
 from tests.make.sales import consent_body
-from tests.make.visits import LAT, LON, TODAY, at, make_phone, taken
+from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone, taken
 from tests.make.workorders import make_work_order
 from tests.sales.conftest import slug
 
@@ -340,6 +343,172 @@ async def test_what_has_arrived_counts_as_what_they_hold(door, line_sold, tx):
     await tx.commit()
     assert codes(await door.answer("SPEED-2000"))[0] == "already_held"
     assert (await put_together(door, "SPEED-3000")).status_code == 201
+
+
+# --- as its install order comes -------------------------------------------------------------------
+
+
+@pytest.fixture
+def install_comes(door, app, http):
+    """Let the ordering system send the install of what was sold, or another one; gives its id."""
+
+    async def send(sale=None, **fields):
+        body = order_body(
+            point=at(LON, LAT),
+            work_type="install",
+            estimated_minutes=None,
+            customer_code=door.customer.code,
+            appointment_hold_id=sale and sale["appointment_hold_id"],
+            **fields,
+        )
+        crm = bearer(app, caller_for(Role.INTEGRATION, door.branch))
+        return taken(await http.post("/v1/work-orders", json=body, headers=crm))["id"]
+
+    return send
+
+
+@pytest.mark.parametrize("sell", [for_tomorrow, not_now])
+async def test_an_install_order_that_comes_for_what_was_sold_holds_up_only_its_like(
+    door, box, tx, clock, install_comes, sell
+):
+    """Also where it names no slot, since none was booked; and for what arrives after the visit."""
+    await install_comes(await sell(door, tx))
+    assert "order_pending" not in codes(await door.answer("TV-BOX"))
+    assert codes(await door.answer("SPEED-2000"))[0] == "order_pending"
+    await door.phone.complete(door.visit_id)
+    clock.tick(timedelta(hours=1))
+    assert (await put_together(door, "TV-BOX")).status_code == 201
+    refused = await put_together(door, "SPEED-2000")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+
+
+async def test_what_was_suggested_is_sold_though_the_install_order_of_another_sale_has_come(
+    door, box, tx, install_comes
+):
+    tx.add(ParameterValue(name=HOLDOUT.name, valid_from=date(2026, 2, 1), value=0))
+    worth = "UPDATE product_offering SET margin_12m_fen = 60000, expert_rate = 0.2"
+    await tx.execute(text(f"{worth} WHERE code = 'TV-BOX'"))
+    await tx.commit()
+    offers = (await door.phone.post(f"/visits/{door.visit_id}/suggestions")).json()["offers"]
+    [offer] = [one for one in offers if one["offering_code"] == "TV-BOX"]
+    await install_comes(await for_tomorrow(door, tx))
+    made = await put_together(door, "TV-BOX", suggestion_id=offer["suggestion_id"])
+    assert made.status_code == 201, made.text
+
+
+@pytest.mark.parametrize("work_type", [WorkType.RELOCATE, WorkType.INSTALL])
+async def test_any_other_order_that_comes_holds_up_everything(
+    door, box, tx, clock, install_comes, work_type
+):
+    """What was sold is installed by the order that has taken its slot."""
+    await install_comes(await for_tomorrow(door, tx))
+    await make_work_order(
+        tx,
+        now=clock.now(),
+        org_unit=door.branch,
+        customer_id=door.customer.id,
+        work_type=work_type,
+    )
+    await tx.commit()
+    assert codes(await door.answer("TV-BOX"))[0] == "order_pending"
+
+
+async def test_at_the_door_of_a_booked_install_it_is_not_sold_again_and_brings_what_others_need(
+    door, without_line, tx, clock, install_comes
+):
+    day = (TODAY + timedelta(days=1)).isoformat()
+    booked = (await door.book("LINE", day=day, slot="s08")).json()
+    install_id = await install_comes(await door.sell("LINE", appointment_hold_id=booked["id"]))
+    await door.phone.complete(door.visit_id)
+    clock.tick(timedelta(days=1))
+    install = await tx.get_one(WorkOrder, install_id)
+    assert install.holder_id == door.phone.technician.id
+    door.visit_id = await door.phone.arrive(install)
+    assert codes(await door.answer("LINE"))[0] == "order_pending"
+    refused = await put_together(door, "LINE")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+    assert (await put_together(door, "TV-BOX")).status_code == 201
+
+
+# --- in another visit -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def come_again(door, tx, clock):
+    """Come to the same customer once more, for another fault."""
+
+    async def come():
+        await door.phone.complete(door.visit_id)
+        door.order = await make_assigned_order(
+            tx, door.phone.technician, door.customer, now=clock.now(), grid_id=door.grid.id
+        )
+        await tx.commit()
+        return await door.arrive()
+
+    return come
+
+
+@pytest.mark.parametrize("sell", [for_tomorrow, not_now, agreed_to_by_one])
+async def test_what_an_earlier_visit_sold_and_has_not_come_is_not_sold_again(
+    door, box, tx, come_again, sell
+):
+    await sell(door, tx)
+    await come_again()
+    assert codes(await door.answer("SPEED-2000"))[0] == "order_pending"
+    refused = await put_together(door, "SPEED-2000")
+    assert refused.json()["facts"]["codes"] == ["order_pending"]
+    assert (await put_together(door, "TV-BOX")).status_code == 201
+
+
+async def test_what_an_earlier_visit_sold_brings_nothing_before_it_has_come(door, tx, come_again):
+    await make_offering(tx, code="TV-KIDS", category="kids", requires=["TV-4K"])
+    await tx.commit()
+    await door.sell("TV-4K")
+    await come_again()
+    refused = await put_together(door, "TV-KIDS")
+    assert refused.json()["facts"]["codes"] == ["requires_other"]
+
+
+DONE = "UPDATE sale SET state = 'completed', completed_at = confirmed_at + interval '1 minute'"
+
+
+@pytest.mark.parametrize(
+    "over",
+    [
+        "UPDATE sale SET state = 'cancelled'",
+        "UPDATE sale SET reversed_at = made_at",
+        "UPDATE sale_item SET reversed_at = now()",
+        # It was there, and has ended.
+        "INSERT INTO subscription (id, customer_id, service_number, offering_code, category,"
+        " monthly_price_fen, started_on, ended_on, as_of) SELECT gen_random_uuid(), customer_id,"
+        " 'S1', 'TV-4K', 'tv', 2000, '2026-03-02', '2026-03-03', now() FROM sale",
+    ],
+)
+async def test_what_came_to_nothing_or_has_ended_may_be_sold_in_another_visit(
+    door, tx, clock, come_again, over
+):
+    await door.sell("TV-4K")
+    await come_again()
+    assert slug(await put_together(door, "TV-4K")) == "cannot-be-had"
+    await tx.execute(text(over))
+    await tx.commit()
+    clock.tick(timedelta(days=2))
+    assert (await put_together(door, "TV-4K")).status_code == 201
+
+
+async def test_once_it_is_done_what_the_crm_says_afterwards_counts(door, tx, clock, come_again):
+    """A thing that is no service never shows as one; until they have spoken, nobody knows."""
+    await door.sell("TV-4K")
+    await tx.execute(text(DONE))
+    await come_again()
+    assert slug(await put_together(door, "TV-4K")) == "cannot-be-had"
+    await tx.execute(
+        update(Customer)
+        .where(Customer.id == door.customer.id)
+        .values(as_of=clock.now() + timedelta(hours=1))
+    )
+    await tx.commit()
+    assert (await put_together(door, "TV-4K")).status_code == 201
 
 
 # --- what excludes what ---------------------------------------------------------------------------

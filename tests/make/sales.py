@@ -14,9 +14,10 @@ from app.auth.rules import Caller, Role
 from app.core.db import new_id
 from app.customers.models import Customer
 from app.sales import queries, service
-from app.sales.models import Sale
+from app.sales.models import Sale, SaleItem
 from app.sales.rules import ConsentKind, Line, SaleState, shown_hash
 from app.sales.service.agreed import shown_of
+from app.suggestions.queries.outcomes import CAME_BACK
 from app.technicians.models import Technician
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
@@ -53,27 +54,7 @@ async def make_door(
     branch = branch or await make_org_unit(tx)
     technician = await make_technician(tx, org_unit=branch)
     account = await make_account(tx, branch, role=Role.TECHNICIAN, technician_id=technician.id)
-    customer = await make_customer(tx, org_unit=branch)
-    await make_address(tx, customer)
-    # What is out of order is a line that they hold.
-    await make_subscription(tx, customer)
-    order = WorkOrder(
-        org_unit_id=branch.id,
-        source="test",
-        external_id=new_id().hex,
-        content_hash="",
-        work_type=WorkType.REPAIR,
-        state=State.ON_SITE if ended is None else State.COMPLETED,
-        customer_id=customer.id,
-        address="碧波园3栋2单元1203室",
-        summary="宽带断网",
-        estimated_minutes=60,
-        reported_at=now - timedelta(hours=2),
-        received_at=now - timedelta(hours=2),
-        holder_id=technician.id,
-    )
-    tx.add(order)
-    await tx.flush()
+    customer, order = await _make_repair(tx, branch, technician, now=now, ended=ended is not None)
     visit = Visit(
         work_order_id=order.id,
         technician_id=technician.id,
@@ -85,6 +66,40 @@ async def make_door(
     await tx.flush()
     seller = caller_for(Role.TECHNICIAN, branch, account_id=account.id, technician_id=technician.id)
     return Door(branch, technician, seller, customer, order, visit)
+
+
+async def _make_repair(
+    tx: AsyncSession, branch: OrgUnit, technician: Technician, *, now: datetime, ended: bool
+) -> tuple[Customer, WorkOrder]:
+    customer = await make_customer(tx, org_unit=branch)
+    await make_address(tx, customer)
+    # What is out of order is a line that they hold.
+    await make_subscription(tx, customer)
+    order = WorkOrder(
+        org_unit_id=branch.id,
+        source="test",
+        external_id=new_id().hex,
+        content_hash="",
+        work_type=WorkType.REPAIR,
+        state=State.COMPLETED if ended else State.ON_SITE,
+        customer_id=customer.id,
+        address="碧波园3栋2单元1203室",
+        summary="宽带断网",
+        estimated_minutes=60,
+        reported_at=now - timedelta(hours=2),
+        received_at=now - timedelta(hours=2),
+        holder_id=technician.id,
+    )
+    tx.add(order)
+    await tx.flush()
+    return customer, order
+
+
+async def make_door_beside(tx: AsyncSession, door: Door, *, now: datetime) -> Door:
+    """Add the door of another customer, at which the same technician was until just now."""
+    customer, order = await _make_repair(tx, door.branch, door.technician, now=now, ended=True)
+    beside = replace(door, customer=customer, order=order)
+    return replace(beside, visit=await make_another_visit(tx, beside, now=now))
 
 
 async def make_another_visit(tx: AsyncSession, door: Door, *, now: datetime) -> Visit:
@@ -111,10 +126,19 @@ async def make_draft(
 ) -> Sale:
     """Put a sale together as the phone does; its offerings must be in the catalogue.
 
-    Once something is sold it is made in a visit of its own: a visit does not sell a thing twice.
+    What the customer has bought already is sold to a neighbour, since nobody is sold a thing twice;
+    anything else that is sold after another sale is made in a visit of its own.
     """
-    sold = select(Sale.id).where(Sale.visit_id == door.visit.id, Sale.state != SaleState.DRAFT)
-    if await tx.scalar(sold.limit(1)):
+    agreed = (Sale.state != SaleState.DRAFT, Sale.customer_id == door.customer.id)
+    stands = select(Sale.id).join(SaleItem, SaleItem.sale_id == Sale.id)
+    stands = stands.where(
+        *agreed,
+        text(f"NOT {CAME_BACK}"),
+        SaleItem.offering_code.in_([line.offering_code for line in lines]),
+    )
+    if await tx.scalar(stands.limit(1)):
+        door = await make_door_beside(tx, door, now=now)
+    elif await tx.scalar(select(Sale.id).where(*agreed, Sale.visit_id == door.visit.id).limit(1)):
         door = replace(door, visit=await make_another_visit(tx, door, now=now))
     return await service.put_together(
         tx,

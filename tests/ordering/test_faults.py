@@ -200,8 +200,8 @@ def test_a_confirmation_killed_at_each_await_point_counts_once(stage):
     with stage.sql() as sql:
         counted = sql.execute(
             "SELECT e.step, count(*), count(DISTINCT e.sale_id) FROM sale_event e"
-            " JOIN sale s ON s.id = e.sale_id WHERE s.state = 'confirmed' AND s.work_order_id ="
-            " (SELECT work_order_id FROM sale ORDER BY id DESC LIMIT 1) GROUP BY 1"
+            " JOIN sale s ON s.id = e.sale_id WHERE s.state = 'confirmed' AND s.technician_id ="
+            " (SELECT technician_id FROM sale ORDER BY id DESC LIMIT 1) GROUP BY 1"
         ).fetchall()
         jobs = sql.execute(
             "SELECT count(*), count(DISTINCT args ->> 'sale_id') FROM procrastinate_jobs"

@@ -32,7 +32,7 @@ from app.sales.models import Sale, SaleItem
 from app.sales.rules import SaleState
 from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
-from tests.make.sales import Door, consent_body, make_another_visit, make_door, sale_body
+from tests.make.sales import Door, consent_body, make_door, make_door_beside, sale_body
 from tests.ordering.delivering import set_numbers
 from tests.ordering.faulting import STUCK_SECONDS
 
@@ -75,7 +75,7 @@ class Phone:
     headers: dict[str, str]
     door: Door
     dice: random.Random
-    # One for each sale: a visit does not sell a thing twice.
+    # Of a customer each: nobody is sold a thing twice.
     visit_ids: list[str]
     confirmed: set[str] = field(default_factory=set)
     never_confirmed: set[str] = field(default_factory=set)
@@ -131,8 +131,8 @@ async def arranged(database: Database, seed: int, folder: Path, http: httpx.Asyn
             door = await make_door(tx, now=wall(), branch=branch)
             token = tokens.issue(keys, settings, door.seller, wall())
             headers = {"authorization": f"Bearer {token}"}
-            made = [await make_another_visit(tx, door, now=wall()) for _ in range(VISITS)]
-            visit_ids = [str(visit.id) for visit in made]
+            beside = [await make_door_beside(tx, door, now=wall()) for _ in range(VISITS)]
+            visit_ids = [str(one.visit.id) for one in beside]
             dice = random.Random(f"{seed}/{number}")
             phones.append(Phone(http, headers, door, dice, visit_ids))
     return phones

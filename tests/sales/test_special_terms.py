@@ -386,11 +386,11 @@ async def test_news_of_many_sales_ask_for_codes_only_where_there_are_some(
     door, tx, clock, approve, statements
 ):
     _, code = await approve()
+    coded = await sold(tx, door, clock, code)
     plain = []
     for _ in "123":
         plain.append(await make_draft(tx, door, now=clock.now()))
         await agree(tx, door, plain[-1].id, now=clock.now())
-    coded = await sold(tx, door, clock, code)
     no = service.News(SaleState.REJECTED, "…")
     with statements() as sent:
         await service.follow_many(tx, {sale.id: no for sale in plain}, at=clock.now())

@@ -154,37 +154,73 @@ def ordered_here(stored: Iterable[Sequence[Any]]) -> list[OrderedHere]:
 
 
 # The visits that what is sold in counts as sold here: those that `visits` tells of, and the one in
-# which the order of this door was sold, if it is such an install itself.
+# which the order of this door was sold, if it is such an install itself: one in the same visit, or
+# in the slot that was booked.
 _SOLD_IN = """(
             {visits} UNION ALL
-            SELECT visit_id FROM same_visit_install WHERE work_order_id = {there}
+            SELECT visit_id FROM same_visit_install WHERE work_order_id = {there} UNION ALL
+            SELECT booking.visit_id FROM appointment_hold AS slot
+            JOIN sale AS booking ON booking.appointment_hold_id = slot.id
+            WHERE slot.work_order_id = {there} AND booking.confirmed_at IS NOT NULL
         )"""
 
-# Whether an order is the install of what was sold here: nobody stands in their own way.
+# Whether an order is the install of what was sold here: nobody stands in their own way. One in the
+# same visit is known, and so is one that has taken the slot that the sale booked. Without either
+# the ordering system's order does not name the sale: an install that comes after it is its own.
 SOLD_HERE = f"""EXISTS (
-        SELECT FROM same_visit_install AS sold
-        WHERE sold.work_order_id = {{order}} AND sold.visit_id IN {_SOLD_IN}
-    )"""
+        SELECT FROM sale
+        LEFT JOIN same_visit_install AS fitted ON fitted.sale_id = sale.id
+        LEFT JOIN appointment_hold AS slot ON slot.id = sale.appointment_hold_id
+        WHERE sale.customer_id = {{order}}.customer_id AND sale.visit_id IN {_SOLD_IN} AND (
+            {{order}}.id IN (fitted.work_order_id, slot.work_order_id)
+            OR {{order}}.work_type = 'install' AND {{order}}.received_at >= sale.confirmed_at
+            AND (fitted.sale_id IS NULL OR fitted.gone_at IS NOT NULL)
+            AND slot.work_order_id IS NULL
+            AND EXISTS (
+                SELECT FROM sale_item JOIN product_offering AS p ON p.id = sale_item.offering_id
+                WHERE sale_item.sale_id = sale.id AND p.install_minutes IS NOT NULL
+                AND NOT {CAME_BACK}
+            )
+        )
+    )"""  # noqa: S608 - text of our own
 
-# All that was sold here and stands, as `OrderedHere` has it. Drafts do not count: the customer has
-# not agreed to them, and it is asked again when they do.
+# Whether what was sold shows in what the customer holds, or would: the order is done, and the CRM
+# has spoken since, or it was there and has ended.
+_SHOWN = """(
+        sale.completed_at < (SELECT as_of FROM customer AS buyer WHERE buyer.id = sale.customer_id)
+        OR EXISTS (
+            SELECT FROM subscription AS gone
+            WHERE gone.customer_id = sale.customer_id
+            AND gone.offering_code = sale_item.offering_code
+            AND gone.ended_on > sale.confirmed_at::date
+        )
+    ) IS TRUE"""
+
+# All that was sold here and stands, as `OrderedHere` has it, with what any other visit has sold to
+# the customer and does not show yet. Drafts do not count: the customer has not agreed to them, and
+# it is asked again when they do.
 ORDERED_HERE = f"""
     SELECT coalesce(jsonb_agg(jsonb_build_array(
         p.code, p.category, p.terminal_kind, p.excludes,
-        sale.state <> 'second_confirmation' AND (p.install_minutes IS NULL OR EXISTS (
+        here.sold AND sale.state <> 'second_confirmation' AND (p.install_minutes IS NULL OR EXISTS (
             SELECT FROM same_visit_install AS fitted JOIN work_order AS install
                 ON install.id = fitted.work_order_id
             WHERE fitted.sale_id = sale.id AND install.state <> 'cancelled'
+        ) OR EXISTS (
+            SELECT FROM appointment_hold AS slot
+            WHERE slot.id = sale.appointment_hold_id AND slot.work_order_id = {{there}}
         ))
     )), '[]'::jsonb) AS here
-    FROM {_SOLD_IN} AS here (visit_id)
-    JOIN sale ON sale.visit_id = here.visit_id
+    FROM sale
+    CROSS JOIN LATERAL (SELECT (sale.visit_id IN {_SOLD_IN}) IS TRUE AS sold) AS here
     JOIN sale_item ON sale_item.sale_id = sale.id
     JOIN product_offering AS p ON p.id = sale_item.offering_id
-    WHERE sale.state <> 'draft' AND NOT {CAME_BACK} {{but}}"""  # noqa: S608 - text of our own
+    WHERE sale.customer_id = {{customer}} AND sale.state <> 'draft' AND NOT {CAME_BACK}
+    AND (here.sold OR NOT {_SHOWN}) {{but}}"""  # noqa: S608 - text of our own
 
 _OWN = {
     "there": "%(work_order_id)s::uuid",
+    "customer": "customer.id",
     "but": "",
     "visits": """SELECT id FROM visit WHERE work_order_id = %(work_order_id)s::uuid
                 AND (%(visit_id)s::uuid IS NULL OR id = %(visit_id)s::uuid)""",
@@ -238,7 +274,7 @@ _LEDGER = f"""
                 AND state NOT IN ('completed', 'archived', 'cancelled')) AS fault_open,
         EXISTS (SELECT FROM orders WHERE work_type IN ('install', 'relocate', 'remove')
                 AND state NOT IN ('completed', 'archived', 'cancelled')
-                AND NOT {SOLD_HERE.format(order="orders.id", **_OWN)}
+                AND NOT {SOLD_HERE.format(order="orders", **_OWN)}
         ) AS order_pending,
         ({ORDERED_HERE.format(**_OWN)}) AS ordered_here,
         EXISTS (SELECT FROM former_customer

@@ -23,8 +23,9 @@ class Door:
     `visit_id` None takes the suggestions ahead of a visit. `other_repairs_at` are the moments at
     which the customer's other repairs were reported, `order_pending` says that another install,
     move or removal of theirs is open that was not sold in this visit, `ordered_here` has what was
-    sold in it, and `outage` says that there is one where they live. `over_at` is when the visit
-    ought to be over by its appointment, if it has one. The zone is the org unit's.
+    sold in it, or in another and does not show yet, and `outage` says that there is one where they
+    live. `over_at` is when the visit ought to be over by its appointment, if it has one. The zone
+    is the org unit's.
     """
 
     visit_id: UUID | None

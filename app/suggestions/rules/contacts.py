@@ -93,8 +93,9 @@ class Ledger:
     visit today. `consented` is whether they allow offers on the channel that asks.
     `win_back_refused` is set of who has left, has no service again, and said that they will not
     come back. `ordered_here` has what was sold in the asker's own visit and stands, which is no
-    `order_pending`. `leads` says to whom offers were handed over and are open there, and `about` is
-    the offering, null where none is named.
+    `order_pending`, and what any other visit sold that does not show yet. `leads` says to whom
+    offers were handed over and are open there, and `about` is the offering, null where none is
+    named.
     """
 
     now: datetime

@@ -84,10 +84,11 @@ class Facts:
     `churn_score` is a chance from 0 to 1, `value_12m_fen` what the customer pays in twelve months.
     `generic` is for a customer who wants no ranking made for them personally. `terminals` has the
     kinds of the devices that are booked to them, `ordered_here` the codes, categories and kinds of
-    devices of what was sold in this very visit and has not arrived, `brought_here` those of it that
-    the customer has within this visit, and `shut_out_here` what it excludes. `calls` counts what
-    they telephoned about but for sales within the days of the limits. `left_on` is set of whom is
-    known to have left, `win_back_refused` of who then said that they will not come back.
+    devices of what was sold in this very visit, or in another, and has not arrived, `brought_here`
+    those of it that the customer has within this visit, and `shut_out_here` what it excludes.
+    `calls` counts what they telephoned about but for sales within the days of the limits. `left_on`
+    is set of whom is known to have left, `win_back_refused` of who then said that they will not
+    come back.
     `agreed` has the offers special terms of which are approved. `measured_mbps` is what the
     line last did when somebody measured it at the door, on `measured_on`, and `prefers` as whom
     the channel speaks that they prefer to the door and allow offers on.

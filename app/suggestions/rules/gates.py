@@ -83,8 +83,8 @@ HOLDS: tuple[Hold | WholeHold, ...] = (
         Gate.ELIGIBLE,
         HeldBack.ORDER_PENDING,
         lambda facts, limits: facts.order_pending,
-        # What this visit has sold before keeps only its like from being sold a second time, and
-        # what cannot be beside it, whichever of the two says so.
+        # What this visit or another has sold before keeps only its like from being sold a second
+        # time, and what cannot be beside it, whichever of the two says so.
         alone=lambda facts, offer: bool(
             facts.ordered_here & {offer.code, offer.category, *offer.excludes}
             or facts.shut_out_here & {offer.code, offer.category, offer.terminal_kind}

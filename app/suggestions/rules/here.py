@@ -1,11 +1,12 @@
-"""What the visit has sold already, and what that makes of all else that may be sold in it. Pure."""
+"""What was sold here already, and what that makes of all else that may be sold in a visit. Pure."""
 
 from collections.abc import Iterable, Set
 from typing import NamedTuple
 
 
 class OrderedHere(NamedTuple):
-    """One thing that was sold in this visit and stands, as the catalogue had it.
+    """One thing that was sold in this visit and stands, or in another and does not show yet, as the
+    catalogue had it.
 
     `brought` says that the customer has it within this visit: whoever sold it installs it, or
     nothing has to be installed.
@@ -26,7 +27,7 @@ class OrderedHere(NamedTuple):
 
 
 class Here(NamedTuple):
-    """The same of all that was sold in this visit, as the facts of a decision have it."""
+    """The same of all that was sold, as the facts of a decision have it."""
 
     ordered_here: frozenset[str] = frozenset()
     brought_here: frozenset[str] = frozenset()
@@ -34,7 +35,7 @@ class Here(NamedTuple):
 
 
 def seen_here(ordered: Iterable[OrderedHere], held: Set[str]) -> Here:
-    """See what was sold in this visit; what has arrived counts as what the customer holds."""
+    """See what was sold; what has arrived counts as what the customer holds."""
     coming = [one for one in ordered if one.code not in held]
     return Here(
         frozenset().union(*(one.words for one in coming)),

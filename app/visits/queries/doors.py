@@ -18,9 +18,9 @@ class DoorRow(NamedTuple):
     """An order at whose door something may be offered, and what else its customer has ordered.
 
     `others_pending` says that another install, move or removal of theirs is open that was not sold
-    in this visit, `ordered_here` has what was, and `other_repairs_at` when their other repairs were
-    reported. `place` is the order's place in the
-    day's route, if it has one.
+    in this visit, `ordered_here` has what was, and what other visits sold them that does not show
+    yet, and `other_repairs_at` when their other repairs were reported. `place` is the order's place
+    in the day's route, if it has one.
     """
 
     order_id: UUID
@@ -67,13 +67,15 @@ _DOORS = """
     CROSS JOIN LATERAL ({ordered_here}) AS ordered
     WHERE {which}
 """
-# Ahead of a visit nothing is sold in it; what earlier visits sold may be in other hands.
+# Ahead of a visit nothing is sold in it; the installs of what earlier visits sold may be in other
+# hands.
 _HERE = {
     "there": "o.id",
+    "customer": "o.customer_id",
     "visits": "SELECT %(visit_id)s::uuid",
     "but": "AND sale.id IS DISTINCT FROM %(without)s::uuid",
 }
-_DOORS = _DOORS.replace("{sold_here}", SOLD_HERE.format(order="x.id", **_HERE))
+_DOORS = _DOORS.replace("{sold_here}", SOLD_HERE.format(order="x", **_HERE))
 _DOORS = _DOORS.replace("{ordered_here}", ORDERED_HERE.format(**_HERE))
 _ONE = _DOORS.format(place="NULL::bigint", which="o.id = %(order_id)s")
 # The states stand in it as words for the sake of the partial index of what is held.
