@@ -72,10 +72,13 @@ def policy_learn(
     """Learn from the answers up to the last night, judge what came of it, and add up the days.
 
     Workers start the same by themselves at night; whoever finds the night done does nothing.
+    A part that fails keeps no other from being done; the exit code is 1 then, and the next call
+    tries it again.
     """
     from app.policies.command import learn
 
-    learn(Settings(), quiet=quiet)
+    if learn(Settings(), quiet=quiet).failed:
+        raise typer.Exit(1)
 
 
 @policy.command("evaluate")

@@ -106,7 +106,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def learn(settings: Settings, *, quiet: bool = False, console: Console | None = None) -> Night:
-    """Do the last night's work if it is not done, and print what it brought."""
+    """Do what is not done of the last night's work, and print what it brought and what failed."""
     console = console or Console(quiet=quiet)
 
     async def do(database: Database) -> Night:
@@ -119,14 +119,16 @@ def learn(settings: Settings, *, quiet: bool = False, console: Console | None = 
             )
 
     done = asyncio.run(_with(settings, do))
+    if done.failed:
+        console.print(f"failed, and to be tried again: {', '.join(done.failed)}")
     if done.learned is None:
         console.print("the last night is learned from, or somebody is at it")
-        return done
-    model = done.learned.model
-    learned = ", ".join(model.figures["learned"]) or "none, the experts’ rates stay"
-    console.print(
-        f"{model.version}: {done.learned.answers:,} answers; offers learned about: {learned}"
-    )
+    else:
+        model = done.learned.model
+        learned = ", ".join(model.figures["learned"]) or "none, the experts’ rates stay"
+        console.print(
+            f"{model.version}: {done.learned.answers:,} answers; offers learned about: {learned}"
+        )
     if done.evaluation is not None:
         console.print(_estimates(done.evaluation))
         console.print("it is live now" if done.followed else "it stays a candidate")
