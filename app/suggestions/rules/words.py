@@ -173,8 +173,12 @@ ONLY_ADDED: dict[str, Words] = {
 
 
 def reason(part: Mapping[str, Any]) -> Words | None:
-    """Say a part of a score as a reason to offer something; None for one that only adds up."""
+    """Say a part of a score as a reason to offer something; None for one that only adds up, or
+    speaks of nobody."""
     said = REASONS.get(part["code"])
+    if part["code"] == "expected" and not part["values"]["percent"]:
+        # Less than one in two hundred is no reason, and what is tried may be as unlikely.
+        return None
     return said and Words(*(each.format(**part["values"]) for each in said))
 
 
