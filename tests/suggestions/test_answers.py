@@ -490,6 +490,16 @@ MEANWHILE = [
 ]
 
 
+async def test_a_fault_that_returns_after_a_yes_wins_over_it(tx, phone, customer, best, clock):
+    said = clock.now() + timedelta(minutes=1)
+    for days, guard in ((0, None), (2, "repeat_fault")):
+        # Within a day it is the fault that was just repaired, of which they call once more.
+        clock.tick(timedelta(days=days, hours=2))
+        await make_contact(tx, customer, at=clock.now(), kind=InteractionKind.FAULT)
+        told = (await say(phone, best, "accepted", device_at=said.isoformat())).json()
+        assert (told["opens_sale"], told["held_back"]) == (guard is None, guard)
+
+
 @pytest.mark.parametrize(("happens", "guard"), MEANWHILE)
 async def test_what_was_accepted_offline_is_not_sold_once_more(
     tx, phone, customer, visit_id, best, clock, happens, guard

@@ -28,6 +28,7 @@ GUARDS: Mapping[str, HeldBack] = {
     "just_accepted": HeldBack.JUST_ACCEPTED,
     "not_restored": HeldBack.NOT_RESTORED,
     "do_not_disturb": HeldBack.DO_NOT_DISTURB,
+    "repeat_fault": HeldBack.REPEAT_FAULT,
     "complaint_open": HeldBack.COMPLAINT_OPEN,
     "complaint_recent": HeldBack.COMPLAINT_RECENT,
     "arrears": HeldBack.ARREARS,
@@ -42,6 +43,7 @@ MEANWHILE = frozenset(
         HeldBack.ALREADY_HELD,
         HeldBack.ORDER_PENDING,
         HeldBack.JUST_ACCEPTED,
+        HeldBack.REPEAT_FAULT,
         HeldBack.COMPLAINT_RECENT,
         HeldBack.OUTAGE,
     }
