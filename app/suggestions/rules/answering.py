@@ -34,6 +34,7 @@ GUARDS: Mapping[str, HeldBack] = {
     "arrears": HeldBack.ARREARS,
     "blacklisted": HeldBack.BLACKLISTED,
     "outage": HeldBack.OUTAGE,
+    "said_too_late": HeldBack.SAID_TOO_LATE,
 }
 
 # Those of them that are asked as the gates ask them. Limits of contacts are none: the contact took
@@ -89,6 +90,12 @@ def said_at(device_at: datetime, shown_at: datetime, now: datetime) -> datetime:
     phone knows better, for it may have been offline for days.
     """
     return min(max(device_at, shown_at), now)
+
+
+def too_late(at: datetime, valid_until: datetime | None) -> HeldBack | None:
+    """Say what stands against an acceptance that was said at a moment, however late it arrives: its
+    offer was not to be shown from `valid_until` on; None is of before there was any such time."""
+    return None if valid_until is None or at < valid_until else HeldBack.SAID_TOO_LATE
 
 
 def was_pitched(answer: AnswerKind | None, pitched: bool | None) -> bool:

@@ -14,6 +14,9 @@ GATES: dict[Gate, Words] = {
 }
 
 HELD_BACK: dict[HeldBack, Words] = {
+    HeldBack.SAID_TOO_LATE: Words(
+        "客户答复时该推荐已过有效期", "It was said when the offer was not to be shown any more"
+    ),
     HeldBack.ALREADY_HELD: Words(
         "客户已有该业务或互斥业务", "The customer has it, or something that excludes it"
     ),
