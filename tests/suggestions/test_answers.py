@@ -271,11 +271,19 @@ async def test_later_means_that_day(tx, phone, customer, visit_id, best, clock):
         await phone.post(f"/visits/{visit}/hand-back", cause="other")
 
 
-async def test_the_newest_answer_counts(tx, phone, customer, visit_id, best, clock):
+@pytest.mark.parametrize("late", [False, True], ids=["as said", "the mistake arrives last"])
+async def test_what_was_said_last_counts(tx, phone, customer, visit_id, best, clock, late):
     """A technician who said "declined" by mistake corrects it; the ledger keeps one visit."""
-    await say(phone, best, "declined", reason="price")
+    mistaken = {"reason": "price", "device_at": clock.now().isoformat()}
+    if not late:
+        await say(phone, best, "declined", **mistaken)
     clock.tick(timedelta(minutes=1))
     await say(phone, best, "accepted")
+    if late:
+        clock.tick(timedelta(minutes=1))
+        await say(phone, best, "declined", **mistaken)
+    rows = (await phone.get("/sync?schema_version=3")).json()["changes"]["suggestions"]["updated"]
+    assert {one["answer"] for one in rows if one["id"] == str(best)} == {"accepted"}
     answers = (await tx.scalars(select(SuggestionAnswer))).all()
     assert len(answers) == 2
     await phone.complete(visit_id)

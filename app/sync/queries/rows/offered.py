@@ -61,7 +61,7 @@ async def suggestions(
         ) AS p
         LEFT JOIN LATERAL (
             SELECT id, answer, pitched FROM suggestion_answer
-            WHERE suggestion_id = s.id ORDER BY at DESC, id DESC LIMIT 1
+            WHERE suggestion_id = s.id ORDER BY at DESC, created_at DESC, id DESC LIMIT 1
         ) AS a ON true
         LEFT JOIN LATERAL (
             SELECT not_now ->> s.offering_code IS NULL AS install_now,
