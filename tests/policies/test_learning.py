@@ -1,6 +1,7 @@
 """A night's learning, and the refit that follows a live model."""
 
 import asyncio
+import json
 from datetime import timedelta
 from unittest.mock import AsyncMock
 
@@ -111,7 +112,14 @@ async def test_a_worker_has_the_night_done_by_a_process_of_its_own(real_database
     env = {"DATABASE_URL": url, "YINGWEI_CLOCK": clock.text(), "COLUMNS": "160"}
     shown = await told("policy", "list", env=env)
     assert "live: none" in shown.stdout and "offers-2026-03-02" in shown.stdout
-    assert (await told("policy", "evaluate", "offers-2026-03-02", env=env)).returncode == 0
+    days = ("--from", "2026-02-01", "--until", "2026-03-01")
+    for window, since in (((), "2025-12-02"), (days, "2026-01-31T16:00:00Z")):
+        read = await told("policy", "evaluate", "offers-2026-03-02", *window, "--json", env=env)
+        judged = json.loads(read.stdout)
+        assert (judged["state"], judged["version"]) == ("done", "offers-2026-03-02")
+        assert judged["since"].startswith(since) and judged["result"]["policies"]
+    shown = await told("policy", "evaluate", "offers-2026-03-02", *days, env=env)
+    assert "judged on 2026-01-31 16:00 to 2026-02-28 16:00 UTC" in shown.stdout
 
 
 async def test_an_evaluation_that_fails_keeps_no_drift_from_being_seen_and_is_tried_again(
