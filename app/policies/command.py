@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import (
@@ -175,8 +176,8 @@ def evaluate(
                 asked, _ = await evaluating.ask(
                     tx,
                     version,
-                    since=since and datetime.combine(since, time(), zone).astimezone(UTC),
-                    until=until and datetime.combine(until, time(), zone).astimezone(UTC),
+                    since=_begin(since, zone),
+                    until=_begin(until, zone),
                     account_id=None,
                     now=now,
                 )
@@ -200,6 +201,10 @@ def evaluate(
         " calibration error on "
         f"{answers.get('answers', 0):,} later answers: {answers.get('calibration_error')}"
     )
+
+
+def _begin(day: date | None, zone: ZoneInfo) -> datetime | None:
+    return None if day is None else datetime.combine(day, time(), zone).astimezone(UTC)
 
 
 async def _ended(database: Database, evaluation_id: UUID) -> PolicyEvaluation:
