@@ -29,6 +29,7 @@ class AlertKind(StrEnum):
     INSTALLS_LEFT = "installs_left"
     SALES_LEFT_UNCONFIRMED = "sales_left_unconfirmed"
     MODEL_DRIFTED = "model_drifted"
+    POLICIES_NIGHT_FAILED = "policies_night_failed"
     WEBHOOK_FAILING = "webhook_failing"
 
 
@@ -97,6 +98,11 @@ ALERT_WORDS: Mapping[AlertKind, Words] = {
     AlertKind.MODEL_DRIFTED: Words(
         zh="推荐模型失准：预计接受率 {most}，实际 {figure}",
         en="The model of suggestions is off: of offers {figure} were accepted, and it said {most}",
+    ),
+    AlertKind.POLICIES_NIGHT_FAILED: Words(
+        zh="推荐策略的夜间任务（{most} 点开始）有部分失败，已过 {figure} 小时，系统会继续重试",
+        en="A part of the night's work on policies, which begins at {most} o'clock, has failed for "
+        "{figure} hours; it is tried again",
     ),
     AlertKind.WEBHOOK_FAILING: Words(
         zh="告警推送地址连续失败 {figure} 次，已放弃",

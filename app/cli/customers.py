@@ -72,18 +72,45 @@ def policy_learn(
     """Learn from the answers up to the last night, judge what came of it, and add up the days.
 
     Workers start the same by themselves at night; whoever finds the night done does nothing.
+    A part that fails keeps no other from being done; the exit code is 1 then, and the next call
+    tries it again.
     """
     from app.policies.command import learn
 
-    learn(Settings(), quiet=quiet)
+    if learn(Settings(), quiet=quiet).failed:
+        raise typer.Exit(1)
 
 
 @policy.command("evaluate")
-def policy_evaluate(version: Annotated[str, typer.Argument(help="As `list` prints it.")]) -> None:
-    """Print what a model would have earned on the last season's log, beside the one in force."""
+def policy_evaluate(
+    version: Annotated[str, typer.Argument(help="As `list` prints it.")],
+    since: Annotated[
+        datetime | None,
+        typer.Option("--from", formats=["%Y-%m-%d"], help="A local day; a season without."),
+    ] = None,
+    until: Annotated[
+        datetime | None,
+        typer.Option("--until", formats=["%Y-%m-%d"], help="The day after the last; now without."),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print all figures, in the shape of the API.")
+    ] = False,
+) -> None:
+    """Print what a model would have earned on a part of the log, beside the one in force.
+
+    Where the model waits to be judged already, the figures are those, on the days asked for then.
+    """
     from app.policies.command import evaluate
 
-    evaluate(Settings(), version)
+    if since and until and since >= until:
+        raise typer.BadParameter("--from has to lie before --until")
+    evaluate(
+        Settings(),
+        version,
+        since=since and since.date(),
+        until=until and until.date(),
+        as_json=as_json,
+    )
 
 
 @policy.command("groups")

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, TypeVar
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.progress import (
@@ -27,10 +28,11 @@ from app.core.parameter_values import parameters_in_force
 from app.core.settings import Settings
 from app.policies.models import PolicyEvaluation, PolicyStep
 from app.policies.queries import days, registry
-from app.policies.rules import StepState
+from app.policies.rules import EvaluationState, StepState
 from app.policies.rules.fairness import Fared, Shown, shown
 from app.policies.rules.parameters import GROUP_SHOWN_LEAST
 from app.policies.rules.replay import Method
+from app.policies.schemas import EvaluationOut
 from app.policies.service import evaluating, promoting
 from app.policies.service.learning import top_zone
 from app.policies.service.night import Night, night
@@ -106,7 +108,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def learn(settings: Settings, *, quiet: bool = False, console: Console | None = None) -> Night:
-    """Do the last night's work if it is not done, and print what it brought."""
+    """Do what is not done of the last night's work, and print what it brought and what failed."""
     console = console or Console(quiet=quiet)
 
     async def do(database: Database) -> Night:
@@ -119,14 +121,16 @@ def learn(settings: Settings, *, quiet: bool = False, console: Console | None = 
             )
 
     done = asyncio.run(_with(settings, do))
+    if done.failed:
+        console.print(f"failed, and to be tried again: {', '.join(done.failed)}")
     if done.learned is None:
         console.print("the last night is learned from, or somebody is at it")
-        return done
-    model = done.learned.model
-    learned = ", ".join(model.figures["learned"]) or "none, the experts’ rates stay"
-    console.print(
-        f"{model.version}: {done.learned.answers:,} answers; offers learned about: {learned}"
-    )
+    else:
+        model = done.learned.model
+        learned = ", ".join(model.figures["learned"]) or "none, the experts’ rates stay"
+        console.print(
+            f"{model.version}: {done.learned.answers:,} answers; offers learned about: {learned}"
+        )
     if done.evaluation is not None:
         console.print(_estimates(done.evaluation))
         console.print("it is live now" if done.followed else "it stays a candidate")
@@ -143,37 +147,74 @@ def learn(settings: Settings, *, quiet: bool = False, console: Console | None = 
     return done
 
 
-def evaluate(settings: Settings, version: str, console: Console | None = None) -> None:
-    """Judge a model on the last season's log, and print what each policy would have earned."""
+def evaluate(
+    settings: Settings,
+    version: str,
+    *,
+    since: date | None = None,
+    until: date | None = None,
+    as_json: bool = False,
+    console: Console | None = None,
+) -> None:
+    """Judge a model on the log from one local day to another (the last excluded), or of the last
+    season, and print what each policy would have earned; as JSON in the shape of the API.
+
+    Where a worker is at it already, its figures are waited for. Raises NotFound and
+    ChurnDecidesNothing.
+    """
     console = console or Console()
     now = clock_from(settings.clock).now()
 
-    async def do(database: Database) -> PolicyEvaluation | None:
-        async with database.begin() as tx:
-            audit.acting(tx, ACTION)
-            asked, _ = await evaluating.ask(
-                tx, version, since=None, until=None, account_id=None, now=now
-            )
-        with _progress(console, False) as progress:
+    async def do(database: Database) -> PolicyEvaluation:
+        with _progress(console, as_json) as progress:
             bar = progress.add_task("rows read", total=None)
+            # Asked and worked out in one transaction, no worker sees that it was asked before it is
+            # done; but somebody else may have asked for the same.
             async with database.begin() as tx:
                 audit.acting(tx, ACTION)
-                return await evaluating.work_out(
+                zone = await top_zone(tx)
+                asked, _ = await evaluating.ask(
+                    tx,
+                    version,
+                    since=_begin(since, zone),
+                    until=_begin(until, zone),
+                    account_id=None,
+                    now=now,
+                )
+                done = await evaluating.work_out(
                     tx, asked.id, now, lambda rows: progress.update(bar, advance=rows)
                 )
+            return done or await _ended(database, asked.id)
 
     done = asyncio.run(_with(settings, do))
-    if done is None:
-        console.print("a worker is at it already")
+    if as_json:
+        print(EvaluationOut.of(done, version).model_dump_json(indent=1))
         return
+    if done.result is None:
+        console.print(f"it could not be worked out: {done.error}")
+        return
+    console.print(f"judged on {done.since:%Y-%m-%d %H:%M} to {done.until:%Y-%m-%d %H:%M} UTC")
     console.print(_estimates(done))
-    assert done.result is not None
     answers = done.result["answers"] or {}
     console.print(
         f"against guards: {done.result['violations']} of {done.result['pitched']:,} pitched;"
         " calibration error on "
         f"{answers.get('answers', 0):,} later answers: {answers.get('calibration_error')}"
     )
+
+
+def _begin(day: date | None, zone: ZoneInfo) -> datetime | None:
+    return None if day is None else datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+async def _ended(database: Database, evaluation_id: UUID) -> PolicyEvaluation:
+    """Wait until somebody else has worked an evaluation out, or given it up."""
+    while True:
+        async with database.read() as read:
+            row = await read.get_one(PolicyEvaluation, evaluation_id)
+        if row.state is not EvaluationState.WAITING:
+            return row
+        await asyncio.sleep(1)
 
 
 def work_out(settings: Settings, evaluation_id: UUID) -> None:
@@ -247,9 +288,18 @@ def _progress(console: Console, quiet: bool) -> Progress:
 
 
 def _models(rows: Any) -> Table:
-    table = Table("version", "kind", "state", "learned until", "rows", "AUC", "calibration error")
+    table = Table(
+        "version",
+        "kind",
+        "state",
+        "learned from (UTC)",
+        "until",
+        "rows",
+        "AUC",
+        "calibration error",
+    )
     table.columns[0].no_wrap = True
-    for column in table.columns[4:]:
+    for column in table.columns[5:]:
         column.justify = "right"
     for row in rows:
         table.add_row(*_model(row))
@@ -262,6 +312,7 @@ def _model(row: PolicyModel) -> tuple[str, ...]:
         row.version,
         row.kind,
         row.state,
+        f"{row.trained_from:%Y-%m-%d %H:%M}" if row.trained_from else "",
         f"{row.trained_until:%Y-%m-%d %H:%M}" if row.trained_until else "",
         f"{row.rows:,}",
         _number(tested.get("auc"), 3),

@@ -10,18 +10,22 @@ from app.auth import audit
 from app.core.jobs import Worker
 from app.core.log import log
 from app.policies.queries import registry
-from app.policies.service import evaluating, learning
+from app.policies.service import alerting, evaluating, night
 
 # The arithmetic of one process shall not take every processor of the machine.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 async def learn(worker: Worker) -> None:
-    """Have the last night learned from, if that is not done."""
+    """Have the last night done, if it is not; alert whoever answers for all units for as long as a
+    part of it fails, which is tried again each time."""
+    now = worker.clock.now()
     async with worker.database.read() as read:
-        if await learning.due(read, worker.clock.now()) is None:
-            return
-    await _apart(worker, "learn", "--quiet")
+        until = await night.due(read, now)
+    failed = until is not None and await _apart(worker, "learn", "--quiet")
+    async with worker.database.begin() as tx:
+        audit.acting(tx, "policies.learn")
+        await alerting.night_failed(tx, until if failed else None, now)
 
 
 async def evaluation_asked(worker: Worker, evaluation_id: str) -> None:

@@ -45,6 +45,16 @@ class SyncLoaded(Base):
     customer_id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
+class SyncTier(Base):
+    """A customer whose tier has changed while a phone has something to offer them, under the
+    transaction that changed it; gone as soon as phones are told."""
+
+    __tablename__ = "sync_tier"
+
+    xid: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    customer_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
 class SyncMoment(Base):
     """Which transaction was about to be written at a moment: a clock for cursors.
 
@@ -59,7 +69,8 @@ class SyncMoment(Base):
 
 
 class SyncUnit(Base):
-    """By which numbers the phones of an org unit were last told what to keep, and how long.
+    """By which numbers the phones of an org unit were last told what to keep, and how long, and for
+    which tiers which levers are the account manager's.
 
     A number is changed from a date on, perhaps one that has passed, and by a new version of the
     product as well. Comparing it with what phones were told by finds every change once. `stale`
@@ -73,6 +84,7 @@ class SyncUnit(Base):
     closed_days: Mapped[float]
     sales_days: Mapped[float]
     offline_hours: Mapped[float]
+    managers: Mapped[str | None]
     stale: Mapped[bool] = mapped_column(server_default=text("false"))
 
 

@@ -90,3 +90,9 @@ def test_the_price_is_said_whole(prices, zh, en):
     assert said == [zh, en]
     assert yuan(100) == "1"
     assert opening("move", "en") == OPENING.en
+
+
+@pytest.mark.parametrize(("kind", "done"), [("repair", True), ("install", False), ("move", False)])
+def test_nothing_is_said_to_be_done_that_may_be_offered_beside_before_it_is(kind, done):
+    assert any(word in opening(kind, "en") for word in ("works again", "ready", "all for")) is done
+    assert any(word in opening(kind, "zh") for word in ("恢复", "装好", "完成")) is done

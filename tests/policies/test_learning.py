@@ -1,24 +1,29 @@
 """A night's learning, and the refit that follows a live model."""
 
 import asyncio
+import json
 from datetime import timedelta
+from unittest.mock import AsyncMock
 
 import pytest
 from sqlalchemy import func, select
 
+from app.alerts.models import Alert
+from app.alerts.rules import AlertKind
 from app.core.clock import CompressedClock, wall
 from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.policies import jobs
 from app.policies.models import PolicyStep
-from app.policies.service import learning
-from app.policies.service.night import night
+from app.policies.service import evaluating, learning
+from app.policies.service.night import Night, night
 from app.suggestions.models import PolicyModel
 from app.suggestions.rules.model import PolicyState
 from tests.conftest import MONDAY_NINE
+from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.commands import told
-from tests.make.policies import EXPERT, make_log, make_model
+from tests.make.policies import EXPERT, TRUTH, make_log, make_model
 
 LAST_NIGHT = MONDAY_NINE - timedelta(hours=7)
 
@@ -107,4 +112,54 @@ async def test_a_worker_has_the_night_done_by_a_process_of_its_own(real_database
     env = {"DATABASE_URL": url, "YINGWEI_CLOCK": clock.text(), "COLUMNS": "160"}
     shown = await told("policy", "list", env=env)
     assert "live: none" in shown.stdout and "offers-2026-03-02" in shown.stdout
-    assert (await told("policy", "evaluate", "offers-2026-03-02", env=env)).returncode == 0
+    days = ("--from", "2026-02-01", "--until", "2026-03-01")
+    for window, since in (((), "2025-12-02"), (days, "2026-01-31T16:00:00Z")):
+        read = await told("policy", "evaluate", "offers-2026-03-02", *window, "--json", env=env)
+        judged = json.loads(read.stdout)
+        assert (judged["state"], judged["version"]) == ("done", "offers-2026-03-02")
+        assert judged["since"].startswith(since) and judged["result"]["policies"]
+    shown = await told("policy", "evaluate", "offers-2026-03-02", *days, env=env)
+    assert "judged on 2026-01-31 16:00 to 2026-02-28 16:00 UTC" in shown.stdout
+
+
+async def test_an_evaluation_that_fails_keeps_no_drift_from_being_seen_and_is_tried_again(
+    tx, database, monkeypatch
+):
+    await make_model(tx, "before", TRUTH, state=PolicyState.LIVE)
+    log = await make_log(tx, now=MONDAY_NINE)
+    worse = {"GOOD": 0.25, "POOR": 0.02}
+    week = timedelta(days=7)
+    await log.decide(500, LAST_NIGHT, over=week, predicted=TRUTH, truth=worse)
+    await tx.commit()
+
+    async def judge(*_):
+        raise RuntimeError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(evaluating, "judge", judge)
+        done = await night(database, MONDAY_NINE)
+    assert (done.failed, done.evaluation) == (["policies.follow"], None)
+    assert done.learned is not None and done.drift is not None and done.drift.alarmed
+    # An hour later what failed is done, and nothing else once more.
+    again = await night(database, MONDAY_NINE + timedelta(hours=1))
+    assert again.evaluation is not None and again.evaluation.model_id == done.learned.model.id
+    assert (again.learned, again.drift, again.failed) == (None, None, [])
+    assert (await night(database, MONDAY_NINE + timedelta(hours=2))) == Night()
+
+
+async def test_whoever_answers_for_all_units_is_alerted_while_a_night_fails(
+    tx, database, monkeypatch, tmp_path
+):
+    unit = await make_org_unit(tx)
+    await tx.commit()
+    clock = CompressedClock(MONDAY_NINE, wall(), 1.0, timedelta(days=1))
+    settings = Settings(database_url="postgresql://", signing_keys=tmp_path / "keys")
+    worker = Worker(settings, clock, database)
+    alert = select(Alert).execution_options(populate_existing=True)
+    for code, over in ((1, False), (1, False), (0, True)):
+        monkeypatch.setattr(jobs, "_apart", AsyncMock(return_value=code))
+        await jobs.learn(worker)
+        (told,) = (await tx.scalars(alert)).all()
+        assert (told.kind, told.org_unit_id) == (AlertKind.POLICIES_NIGHT_FAILED, unit.id)
+        # It was to begin at three.
+        assert (told.figure, told.most, told.ended_at is not None) == (6, 3, over)

@@ -133,6 +133,25 @@ async def test_a_phone_shows_offline_what_it_took_ahead_and_tells_late(
     assert sold.status_code == 201, sold.text
 
 
+async def test_what_is_said_when_it_was_not_to_be_shown_any_more_opens_no_sale(
+    phone, order, line, catalogue, clock
+):
+    """However late an answer arrives, it counts when it was said."""
+    taken = (await ahead(phone))[str(order.id)]
+    first, second = taken["offers"][:2]
+    visit_id = await phone.restore(order)
+    until = datetime.fromisoformat(taken["valid_until"])
+    clock.tick(timedelta(days=20))
+    in_time = await said(phone, first, device_at=(until - timedelta(minutes=1)).isoformat())
+    assert (in_time["held_back"], in_time["opens_sale"]) == (None, True)
+    late = await said(phone, second, device_at=until.isoformat())
+    assert (late["held_back"], late["opens_sale"]) == ("said_too_late", False)
+    assert late["answer"] == "accepted" and late["held_back_words"]
+    item = {"offering_code": second["offering_code"], "suggestion_id": second["suggestion_id"]}
+    sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=[item])
+    assert (sale.status_code, sale.json()["facts"]["reason"]) == (409, "said_too_late")
+
+
 async def test_a_sale_waits_for_the_repair_and_for_its_own_visit(tx, phone, order, others):
     taken = await ahead(phone)
     mine = taken[str(order.id)]["offers"][0]

@@ -272,11 +272,19 @@ async def test_later_means_that_day(tx, phone, customer, visit_id, best, clock):
         await phone.post(f"/visits/{visit}/hand-back", cause="other")
 
 
-async def test_the_newest_answer_counts(tx, phone, customer, visit_id, best, clock):
+@pytest.mark.parametrize("late", [False, True], ids=["as said", "the mistake arrives last"])
+async def test_what_was_said_last_counts(tx, phone, customer, visit_id, best, clock, late):
     """A technician who said "declined" by mistake corrects it; the ledger keeps one visit."""
-    await say(phone, best, "declined", reason="price")
+    mistaken = {"reason": "price", "device_at": clock.now().isoformat()}
+    if not late:
+        await say(phone, best, "declined", **mistaken)
     clock.tick(timedelta(minutes=1))
     await say(phone, best, "accepted")
+    if late:
+        clock.tick(timedelta(minutes=1))
+        await say(phone, best, "declined", **mistaken)
+    rows = (await phone.get("/sync?schema_version=3")).json()["changes"]["suggestions"]["updated"]
+    assert {one["answer"] for one in rows if one["id"] == str(best)} == {"accepted"}
     answers = (await tx.scalars(select(SuggestionAnswer))).all()
     assert len(answers) == 2
     await phone.complete(visit_id)
@@ -489,6 +497,16 @@ MEANWHILE = [
     (out_of_order, "outage"),
     (complained_and_was_heard, "complaint_recent"),
 ]
+
+
+async def test_a_fault_that_returns_after_a_yes_wins_over_it(tx, phone, customer, best, clock):
+    said = clock.now() + timedelta(minutes=1)
+    for days, guard in ((0, None), (2, "repeat_fault")):
+        # Within a day it is the fault that was just repaired, of which they call once more.
+        clock.tick(timedelta(days=days, hours=2))
+        await make_contact(tx, customer, at=clock.now(), kind=InteractionKind.FAULT)
+        told = (await say(phone, best, "accepted", device_at=said.isoformat())).json()
+        assert (told["opens_sale"], told["held_back"]) == (guard is None, guard)
 
 
 @pytest.mark.parametrize(("happens", "guard"), MEANWHILE)

@@ -282,6 +282,7 @@ def test_every_hold_is_in_the_table_once_and_has_words_in_both_languages():
         HeldBack.HOLDOUT,
         HeldBack.NO_CONSENT,
         HeldBack.OTHER_CHANNEL,
+        HeldBack.SAID_TOO_LATE,
     }
     assert set(codes) | not_gates == set(HeldBack)
     assert set(HELD_BACK) == set(HeldBack)

@@ -360,13 +360,14 @@ async def test_the_best_tiers_renewal_is_a_lead_until_its_terms_are_approved(
         return answer.status_code, answer.json().get("type", "").rpartition(":")[2]
 
     offer = await renewal()
-    assert offer["on_site"] == "lead_only"
+    assert (offer["on_site"], offer["commission_fen"]) == ("lead_only", None)
     assert offer["install_now"]["code"] == "not_sold_here"
     assert await sold() == (409, "not-sold-at-the-door")
     await make_toolkit(tx, offers=["RENEW"])
     keys = KeyRing.load(tmp_path / "keys")
     _, code = await make_terms(tx, customer, "RENEW", keys, now=clock.now())
-    assert (await renewal())["on_site"] == "standard_only"
+    offer = await renewal()
+    assert (offer["on_site"], offer["commission_fen"]) == ("standard_only", 0)
     # That they are approved is not enough: the sale is made by their code, at what they say.
     assert await sold() == (409, "not-sold-at-the-door")
     assert await sold(approval_code=code) == (201, "")

@@ -12,7 +12,7 @@ from app.suggestions.rules.facts import Offer
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.ranking import ranked
 from app.suggestions.rules.score import score_of, scored, value_of
-from app.suggestions.rules.words import REASONS
+from app.suggestions.rules.words import REASONS, reason
 from app.terminals.rules import TerminalKind
 from tests.suggestions.test_gates import FASTER, HOME, LIMITS, MESH, RENEWAL, ago, ahead, facts
 
@@ -162,3 +162,9 @@ def test_a_measurement_below_the_package_is_a_reason_for_wifi_and_says_both_numb
     assert REASONS[part.code].en.format(**part.values) == (
         "It was last measured at 88 Mbit/s, below the 300 of their package"
     )
+
+
+@pytest.mark.parametrize(("percent", "told"), [(0, None), (1, "About 1% of such customers accept")])
+def test_that_nobody_accepts_is_no_reason_to_offer(percent, told):
+    said = reason({"code": "expected", "values": {"percent": percent}})
+    assert (said and said.en) == told

@@ -36,7 +36,8 @@ WITH said AS (
     JOIN customer ON customer.id = answer.customer_id
     WHERE answer.at >= timezone(:zone, CAST(:first AS timestamp))
     AND answer.at < timezone(:zone, CAST(:last AS timestamp) + interval '1 day')
-    ORDER BY answer.suggestion_id, answer.answer IS NULL, answer.created_at DESC, answer.id DESC
+    ORDER BY answer.suggestion_id, answer.answer IS NULL,
+        answer.at DESC, answer.created_at DESC, answer.id DESC
 )
 """  # noqa: S608 - text of our own
 

@@ -98,7 +98,7 @@ _HEARD = """
         WHERE customer_id = placed.customer_id AND at < placed.decided_at
         AND at > placed.decided_at - interval '1 day' * greatest(365, 2 * placed.refusal_days,
             placed.declined_days, placed.declined_group_days)
-        ORDER BY suggestion_id, answer IS NULL, created_at DESC, id DESC
+        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id

@@ -49,7 +49,7 @@ FROM (
     SELECT DISTINCT ON (suggestion_id) suggestion_id, answer, at
     FROM suggestion_answer
     WHERE at > %(since)s AND at <= %(until)s AND answer IS NOT NULL
-    ORDER BY suggestion_id, created_at DESC, id DESC
+    ORDER BY suggestion_id, at DESC, created_at DESC, id DESC
 ) AS said
 JOIN suggestion ON suggestion.id = said.suggestion_id
 JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
@@ -175,7 +175,7 @@ LEFT JOIN LATERAL (
         {TAKEN_BACK} AS cancelled
     FROM suggestion_answer AS answer
     WHERE answer.suggestion_id = suggestion.id
-    ORDER BY answer.answer IS NULL, answer.created_at DESC, answer.id DESC LIMIT 1
+    ORDER BY answer.answer IS NULL, answer.at DESC, answer.created_at DESC, answer.id DESC LIMIT 1
 ) AS said ON suggestion.rank = 1
 ORDER BY decision.id, suggestion.id
 """  # noqa: S608 - text of our own

@@ -233,6 +233,19 @@ async def newest_candidate(session: AsyncSession) -> PolicyModel | None:
     )
 
 
+async def candidate_of(session: AsyncSession, until: datetime) -> PolicyModel | None:
+    """Find the candidate that was learned from what came before a night's end (UTC)."""
+    return await session.scalar(
+        _HEAD.where(
+            PolicyModel.kind == ModelKind.ACCEPTANCE,
+            PolicyModel.state == PolicyState.CANDIDATE,
+            PolicyModel.trained_until == until,
+        )
+        .order_by(PolicyModel.id.desc())
+        .limit(1)
+    )
+
+
 async def experts(session: AsyncSession) -> dict[str, float]:
     """Return the expert's rate of every offering there ever was, by code: the newest version's."""
     return {code: rate for code, (rate, _) in (await offerings(session)).items()}

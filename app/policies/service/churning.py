@@ -30,6 +30,12 @@ EVERY = timedelta(days=7)
 SEASONS_DAYS = 730
 
 
+async def due(session: AsyncSession, until: datetime) -> bool:
+    """Tell whether a week has gone by, up to a night's end (UTC), since a card was last fitted."""
+    done = await nights.done_until(session, WORK)
+    return done is None or until - done >= EVERY
+
+
 async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel | None:
     """Fit a card to customers of whom it is known whether they left within 90 days, once a week.
 
@@ -40,8 +46,7 @@ async def refit(tx: AsyncSession, until: datetime, now: datetime) -> PolicyModel
     """
     if not await nights.alone(tx, WORK):
         return None
-    done = await nights.done_until(tx, WORK)
-    if done is not None and until - done < EVERY:
+    if not await due(tx, until):
         return None
     today = now.astimezone(await top_zone(tx)).date()
     values = await parameters_in_force(tx)

@@ -40,15 +40,20 @@ class Learned:
     answers: int
 
 
+async def cut(session: AsyncSession, now: datetime) -> datetime:
+    """Tell the end of the last night (UTC): what came before it is learned from."""
+    values = await parameters_in_force(session)
+    return nights.last_cut(now, await top_zone(session), values.whole(numbers.LEARN_HOUR, now))
+
+
 async def due(session: AsyncSession, now: datetime) -> datetime | None:
     """Tell the end of the night that is to be learned from; None when it is done.
 
     Nights that were missed are not caught up: a candidate of an older night serves nobody.
     """
-    values = await parameters_in_force(session)
-    cut = nights.last_cut(now, await top_zone(session), values.whole(numbers.LEARN_HOUR, now))
+    until = await cut(session, now)
     done = await nights.done_until(session, WORK)
-    return None if done is not None and done >= cut else cut
+    return None if done is not None and done >= until else until
 
 
 async def top_zone(session: AsyncSession) -> ZoneInfo:

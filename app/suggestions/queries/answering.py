@@ -50,7 +50,14 @@ _GUARDS = text(
             JOIN work_order ON work_order.id = decision.work_order_id
             WHERE suggestion.id = ANY(:suggestion_ids) AND decision.visit_id IS NULL
             AND work_order.work_type = 'repair' AND work_order.restored_at IS NULL
-        ) AS not_restored
+        ) AS not_restored,
+        EXISTS (
+            SELECT FROM unnest(CAST(:suggestion_ids AS uuid[])) AS one (id)
+            WHERE (
+                SELECT held_back FROM suggestion_answer
+                WHERE suggestion_id = one.id ORDER BY at DESC, created_at DESC, id DESC LIMIT 1
+            ) = 'said_too_late'
+        ) AS said_too_late
     FROM customer WHERE customer.id = :customer_id
     """
 )

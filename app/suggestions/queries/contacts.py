@@ -286,10 +286,14 @@ _LEDGER = f"""
                 AND (ended_on IS NULL OR ended_on > %(today)s)) AS win_back_refused,
         {_OUTAGE} AS outage,
         (SELECT array_agg(at) FROM heard
-         WHERE customer_id = customer.id AND kind = 'fault' AND at > %(faults_since)s) AS calls,
-        (SELECT array_agg(reported_at) FROM orders
-         WHERE work_type = 'repair' AND state <> 'cancelled'
-         AND reported_at > %(faults_since)s) AS repairs,
+         WHERE customer_id = customer.id AND kind = 'fault' AND NOT own
+         AND at > %(faults_since)s) AS calls,
+        -- The repair at the asker's own door counts however long it has waited, and its calls not.
+        ARRAY(SELECT reported_at FROM orders
+              WHERE work_type = 'repair' AND state <> 'cancelled'
+              AND reported_at > %(faults_since)s
+              UNION ALL SELECT reported_at FROM work_order
+              WHERE id = %(work_order_id)s::uuid AND work_type = 'repair') AS repairs,
         EXISTS (SELECT FROM heard WHERE customer_id = customer.id AND kind = 'complaint'
                 AND closed_at IS NULL) AS complaint_open,
         (SELECT max(closed_at) FROM heard

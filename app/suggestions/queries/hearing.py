@@ -14,7 +14,7 @@ from app.suggestions.rules.contacts import YEAR
 from app.suggestions.rules.limits import Limits
 from app.suggestions.rules.silence import Spoken
 
-# The newest answer to each suggestion counts. Which days matter is for the rules to say, so
+# What was said last to each suggestion counts. Which days matter is for the rules to say, so
 # everything within the longest of their times is read: few rows, for a customer hears few offers.
 # The contact that an answer at the door has left in the ledger is of the very same moment.
 _ANSWERS = """
@@ -25,7 +25,7 @@ _ANSWERS = """
         SELECT DISTINCT ON (suggestion_id) *
         FROM suggestion_answer
         WHERE customer_id = ANY(%(customer_ids)s) AND at > %(since)s
-        ORDER BY suggestion_id, created_at DESC, id DESC
+        ORDER BY suggestion_id, at DESC, created_at DESC, id DESC
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     JOIN suggestion_decision ON suggestion_decision.id = suggestion.decision_id

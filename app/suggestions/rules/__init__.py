@@ -92,6 +92,8 @@ class HeldBack(StrEnum):
     CAMPAIGN_ALONE = "campaign_alone"
     NOTHING_TODAY = "nothing_today"
     HOLDOUT = "holdout"
+    # Not a gate either: it was accepted when it was not to be shown any longer.
+    SAID_TOO_LATE = "said_too_late"
 
 
 class Group(StrEnum):

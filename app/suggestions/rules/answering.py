@@ -28,11 +28,13 @@ GUARDS: Mapping[str, HeldBack] = {
     "just_accepted": HeldBack.JUST_ACCEPTED,
     "not_restored": HeldBack.NOT_RESTORED,
     "do_not_disturb": HeldBack.DO_NOT_DISTURB,
+    "repeat_fault": HeldBack.REPEAT_FAULT,
     "complaint_open": HeldBack.COMPLAINT_OPEN,
     "complaint_recent": HeldBack.COMPLAINT_RECENT,
     "arrears": HeldBack.ARREARS,
     "blacklisted": HeldBack.BLACKLISTED,
     "outage": HeldBack.OUTAGE,
+    "said_too_late": HeldBack.SAID_TOO_LATE,
 }
 
 # Those of them that are asked as the gates ask them. Limits of contacts are none: the contact took
@@ -42,6 +44,7 @@ MEANWHILE = frozenset(
         HeldBack.ALREADY_HELD,
         HeldBack.ORDER_PENDING,
         HeldBack.JUST_ACCEPTED,
+        HeldBack.REPEAT_FAULT,
         HeldBack.COMPLAINT_RECENT,
         HeldBack.OUTAGE,
     }
@@ -87,6 +90,12 @@ def said_at(device_at: datetime, shown_at: datetime, now: datetime) -> datetime:
     phone knows better, for it may have been offline for days.
     """
     return min(max(device_at, shown_at), now)
+
+
+def too_late(at: datetime, valid_until: datetime | None) -> HeldBack | None:
+    """Say what stands against an acceptance that was said at a moment, however late it arrives: its
+    offer was not to be shown from `valid_until` on; None is of before there was any such time."""
+    return None if valid_until is None or at < valid_until else HeldBack.SAID_TOO_LATE
 
 
 def was_pitched(answer: AnswerKind | None, pitched: bool | None) -> bool:

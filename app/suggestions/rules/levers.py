@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from typing import NamedTuple
 
-from app.catalog.rules import ON_SITE, OnSite, ValueLever
+from app.catalog.rules import ON_SITE, BusinessType, OnSite, ValueLever
 from app.suggestions.rules.channels import THROUGH
 from app.suggestions.rules.facts import Facts, Offer
 from app.suggestions.rules.leads import LeadTo
@@ -93,6 +93,14 @@ def on_site(facts: Facts, offer: Offer) -> OnSite:
     What is the account manager's for their tier is sold there once special terms are approved.
     Where the tier is not known, what holds for everybody holds.
     """
-    if facts.tier in offer.manager_tiers and offer.code not in facts.agreed:
-        return OnSite.LEAD_ONLY
-    return ON_SITE[offer.business_type]
+    return at_the_door(
+        offer.business_type,
+        managers=facts.tier in offer.manager_tiers,
+        agreed=offer.code in facts.agreed,
+    )
+
+
+def at_the_door(business_type: BusinessType, *, managers: bool, agreed: bool) -> OnSite:
+    """Say the same of a kind of business: whether it is the account manager's for the customer's
+    tier, and whether special terms for it are approved."""
+    return OnSite.LEAD_ONLY if managers and not agreed else ON_SITE[business_type]

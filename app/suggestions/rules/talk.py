@@ -7,11 +7,18 @@ filled with what the catalogue says.
 from app.core.i18n import Lang, Words
 from app.suggestions.rules.facts import INSTALL, REPAIR
 
+# Before a repair is restored nothing is offered. Anything else may be offered at any time, such as
+# while the technician is still at it, so its opening has to be true before the work is done.
 OPENINGS: dict[str, Words] = {
     REPAIR: Words("网络已经恢复，您先试用一下。", "Your line works again; please try it first."),
-    INSTALL: Words("您的新业务已经装好了。", "What you ordered is ready."),
+    INSTALL: Words(
+        "我今天来给您装新业务，顺便跟您说一件事。",
+        "I came to fit what you ordered; there is one more thing.",
+    ),
 }
-OPENING = Words("今天的服务已经完成。", "That is all for today's work.")
+OPENING = Words(
+    "我今天上门为您服务，顺便跟您说一件事。", "I came for today's work; there is one more thing."
+)
 
 PRICE = Words("每月 {monthly} 元", "{monthly} yuan a month")
 ONE_OFF = Words("一次性费用 {one_off} 元", "{one_off} yuan once")

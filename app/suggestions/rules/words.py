@@ -14,6 +14,9 @@ GATES: dict[Gate, Words] = {
 }
 
 HELD_BACK: dict[HeldBack, Words] = {
+    HeldBack.SAID_TOO_LATE: Words(
+        "客户答复时该推荐已过有效期", "It was said when the offer was not to be shown any more"
+    ),
     HeldBack.ALREADY_HELD: Words(
         "客户已有该业务或互斥业务", "The customer has it, or something that excludes it"
     ),
@@ -173,8 +176,12 @@ ONLY_ADDED: dict[str, Words] = {
 
 
 def reason(part: Mapping[str, Any]) -> Words | None:
-    """Say a part of a score as a reason to offer something; None for one that only adds up."""
+    """Say a part of a score as a reason to offer something; None for one that only adds up, or
+    speaks of nobody."""
     said = REASONS.get(part["code"])
+    if part["code"] == "expected" and not part["values"]["percent"]:
+        # Less than one in two hundred is no reason, and what is tried may be as unlikely.
+        return None
     return said and Words(*(each.format(**part["values"]) for each in said))
 
 

@@ -29,6 +29,7 @@ from app.suggestions.rules.answering import (
     Said,
     complete_answer,
     said_at,
+    too_late,
     was_pitched,
 )
 from app.suggestions.rules.channels import check_receiver
@@ -44,9 +45,9 @@ async def take_down(
 
     What was pitched is a sales contact in the ledger; what was only shown is not. An acceptance is
     written down whatever happened since, with the guard that has become true meanwhile: that wins,
-    and no sale is opened on it. The same answer sent again is answered like the first time. Raises
-    NotFound for somebody else's suggestion, NotShown for one that was held back, Invalid, and
-    SameIdOtherContent.
+    and no sale is opened on it; nor is one on what was said when it was not to be shown any more.
+    The same answer sent again is answered like the first time. Raises NotFound for somebody else's
+    suggestion, NotShown for one that was held back, Invalid, and SameIdOtherContent.
     """
     suggestion, decision = await queries.own_suggestion(tx, suggestion_id, technician_id)
     pitched = was_pitched(said.answer, said.pitched)
@@ -74,7 +75,7 @@ async def take_down(
         offering = await tx.get_one(ProductOffering, suggestion.offering_id)
         guard = await guard_now(
             tx, decision.customer_id, [suggestion_id], prepaid=offering.prepaid, now=now
-        )
+        ) or too_late(at, decision.valid_until)
     answer, new = await _written(
         tx,
         suggestion,

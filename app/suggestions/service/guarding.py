@@ -68,6 +68,7 @@ async def _meanwhile(
             **seen_here(ledger.ordered_here, held)._asdict(),
             complaint_closed_on=closed and closed.astimezone(zone).date(),
             outage=ledger.outage,
+            faults=len(ledger.faults_at),
         )
         for offering in offerings:
             found.update(stand_against(facts, offer_of(offering), limits, off, MEANWHILE))

@@ -14,12 +14,15 @@ from app.sync.rules.tables import EVERYBODY
 
 
 class Numbers(NamedTuple):
-    """How long a unit's phones keep what, and how long they show it without the server."""
+    """How long a unit's phones keep what, how long they show it without the server, and for which
+    tiers which levers are the account manager's, as `rules.managers` writes it; None before phones
+    were told of that."""
 
     grace_hours: float
     closed_days: float
     sales_days: float
     offline_hours: float
+    managers: str | None
 
 
 class Unit(NamedTuple):
@@ -62,7 +65,8 @@ _NOTE = f"""
     INSERT INTO sync_unit (org_unit_id, stale, {", ".join(Numbers._fields)})
     SELECT * FROM unnest(
         %(units)s::uuid[], %(stale)s::bool[],
-        {", ".join(f"%({name})s::float8[]" for name in Numbers._fields)}
+        {", ".join(f"%({name})s::float8[]" for name in Numbers._fields if name != "managers")},
+        %(managers)s::text[]
     )
     ON CONFLICT (org_unit_id) DO UPDATE
     SET {", ".join(f"{name} = excluded.{name}" for name in ("stale", *Numbers._fields))}
@@ -156,6 +160,49 @@ async def touch_phones(tx: AsyncSession, unit_id: UUID) -> int:
 _PHONES = f"""
     {_INTO} SELECT DISTINCT technician_id, 'setting', org_unit_id, {_XID} FROM account
     WHERE org_unit_id = %(unit)s AND technician_id IS NOT NULL
+    {_KEPT}
+"""
+
+
+async def touch_offers(tx: AsyncSession, unit_id: UUID) -> int:
+    """Let a unit's phones look again at what is to be offered at the doors they have."""
+    return len(await fetched(tx, _OFFERS, {"unit": unit_id}))
+
+
+async def touch_sellers(tx: AsyncSession, since: datetime, until: datetime) -> int:
+    """Let phones look again at what is to be offered to customers special terms of whose were over
+    in (`since`, `until`], and to those of whom it is noted that their tier is another one now."""
+    return len(await fetched(tx, _SELLERS, {"since": since, "until": until}))
+
+
+# Only what was ever to be offered has a line.
+_OFFERS = f"""
+    {_INTO} SELECT line.technician_id, 'suggestion', line.row_id, {_XID}
+    FROM technician AS t JOIN sync_row AS line
+        ON line.technician_id = t.id AND line.kind = 'suggestion'
+    WHERE t.org_unit_id = %(unit)s
+    {_KEPT}
+"""
+# Their lines in the order in which the feed writes them.
+_SELLERS = f"""
+    WITH changed AS (
+        DELETE FROM sync_tier RETURNING customer_id
+    ), concerned AS (
+        SELECT customer_id FROM changed
+        UNION
+        SELECT customer_id FROM special_terms
+        WHERE state IN ('waiting', 'approved')
+            AND expires_at > %(since)s AND expires_at <= %(until)s
+    )
+    {_INTO} SELECT line.technician_id, 'suggestion', line.row_id, {_XID}
+    FROM concerned JOIN work_order AS o ON o.customer_id = concerned.customer_id
+    CROSS JOIN LATERAL (
+        SELECT o.holder_id
+        UNION SELECT technician_id FROM work_assist WHERE work_order_id = o.id
+    ) AS whose (id)
+    JOIN sync_row AS line
+        ON line.technician_id = whose.id AND line.kind = 'suggestion' AND line.row_id = o.id
+    ORDER BY line.technician_id, line.row_id
     {_KEPT}
 """
 

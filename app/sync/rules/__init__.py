@@ -1,7 +1,7 @@
 """Rules of sync: the cursor, the tables of a phone, verdicts on what was done offline."""
 
 from app.sync.rules.cursor import EPOCHS, NO_CURSOR, Cursor, cursor_of
-from app.sync.rules.offers import offer_of
+from app.sync.rules.offers import managers, offer_of
 from app.sync.rules.parameters import CLOSED_DAYS, KEPT_DAYS, OFFLINE_HOURS, SALES_DAYS
 from app.sync.rules.refusals import AccessRevoked, PhoneTooOld, ResyncNeeded
 from app.sync.rules.steps import ONLINE, STEPS, NotCarriedOut, Step, UnknownAction
@@ -33,6 +33,7 @@ __all__ = [
     "UnknownAction",
     "cursor_of",
     "judged",
+    "managers",
     "offer_of",
     "tables_for",
     "verdict_on",

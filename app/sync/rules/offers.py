@@ -5,29 +5,45 @@ from typing import Any
 
 import orjson
 
-from app.catalog.rules import ON_SITE, BusinessType, filled
+from app.catalog.rules import BusinessType, filled
 from app.core.i18n import LANGS, Lang
 from app.suggestions.rules import talk, words
 from app.suggestions.rules.ahead import show_when
+from app.suggestions.rules.levers import Levers, at_the_door, manager_tiers_of
+
+# What a row is written from, and not told itself.
+_UNTOLD = frozenset({"offering", "work_type", "tier", "agreed"})
 
 
-def offer_of(row: Mapping[str, Any]) -> dict[str, Any]:
+def offer_of(row: Mapping[str, Any], levers: Levers) -> dict[str, Any]:
     """Write a suggestion for a phone: since when and until when it may be shown, why it fits and
-    what to say, in both languages. `row` has it with its decision, its order's type of work and the
-    version of its offering, under `offering` and `reasons` in JSON."""
+    what to say, in both languages. `row` has it with its decision, its order's type of work, its
+    customer's tier, whether special terms for it are `agreed`, and the version of its offering,
+    under `offering` and `reasons` in JSON; `levers` are those in force."""
     offering, reasons = orjson.loads(row["offering"]), orjson.loads(row["reasons"])
-    told = {name: value for name, value in row.items() if name not in ("offering", "work_type")}
+    told = {name: value for name, value in row.items() if name not in _UNTOLD}
     said = [(part["code"], words.reason(part)) for part in reasons]
     tracks = {lang: _talk_track(row["work_type"], offering, lang) for lang in LANGS}
     return {
         **told,
         "show_when": show_when(row["visit_id"], row["work_type"]),
-        "on_site": ON_SITE[BusinessType(offering["business_type"])],
+        "on_site": at_the_door(
+            BusinessType(offering["business_type"]),
+            managers=row["tier"] in manager_tiers_of(offering["levers"], levers),
+            agreed=row["agreed"],
+        ),
         "reasons": _json(
             [{"code": code, **each._asdict()} for code, each in said if each is not None]
         ),
         "talk_track": _json(tracks),
     }
+
+
+def managers(levers: Levers) -> str:
+    """Write for which tiers which levers are the account manager's, the same in the same words."""
+    named = {lever.value: sorted(rule.manager_tiers) for lever, rule in levers.items()}
+    theirs = {lever: tiers for lever, tiers in named.items() if tiers}
+    return orjson.dumps(theirs, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def _talk_track(work_type: str, offering: Mapping[str, Any], lang: Lang) -> dict[str, str]:

@@ -146,7 +146,10 @@ class PhoneSuggestion(PhoneRow):
     show_when: ShowWhen = Field(
         description="`restored`: show it once the repair is marked restored, not before."
     )
-    on_site: OnSite = Field(description="What a technician may do with it at the door.")
+    on_site: OnSite = Field(
+        description="What a technician may do with it at the door of this customer, told anew when"
+        " special terms, their tier, or whose business it is, change."
+    )
     reasons: Json = Field(description="JSON: why it fits, each with `code`, `zh` and `en`.")
     talk_track: Json = Field(
         description="JSON: what to say, under `zh` and `en`: `opening`, `benefit`, `price`,"

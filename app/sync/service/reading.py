@@ -15,6 +15,8 @@ from app.core.geo import CoordSys, from_wgs84
 from app.core.parameter_values import parameters_in_force
 from app.devices.rules import UNNAMED
 from app.releases.rules import AppTooOld
+from app.suggestions.queries import levers
+from app.suggestions.rules.levers import levers_in_force
 from app.sync import rules
 from app.sync.queries import rows
 from app.sync.queries.feed import News
@@ -82,6 +84,7 @@ async def begun(tx: AsyncSession, caller: Caller, asked: Asked, now: datetime) -
     today = now.astimezone(await zone_of_unit(tx, caller.org_unit_id)).date()
     whose = Whose(
         technician_id=technician_of(caller),
+        now=now,
         today=today,
         shown_since=now - grace,
         closed_since=now - timedelta(days=number(rules.CLOSED_DAYS)),
@@ -125,7 +128,7 @@ class Reading:
             case "grids":
                 return [self._grid(one) for one in await rows.grids(tx, whose)]
             case "suggestions":
-                return [rules.offer_of(one) for one in await rows.suggestions(tx, whose)]
+                return await self._offers(await rows.suggestions(tx, whose))
             case _:
                 read: Rows = await getattr(rows, name)(tx, whose)
                 return read
@@ -165,7 +168,7 @@ class Reading:
                 read = [self._grid(one) for one in await rows.grids(tx, whose, wanted)]
             case Kind.SUGGESTION:
                 found = await rows.suggestions(tx, whose, wanted)
-                read = [rules.offer_of(one) for one in found]
+                read = await self._offers(found)
                 gone = await rows.suggested_before(tx, whose, wanted)
             case Kind.DAY:
                 named = {day_of(one) for one in wanted}
@@ -202,6 +205,11 @@ class Reading:
                 }
             )
         return written
+
+    async def _offers(self, found: Rows) -> Rows:
+        ruled = await levers(self.tx) if found else ()
+        in_force = levers_in_force(ruled, self.caller.org_path, self.whose.today)
+        return [rules.offer_of(one, in_force) for one in found]
 
     def _customers(self, found: Rows) -> Rows:
         for row in found:

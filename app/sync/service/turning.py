@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.parameter_values import parameters_in_force
+from app.suggestions.queries import levers
+from app.suggestions.rules.levers import levers_in_force
 from app.sync import rules
 from app.sync.queries import feed, turning
 from app.sync.queries.turning import Numbers, Unit
@@ -27,9 +29,10 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
 
     A customer leaves when the grace of their order is over, orders, sales and actions after some
     days; memberships, services and versions of offerings begin and end with a day. Where one of
-    these spans, or how long a phone may go without the server, is another one than phones were told
-    by, they are told what that changes. Returns how many lines were written. Two workers take
-    turns, and the second finds nothing to do.
+    these spans, how long a phone may go without the server, or whose offers are the account
+    manager's, is another one than phones were told by, they are told what that changes; so are they
+    of offers to whom special terms are over, or whose tier has changed. Returns how many lines were
+    written. Two workers take turns, and the second finds nothing to do.
     """
     await feed.alone(tx)
     await epochs.mind_takeover(tx, now)
@@ -38,6 +41,7 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
         return 0
     since = max(last, now - AT_MOST) if last is not None else now - AT_MOST
     numbers = await parameters_in_force(tx)
+    ruled = await levers(tx)
     written = 0
     units = await turning.units(tx)
     changed: list[Unit] = []
@@ -47,6 +51,9 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
             numbers.number(rules.CLOSED_DAYS, now, unit.path),
             numbers.number(rules.SALES_DAYS, now, unit.path),
             numbers.number(rules.OFFLINE_HOURS, now, unit.path),
+            rules.managers(
+                levers_in_force(ruled, unit.path, now.astimezone(ZoneInfo(unit.zone)).date())
+            ),
         )
         told = _told(unit, in_force)
         if told != unit:
@@ -56,10 +63,13 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
         written += await turning.touch_unit(tx, {**given, **_left(since, was, now, new)})
         if was.offline_hours != new.offline_hours:
             written += await turning.touch_phones(tx, unit.id)
+        if was.managers != new.managers:
+            written += await turning.touch_offers(tx, unit.id)
     await turning.note_numbers(tx, changed)
     for before, today in sorted({_days(since, now, unit.zone) for unit in units}):
         if before < today:
             written += await turning.touch_of_days(tx, before, today)
+    written += await turning.touch_sellers(tx, since, now)
     written += await turning.touch_actions(tx, since - ACTIONS_SHOWN, now - ACTIONS_SHOWN)
     await turning.note_moment(tx, now, first=last is None)
     return written

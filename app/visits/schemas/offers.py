@@ -71,7 +71,10 @@ class OfferOut(Answer):
     monthly_price_fen: int
     one_off_price_fen: int
     contract_months: int
-    commission_fen: int = Field(description="The technician's, when it is sold.")
+    commission_fen: int | None = Field(
+        description="The technician's, when it is sold. Null for what they may only note as a lead,"
+        " which brings them none."
+    )
     reasons: Annotated[list[ReasonOut], Field(max_length=10)]
     talk_track: TalkTrackOut
     install_now: InstallNowOut
@@ -234,7 +237,7 @@ def _offer(
         monthly_price_fen=offering.monthly_price_fen,
         one_off_price_fen=offering.one_off_price_fen,
         contract_months=offering.contract_months,
-        commission_fen=offering.commission_fen,
+        commission_fen=None if on_site is OnSite.LEAD_ONLY else offering.commission_fen,
         reasons=[
             ReasonOut(code=part["code"], words=said.say(lang))
             for part in one.reasons

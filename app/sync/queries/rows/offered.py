@@ -32,14 +32,14 @@ async def suggestions(
     tx: AsyncSession, whose: Whose, order_ids: Collection[UUID] | None = None
 ) -> list[dict[str, Any]]:
     """Read what is to be offered in the visits of the orders on the phone, with the last answer,
-    whether it could be installed when that was last asked, and in JSON the reasons and the version
-    of the offering that was decided on."""
+    whether it could be installed when that was last asked, what makes it the account manager's, and
+    in JSON the reasons and the version of the offering that was decided on."""
     return await dicts(
         tx,
         "s.id; d.id AS decision_id; d.work_order_id; d.visit_id; d.customer_id; s.offering_code;"
         "s.rank; s.coordination; d.at; d.valid_until; o.work_type; s.reasons::text AS reasons;"
         "p.offering; a.answer; a.pitched; a.id AS answer_id; i.install_now; i.install_code;"
-        "i.install_as_of",
+        "i.install_as_of; l.tier; t.agreed",
         f"""
         FROM (
             -- The newest decision of an order counts, and of it what is to be shown.
@@ -56,18 +56,26 @@ async def suggestions(
                 'monthly_price_fen', monthly_price_fen, 'one_off_price_fen', one_off_price_fen,
                 'contract_months', contract_months, 'speed_mbps', speed_mbps,
                 'install_minutes', install_minutes, 'talk_track_zh', talk_track_zh,
-                'talk_track_en', talk_track_en
+                'talk_track_en', talk_track_en, 'levers', levers
             )::text AS offering FROM product_offering WHERE id = s.offering_id
         ) AS p
         LEFT JOIN LATERAL (
             SELECT id, answer, pitched FROM suggestion_answer
-            WHERE suggestion_id = s.id ORDER BY at DESC, id DESC LIMIT 1
+            WHERE suggestion_id = s.id ORDER BY at DESC, created_at DESC, id DESC LIMIT 1
         ) AS a ON true
         LEFT JOIN LATERAL (
             SELECT not_now ->> s.offering_code IS NULL AS install_now,
                 not_now ->> s.offering_code AS install_code, as_of AS install_as_of
             FROM install_answer WHERE work_order_id = d.work_order_id AND decision_id = d.id
         ) AS i ON true
+        LEFT JOIN customer_lifecycle AS l ON l.customer_id = d.customer_id
+        CROSS JOIN LATERAL (
+            SELECT EXISTS (
+                SELECT FROM special_terms
+                WHERE customer_id = d.customer_id AND offering_code = s.offering_code
+                    AND state = 'approved' AND expires_at > %(now)s
+            ) AS agreed
+        ) AS t
         """,
         whose,
         order_ids,

@@ -24,6 +24,7 @@ class Whose:
     """
 
     technician_id: UUID
+    now: datetime
     today: date
     shown_since: datetime
     closed_since: datetime

@@ -1,0 +1,116 @@
+"""What a technician may do with an offer is the same on the phone as at the server."""
+
+from datetime import date, timedelta
+
+import pytest
+from sqlalchemy import text
+
+from app.auth.keys import KeyRing
+from app.catalog.rules import BusinessType
+from app.lifecycle.rules import Stage, Tier
+from app.suggestions.queries.choosing import forget
+from app.sync.service import turning
+from seed.city import HERE
+from seed.dated import load_levers
+from tests.make.catalog import make_offering
+from tests.make.customers import make_address, make_customer, make_subscription
+from tests.make.lifecycle import make_lifecycle
+from tests.make.retention import make_terms, make_toolkit
+from tests.make.visits import make_assigned_order, make_phone, taken
+from tests.sync.stores import Store
+
+HALF_A_MINUTE = timedelta(seconds=30)
+
+
+@pytest.fixture
+async def phone(tx, app, http, clock):
+    return await make_phone(tx, app, http, clock)
+
+
+@pytest.fixture
+async def customer(tx, phone):
+    made = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+    await make_address(tx, made)
+    await make_subscription(tx, made, contract_ends_on=date(2026, 4, 1))
+    await make_offering(
+        tx,
+        code="RENEW",
+        category="renewal",
+        business_type=BusinessType.RETENTION,
+        levers=["renewal"],
+        margin_12m_fen=30_000,
+        expert_rate=0.3,
+    )
+    return made
+
+
+@pytest.fixture
+async def visit_id(tx, phone, customer, clock):
+    order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+    # Renewals of the best tier are the account manager's.
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    await tx.commit()
+    return await phone.restore(order)
+
+
+@pytest.fixture
+def may(tx, database, phone, clock):
+    """Pull what is new after some time in which workers looked; tell what may be done with the
+    only offer. A phone that begins anew is told the same."""
+    store = Store(phone)
+
+    async def may(by=timedelta()):
+        clock.tick(by)
+        forget(database)
+        for _ in range(2):
+            clock.tick(HALF_A_MINUTE)
+            await turning.turn(tx, clock.now())
+        await tx.commit()
+        await store.pull()
+        # Within one transaction, as here, everything is told again and again.
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.commit()
+        fresh = Store(phone)
+        await fresh.pull()
+        assert fresh["suggestions"] == store["suggestions"]
+        [row] = store["suggestions"].values()
+        return row["on_site"]
+
+    return may
+
+
+async def online(phone, visit_id):
+    [offer] = taken(await phone.post(f"/visits/{visit_id}/suggestions"))["offers"]
+    return offer["on_site"]
+
+
+async def test_the_best_tiers_renewal_is_a_lead_on_the_phone_until_its_terms_are_approved(
+    tx, phone, customer, visit_id, may, clock, tmp_path
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    assert await online(phone, visit_id) == await may() == "lead_only"
+    await make_toolkit(tx, offers=["RENEW"])
+    await make_terms(tx, customer, "RENEW", KeyRing.load(tmp_path / "keys"), now=clock.now())
+    await tx.commit()
+    assert await may() == await online(phone, visit_id) == "standard_only"
+    # Their time is over without anybody's having done anything.
+    assert await may(timedelta(days=8)) == "lead_only"
+
+
+async def test_another_tier_and_another_rule_are_told_to_the_phone(
+    tx, phone, customer, visit_id, may, clock
+):
+    standing = await make_lifecycle(
+        tx, customer, tier=Tier.B, stage=Stage.DECLINE, churn_score=None
+    )
+    assert await online(phone, visit_id) == await may() == "standard_only"
+    standing.tier = Tier.A
+    await tx.commit()
+    assert await may() == "lead_only"
+    # The rule ends with a day, and nobody writes anything then.
+    ends = {"until": clock.now().date() + timedelta(days=1)}
+    await tx.execute(
+        text("UPDATE suggestion_lever SET valid_to = :until WHERE lever = 'renewal'"), ends
+    )
+    assert await may() == "lead_only"
+    assert await may(timedelta(days=1)) == await online(phone, visit_id) == "standard_only"
