@@ -1,13 +1,13 @@
 """Phones hear anew what may be sold at a door when special terms, or a customer's tier, change.
 
-Revision: 0111, after 0102
+Revision: 0107, after 0106
 """
 
 import sqlalchemy as sa
 from alembic import op
 
-revision: str = "0111"
-down_revision: str | None = "0102"
+revision: str = "0107"
+down_revision: str | None = "0106"
 branch_labels: str | None = None
 depends_on: str | None = None
 
