@@ -17,14 +17,15 @@ from typing import Any
 import psycopg
 
 from app.auth.rules import Role
-from app.sync.rules import cursor_of
+from app.sync.rules import OLDEST_SCHEMA, cursor_of
 from benchmarks import history, load, machine
 from benchmarks.history import NOW, Person, Province
 from benchmarks.load import Connection
 from benchmarks.report import Figure, milliseconds, shown, table
 from benchmarks.stand import Server, Stand, settle
 
-PATH = "/v1/sync?schema_version=1"
+# The phone that is told least of those that are served.
+PATH = f"/v1/sync?schema_version={OLDEST_SCHEMA}"
 
 
 @dataclass(frozen=True)

@@ -349,9 +349,7 @@ class Phone:
         """Give what may be offered to an order's customer now, the best first: what is valid still,
         and what was taken ahead of a repair only when it is marked restored. Raises Locked."""
         self.check_shown()
-        done = {one.type for one in self._waiting().get(order.id, [])}
-        restored = order.row["restored_at"] is not None or rules.RESTORES in done
-        now = self.clock.now()
+        restored, now = self._restored(order), self.clock.now()
         found = [
             row
             for row in self.store.rows("suggestions").values()
@@ -359,6 +357,16 @@ class Phone:
             and rules.may_be_offered(row, now, restored=restored)
         ]
         return sorted(found, key=lambda row: int(row["rank"]))
+
+    def nothing(self, order: Order) -> Mapping[str, Any] | None:
+        """Say why nothing is offered to an order's customer, under `zh` and `en`, as it was decided
+        at `at`; None where something is, or nobody has asked. Raises Locked."""
+        self.check_shown()
+        return rules.nothing_of(order.row, self.clock.now(), restored=self._restored(order))
+
+    def _restored(self, order: Order) -> bool:
+        done = {one.type for one in self._waiting().get(order.id, [])}
+        return order.row["restored_at"] is not None or rules.RESTORES in done
 
     def steps(self, order: Order) -> Mapping[str, Short]:
         """Name the short steps that may be taken with an order now."""

@@ -8,6 +8,8 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import orjson
+
 from app.core.i18n import Words
 
 
@@ -153,6 +155,18 @@ def may_be_offered(row: Mapping[str, Any], now: datetime, *, restored: bool) -> 
     if until is not None and datetime.fromisoformat(until) <= now:
         return False
     return when == "at_once" or (when == "restored" and restored)
+
+
+def nothing_of(
+    row: Mapping[str, Any], now: datetime, *, restored: bool
+) -> Mapping[str, Any] | None:
+    """Read why nothing is offered for an order, as long as that may be shown; None where something
+    is, or nobody has asked. That a repair is not restored is over once it is marked so here."""
+    told = row.get("nothing_because")
+    said = told and orjson.loads(told)
+    if not said or not may_be_offered(said, now, restored=restored):
+        return None
+    return None if restored and said["code"] == "not_restored" else said
 
 
 # A completion is refused where its order's pictures are not there.

@@ -21,6 +21,12 @@ WORK_TYPES: Mapping[str, Words] = {
     "remove": Words(zh="拆机", en="remove"),
     "care": Words(zh="回访", en="care"),
 }
+SPEAKERS: Mapping[str, Words] = {
+    "account_manager": Words(zh="客户经理", en="the account manager"),
+    "shop": Words(zh="营业厅", en="the shop"),
+    "phone": Words(zh="电话渠道", en="whoever calls"),
+    "app": Words(zh="掌上营业厅", en="the app"),
+}
 _COLOURS = {
     Stage.WAITING: "yellow",
     Stage.APPLIED: "green",
@@ -89,9 +95,13 @@ class Screen:
             ]
         for one in phone.suggestions(order):
             said.append((self.words("推荐", "offer"), _joined(one["offering_code"], one["answer"])))
+            if one.get("left_to") is not None:
+                said.append((self.words("转交", "hand over"), self._left_to(one)))
             said.append(("", "\n".join(self._pitch(one))))
             if one["install_as_of"] is not None:
                 said.append((self.words("安装", "install"), self._install(one)))
+        if (nothing := phone.nothing(order)) is not None:
+            said.append((self.words("推荐", "offer"), self._nothing(nothing)))
         said += self._asked(phone.asked(order))
         for name, value in said:
             table.add_row(name, str(value or ""))
@@ -102,6 +112,20 @@ class Screen:
         """Say why an offer fits, and what to say to the customer, in its order."""
         reasons = [one[self.lang] for one in orjson.loads(suggestion["reasons"])]
         return [*reasons, *orjson.loads(suggestion["talk_track"])[self.lang].values()]
+
+    def _left_to(self, suggestion: Mapping[str, Any]) -> str:
+        """Say to whom an offer is left, for whoever would rather hear of it there."""
+        to = self._word(SPEAKERS, suggestion["left_to"])
+        return self.words(
+            f"转给{to}，客户主动问起再介绍", f"to {to}; do not pitch it unless they ask"
+        )
+
+    def _nothing(self, because: Mapping[str, Any]) -> str:
+        """Say that nothing is offered, why, and as of when."""
+        at = _moment(because["at"])
+        return self.words(
+            f"无：{because['zh']}（{at} 时）", f"nothing: {because['en']}, as of {at}"
+        )
 
     def _install(self, suggestion: Mapping[str, Any]) -> str:
         """Say whether it could be had with this visit, when that was last asked."""

@@ -17,7 +17,7 @@ from app.phone.rules import Stage
 from app.phone.store import Done, Picture, Store
 
 # The tables are kept as they are told; this is the version of what is made of them here.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 # What one push may hold, and how much of that is left for what is around the actions.
 MOST_ACTIONS, MOST_BYTES = 200, 480 * 1024
 # Refusals of a push as a whole, which say that something in it cannot be read.

@@ -2,7 +2,7 @@
 
 import io
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -15,6 +15,7 @@ from app.auth.rules import Role
 from app.core.db import new_id
 from app.devices.models import Device
 from app.evidence.models import Evidence
+from app.lifecycle.rules import Tier
 from app.phone import rules
 from app.phone.drawings import photo, signature
 from app.phone.line import NoSignal, Refused, SignInNeeded
@@ -26,10 +27,13 @@ from app.retention.models import SpecialTerms
 from app.sales.models import Sale
 from app.sync import rules as sync
 from app.sync.models import SyncAction
+from seed.city import HERE
+from seed.dated import load_levers
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_customer, make_subscription
 from tests.make.evidence import make_template, router
+from tests.make.lifecycle import make_lifecycle
 from tests.make.phones import make_reference_phone
 from tests.make.retention import make_terms, make_toolkit
 from tests.make.visits import LAT, LON, at, make_assigned_order, make_phone
@@ -435,6 +439,63 @@ async def test_a_phone_knows_ahead_what_the_work_asks_for_and_what_may_be_offere
     assert phone.suggestions(phone.order(first)) == []
 
 
+async def test_a_phone_says_that_nothing_is_offered_and_why_and_what_is_left_to_others(
+    tx, hand, tmp_path, clock, http
+):
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    await make_offering(
+        tx, code="TV-4K", category="tv", levers=["income"], margin_12m_fen=20_000, expert_rate=0.2
+    )
+    doors = []
+    for known in ({"do_not_disturb": True}, {"preferred_channel": "app"}):
+        customer = await make_customer(tx, org_unit_id=hand.technician.org_unit_id, **known)
+        await make_address(tx, customer)
+        await make_subscription(tx, customer)
+        await make_lifecycle(tx, customer, tier=Tier.A, churn_score=None)
+        order = await make_assigned_order(tx, hand.technician, customer, now=clock.now())
+        doors.append(str(order.id))
+    quiet, elsewhere = doors
+    await tx.commit()
+    phone = make_reference_phone(tmp_path, hand)
+    await phone.sync()
+    assert phone.nothing(phone.order(quiet)) is None
+    await phone.take_ahead()
+
+    # At the doors, without a network.
+    phone = make_reference_phone(tmp_path, hand, cut(http, before=range(100)))
+
+    def screen(order_id):
+        told = io.StringIO()
+        Screen(Console(file=told, width=200), "en").order(phone.order(order_id), phone)
+        return told.getvalue()
+
+    def restore(order_id):
+        for step in ("take", "go"):
+            phone.step(step, order_id)
+        phone.step("arrive", order_id, point=at(LON, LAT))
+        phone.step("restored", order_id)
+
+    # Ahead of a repair it is of the time after it, as an offer would be.
+    assert "nothing:" not in screen(quiet)
+    restore(quiet)
+    assert "nothing: The customer asked not to be disturbed, as of" in screen(quiet)
+    restore(elsewhere)
+    told = screen(elsewhere)
+    assert "to the app; do not pitch it unless they ask" in told and "nothing:" not in told
+    because = phone.nothing(phone.order(quiet))
+    assert because is not None
+    clock.tick(datetime.fromisoformat(because["valid_until"]) - clock.now())
+    assert phone.nothing(phone.order(quiet)) is None
+
+
+def test_that_a_repair_is_not_restored_is_no_reason_once_it_is_marked_so():
+    because = {"code": "not_restored", "valid_until": None, "show_when": "at_once"}
+    row = {"nothing_because": json.dumps(because)}
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    assert rules.nothing_of(row, now, restored=False) == because
+    assert rules.nothing_of(row, now, restored=True) is None
+
+
 async def test_a_server_that_asks_to_come_again_is_no_refusal(hand, tmp_path):
     def busy(request):
         return httpx.Response(503, headers={"retry-after": "7"})
@@ -491,9 +552,9 @@ async def test_an_app_of_a_newer_version_has_everything_told_anew(tx, hand, tmp_
     phone = make_reference_phone(tmp_path, hand)
     await phone.sync()
     told = phone.store.tables()
-    assert phone.store["schema_version"] == 3
+    assert phone.store["schema_version"] == 4
     # What an app of the version before was told has neither the columns nor the tables of now.
-    phone.store["schema_version"] = 2
+    phone.store["schema_version"] = 3
     done = await phone.sync()
     assert done.anew and phone.store.tables() == told
     assert not (await phone.sync()).anew

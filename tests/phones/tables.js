@@ -10,7 +10,7 @@ const {
 } = require('@nozbe/watermelondb/Schema/migrations')
 const Model = require('@nozbe/watermelondb/Model').default
 
-const SCHEMA_VERSION = 3
+const SCHEMA_VERSION = 4
 
 // What each version has added, by which the app moves on a phone that had an earlier one.
 const ADDED = [
@@ -26,6 +26,11 @@ const ADDED = [
     toVersion: 3,
     tables: [],
     columns: { suggestions: ['install_now', 'install_code', 'install_as_of'] },
+  },
+  {
+    toVersion: 4,
+    tables: [],
+    columns: { work_orders: ['nothing_because'], suggestions: ['left_to'] },
   },
 ]
 

@@ -283,7 +283,7 @@ async def test_what_was_said_last_counts(tx, phone, customer, visit_id, best, cl
     if late:
         clock.tick(timedelta(minutes=1))
         await say(phone, best, "declined", **mistaken)
-    rows = (await phone.get("/sync?schema_version=3")).json()["changes"]["suggestions"]["updated"]
+    rows = (await phone.get("/sync?schema_version=4")).json()["changes"]["suggestions"]["updated"]
     assert {one["answer"] for one in rows if one["id"] == str(best)} == {"accepted"}
     answers = (await tx.scalars(select(SuggestionAnswer))).all()
     assert len(answers) == 2

@@ -24,7 +24,7 @@ class Store:
 
     async def ask(self, **more: Any) -> Any:
         """Pull once, and give the answer as it is."""
-        asked = {"last_pulled_at": self.cursor, "schema_version": 3, **more}
+        asked = {"last_pulled_at": self.cursor, "schema_version": 4, **more}
         query = "&".join(f"{name}={value}" for name, value in asked.items() if value is not None)
         headers = {"if-none-match": self.etag} if self.etag and self.tags else {}
         return await self.phone.get(f"/sync?{query}", **headers)

@@ -117,10 +117,3 @@ async def test_the_shift_that_goes_on_is_known_to_every_phone_and_ended_by_any(t
     assert await push(phone, "my_shifts_end", shift_id=known) == "applied"
     await told(store)
     assert store["shifts"] == {}
-
-
-async def test_a_phone_of_the_version_before_is_not_told_of_tables_it_does_not_have(two):
-    phone, _ = two
-    answer = await Store(phone).ask(schema_version=1)
-    assert "days" in answer.json()["changes"]
-    assert not {"handovers", "shifts"} & answer.json()["changes"].keys()

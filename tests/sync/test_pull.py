@@ -160,8 +160,7 @@ async def test_cursors_that_cannot_be_gone_on_from_are_told_to_begin_anew(tx, ph
 async def test_versions_of_the_phones_tables(tx, phone, monkeypatch, clock):
     order = await make_assigned_order(tx, phone.technician, now=clock.now())
     await tx.commit()
-    monkeypatch.setattr(rules, "OLDEST_SCHEMA", 2)
-    newer = {**rules.TABLES, "days": Table(since=4), "work_orders": Table(1, {"skills": 3})}
+    newer = {**rules.TABLES, "days": Table(since=5), "work_orders": Table(1, {"skills": 3})}
     monkeypatch.setattr(
         rules, "tables_for", lambda version, known=rules.tables_for: known(version, newer)
     )
@@ -171,11 +170,11 @@ async def test_versions_of_the_phones_tables(tx, phone, monkeypatch, clock):
     assert answer.headers["upgrade"].startswith("yingwei-tables/")
     old = (await store.ask(schema_version=2)).json()["changes"]
     assert "days" not in old and "skills" not in old["work_orders"]["updated"][0]
-    store.keep(await store.ask(schema_version=3))
-    moved_on = (await store.ask(schema_version=4)).json()["changes"]
+    store.keep(await store.ask(schema_version=4))
+    moved_on = (await store.ask(schema_version=5)).json()["changes"]
     assert "offerings" not in moved_on
-    asked = '{"from":3,"tables":["days"],"columns":[{"table":"offerings","columns":["x"]}]}'
-    migrated = (await store.ask(schema_version=4, migration=asked)).json()["changes"]
+    asked = '{"from":4,"tables":["days"],"columns":[{"table":"offerings","columns":["x"]}]}'
+    migrated = (await store.ask(schema_version=5, migration=asked)).json()["changes"]
     assert {"days", "offerings"} <= migrated.keys()
     assert str(order.id) == store["work_orders"][str(order.id)]["id"]
     assert (await store.ask(migration="{")).status_code == 422

@@ -306,6 +306,14 @@ ONE, TWO = new_id(), new_id()
                 ["photos", "suggestions", "visits", "work_orders"], {"work_orders": [str(ONE)]}
             ),
         ),
+        (
+            [(Kind.SUGGESTION, ONE, 1)],
+            False,
+            ChangedTables(
+                ["suggestions", "work_orders"],
+                {"suggestions": [str(ONE)], "work_orders": [str(ONE)]},
+            ),
+        ),
         ([(Kind.TERMINAL, ONE, 1)], True, ChangedTables(["terminals"], {})),
         (
             [(Kind.SALE, new_id(), 1) for _ in range(MOST_NAMED + 1)],

@@ -8,10 +8,15 @@ from sqlalchemy import text
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
+from app.customers.models import Customer
+from app.lifecycle.rules import Stage, Tier
 from app.sync.queries import feed
 from app.sync.service import turning
+from seed.city import HERE
+from seed.dated import load_levers
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_customer, make_subscription
+from tests.make.lifecycle import make_lifecycle
 from tests.make.terminals import make_terminal
 from tests.make.visits import make_assigned_order, make_phone, taken
 from tests.sync.stores import Store
@@ -161,6 +166,96 @@ async def test_whether_it_can_be_installed_is_told_as_of_when_and_anew_on_openin
     # A phone of the version before is told of none of it.
     row = (await Store(phone).ask(schema_version=2)).json()["changes"]["suggestions"]["updated"][0]
     assert not {"install_now", "install_code", "install_as_of"} & row.keys()
+
+
+async def test_that_there_is_nothing_to_offer_is_told_with_its_order_and_why(
+    tx, phone, order, clock
+):
+    """A phone without a network tells "nothing today" from "nobody has asked yet"."""
+    await make_offering(tx, code="FTTH-1000", speed_mbps=1000, margin_12m_fen=60_000)
+    customer = await tx.get_one(Customer, order.customer_id)
+    customer.do_not_disturb = True
+    await tx.commit()
+    store, older = Store(phone), Store(phone)
+
+    async def told():
+        """Pull what is new, which is all that a phone is told that begins anew."""
+        await store.pull()
+        await forget_news(tx)
+        fresh = Store(phone)
+        await fresh.pull()
+        for name in ("work_orders", "suggestions"):
+            assert fresh[name] == store[name]
+        because = store["work_orders"][str(order.id)]["nothing_because"]
+        return because and json.loads(because)
+
+    async def told_before():
+        """Pull as an app of the version before, which has no place for it."""
+        read = (await older.ask(schema_version=3)).json()
+        older.cursor = read["timestamp"]
+        return read["changes"]
+
+    assert await told() is None
+    [row] = (await told_before())["work_orders"]["updated"]
+    assert store["work_orders"][row["id"]].keys() - row.keys() == {"nothing_because"}
+    [door] = taken(await phone.post("/my/day/suggestions"))["visits"]
+    online = door["suggestions"]
+    assert await told_before() == {}
+    because = await told()
+    assert because == {
+        "code": "do_not_disturb",
+        "zh": "客户要求免打扰",
+        "en": "The customer asked not to be disturbed",
+        "at": clock.now().isoformat(),
+        "valid_until": because["valid_until"],
+        # Ahead of a repair it is of the time after it, as an offer would be.
+        "show_when": "restored",
+    }
+    assert online["nothing_because"] == {"code": "do_not_disturb", "words": because["en"]}
+    assert datetime.fromisoformat(because["valid_until"]) == datetime.fromisoformat(
+        online["valid_until"]
+    )
+    assert store["suggestions"] == {}
+    # They have changed their mind: what is offered now takes the place of why nothing was.
+    customer.do_not_disturb = False
+    await tx.commit()
+    clock.tick(timedelta(minutes=1))
+    await phone.post("/my/day/suggestions")
+    assert await told() is None
+    [offered] = store["suggestions"].values()
+    assert offered["offering_code"] == "FTTH-1000"
+    # In the visit itself only what was asked there counts.
+    customer.do_not_disturb = True
+    await tx.commit()
+    visit_id = await phone.restore(order)
+    clock.tick(timedelta(minutes=1))
+    await phone.post(f"/visits/{visit_id}/suggestions")
+    because = await told()
+    assert (because["code"], because["show_when"]) == ("do_not_disturb", "at_once")
+    assert store["suggestions"] == {}
+    # It is of no use, and told no more, once the visit is over.
+    await phone.complete(visit_id)
+    assert await told() is None
+
+
+async def test_an_offer_says_to_whom_it_is_left(tx, phone, order, clock):
+    await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    await make_offering(
+        tx, code="TV-4K", category="tv", levers=["income"], margin_12m_fen=20_000, expert_rate=0.2
+    )
+    customer = await tx.get_one(Customer, order.customer_id)
+    customer.preferred_channel = "app"
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.CLIMAX, churn_score=None)
+    await tx.commit()
+    await phone.post("/my/day/suggestions")
+    store = Store(phone)
+    await store.pull()
+    [offered] = store["suggestions"].values()
+    assert (offered["left_to"], offered["coordination"]) == ("app", "substitute")
+    [row] = (await store.ask(last_pulled_at=None, schema_version=3)).json()["changes"][
+        "suggestions"
+    ]["updated"]
+    assert offered.keys() - row.keys() == {"left_to"}
 
 
 async def test_what_is_fitted_at_a_customers_is_told_with_the_customer(tx, phone, order):

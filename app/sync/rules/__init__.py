@@ -1,7 +1,7 @@
 """Rules of sync: the cursor, the tables of a phone, verdicts on what was done offline."""
 
 from app.sync.rules.cursor import EPOCHS, NO_CURSOR, Cursor, cursor_of
-from app.sync.rules.offers import managers, offer_of
+from app.sync.rules.offers import managers, nothing_of, offer_of
 from app.sync.rules.parameters import CLOSED_DAYS, KEPT_DAYS, OFFLINE_HOURS, SALES_DAYS
 from app.sync.rules.refusals import AccessRevoked, PhoneTooOld, ResyncNeeded
 from app.sync.rules.steps import ONLINE, STEPS, NotCarriedOut, Step, UnknownAction
@@ -34,6 +34,7 @@ __all__ = [
     "cursor_of",
     "judged",
     "managers",
+    "nothing_of",
     "offer_of",
     "tables_for",
     "verdict_on",

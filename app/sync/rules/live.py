@@ -56,6 +56,9 @@ def told_of(lines: Iterable[tuple[Kind, UUID, int]], *, cut: bool) -> ChangedTab
             ids = found.setdefault(TABLE_OF[kind], set())
             if kind is not Kind.DAY:
                 ids.add(str(row_id))
+            if kind is Kind.SUGGESTION:
+                # Its id is the order's, whose own row says where nothing is offered, and why.
+                found.setdefault("work_orders", set()).add(str(row_id))
     many = cut or sum(map(len, found.values())) > MOST_NAMED
     named = {} if many else {name: sorted(ids) for name, ids in sorted(found.items()) if ids}
     return ChangedTables(sorted(found), named)

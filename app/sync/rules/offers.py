@@ -39,6 +39,21 @@ def offer_of(row: Mapping[str, Any], levers: Levers) -> dict[str, Any]:
     }
 
 
+def nothing_of(row: Mapping[str, Any], work_type: str) -> str:
+    """Write for a phone, in JSON, that nothing is offered for an order, and why, in both languages;
+    `row` has the decision, and it is shown by the same moments as an offer would be."""
+    code = row["held_back"]
+    return _json(
+        {
+            "code": code,
+            **words.nothing_because(code)._asdict(),
+            "at": row["at"],
+            "valid_until": row["valid_until"],
+            "show_when": show_when(row["visit_id"], work_type),
+        }
+    )
+
+
 def managers(levers: Levers) -> str:
     """Write for which tiers which levers are the account manager's, the same in the same words."""
     named = {lever.value: sorted(rule.manager_tiers) for lever, rule in levers.items()}

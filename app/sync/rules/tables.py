@@ -39,7 +39,7 @@ class Kind(StrEnum):
 EVERYBODY = UUID(int=0)
 
 # A phone's version of its tables; older ones are served two versions back.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 OLDEST_SCHEMA = max(1, SCHEMA_VERSION - 2)
 
 
@@ -52,13 +52,14 @@ class Table:
 
 
 TABLES: Mapping[str, Table] = {
-    "work_orders": Table(columns_since={"visible_until": 2}),
+    "work_orders": Table(columns_since={"visible_until": 2, "nothing_because": 4}),
     "visits": Table(),
     "customers": Table(),
     "suggestions": Table(
         columns_since={
             **dict.fromkeys(("valid_until", "show_when", "on_site", "reasons", "talk_track"), 2),
             **dict.fromkeys(("install_now", "install_code", "install_as_of"), 3),
+            "left_to": 4,
         }
     ),
     "offerings": Table(),

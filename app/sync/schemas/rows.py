@@ -15,6 +15,7 @@ from app.grids.rules import GridKind, MembershipKind
 from app.sales.rules import ConsentKind, SaleState
 from app.suggestions.rules import AnswerKind, Coordination
 from app.suggestions.rules.ahead import ShowWhen
+from app.suggestions.rules.leads import LeadTo
 from app.sync.rules import ActionVerdict, Judgement
 from app.terminals.rules import Pool, TerminalKind
 from app.visits.rules import FarReason, Outcome, SuspendCause
@@ -77,6 +78,11 @@ class PhoneOrder(PhoneRow):
     template_id: UUID | None = Field(description="Of the template, which a phone may keep by it.")
     skills: Json = Field(description="JSON: codes of skills.")
     terminals: Json = Field(description="JSON: kinds of terminals, of each of which one is fitted.")
+    nothing_because: Json | None = Field(
+        description="JSON: that nothing is offered there, and why, with `code`, `zh` and `en`; `at`"
+        " is when it was decided, and `valid_until` and `show_when` are as of a suggestion. Null"
+        " where something is offered, nobody has asked, or the order is completed."
+    )
 
 
 class PhoneVisit(PhoneRow):
@@ -164,6 +170,10 @@ class PhoneSuggestion(PhoneRow):
     )
     install_code: NotNow | None = Field(description="What kept it from being done then.")
     install_as_of: datetime | None
+    left_to: LeadTo | None = Field(
+        description="They prefer that channel and are worth much: hand it over there rather than"
+        " pitch it, unless they ask."
+    )
 
 
 class PhoneOffering(PhoneRow):

@@ -122,7 +122,7 @@ class Reading:
         tx, whose = self.tx, self.whose
         match name:
             case "work_orders":
-                return self._orders(await rows.orders(tx, whose))
+                return await self._orders(await rows.orders(tx, whose))
             case "customers":
                 return self._customers(await rows.customers(tx, whose))
             case "grids":
@@ -150,6 +150,9 @@ class Reading:
             # With each step of an order its customer may begin or cease to be shown to somebody.
             late = await rows.done_too_late(self.tx, orders)
             ids.setdefault(Kind.ACTION, set()).update(late)
+        if self._tells_of_nothing and (decided := ids.get(Kind.SUGGESTION)):
+            # That nothing is to be offered stands with the order itself.
+            ids.setdefault(Kind.WORK_ORDER, set()).update(decided)
         for kind, wanted in ids.items():
             name = TABLE_OF.get(kind)
             if wanted and name is not None and name in self.tables:
@@ -161,7 +164,7 @@ class Reading:
         gone: set[Any] = set(wanted)
         match kind:
             case Kind.WORK_ORDER:
-                read = self._orders(await rows.orders(tx, whose, wanted))
+                read = await self._orders(await rows.orders(tx, whose, wanted))
             case Kind.CUSTOMER:
                 read = self._customers(await rows.customers(tx, whose, wanted))
             case Kind.GRID:
@@ -182,11 +185,23 @@ class Reading:
         if gone:
             changes.deleted[name] = gone
 
-    def _orders(self, found: Sequence[tuple[Any, ...]]) -> Rows:
+    @property
+    def _tells_of_nothing(self) -> bool:
+        return "nothing_because" not in self.tables["work_orders"]
+
+    async def _orders(self, found: Sequence[tuple[Any, ...]]) -> Rows:
+        days = [DayRow._make(row[: len(DayRow._fields)]) for row in found]
+        # What is over has nothing to be offered, and says no more of its customer than it must.
+        open_ids = [day.id for day in days if day.completed_at is None]
+        nothing = (
+            await rows.nothing_to_offer(self.tx, self.whose, open_ids)
+            if open_ids and self._tells_of_nothing
+            else {}
+        )
         written = []
-        for row in found:
-            *day, template_id, skills, terminals = row
-            facts = order_facts(DayRow._make(day), self.now, self.grace, self.coordsys)
+        for day, (*_, template_id, skills, terminals) in zip(days, found, strict=True):
+            facts = order_facts(day, self.now, self.grace, self.coordsys)
+            because = nothing.get(day.id)
             point = facts.pop("point") or {"lon": None, "lat": None}
             ends = None if facts["masked"] else facts["completed_at"]
             # It changes by the mere passing of time, and the phone has a clock of its own.
@@ -202,6 +217,7 @@ class Reading:
                     "template_id": template_id,
                     "skills": skills,
                     "terminals": terminals,
+                    "nothing_because": because and rules.nothing_of(because, day.work_type),
                 }
             )
         return written

@@ -15,7 +15,13 @@ from app.sync.queries.rows.kept import (
     terminals,
 )
 from app.sync.queries.rows.met import customers, hanging_on, orders, photos, visits
-from app.sync.queries.rows.offered import offerings, sales, suggested_before, suggestions
+from app.sync.queries.rows.offered import (
+    nothing_to_offer,
+    offerings,
+    sales,
+    suggested_before,
+    suggestions,
+)
 from app.sync.queries.rows.whose import Whose
 
 __all__ = [
@@ -27,6 +33,7 @@ __all__ = [
     "grids",
     "handovers",
     "hanging_on",
+    "nothing_to_offer",
     "offerings",
     "orders",
     "photos",

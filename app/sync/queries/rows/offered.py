@@ -14,17 +14,27 @@ from app.sync.queries.rows.whose import Whose, dicts, mine, of
 def _decisions(orders: str) -> str:
     """The technician's decisions for some orders: made in visits, and ahead of them."""
     return f"""
-        SELECT d.id, d.work_order_id, d.visit_id, d.at, d.valid_until, d.customer_id
+        SELECT d.id, d.work_order_id, d.visit_id, d.at, d.valid_until, d.customer_id,
+            d.held_back
         FROM suggestion_decision AS d
         WHERE d.technician_id = %(technician_id)s AND d.visit_id IN (
             SELECT v.id FROM visit AS v
             WHERE v.technician_id = %(technician_id)s AND v.work_order_id IN ({orders})
         )
         UNION ALL
-        SELECT d.id, d.work_order_id, NULL, d.at, d.valid_until, d.customer_id
+        SELECT d.id, d.work_order_id, NULL, d.at, d.valid_until, d.customer_id,
+            d.held_back
         FROM suggestion_decision AS d
         WHERE d.technician_id = %(technician_id)s AND d.visit_id IS NULL
             AND d.work_order_id IN ({orders})
+    """
+
+
+def _newest(orders: str) -> str:
+    """The technician's newest decision for each of some orders: it alone counts."""
+    return f"""
+        SELECT DISTINCT ON (made.work_order_id) made.* FROM ({_decisions(orders)}) AS made
+        ORDER BY made.work_order_id, made.id DESC
     """
 
 
@@ -39,14 +49,10 @@ async def suggestions(
         "s.id; d.id AS decision_id; d.work_order_id; d.visit_id; d.customer_id; s.offering_code;"
         "s.rank; s.coordination; d.at; d.valid_until; o.work_type; s.reasons::text AS reasons;"
         "p.offering; a.answer; a.pitched; a.id AS answer_id; i.install_now; i.install_code;"
-        "i.install_as_of; l.tier; t.agreed",
+        "i.install_as_of; s.left_to; l.tier; t.agreed",
         f"""
         FROM (
-            -- The newest decision of an order counts, and of it what is to be shown.
-            WITH mine AS ({mine("o.id", order_ids)})
-            SELECT DISTINCT ON (made.work_order_id) made.*
-            FROM ({_decisions("SELECT mine.id FROM mine")}) AS made
-            ORDER BY made.work_order_id, made.id DESC
+            WITH mine AS ({mine("o.id", order_ids)}) {_newest("SELECT mine.id FROM mine")}
         ) AS d
         JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
         JOIN work_order AS o ON o.id = d.work_order_id
@@ -80,6 +86,21 @@ async def suggestions(
         whose,
         order_ids,
     )
+
+
+async def nothing_to_offer(
+    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID]
+) -> dict[UUID, dict[str, Any]]:
+    """Read, by order, of those for which nothing was decided to be offered: what held all back,
+    when, until when that is valid, and in which visit, if it was not ahead of one."""
+    found = await dicts(
+        tx,
+        "d.work_order_id; d.visit_id; d.held_back; d.at; d.valid_until",
+        f"FROM ({_newest('SELECT unnest(%(ids)s::uuid[])')}) AS d WHERE d.held_back IS NOT NULL",
+        whose,
+        order_ids,
+    )
+    return {one["work_order_id"]: one for one in found}
 
 
 async def suggested_before(
