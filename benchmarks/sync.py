@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 
 from app.auth.rules import Role
-from app.sync.rules import OLDEST_SCHEMA, cursor_of
+from app.sync.rules import SCHEMA_VERSION, cursor_of
 from benchmarks import history, load, machine
 from benchmarks.history import NOW, Person, Province
 from benchmarks.load import Connection
@@ -25,7 +25,7 @@ from benchmarks.report import Figure, milliseconds, shown, table
 from benchmarks.stand import Server, Stand, settle
 
 # The phone that is told least of those that are served.
-PATH = f"/v1/sync?schema_version={OLDEST_SCHEMA}"
+PATH = f"/v1/sync?schema_version={SCHEMA_VERSION}"
 
 
 @dataclass(frozen=True)
