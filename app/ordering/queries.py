@@ -346,12 +346,17 @@ class Appointment(NamedTuple):
 
 
 async def booked_for(session: AsyncSession, work_order_id: UUID) -> UUID | None:
-    """Find the sale whose booked slot an install order has taken the place of."""
+    """Find the sale whose booked slot an install order has taken the place of.
+
+    Others may have had the slot before it: what was put together and never agreed to, and what was
+    agreed to earlier and gave it back.
+    """
     return (
         await session.scalars(
             select(Sale.id)
             .join(AppointmentHold, AppointmentHold.id == Sale.appointment_hold_id)
-            .where(AppointmentHold.work_order_id == work_order_id)
+            .where(AppointmentHold.work_order_id == work_order_id, Sale.confirmed_at.is_not(None))
+            .order_by(Sale.confirmed_at.desc())
             .limit(1)
         )
     ).first()

@@ -47,6 +47,16 @@ async def test_what_is_moved_at_the_desk_is_told_with_the_slot_that_counts(
     await tx.commit()
     await door.arrive()
     held = (await door.book("SPEED-2000", day="2026-03-03", slot="s10")).json()
+    # The slot is that of what was sold, whatever was put together for it before.
+    draft = {
+        "id": str(new_id()),
+        "visit_id": str(door.visit_id),
+        "items": [{"offering_code": "SPEED-2000"}],
+        "appointment_hold_id": held["id"],
+    }
+    for path, body in (("", draft), (f"/{draft['id']}/cancel", None)):
+        answer = await http.post(f"/v1/sales{path}", json=body, headers=door.phone.headers)
+        assert answer.is_success, answer.text
     sold = await door.sell("SPEED-2000", "TV-4K", appointment_hold_id=held["id"])
     await queries.begin_delivery(tx, UUID(sold["id"]))
     await tx.execute(text("UPDATE order_sync SET state = 'delivered', attempts = 1"))
