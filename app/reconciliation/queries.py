@@ -72,7 +72,10 @@ SELECT jsonb_agg(DISTINCT jsonb_build_array(
                    ELSE 'reversed' END AS state
          FROM (SELECT s.visit_id UNION
                SELECT m.visit_id FROM same_visit_install m
-                WHERE m.work_order_id = s.work_order_id) AS here
+                WHERE m.work_order_id = s.work_order_id UNION
+               SELECT b.visit_id FROM appointment_hold h
+                 JOIN sale b ON b.appointment_hold_id = h.id
+                WHERE h.work_order_id = s.work_order_id AND b.confirmed_at IS NOT NULL) AS here
          JOIN sale USING (visit_id)
          JOIN sale_item ON sale_item.sale_id = sale.id
          JOIN product_offering o ON o.id = sale_item.offering_id
@@ -247,7 +250,9 @@ SELECT DISTINCT (s.confirmed_at AT TIME ZONE %(zone)s)::date
  WHERE s.confirmed_at >= %(since)s AND s.confirmed_at < %(before)s AND l.lost IS NOT NULL
    AND (s.visit_id IN (SELECT visit_id FROM ended)
         OR s.work_order_id IN (
-           SELECT m.work_order_id FROM same_visit_install m JOIN ended USING (visit_id)))
+           SELECT m.work_order_id FROM same_visit_install m JOIN ended USING (visit_id) UNION
+           SELECT h.work_order_id FROM ended JOIN sale b USING (visit_id)
+             JOIN appointment_hold h ON h.id = b.appointment_hold_id))
    AND NOT EXISTS (
        SELECT FROM reconciliation_case c
         WHERE c.sale_id = s.id AND c.kind = 'stands_on_nothing' AND c.state <> 'gone')

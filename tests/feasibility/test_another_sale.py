@@ -497,16 +497,31 @@ async def test_what_came_to_nothing_or_has_ended_may_be_sold_in_another_visit(
 
 
 async def test_once_it_is_done_what_the_crm_says_afterwards_counts(door, tx, clock, come_again):
-    """A thing that is no service never shows as one; until they have spoken, nobody knows."""
+    """A thing that is no service never shows as one; until they have spoken of their services,
+    nobody knows, whatever they said of the customer."""
+    await door.sell("TV-4K")
+    await tx.execute(text(DONE))
+    await come_again()
+    later = clock.now() + timedelta(hours=1)
+    await tx.execute(update(Customer).where(Customer.id == door.customer.id).values(as_of=later))
+    await tx.commit()
+    assert slug(await put_together(door, "TV-4K")) == "cannot-be-had"
+    theirs = Subscription.customer_id == door.customer.id
+    await tx.execute(update(Subscription).where(theirs).values(as_of=later))
+    await tx.commit()
+    assert (await put_together(door, "TV-4K")).status_code == 201
+
+
+async def test_of_who_has_no_services_it_counts_what_is_said_of_the_customer(
+    door, tx, clock, come_again
+):
+    await tx.execute(delete(Subscription))
     await door.sell("TV-4K")
     await tx.execute(text(DONE))
     await come_again()
     assert slug(await put_together(door, "TV-4K")) == "cannot-be-had"
-    await tx.execute(
-        update(Customer)
-        .where(Customer.id == door.customer.id)
-        .values(as_of=clock.now() + timedelta(hours=1))
-    )
+    later = clock.now() + timedelta(hours=1)
+    await tx.execute(update(Customer).where(Customer.id == door.customer.id).values(as_of=later))
     await tx.commit()
     assert (await put_together(door, "TV-4K")).status_code == 201
 

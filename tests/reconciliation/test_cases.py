@@ -26,9 +26,11 @@ from app.sales import rules as sold
 from app.sales import service as sales
 from app.sales.models import Sale, SaleEvent
 from app.sales.rules import ReversalReason, SaleStep
+from app.workorders.models import WorkOrder
 from tests.make.auth import bearer, caller_for, make_account
 from tests.make.catalog import make_offering
 from tests.make.customers import make_subscription
+from tests.make.dispatch import order as order_body
 from tests.make.feasibility import make_install_door
 from tests.make.retention import make_terms, make_toolkit
 from tests.make.sales import agree, make_draft
@@ -83,7 +85,7 @@ class Courier:
         found = self.orders.get(order_id)
         return found and found.order
 
-    async def cancel(self, order_id, reason, at):
+    async def cancel(self, order_id, reason, at, *, looked):
         self.cancelled.append(order_id)
 
 
@@ -505,16 +507,40 @@ async def test_a_part_of_an_order_may_be_what_the_rest_stands_on(desk, there, tx
     )
 
 
+async def fitted_here(door, tx, crm, clock):
+    return await door.sell("FIBRE")
+
+
+async def booked(door, tx, crm, clock):
+    day = (MONDAY + timedelta(days=1)).isoformat()
+    slot = (await door.book("FIBRE", day=day, slot="s08")).json()
+    line = await door.sell("FIBRE", appointment_hold_id=slot["id"])
+    install = order_body(
+        point=at(LON, LAT),
+        work_type="install",
+        estimated_minutes=None,
+        customer_code=door.customer.code,
+        appointment_hold_id=slot["id"],
+    )
+    came = taken(await door.phone.http.post("/v1/work-orders", json=install, headers=crm))
+    clock.tick(timedelta(days=1))
+    await door.phone.acknowledge(await tx.get_one(WorkOrder, UUID(came["id"])))
+    return {**line, "install_order_id": came["id"]}
+
+
+@pytest.mark.parametrize(("sell", "day"), [(fitted_here, 0), (booked, 1)])
 async def test_what_is_sold_as_a_line_is_installed_stands_on_the_sale_of_that_line(
-    tx, app, http, clock
+    tx, app, http, clock, sell, day
 ):
     """The install is a visit of its own, and what was sold before it counts in it."""
     door = await make_install_door(tx, app, http, clock)
-    await make_offering(tx, code="FIBRE", install_minutes=40)
+    await make_offering(tx, code="FIBRE", category="broadband", install_minutes=40)
     await make_offering(tx, code="TV-BOX", category="box", requires=["broadband"])
     await tx.execute(delete(Subscription))
     await tx.commit()
-    line = await (await door.arrive()).sell("FIBRE")
+    crm = bearer(app, caller_for(Role.INTEGRATION, door.branch))
+    await door.arrive()
+    line = await sell(door, tx, crm, clock)
     await door.phone.complete(door.visit_id)
     door.visit_id = new_id()
     install = {"id": str(door.visit_id), "work_order_id": line["install_order_id"]}
@@ -528,10 +554,10 @@ async def test_what_is_sold_as_a_line_is_installed_stands_on_the_sale_of_that_li
         await tx.flush()
     (sale,) = await queries.sales_anew(tx, [box], now=clock.now())
     assert sale.lost == (Lost("TV-BOX", "broadband", UUID(line["id"]), "FIBRE", "rejected"),)
-    tomorrow = MONDAY + timedelta(days=1)
     zone = ZoneInfo("Asia/Shanghai")
-    days = await queries.days_of_lost(tx, MONDAY, tomorrow, zone, now=clock.now())
-    assert days == [MONDAY]
+    the_day, after = (MONDAY + timedelta(days=day + more) for more in (0, 1))
+    days = await queries.days_of_lost(tx, MONDAY, after, zone, now=clock.now())
+    assert days == [the_day]
 
 
 async def it_runs(desk, there, box):

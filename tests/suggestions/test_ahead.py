@@ -147,6 +147,9 @@ async def test_what_is_said_when_it_was_not_to_be_shown_any_more_opens_no_sale(
     late = await said(phone, second, device_at=until.isoformat())
     assert (late["held_back"], late["opens_sale"]) == ("said_too_late", False)
     assert late["answer"] == "accepted" and late["held_back_words"]
+    # What is told afterwards without an answer takes back none.
+    after = (until + timedelta(minutes=1)).isoformat()
+    await said(phone, second, device_at=after, answer=None, pitched=True)
     item = {"offering_code": second["offering_code"], "suggestion_id": second["suggestion_id"]}
     sale = await phone.post("/sales", id=str(new_id()), visit_id=str(visit_id), items=[item])
     assert (sale.status_code, sale.json()["facts"]["reason"]) == (409, "said_too_late")

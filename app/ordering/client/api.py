@@ -238,14 +238,21 @@ class OrderingClient(Outside):
             fail(reply)
 
     async def cancel(
-        self, order_id: str, reason: str, at: datetime, *, by: datetime | None = None
+        self,
+        order_id: str,
+        reason: str,
+        at: datetime,
+        *,
+        by: datetime | None = None,
+        looked: bool = False,
     ) -> RemoteCancellation:
         """Ask for an order to be cancelled (`POST /cancelProductOrder`); returns the task of it.
 
-        What would leave after `by` (real time) is not sent. Raises NotSent, Unknown or Refused.
+        What would leave after `by` (real time) is not sent. `looked` says that it was looked at
+        just before. Raises NotSent, Unknown or Refused.
         """
         body = self.codec.cancellation_of(order_id, reason, at)
-        reply = await self._told("POST", "cancelProductOrder", by=by, body=body)
+        reply = await self._told("POST", "cancelProductOrder", by=by, begun=looked, body=body)
         if not 200 <= reply.status < 300:
             fail(reply)
         try:

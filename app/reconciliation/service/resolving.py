@@ -36,6 +36,7 @@ from app.sales.service import entered
 # What has to be told to the other side is told by a job, so many times.
 _BY_A_JOB = frozenset({Resolution.TAKE_OVER_THEIRS, Resolution.CANCEL_THEIRS, Resolution.LINK})
 _TRIES = 6
+_HELD_UP = timedelta(seconds=30)
 _ENDING = NO_EFFECT | {RemoteState.ASSESSING_CANCELLATION, RemoteState.PENDING_CANCELLATION}
 _ENDED = frozenset({SaleState.CANCELLED, SaleState.CANCELLING, SaleState.REJECTED})
 
@@ -202,7 +203,11 @@ async def _told(worker: Worker, case: ReconciliationCase) -> RemoteOrder | None:
         return order
     if order is not None and order.state not in _ENDING:
         reason, at = case.note or "cancelled by reconciliation", case.resolved_at
-        await asked(courier, lambda client: client.cancel(order_id, reason, at), Endpoint.CHANGE)
+        await asked(
+            courier,
+            lambda client: client.cancel(order_id, reason, at, looked=True),
+            Endpoint.CHANGE,
+        )
     return order
 
 
@@ -220,12 +225,13 @@ async def _settled(
 
 
 async def _failed(tx: AsyncSession, case: ReconciliationCase, failed: OrderingFailed) -> None:
-    # What was held up on our side is a try that was never made.
-    if failed.cause is not Cause.TOO_LATE:
-        case.attempts += 1
+    # What was held up on our side is a try that was never made; while many wait for a turn, one
+    # that is thrown away is one the less for them.
+    held_up = failed.cause is Cause.TOO_LATE
+    case.attempts += not held_up
     case.last_error = failed.told()[:500]
     if failed.failure is Failure.REFUSED or case.attempts >= _TRIES:
         case.state = DifferenceState.OPEN
         return
-    later = timedelta(seconds=2**case.attempts)
+    later = _HELD_UP if held_up else timedelta(seconds=2**case.attempts)
     await jobs.tell(tx, "reconciliation.chosen", delay=later, case_id=case.id)

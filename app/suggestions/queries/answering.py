@@ -55,7 +55,8 @@ _GUARDS = text(
             SELECT FROM unnest(CAST(:suggestion_ids AS uuid[])) AS one (id)
             WHERE (
                 SELECT held_back FROM suggestion_answer
-                WHERE suggestion_id = one.id ORDER BY at DESC, created_at DESC, id DESC LIMIT 1
+                WHERE suggestion_id = one.id
+                ORDER BY answer IS NULL, at DESC, created_at DESC, id DESC LIMIT 1
             ) = 'said_too_late'
         ) AS said_too_late
     FROM customer WHERE customer.id = :customer_id

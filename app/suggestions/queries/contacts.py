@@ -185,9 +185,13 @@ SOLD_HERE = f"""EXISTS (
     )"""  # noqa: S608 - text of our own
 
 # Whether what was sold shows in what the customer holds, or would: the order is done, and the CRM
-# has spoken since, or it was there and has ended.
+# has spoken since of their services, if they have any, or it was there and has ended.
 _SHOWN = """(
-        sale.completed_at < (SELECT as_of FROM customer AS buyer WHERE buyer.id = sale.customer_id)
+        sale.completed_at < coalesce(
+            (SELECT max(held.as_of) FROM subscription AS held
+             WHERE held.customer_id = sale.customer_id),
+            (SELECT as_of FROM customer AS buyer WHERE buyer.id = sale.customer_id)
+        )
         OR EXISTS (
             SELECT FROM subscription AS gone
             WHERE gone.customer_id = sale.customer_id
