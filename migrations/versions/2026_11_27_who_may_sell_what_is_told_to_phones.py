@@ -60,8 +60,16 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("xid", "customer_id", name=op.f("pk_sync_tier")),
     )
-    # Phones of units of which nothing is noted here are told anew by the next looks.
-    op.add_column("sync_unit", sa.Column("managers", sa.Text(), nullable=True))
+    # What phones know so far is right where nothing is the account manager's; phones of units where
+    # something is are told by the next looks.
+    op.add_column(
+        "sync_unit",
+        sa.Column("managers", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+    )
+    op.add_column(
+        "sync_unit",
+        sa.Column("offers_due", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
     op.execute(TERMS)
     op.execute(
         "CREATE TRIGGER synced AFTER INSERT OR UPDATE ON special_terms"
@@ -92,5 +100,6 @@ def downgrade() -> None:
     op.execute("DROP TRIGGER synced ON special_terms")
     for name in ("sync_tier_of", "sync_tiers", "sync_terms"):
         op.execute(f"DROP FUNCTION {name}()")
+    op.drop_column("sync_unit", "offers_due")
     op.drop_column("sync_unit", "managers")
     op.drop_table("sync_tier")
