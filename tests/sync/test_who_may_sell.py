@@ -171,6 +171,37 @@ async def test_another_rule_is_told_of_offers_that_can_be_on_a_phone_only(
     assert await looked() == []
 
 
+async def test_what_special_terms_do_not_change_for_a_technician_is_told_to_no_phone(
+    tx, phone, customer, visit_id, clock, tmp_path
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    await online(phone, visit_id)
+    await make_toolkit(tx, offers=["RENEW"])
+    special, _ = await make_terms(
+        tx, customer, "RENEW", KeyRing.load(tmp_path / "keys"), now=clock.now()
+    )
+    await tx.commit()
+    store = Store(phone)
+    await store.pull()
+
+    async def told(change):
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.execute(
+            text(f"UPDATE special_terms SET {change} WHERE id = :id"), {"id": special.id}
+        )
+        await tx.commit()
+        return "suggestions" in await store.pull()
+
+    assert await told("state = 'redeemed'")
+    # Long after, the reason for which they were asked is forgotten.
+    assert not await told("reason = ''")
+    # What waits changes nothing until it is approved.
+    assert not await told("state = 'waiting'")
+    assert not await told("state = 'declined'")
+    assert await told("state = 'approved'")
+    assert await told("expires_at = expires_at + interval '1 day'")
+
+
 async def test_a_release_tells_of_offers_only_where_a_rule_makes_them_the_account_managers(
     tx, phone, customer, visit_id, looked
 ):
