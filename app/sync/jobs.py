@@ -35,10 +35,16 @@ async def customers_loaded(worker: Worker, *, since: int, loaded_by: int) -> Non
 
 
 async def turn(worker: Worker) -> None:
-    """Write down what has left phones by the passing of time."""
+    """Write down what has left phones by the passing of time, and then tell them whose their offers
+    are now, a unit at a time. Whoever is stopped half-way leaves the rest to whoever comes next."""
     async with worker.database.begin() as tx:
         audit.acting(tx, "sync.turn")
         await turning.turn(tx, worker.clock.now())
+    told = True
+    while told:
+        async with worker.database.begin() as tx:
+            audit.acting(tx, "sync.turn")
+            told = await turning.tell_of_offers(tx, worker.clock.now())
 
 
 async def forget(worker: Worker) -> None:

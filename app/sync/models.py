@@ -74,7 +74,8 @@ class SyncUnit(Base):
 
     A number is changed from a date on, perhaps one that has passed, and by a new version of the
     product as well. Comparing it with what phones were told by finds every change once. `stale`
-    says that other numbers were found to be in force, and that phones are about to be told.
+    says that other numbers were found to be in force, and that phones are about to be told, and
+    `offers_due` that they are yet to be told whose their offers are.
     """
 
     __tablename__ = "sync_unit"
@@ -84,8 +85,9 @@ class SyncUnit(Base):
     closed_days: Mapped[float]
     sales_days: Mapped[float]
     offline_hours: Mapped[float]
-    managers: Mapped[str | None]
+    managers: Mapped[str] = mapped_column(server_default=text("'{}'"))
     stale: Mapped[bool] = mapped_column(server_default=text("false"))
+    offers_due: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
 class SyncEpoch(Base):

@@ -60,12 +60,28 @@ def upgrade() -> None:
         sa.Column("customer_id", sa.Uuid(), nullable=False),
         sa.PrimaryKeyConstraint("xid", "customer_id", name=op.f("pk_sync_tier")),
     )
-    # Phones of units of which nothing is noted here are told anew by the next looks.
-    op.add_column("sync_unit", sa.Column("managers", sa.Text(), nullable=True))
+    # What phones know so far is right where nothing is the account manager's; phones of units where
+    # something is are told by the next looks.
+    op.add_column(
+        "sync_unit",
+        sa.Column("managers", sa.Text(), server_default=sa.text("'{}'"), nullable=False),
+    )
+    op.add_column(
+        "sync_unit",
+        sa.Column("offers_due", sa.Boolean(), server_default=sa.text("false"), nullable=False),
+    )
     op.execute(TERMS)
+    # Nobody is told of what is asked for, refused, or forgets why it was asked for.
     op.execute(
-        "CREATE TRIGGER synced AFTER INSERT OR UPDATE ON special_terms"
-        " FOR EACH ROW EXECUTE FUNCTION sync_terms()"
+        "CREATE TRIGGER synced_insert AFTER INSERT ON special_terms"
+        " FOR EACH ROW WHEN (NEW.state = 'approved') EXECUTE FUNCTION sync_terms()"
+    )
+    op.execute(
+        "CREATE TRIGGER synced_update AFTER UPDATE ON special_terms FOR EACH ROW WHEN ("
+        "'approved' IN (OLD.state, NEW.state)"
+        " AND (OLD.state, OLD.expires_at, OLD.customer_id, OLD.offering_code)"
+        " IS DISTINCT FROM (NEW.state, NEW.expires_at, NEW.customer_id, NEW.offering_code)"
+        ") EXECUTE FUNCTION sync_terms()"
     )
     orders = ORDERS.format(customer="changed.customer_id")
     for name, changed in (
@@ -89,8 +105,10 @@ def downgrade() -> None:
     op.execute("SET LOCAL lock_timeout = '3s'")
     op.execute("DROP TRIGGER synced_update ON customer_lifecycle")
     op.execute("DROP TRIGGER synced_insert ON customer_lifecycle")
-    op.execute("DROP TRIGGER synced ON special_terms")
+    op.execute("DROP TRIGGER synced_update ON special_terms")
+    op.execute("DROP TRIGGER synced_insert ON special_terms")
     for name in ("sync_tier_of", "sync_tiers", "sync_terms"):
         op.execute(f"DROP FUNCTION {name}()")
+    op.drop_column("sync_unit", "offers_due")
     op.drop_column("sync_unit", "managers")
     op.drop_table("sync_tier")

@@ -2,14 +2,18 @@
 
 import json
 from datetime import datetime, timedelta
+from itertools import count
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
 from app.auth.models import OrgUnit
-from app.core.db import new_id
+from app.core.clock import wall
+from app.core.db import first_id_at, new_id
 from app.customers.models import Customer
 from app.lifecycle.rules import Stage, Tier
+from app.suggestions.service import deciding
 from app.sync.queries import feed
 from app.sync.service import turning
 from seed.city import HERE
@@ -236,6 +240,31 @@ async def test_that_there_is_nothing_to_offer_is_told_with_its_order_and_why(
     # It is of no use, and told no more, once the visit is over.
     await phone.complete(visit_id)
     assert await told() is None
+
+
+async def test_what_was_decided_in_earlier_months_is_told_for_as_long_as_its_order_is_there(
+    tx, phone, order, clock, monkeypatch
+):
+    await make_offering(tx, code="FTTH-1000", speed_mbps=1000, margin_12m_fen=60_000)
+    other = await make_assigned_order(
+        tx,
+        phone.technician,
+        await make_customer(tx, org_unit_id=order.org_unit_id, do_not_disturb=True),
+        now=clock.now(),
+    )
+    # The orders have waited for long, and what was decided for them nearly as long.
+    came = {"at": wall() - timedelta(days=200)}
+    await tx.execute(text("UPDATE work_order SET created_at = :at"), came)
+    ids = count(first_id_at(wall() - timedelta(days=199)).int)
+    monkeypatch.setattr(deciding, "new_id", lambda: UUID(int=next(ids)))
+    await tx.commit()
+    await phone.post("/my/day/suggestions")
+    fresh = Store(phone)
+    await fresh.pull()
+    assert [one["work_order_id"] for one in fresh["suggestions"].values()] == [str(order.id)]
+    told = {row["id"]: row["nothing_because"] for row in fresh["work_orders"].values()}
+    assert told[str(order.id)] is None
+    assert json.loads(told[str(other.id)])["code"] == "do_not_disturb"
 
 
 async def test_an_offer_says_to_whom_it_is_left(tx, phone, order, clock):

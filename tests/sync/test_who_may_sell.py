@@ -9,9 +9,12 @@ from app.auth.keys import KeyRing
 from app.catalog.rules import BusinessType
 from app.lifecycle.rules import Stage, Tier
 from app.suggestions.queries.choosing import forget
+from app.sync.queries import feed
+from app.sync.rules import Kind
 from app.sync.service import turning
 from seed.city import HERE
 from seed.dated import load_levers
+from tests.make.auth import make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.customers import make_address, make_customer, make_subscription
 from tests.make.lifecycle import make_lifecycle
@@ -65,6 +68,8 @@ def may(tx, database, phone, clock):
         for _ in range(2):
             clock.tick(HALF_A_MINUTE)
             await turning.turn(tx, clock.now())
+            while await turning.tell_of_offers(tx, clock.now()):
+                pass
         await tx.commit()
         await store.pull()
         # Within one transaction, as here, everything is told again and again.
@@ -114,3 +119,113 @@ async def test_another_tier_and_another_rule_are_told_to_the_phone(
     )
     assert await may() == "lead_only"
     assert await may(timedelta(days=1)) == await online(phone, visit_id) == "standard_only"
+
+
+@pytest.fixture
+def looked(tx, database, clock):
+    """Let workers look after another rule was written or a new version released; list the orders
+    whose offers phones are told of."""
+
+    async def looked():
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.commit()
+        forget(database)
+        for _ in range(2):
+            clock.tick(HALF_A_MINUTE)
+            await turning.turn(tx, clock.now())
+        while await turning.tell_of_offers(tx, clock.now()):
+            pass
+        await tx.commit()
+        found = await tx.execute(
+            text("SELECT row_id FROM sync_row WHERE kind = 'suggestion' AND xid > 0")
+        )
+        return [row_id for (row_id,) in found]
+
+    return looked
+
+
+async def test_another_rule_is_told_of_offers_that_can_be_on_a_phone_only(
+    tx, phone, customer, visit_id, looked, clock
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    await online(phone, visit_id)
+    today, yesterday, long_ago = [
+        await make_assigned_order(tx, phone.technician, customer, now=clock.now()) for _ in "123"
+    ]
+    await feed.touch(
+        tx,
+        [
+            (phone.technician.id, Kind.SUGGESTION, order.id)
+            for order in (today, yesterday, long_ago)
+        ],
+    )
+    await looked()
+    over = text("UPDATE work_order SET state = 'completed', completed_at = :at WHERE id = :id")
+    for order, days in ((yesterday, 1), (long_ago, 4)):
+        at = clock.now() - timedelta(days=days)
+        await tx.execute(over, {"id": order.id, "at": at})
+    await tx.execute(text("UPDATE suggestion_lever SET manager_tiers = '{}'"))
+    told = set(await looked())
+    assert {today.id, yesterday.id} <= told and long_ago.id not in told
+    # The rule is as it was told.
+    assert await looked() == []
+
+
+async def test_what_special_terms_do_not_change_for_a_technician_is_told_to_no_phone(
+    tx, phone, customer, visit_id, clock, tmp_path
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    await online(phone, visit_id)
+    await make_toolkit(tx, offers=["RENEW"])
+    special, _ = await make_terms(
+        tx, customer, "RENEW", KeyRing.load(tmp_path / "keys"), now=clock.now()
+    )
+    await tx.commit()
+    store = Store(phone)
+    await store.pull()
+
+    async def told(change):
+        await tx.execute(text("UPDATE sync_row SET xid = 0"))
+        await tx.execute(
+            text(f"UPDATE special_terms SET {change} WHERE id = :id"), {"id": special.id}
+        )
+        await tx.commit()
+        return "suggestions" in await store.pull()
+
+    assert await told("state = 'redeemed'")
+    # Long after, the reason for which they were asked is forgotten.
+    assert not await told("reason = ''")
+    # What waits changes nothing until it is approved.
+    assert not await told("state = 'waiting'")
+    assert not await told("state = 'declined'")
+    assert await told("state = 'approved'")
+    assert await told("expires_at = expires_at + interval '1 day'")
+
+
+async def test_a_release_tells_of_offers_only_where_a_rule_makes_them_the_account_managers(
+    tx, phone, customer, visit_id, looked
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    await online(phone, visit_id)
+    await looked()
+    released = text("UPDATE sync_unit SET managers = DEFAULT")
+    await tx.execute(released)
+    assert len(await looked()) == 1
+    await tx.execute(text("UPDATE suggestion_lever SET manager_tiers = '{}'"))
+    await looked()
+    await tx.execute(released)
+    assert await looked() == []
+
+
+async def test_whoever_works_in_another_unit_than_their_accounts_is_told_by_their_accounts(
+    tx, phone, customer, visit_id, may
+):
+    await make_lifecycle(tx, customer, tier=Tier.A, stage=Stage.DECLINE, churn_score=None)
+    assert await online(phone, visit_id) == await may() == "lead_only"
+    elsewhere = await make_org_unit(tx)
+    phone.technician.org_unit_id = elsewhere.id
+    await tx.commit()
+    # The rule goes on only where the technician works, and the phone asks as its account.
+    rule = text("UPDATE suggestion_lever SET org_path = :path WHERE lever = 'renewal'")
+    await tx.execute(rule, {"path": elsewhere.path})
+    assert await may() == "standard_only"

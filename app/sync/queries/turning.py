@@ -15,24 +15,25 @@ from app.sync.rules.tables import EVERYBODY
 
 class Numbers(NamedTuple):
     """How long a unit's phones keep what, how long they show it without the server, and for which
-    tiers which levers are the account manager's, as `rules.managers` writes it; None before phones
-    were told of that."""
+    tiers which levers are the account manager's, as `rules.managers` writes it."""
 
     grace_hours: float
     closed_days: float
     sales_days: float
     offline_hours: float
-    managers: str | None
+    managers: str
 
 
 class Unit(NamedTuple):
     """An org unit, its time zone, and the numbers that its phones were told by, None before they
-    were told by any. `stale` says that the last look found others in force."""
+    were told by any. `stale` says that the last look found others in force, and `offers_due` that
+    phones are yet to be told whose their offers are."""
 
     id: UUID
     path: str
     zone: str
     stale: bool
+    offers_due: bool
     told_by: Numbers | None
 
 
@@ -40,13 +41,14 @@ async def units(tx: AsyncSession) -> Sequence[Unit]:
     """List the org units."""
     rows = await fetched(tx, _UNITS, {})
     return [
-        Unit._make((*row[:4], Numbers._make(row[4:]) if row[4] is not None else None))
+        Unit._make((*row[:5], Numbers._make(row[5:]) if row[5] is not None else None))
         for row in rows
     ]
 
 
 _UNITS = f"""
     SELECT u.id, u.path, u.time_zone, coalesce(told.stale, false),
+        coalesce(told.offers_due, false),
         {", ".join(f"told.{name}" for name in Numbers._fields)}
     FROM org_unit AS u LEFT JOIN sync_unit AS told ON told.org_unit_id = u.id ORDER BY u.path
 """
@@ -57,19 +59,24 @@ async def note_numbers(tx: AsyncSession, units: Collection[Unit]) -> None:
     told = [one.told_by for one in units if one.told_by is not None]
     if told:
         given = {name: [getattr(one, name) for one in told] for name in Numbers._fields}
-        ids, stale = [one.id for one in units], [one.stale for one in units]
-        await fetched(tx, _NOTE, {"units": ids, "stale": stale, **given})
+        of_units = {
+            "units": [one.id for one in units],
+            "stale": [one.stale for one in units],
+            "due": [one.offers_due for one in units],
+        }
+        await fetched(tx, _NOTE, {**of_units, **given})
 
 
+_NOTED = ("stale", "offers_due", *Numbers._fields)
 _NOTE = f"""
-    INSERT INTO sync_unit (org_unit_id, stale, {", ".join(Numbers._fields)})
+    INSERT INTO sync_unit (org_unit_id, stale, offers_due, {", ".join(Numbers._fields)})
     SELECT * FROM unnest(
-        %(units)s::uuid[], %(stale)s::bool[],
+        %(units)s::uuid[], %(stale)s::bool[], %(due)s::bool[],
         {", ".join(f"%({name})s::float8[]" for name in Numbers._fields if name != "managers")},
         %(managers)s::text[]
     )
     ON CONFLICT (org_unit_id) DO UPDATE
-    SET {", ".join(f"{name} = excluded.{name}" for name in ("stale", *Numbers._fields))}
+    SET {", ".join(f"{name} = excluded.{name}" for name in _NOTED)}
     RETURNING 1
 """
 
@@ -164,9 +171,25 @@ _PHONES = f"""
 """
 
 
-async def touch_offers(tx: AsyncSession, unit_id: UUID) -> int:
-    """Let a unit's phones look again at what is to be offered at the doors they have."""
-    return len(await fetched(tx, _OFFERS, {"unit": unit_id}))
+async def unit_due(tx: AsyncSession) -> tuple[UUID, float] | None:
+    """Take a unit whose phones are yet to be told whose their offers are, if there is one, and say
+    for how many days they keep an order that is over."""
+    rows = await fetched(tx, _DUE, {})
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+_DUE = """
+    UPDATE sync_unit SET offers_due = false WHERE org_unit_id = (
+        SELECT org_unit_id FROM sync_unit WHERE offers_due ORDER BY org_unit_id LIMIT 1
+    )
+    RETURNING org_unit_id, closed_days
+"""
+
+
+async def touch_offers(tx: AsyncSession, unit_id: UUID, closed_since: datetime) -> int:
+    """Let a unit's phones look again at what is to be offered at the doors they have: of orders
+    that somebody holds, and of those that were completed after a moment."""
+    return len(await fetched(tx, _OFFERS, {"unit": unit_id, "closed_since": closed_since}))
 
 
 async def touch_sellers(tx: AsyncSession, since: datetime, until: datetime) -> int:
@@ -175,15 +198,22 @@ async def touch_sellers(tx: AsyncSession, since: datetime, until: datetime) -> i
     return len(await fetched(tx, _SELLERS, {"since": since, "until": until}))
 
 
-# Only what was ever to be offered has a line.
+# Only what was ever to be offered has a line, and the lines are in the order in which the feed
+# writes them. A phone reads whose its offers are by its account's unit, which need not be the
+# technician's.
 _OFFERS = f"""
     {_INTO} SELECT line.technician_id, 'suggestion', line.row_id, {_XID}
-    FROM technician AS t JOIN sync_row AS line
-        ON line.technician_id = t.id AND line.kind = 'suggestion'
-    WHERE t.org_unit_id = %(unit)s
+    FROM (
+        SELECT DISTINCT technician_id AS id FROM account
+        WHERE org_unit_id = %(unit)s AND technician_id IS NOT NULL
+    ) AS whose
+    JOIN sync_row AS line ON line.technician_id = whose.id AND line.kind = 'suggestion'
+    JOIN work_order AS o ON o.id = line.row_id
+    WHERE o.state IN {HELD} OR o.completed_at > %(closed_since)s
+    ORDER BY line.technician_id, line.row_id
     {_KEPT}
 """
-# Their lines in the order in which the feed writes them.
+# Their lines in the same order.
 _SELLERS = f"""
     WITH changed AS (
         DELETE FROM sync_tier RETURNING customer_id

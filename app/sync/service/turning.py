@@ -20,6 +20,8 @@ from app.visits.rules import GRACE_HOURS
 AT_LEAST = timedelta(seconds=30)
 # How far back is looked at the first time, and after the worker was away for longer.
 AT_MOST = timedelta(days=16)
+# By how much an order that has left phones by one clock may still be on them by another.
+CLOCKS_APART = timedelta(days=1)
 # So many old lines go in a round.
 ROUND = 50_000
 
@@ -30,9 +32,10 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     A customer leaves when the grace of their order is over, orders, sales and actions after some
     days; memberships, services and versions of offerings begin and end with a day. Where one of
     these spans, how long a phone may go without the server, or whose offers are the account
-    manager's, is another one than phones were told by, they are told what that changes; so are they
-    of offers to whom special terms are over, or whose tier has changed. Returns how many lines were
-    written. Two workers take turns, and the second finds nothing to do.
+    manager's, is another one than phones were told by, they are told what that changes, the last by
+    `tell_of_offers`, for which it is noted here; so are they of offers to whom special terms are
+    over, or whose tier has changed. Returns how many lines were written. Two workers take turns,
+    and the second finds nothing to do.
     """
     await feed.alone(tx)
     await epochs.mind_takeover(tx, now)
@@ -56,15 +59,15 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
             ),
         )
         told = _told(unit, in_force)
+        was, new = unit.told_by or in_force, told.told_by or in_force
+        if was.managers != new.managers:
+            told = told._replace(offers_due=True)
         if told != unit:
             changed.append(told)
-        was, new = unit.told_by or in_force, told.told_by or in_force
         given: dict[str, Any] = {"unit": unit.id, "zone": unit.zone, "since": since, "now": now}
         written += await turning.touch_unit(tx, {**given, **_left(since, was, now, new)})
         if was.offline_hours != new.offline_hours:
             written += await turning.touch_phones(tx, unit.id)
-        if was.managers != new.managers:
-            written += await turning.touch_offers(tx, unit.id)
     await turning.note_numbers(tx, changed)
     for before, today in sorted({_days(since, now, unit.zone) for unit in units}):
         if before < today:
@@ -73,6 +76,22 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     written += await turning.touch_actions(tx, since - ACTIONS_SHOWN, now - ACTIONS_SHOWN)
     await turning.note_moment(tx, now, first=last is None)
     return written
+
+
+async def tell_of_offers(tx: AsyncSession, now: datetime) -> bool:
+    """Let the phones of one of the units that `turn` has noted look again at what is to be offered
+    at the doors they have; returns whether there was one.
+
+    A transaction for each: a technician's answer at a door waits for its order's line until the
+    one that has written it is over.
+    """
+    await feed.alone(tx)
+    due = await turning.unit_due(tx)
+    if due is None:
+        return False
+    unit_id, closed_days = due
+    await turning.touch_offers(tx, unit_id, now - timedelta(days=closed_days) - CLOCKS_APART)
+    return True
 
 
 def _told(unit: Unit, in_force: Numbers) -> Unit:

@@ -10,14 +10,24 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import fetched
 from app.sync.queries.rows.whose import Whose, dicts, mine, of
 
+# A decision's id is made by the server's own clock, as is the moment at which its order came to be
+# there, by the database's: an order's own id may be another system's. So the months of the log
+# before the oldest of some orders are not looked into; for a day the clocks may be apart.
+_FIRST_ID = """
+    (SELECT rpad(lpad(to_hex(
+        (extract(epoch FROM min(created_at) - interval '1 day') * 1000)::bigint
+    ), 12, '0'), 32, '0')::uuid FROM work_order WHERE id IN ({orders}))
+"""
+
 
 def _decisions(orders: str) -> str:
     """The technician's decisions for some orders: made in visits, and ahead of them."""
+    first_id = _FIRST_ID.format(orders=orders)
     return f"""
         SELECT d.id, d.work_order_id, d.visit_id, d.at, d.valid_until, d.customer_id,
             d.held_back
         FROM suggestion_decision AS d
-        WHERE d.technician_id = %(technician_id)s AND d.visit_id IN (
+        WHERE d.technician_id = %(technician_id)s AND d.id >= {first_id} AND d.visit_id IN (
             SELECT v.id FROM visit AS v
             WHERE v.technician_id = %(technician_id)s AND v.work_order_id IN ({orders})
         )
@@ -25,7 +35,7 @@ def _decisions(orders: str) -> str:
         SELECT d.id, d.work_order_id, NULL, d.at, d.valid_until, d.customer_id,
             d.held_back
         FROM suggestion_decision AS d
-        WHERE d.technician_id = %(technician_id)s AND d.visit_id IS NULL
+        WHERE d.technician_id = %(technician_id)s AND d.id >= {first_id} AND d.visit_id IS NULL
             AND d.work_order_id IN ({orders})
     """
 
