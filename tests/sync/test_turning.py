@@ -12,11 +12,14 @@ from app.core.jobs import Worker
 from app.core.parameter_values import ParameterValue
 from app.grids.rules import MembershipKind
 from app.sales.rules import Line
+from app.suggestions.queries import choosing
 from app.sync import jobs, rules
 from app.sync.queries import feed
 from app.sync.rules.tables import Kind
 from app.sync.service import turning
 from app.technicians.models import TechnicianDay
+from seed.city import HERE
+from seed.dated import load_levers
 from tests.make.auth import bearer
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer
@@ -268,6 +271,28 @@ async def test_how_long_a_phone_may_go_without_the_server_is_told_to_the_unit(
     clock.tick(HALF_A_MINUTE)
     await jobs.turn(worker)
     assert (await stores[0].ask()).status_code == 304
+
+
+async def test_whose_offers_are_is_told_a_unit_at_a_time(real_database, real_app, real_http, clock):
+    worker = Worker(real_app.state.settings, clock, real_database)
+    lines = text("SELECT xid FROM sync_row WHERE kind = 'suggestion'")
+    async with real_database.begin() as tx:
+        for phone in [await make_phone(tx, real_app, real_http, clock) for _ in "12"]:
+            customer = await make_customer(tx, org_unit_id=phone.technician.org_unit_id)
+            order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
+            await feed.touch(tx, [(phone.technician.id, Kind.SUGGESTION, order.id)])
+    await jobs.turn(worker)
+    async with real_database.begin() as tx:
+        [written] = set(await tx.scalars(lines))
+        await load_levers(tx, (HERE / "levers.yaml").read_text(encoding="utf-8"))
+    choosing.forget(real_database)
+    for transactions in (1, 2):
+        clock.tick(HALF_A_MINUTE)
+        await jobs.turn(worker)
+        async with real_database.read() as read:
+            told = set(await read.scalars(lines))
+        assert len(told) == transactions
+    assert written not in told
 
 
 async def test_a_cursor_is_understood_for_as_long_as_changes_are_kept(
