@@ -19,7 +19,7 @@ from app.ordering.rules import RemoteState
 from app.reconciliation.models import ReconciliationCase, ReconciliationRun
 from app.reconciliation.rules import DifferenceKind, DifferenceState, Lost, Ours
 from app.sales.rules import Discount, SaleState
-from app.suggestions.queries import CAME_BACK
+from app.suggestions.queries import CAME_BACK, SOLD_IN
 
 _OURS = """
 SELECT s.id, s.org_unit_id, s.state, o.state, coalesce(o.attempts, 0), o.remote_id, o.remote_state,
@@ -70,12 +70,7 @@ SELECT jsonb_agg(DISTINCT jsonb_build_array(
        SELECT sale.id AS sale_id, sale.visit_id, o.code,
               CASE WHEN sale.state IN ('cancelled', 'rejected') THEN sale.state
                    ELSE 'reversed' END AS state
-         FROM (SELECT s.visit_id UNION
-               SELECT m.visit_id FROM same_visit_install m
-                WHERE m.work_order_id = s.work_order_id UNION
-               SELECT b.visit_id FROM appointment_hold h
-                 JOIN sale b ON b.appointment_hold_id = h.id
-                WHERE h.work_order_id = s.work_order_id AND b.confirmed_at IS NOT NULL) AS here
+         FROM {SOLD_IN.format(visits="SELECT s.visit_id", there="s.work_order_id")} AS here
          JOIN sale USING (visit_id)
          JOIN sale_item ON sale_item.sale_id = sale.id
          JOIN product_offering o ON o.id = sale_item.offering_id

@@ -28,6 +28,7 @@ from app.suggestions.queries.choosing import (
 from app.suggestions.queries.contacts import (
     HOUSEHOLD,
     NOTHING_OWN,
+    SOLD_IN,
     Own,
     contacts_page,
     customer_named,
@@ -59,6 +60,7 @@ __all__ = [
     "HOUSEHOLD",
     "MEASURED",
     "NOTHING_OWN",
+    "SOLD_IN",
     "Before",
     "Buyer",
     "Heard",

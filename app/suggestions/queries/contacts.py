@@ -156,7 +156,7 @@ def ordered_here(stored: Iterable[Sequence[Any]]) -> list[OrderedHere]:
 # The visits that what is sold in counts as sold here: those that `visits` tells of, and the one in
 # which the order of this door was sold, if it is such an install itself: one in the same visit, or
 # in the slot that was booked.
-_SOLD_IN = """(
+SOLD_IN = """(
             {visits} UNION ALL
             SELECT visit_id FROM same_visit_install WHERE work_order_id = {there} UNION ALL
             SELECT booking.visit_id FROM appointment_hold AS slot
@@ -171,7 +171,7 @@ SOLD_HERE = f"""EXISTS (
         SELECT FROM sale
         LEFT JOIN same_visit_install AS fitted ON fitted.sale_id = sale.id
         LEFT JOIN appointment_hold AS slot ON slot.id = sale.appointment_hold_id
-        WHERE sale.customer_id = {{order}}.customer_id AND sale.visit_id IN {_SOLD_IN} AND (
+        WHERE sale.customer_id = {{order}}.customer_id AND sale.visit_id IN {SOLD_IN} AND (
             {{order}}.id IN (fitted.work_order_id, slot.work_order_id)
             OR {{order}}.work_type = 'install' AND {{order}}.received_at >= sale.confirmed_at
             AND (fitted.sale_id IS NULL OR fitted.gone_at IS NOT NULL)
@@ -216,7 +216,7 @@ ORDERED_HERE = f"""
         ))
     )), '[]'::jsonb) AS here
     FROM sale
-    CROSS JOIN LATERAL (SELECT (sale.visit_id IN {_SOLD_IN}) IS TRUE AS sold) AS here
+    CROSS JOIN LATERAL (SELECT (sale.visit_id IN {SOLD_IN}) IS TRUE AS sold) AS here
     JOIN sale_item ON sale_item.sale_id = sale.id
     JOIN product_offering AS p ON p.id = sale_item.offering_id
     WHERE sale.customer_id = {{customer}} AND sale.state <> 'draft' AND NOT {CAME_BACK}
