@@ -326,6 +326,33 @@ async def fetched(
     return await cursor.fetchall()
 
 
+class Ask(NamedTuple):
+    """What is to be read: a statement with psycopg's marks, and what stands in for them."""
+
+    statement: str
+    given: Mapping[str, Any]
+
+
+async def fetched_together(session: AsyncSession, *asks: Ask) -> list[list[tuple[Any, ...]]]:
+    """Read by several statements as `fetched` does by one; the rows of each, in their order.
+
+    They go out in one message, and no answer is waited for before the next is asked: a read costs
+    less than half of what it does alone, on both sides.
+    """
+    driver = await driver_connection(session)
+    cursors = [driver.cursor(binary=True) for _ in asks]
+    async with driver.pipeline():
+        for cursor, (statement, given) in zip(cursors, asks, strict=True):
+            await cursor.execute(statement, given)
+    return [await cursor.fetchall() for cursor in cursors]
+
+
+# Selected by a transaction's first statement: what follows in it is planned once for each
+# connection, and not anew for the ids of every request, which takes longer than reading the rows.
+# It is for statements that find few rows by indexes, whatever they are given.
+PLANNED_ONCE = "set_config('plan_cache_mode', 'force_generic_plan', true)"
+
+
 class Rows(NamedTuple):
     """Rows to be written into a table, with its columns' names parted by spaces; what a row says is
     as COPY takes it: an array or a point is text."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.callers import Caller, subtree
 from app.auth.models import Account
 from app.auth.rules import ToEmpty
-from app.core.db import fetched, new_id
+from app.core.db import Ask, fetched, new_id
 from app.core.errors import NotFound
 from app.devices.models import OPEN, Device, DeviceWipe
 from app.devices.rules import UNNAMED, PushProvider, PushWhy, Wipe
@@ -83,14 +83,23 @@ _WIPE = f"""
 """  # noqa: S608 - text of our own
 
 
-async def wipe_of(tx: AsyncSession, caller: Caller, name: str | None) -> Wipe | None:
-    """Return the wipe that a phone has to obey or has obeyed with this sign-in, if there is one.
+def asking_for_wipe(caller: Caller, name: str | None) -> Ask:
+    """Ask for the wipe that a phone has to obey or has obeyed with this sign-in.
 
     Without a name the phone is known by its sign-in alone.
     """
     given = {"account_id": caller.account_id, "session_id": caller.session_id, "name": name}
-    rows = await fetched(tx, _WIPE, given)
+    return Ask(_WIPE, given)
+
+
+def wipe_in(rows: Sequence[tuple[Any, ...]]) -> Wipe | None:
+    """Read what `asking_for_wipe` has found: the wipe, if there is one."""
     return Wipe._make(rows[0]) if rows else None
+
+
+async def wipe_of(tx: AsyncSession, caller: Caller, name: str | None) -> Wipe | None:
+    """Return the wipe that a phone has to obey or has obeyed with this sign-in, if there is one."""
+    return wipe_in(await fetched(tx, *asking_for_wipe(caller, name)))
 
 
 async def to_empty(tx: AsyncSession, caller: Caller, name: str | None) -> ToEmpty | None:

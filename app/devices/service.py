@@ -1,4 +1,4 @@
-"""What can be done with phones: register one, ask for a wipe, obey it, and wake them."""
+"""What can be done with phones: register one, ask for a wipe, see to it, and wake them."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -55,14 +55,9 @@ async def register(
     return device
 
 
-async def obey(tx: AsyncSession, caller: Caller, name: str) -> None:
-    """Check that a phone is not to be emptied. Raises WipeAsked; Unauthorized for one that was
-    emptied and has not signed in since."""
-    refuse(await queries.wipe_of(tx, caller, name))
-
-
 def refuse(wipe: Wipe | None) -> None:
-    """Refuse a phone that is to be emptied, as `obey` does."""
+    """Refuse a phone that is to be emptied. Raises WipeAsked; Unauthorized for one that was emptied
+    and has not signed in since."""
     if wipe is None:
         return
     if wipe.confirmed_at is not None:

@@ -105,7 +105,6 @@ async def pull(
     new (`sendCreatedAsUpdated`). Ask at once again while `has_more`. Customers are told of in full
     as they are on the card for the door, and leave the phone when the order's grace is over.
     """
-    database: Database = request.app.state.database
     asked = Asked(
         cursor=last_pulled_at or NO_CURSOR,
         schema_version=schema_version,
@@ -116,15 +115,15 @@ async def pull(
     )
     request.app.state.seen.note(technician, device, now)
     headers = {"cache-control": "private, no-cache"}
-    if if_none_match is not None:
-        polls: Polls = request.app.state.polls
-        mark = polls.mark(technician_of(technician))
-        if await pulling.unchanged(database, technician, asked, if_none_match, now):
-            poll = Poll.of(request.scope["query_string"], request.scope["headers"])
-            polls.remember(poll, technician_of(technician), mark)
-            headers["etag"] = if_none_match
-            return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
-    changes = await pulling.pull(request, technician, asked, now=now)
+    polls: Polls = request.app.state.polls
+    mark = polls.mark(technician_of(technician))
+    changes = await pulling.pull(request, technician, asked, known=if_none_match, now=now)
+    if changes is None:
+        assert if_none_match is not None
+        poll = Poll.of(request.scope["query_string"], request.scope["headers"])
+        polls.remember(poll, technician_of(technician), mark)
+        headers["etag"] = if_none_match
+        return Response(status_code=status.HTTP_304_NOT_MODIFIED, headers=headers)
     headers["etag"] = changes.tag
     body = pulling.written(changes)
     if len(body) >= PACKED_FROM and "gzip" in request.headers.get("accept-encoding", ""):

@@ -51,12 +51,13 @@ async def test_a_poll_is_answered_from_memory_until_there_is_news(
     real_app.state.polls._settings = real_app.state.settings
 
     # What cannot be known is asked of the database, and that is not there.
-    def lost(*, fresh=False):
+    def lost(request=None, *, fresh=False):
         raise Unavailable(retry_after=2, reason="57P01")
 
     assert await asked(store) == [304]
     with monkeypatch.context() as patch:
-        patch.setattr(real_database, "hot", lost)
+        for way in ("hot", "begin"):
+            patch.setattr(real_database, way, lost)
         assert await asked(store) == [503]
     assert await asked(store) == await asked(store) == [304]
 

@@ -8,7 +8,7 @@ from uuid import UUID
 import psycopg
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import fetched
+from app.core.db import PLANNED_ONCE, Ask, fetched
 from app.sync.rules import Kind
 from app.sync.rules.tables import EVERYBODY
 
@@ -60,7 +60,8 @@ _FEED = f"""
             pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon, {_LAST} AS last,
             coalesce((SELECT min(xid) FROM sync_moment), 0) AS oldest,
             (SELECT at FROM sync_moment ORDER BY xid DESC LIMIT 1) AS turned_at,
-            coalesce((SELECT active FROM account WHERE id = %(account_id)s), false) AS active
+            coalesce((SELECT active FROM account WHERE id = %(account_id)s), false) AS active,
+            {PLANNED_ONCE}
     ) AS state
     LEFT JOIN LATERAL (
         (SELECT kind, row_id, xid FROM sync_row
@@ -75,14 +76,18 @@ _FEED = f"""
 """  # noqa: S608 - text of our own
 
 
-def _given(technician_id: UUID, account_id: UUID, since: int) -> dict[str, Any]:
-    return {
-        "technician_id": technician_id,
-        "account_id": account_id,
-        "everybody": EVERYBODY,
-        "since": since,
-        "most": PAGE + 1,
-    }
+def lines(technician_id: UUID, account_id: UUID, since: int) -> Ask:
+    """Ask for the feed; `feed_of` reads it."""
+    return Ask(
+        _FEED,
+        {
+            "technician_id": technician_id,
+            "account_id": account_id,
+            "everybody": EVERYBODY,
+            "since": since,
+            "most": PAGE + 1,
+        },
+    )
 
 
 def _read(rows: Sequence[tuple[Any, ...]]) -> Feed:
@@ -102,23 +107,13 @@ def _page(news: list[News]) -> list[News]:
     return [one for one in news if one.xid < next_page or one.xid == first]
 
 
-async def glance(
-    driver: psycopg.AsyncConnection[Any], technician_id: UUID, account_id: UUID, since: int
-) -> Feed:
-    """Read the feed by a driver's connection of its own, in autocommit."""
-    cursor = driver.cursor(binary=True)
-    await cursor.execute(_FEED, _given(technician_id, account_id, since))
-    return _read(await cursor.fetchall())
-
-
-async def feed_of(tx: AsyncSession, technician_id: UUID, account_id: UUID, since: int) -> Feed:
-    """Read the feed in the session's transaction."""
-    given = _given(technician_id, account_id, since)
-    found = _read(await fetched(tx, _FEED, given))
+async def feed_of(tx: AsyncSession, rows: Sequence[tuple[Any, ...]], asked: Ask) -> Feed:
+    """Read what was found by `lines`, in the same transaction."""
+    found = _read(rows)
     if found.more and found.news[0].xid == found.news[-1].xid:
         # One transaction has written more than a page, such as a new catalogue: it comes whole.
-        lines = await fetched(tx, _OF_ONE, {**given, "xid": found.news[0].xid})
-        found = found._replace(news=[News(Kind(kind), *line) for kind, *line in lines])
+        whole = await fetched(tx, _OF_ONE, {**asked.given, "xid": found.news[0].xid})
+        found = found._replace(news=[News(Kind(kind), *line) for kind, *line in whole])
     return found
 
 

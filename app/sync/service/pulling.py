@@ -10,9 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, technician_of
 from app.core.colliding import TRIES
-from app.core.db import Database
+from app.core.db import Database, fetched_together
 from app.core.errors import Problem, Unavailable
-from app.devices.service import obey
+from app.devices.queries import asking_for_wipe, wipe_in
+from app.devices.service import refuse
 from app.sync import rules
 from app.sync.queries import feed
 from app.sync.queries.feed import Epoch, Feed, News
@@ -41,33 +42,6 @@ def tag_of(epoch_number: int, xid: int, news: Iterable[News]) -> str:
     return f'W/"{digest.hexdigest()}"'
 
 
-async def unchanged(
-    database: Database, caller: Caller, asked: Asked, tag: str, now: datetime
-) -> bool:
-    """Tell whether there is nothing new for a phone that sends the tag it was given.
-
-    One statement, outside of any transaction. Raises what `pull` raises.
-    """
-    if asked.cursor == rules.NO_CURSOR or asked.migration.afresh or _too_old(asked):
-        return False
-    epoch = await epochs.current(database, now)
-    cursor = rules.cursor_of(asked.cursor)
-    async with database.hot(fresh=True) as driver:
-        found = await feed.glance(driver, technician_of(caller), caller.account_id, cursor.xid)
-    if found.epoch != epoch.number:
-        # The pull asks which it is.
-        epochs.forget(database)
-        return False
-    _is_open(found)
-    _understood(cursor, epoch, found)
-    return not found.more and tag_of(epoch.number, cursor.xid, found.news) in tag
-
-
-def _is_open(found: Feed) -> None:
-    if not found.active:
-        raise rules.AccessRevoked(needs="an open account")
-
-
 def _understood(cursor: Cursor, epoch: Epoch, found: Feed) -> None:
     if cursor == rules.cursor_of(rules.NO_CURSOR):
         return
@@ -86,8 +60,11 @@ def _goes_on_from(cursor: Cursor, epoch: Epoch) -> int:
     return cursor.xid if before is None else min(cursor.xid, before.since)
 
 
-async def pull(request: Request, caller: Caller, asked: Asked, *, now: datetime) -> Changes:
-    """Read what has changed since a phone's cursor, in one snapshot; everything without one.
+async def pull(
+    request: Request, caller: Caller, asked: Asked, *, known: str | None, now: datetime
+) -> Changes | None:
+    """Read what has changed since a phone's cursor, in one snapshot; everything without one. None
+    where the phone has all of it, by the tag `known` that its last answer had.
 
     Each customer that is sent in full leaves an entry in the audit trail. Raises PhoneTooOld,
     AppTooOld, AccessRevoked, ResyncNeeded and WipeAsked, and Unavailable.
@@ -96,48 +73,61 @@ async def pull(request: Request, caller: Caller, asked: Asked, *, now: datetime)
     for _ in range(TRIES):
         epoch = await epochs.current(database, now)
         async with database.snapshot(request) as tx:
-            changes = await _pulled(tx, caller, asked, epoch, now)
-        if changes is not None:
-            return changes
+            found = await _found(tx, caller, asked, epoch)
+            if found is not None:
+                if known is not None and _nothing_new(asked, epoch, found, known):
+                    return None
+                return await _pulled(tx, caller, asked, epoch, found, now)
         epochs.forget(database)
     raise Unavailable(retry_after=2, reason="one epoch after the other")
 
 
-async def _pulled(
-    tx: AsyncSession, caller: Caller, asked: Asked, epoch: Epoch, now: datetime
-) -> Changes | None:
-    """Read it in a transaction; None where that is in another epoch."""
+async def _found(tx: AsyncSession, caller: Caller, asked: Asked, epoch: Epoch) -> Feed | None:
+    """Look in a transaction where to look, and whether the phone may; None where that is in another
+    epoch."""
     cursor = rules.cursor_of(asked.cursor)
-    fresh = asked.cursor == rules.NO_CURSOR
-    since = _goes_on_from(cursor, epoch)
-    found = await feed.feed_of(
-        # A phone that begins anew needs no lines, only to know where it stands.
-        tx,
-        technician_of(caller),
-        caller.account_id,
-        2**62 if fresh else since,
-    )
+    # A phone that begins anew needs no lines, only to know where it stands.
+    since = 2**62 if asked.cursor == rules.NO_CURSOR else _goes_on_from(cursor, epoch)
+    lines = feed.lines(technician_of(caller), caller.account_id, since)
+    rows, wipes = await fetched_together(tx, lines, asking_for_wipe(caller, asked.device))
+    found = await feed.feed_of(tx, rows, lines)
     if found.epoch != epoch.number:
         return None
     # What is to be removed is told first, also to a phone that is told nothing else any more.
-    _is_open(found)
-    await obey(tx, caller, asked.device)
+    if not found.active:
+        raise rules.AccessRevoked(needs="an open account")
+    refuse(wipe_in(wipes))
     if (too_old := _too_old(asked)) is not None:
         raise too_old
     _understood(cursor, epoch, found)
+    return found
+
+
+def _nothing_new(asked: Asked, epoch: Epoch, found: Feed, known: str) -> bool:
+    if asked.cursor == rules.NO_CURSOR or asked.migration.afresh or found.more:
+        return False
+    cursor = rules.cursor_of(asked.cursor)
+    return tag_of(epoch.number, cursor.xid, found.news) in known
+
+
+async def _pulled(
+    tx: AsyncSession, caller: Caller, asked: Asked, epoch: Epoch, found: Feed, now: datetime
+) -> Changes:
     # What leaves by time is told once, by the worker's clock. Where that is ahead of ours, what has
     # left would be found to be there still, and stay on the phone for good.
     reading = await begun(tx, caller, asked, max(now, found.turned_at or now))
-    changes = await (reading.everything() if fresh else reading.changed(found.news))
-    for name in () if fresh else sorted(asked.migration.afresh & reading.tables.keys()):
-        changes.tables[name] = await reading.whole(name)
-        changes.deleted.pop(name, None)
+    fresh = asked.cursor == rules.NO_CURSOR
+    changes = await (reading.whole(reading.tables) if fresh else reading.changed(found.news))
+    if not fresh and (afresh := asked.migration.afresh & reading.tables.keys()):
+        changes.tables |= (await reading.whole(afresh)).tables
+        for name in afresh:
+            changes.deleted.pop(name, None)
     reading.audit(changes)
     upto = found.horizon
     if found.more:
         upto = min(upto, found.news[-1].xid + 1)
     # A phone that began anew may be told once more what was written while it was read.
-    changes.more = found.more and upto > since
+    changes.more = found.more and upto > _goes_on_from(rules.cursor_of(asked.cursor), epoch)
     changes.cursor = Cursor(epoch.number, upto).number
     changes.tag = tag_of(epoch.number, upto, found.news)
     for name, unknown in reading.tables.items():

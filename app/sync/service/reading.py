@@ -1,6 +1,6 @@
 """Reading a phone's tables: all of them, or what may have changed, as of one moment."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth import audit
 from app.auth.callers import Caller, technician_of
+from app.core.db import fetched, fetched_together
 from app.core.geo import CoordSys, from_wgs84
 from app.core.parameter_values import parameters_in_force
 from app.devices.rules import UNNAMED
@@ -20,7 +21,7 @@ from app.suggestions.rules.levers import levers_in_force
 from app.sync import rules
 from app.sync.queries import rows
 from app.sync.queries.feed import News
-from app.sync.queries.rows import Whose
+from app.sync.queries.rows import Table, Whose
 from app.sync.rules import Kind, Migration
 from app.sync.rules.tables import NO_MIGRATION, TABLE_OF
 from app.visits.queries import DayRow, zone_of_unit
@@ -110,32 +111,12 @@ class Reading:
     tables: Mapping[str, Collection[str]]
     offline_hours: float
 
-    async def everything(self) -> Changes:
-        """Read all that belongs on the phone."""
-        changes = Changes(offline_hours=self.offline_hours)
-        for name in self.tables:
-            changes.tables[name] = await self.whole(name)
-        return changes
-
-    async def whole(self, name: str) -> Rows:
-        """Read one table in full."""
-        tx, whose = self.tx, self.whose
-        match name:
-            case "work_orders":
-                return await self._orders(await rows.orders(tx, whose))
-            case "customers":
-                return self._customers(await rows.customers(tx, whose))
-            case "grids":
-                return [self._grid(one) for one in await rows.grids(tx, whose)]
-            case "suggestions":
-                return await self._offers(await rows.suggestions(tx, whose))
-            case _:
-                read: Rows = await getattr(rows, name)(tx, whose)
-                return read
+    async def whole(self, names: Iterable[str]) -> Changes:
+        """Read all that belongs on the phone of some tables."""
+        return await self._read(dict.fromkeys(names))
 
     async def changed(self, news: Sequence[News]) -> Changes:
         """Read what may have changed: what is still the technician's comes, all else goes."""
-        changes = Changes(offline_hours=self.offline_hours)
         ids: dict[Kind, set[UUID]] = {}
         for one in news:
             ids.setdefault(one.kind, set()).add(one.row_id)
@@ -143,65 +124,73 @@ class Reading:
         if came:
             ids.setdefault(Kind.WORK_ORDER, set()).update(came)
             ids.setdefault(Kind.SUGGESTION, set()).update(came)
-            hanging = await rows.hanging_on(self.tx, self.whose.technician_id, came)
-            for kind, found in hanging.items():
-                ids.setdefault(kind, set()).update(found)
         if orders := ids.get(Kind.WORK_ORDER):
             # With each step of an order its customer may begin or cease to be shown to somebody.
-            late = await rows.done_too_late(self.tx, orders)
-            ids.setdefault(Kind.ACTION, set()).update(late)
+            hanging = rows.hanging_on(self.whose, came, orders)
+            for kind, row_id in await fetched(self.tx, *hanging):
+                ids.setdefault(Kind(kind), set()).add(row_id)
         if self._tells_of_nothing and (decided := ids.get(Kind.SUGGESTION)):
             # That nothing is to be offered stands with the order itself.
             ids.setdefault(Kind.WORK_ORDER, set()).update(decided)
-        for kind, wanted in ids.items():
-            name = TABLE_OF.get(kind)
-            if wanted and name is not None and name in self.tables:
-                await self._some(changes, kind, name, wanted)
+        wanted: dict[str, Collection[Any]] = {
+            name: ids[kind] for kind, name in TABLE_OF.items() if kind in ids
+        }
+        if "days" in wanted:
+            wanted["days"] = {day_of(one) for one in wanted["days"]}
+        return await self._read({name: wanted[name] for name in self.tables.keys() & wanted.keys()})
+
+    async def _read(self, wanted: Mapping[str, Collection[Any] | None]) -> Changes:
+        """Read tables in one go, rows of some ids of each or all. What is suggested is asked for by
+        its orders' ids: that it is not there any more is told of all that ever was."""
+        asked: dict[str, Table] = {
+            name: getattr(rows, name)(self.whose, ids) for name, ids in wanted.items()
+        }
+        if "work_orders" in wanted and self._tells_of_nothing:
+            asked["nothing"] = rows.nothing_to_offer(self.whose, wanted["work_orders"])
+        if (orders := wanted.get("suggestions")) is not None:
+            asked["suggested"] = rows.suggested_before(self.whose, orders)
+        answers = await fetched_together(self.tx, *(table.ask for table in asked.values()))
+        found = {
+            name: table.read(answer)
+            for (name, table), answer in zip(asked.items(), answers, strict=True)
+        }
+        changes = Changes(offline_hours=self.offline_hours)
+        for name, ids in wanted.items():
+            read = await self._written(name, found)
+            if read or ids is None:
+                changes.tables[name] = read
+            if ids is None:
+                continue
+            there = [one["id"] for one in found["suggested"]] if name == "suggestions" else ids
+            if gone := set(there) - {row["id"] for row in read}:
+                changes.deleted[name] = gone
         return changes
 
-    async def _some(self, changes: Changes, kind: Kind, name: str, wanted: set[UUID]) -> None:
-        tx, whose = self.tx, self.whose
-        gone: set[Any] = set(wanted)
-        match kind:
-            case Kind.WORK_ORDER:
-                read = await self._orders(await rows.orders(tx, whose, wanted))
-            case Kind.CUSTOMER:
-                read = self._customers(await rows.customers(tx, whose, wanted))
-            case Kind.GRID:
-                read = [self._grid(one) for one in await rows.grids(tx, whose, wanted)]
-            case Kind.SUGGESTION:
-                found = await rows.suggestions(tx, whose, wanted)
-                read = await self._offers(found)
-                gone = await rows.suggested_before(tx, whose, wanted)
-            case Kind.DAY:
-                named = {day_of(one) for one in wanted}
-                read = await rows.days(tx, whose, named)
-                gone = set(named)
+    async def _written(self, name: str, found: Mapping[str, Rows]) -> Rows:
+        match name:
+            case "work_orders":
+                return self._orders(found[name], found.get("nothing", ()))
+            case "customers":
+                return self._customers(found[name])
+            case "grids":
+                return [self._grid(one) for one in found[name]]
+            case "suggestions":
+                return await self._offers(found[name])
             case _:
-                read = await getattr(rows, name)(tx, whose, wanted)
-        gone -= {row["id"] for row in read}
-        if read:
-            changes.tables[name] = read
-        if gone:
-            changes.deleted[name] = gone
+                return found[name]
 
     @property
     def _tells_of_nothing(self) -> bool:
         return "nothing_because" not in self.tables["work_orders"]
 
-    async def _orders(self, found: Sequence[tuple[Any, ...]]) -> Rows:
-        days = [DayRow._make(row[: len(DayRow._fields)]) for row in found]
-        # What is over has nothing to be offered, and says no more of its customer than it must.
-        open_ids = [day.id for day in days if day.completed_at is None]
-        nothing = (
-            await rows.nothing_to_offer(self.tx, self.whose, open_ids)
-            if open_ids and self._tells_of_nothing
-            else {}
-        )
+    def _orders(self, found: Rows, decided: Iterable[dict[str, Any]]) -> Rows:
+        nothing = {one["work_order_id"]: one for one in decided}
         written = []
-        for day, (*_, template_id, skills, terminals) in zip(days, found, strict=True):
+        for row in found:
+            day = DayRow(*[row[name] for name in DayRow._fields])
             facts = order_facts(day, self.now, self.grace, self.coordsys)
-            because = nothing.get(day.id)
+            # What is over has nothing to be offered, and says no more of its customer than it must.
+            because = nothing.get(day.id) if day.completed_at is None else None
             point = facts.pop("point") or {"lon": None, "lat": None}
             ends = None if facts["masked"] else facts["completed_at"]
             # It changes by the mere passing of time, and the phone has a clock of its own.
@@ -214,9 +203,7 @@ class Reading:
                     "lat": point["lat"],
                     "coordsys": self.coordsys.value,
                     "visible_until": ends and ends + self.grace,
-                    "template_id": template_id,
-                    "skills": skills,
-                    "terminals": terminals,
+                    **{name: row[name] for name in ("template_id", "skills", "terminals")},
                     "nothing_because": because and rules.nothing_of(because, day.work_type),
                 }
             )

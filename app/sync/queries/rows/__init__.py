@@ -8,13 +8,12 @@ phone's tables know numbers, texts and truths.
 from app.sync.queries.rows.kept import (
     actions,
     days,
-    done_too_late,
     grids,
     handovers,
     shifts,
     terminals,
 )
-from app.sync.queries.rows.met import customers, hanging_on, orders, photos, visits
+from app.sync.queries.rows.met import customers, hanging_on, photos, visits, work_orders
 from app.sync.queries.rows.offered import (
     nothing_to_offer,
     offerings,
@@ -22,20 +21,19 @@ from app.sync.queries.rows.offered import (
     suggested_before,
     suggestions,
 )
-from app.sync.queries.rows.whose import Whose
+from app.sync.queries.rows.whose import Table, Whose
 
 __all__ = [
+    "Table",
     "Whose",
     "actions",
     "customers",
     "days",
-    "done_too_late",
     "grids",
     "handovers",
     "hanging_on",
     "nothing_to_offer",
     "offerings",
-    "orders",
     "photos",
     "sales",
     "shifts",
@@ -43,4 +41,5 @@ __all__ = [
     "suggestions",
     "terminals",
     "visits",
+    "work_orders",
 ]

@@ -4,21 +4,14 @@ did."""
 # ruff: noqa: S608 - every statement is text of our own
 from collections.abc import Collection
 from datetime import date
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.core.db import fetched
-from app.sync.queries.rows.whose import SHOWN, Whose, dicts, mine, of
+from app.sync.queries.rows.whose import SHOWN, Table, Whose, mine, of, table
 
 
-async def terminals(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def terminals(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the terminals in the technician's van, and those recovered and not handed in."""
-    return await dicts(
-        tx,
+    return table(
         "t.id; t.serial_number; t.kind; t.model; t.pool; t.placed_at",
         f"FROM terminal AS t WHERE t.technician_id = %(technician_id)s"
         f" AND t.pool IN ('van', 'recovered') {of('t.id', ids)}",
@@ -27,13 +20,10 @@ async def terminals(
     )
 
 
-async def handovers(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def handovers(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read what the technician gives and what they are given, as long as it is open and still in
     the giver's van, like `terminals.queries.handovers`."""
-    return await dicts(
-        tx,
+    return table(
         "h.id; h.from_technician_id = %(technician_id)s AS own; t.serial_number; t.kind; t.model;"
         "h.from_technician_id; f.name AS from_technician; h.to_technician_id;"
         "r.name AS to_technician; h.device_at; h.offered_at",
@@ -56,12 +46,9 @@ async def handovers(
     )
 
 
-async def shifts(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def shifts(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the shift that the technician is on, by whichever phone it was begun."""
-    return await dicts(
-        tx,
+    return table(
         "d.id; d.began_at; d.consent_from IS NOT NULL AS shares_position",
         f"FROM duty AS d WHERE d.technician_id = %(technician_id)s AND d.ended_at IS NULL"
         f" {of('d.id', ids)}",
@@ -70,13 +57,10 @@ async def shifts(
     )
 
 
-async def grids(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def grids(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the grids that the technician looks after now or will; `boundary` is GeoJSON in text, in
     WGS-84, with every bend under five metres left out."""
-    return await dicts(
-        tx,
+    return table(
         "g.id; g.code; g.name; g.kind; m.membership; m.valid_from; m.valid_to;"
         "ST_AsGeoJSON(ST_Multi(ST_SimplifyPreserveTopology(b.boundary, 0.00005)), 6) AS boundary",
         f"""
@@ -96,26 +80,18 @@ async def grids(
     )
 
 
-async def days(
-    tx: AsyncSession, whose: Whose, wanted: Collection[date] | None = None
-) -> list[dict[str, Any]]:
+def days(whose: Whose, wanted: Collection[date] | None = None) -> Table:
     """Read the routes of the technician's days from today on: their orders' ids, in order."""
-    only = "AND d.day = ANY(%(days)s)" if wanted is not None else ""
-    rows = await fetched(
-        tx,
-        f"""
-        SELECT d.day, array_to_json(d.route)::text FROM technician_day AS d
-        WHERE d.technician_id = %(technician_id)s AND d.day >= %(today)s
-            AND d.route <> '{{}}' {only}
-        """,
-        {**whose.given(None), "days": list(wanted) if wanted is not None else None},
+    return table(
+        "d.day AS id; d.day; array_to_json(d.route)::text AS route",
+        f"FROM technician_day AS d WHERE d.technician_id = %(technician_id)s"
+        f" AND d.day >= %(today)s AND d.route <> '{{}}' {of('d.day', wanted)}",
+        whose,
+        wanted,
     )
-    return [{"id": day, "day": day, "route": route} for day, route in rows]
 
 
-async def actions(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def actions(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read what the technician's phones did lately and what became of it; and what others did too
     late for orders that are on the technician's phone by now.
 
@@ -123,8 +99,7 @@ async def actions(
     to the technician (`visits.rules.sees_contact`); `customer_id` is that customer, whom it may
     tell of, null without a payload.
     """
-    return await dicts(
-        tx,
+    return table(
         "a.id; a.type; a.work_order_id; a.technician_id; a.own; t.name AS technician_name;"
         "a.device_at; a.received_at; a.verdict; a.code; a.words_zh; a.words_en;"
         "a.facts::text AS facts; a.judgement; a.moved_to;"
@@ -155,16 +130,3 @@ async def actions(
         whose,
         ids,
     )
-
-
-async def done_too_late(tx: AsyncSession, order_ids: Collection[UUID]) -> list[UUID]:
-    """List what was done too late for some orders: it goes to whoever has to do with them."""
-    rows = await fetched(
-        tx,
-        """
-        SELECT id FROM sync_action
-        WHERE work_order_id = ANY(%(ids)s) AND verdict = 'conflict' AND judgement IS NOT NULL
-        """,
-        {"ids": list(order_ids)},
-    )
-    return [row[0] for row in rows]

@@ -2,20 +2,14 @@
 
 # ruff: noqa: S608 - every statement is text of our own
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.core.db import fetched
-from app.sync.queries.rows.whose import SHOWN, Whose, dicts, mine, of
-from app.sync.rules import Kind
-from app.visits.queries.day import BESIDE, COLUMNS
+from app.core.db import Ask
+from app.sync.queries.rows.whose import SHOWN, Table, Whose, mine, of, table
+from app.visits.queries.day import BESIDE, COLUMNS, DayRow
 
 
-async def orders(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[tuple[Any, ...]]:
+def work_orders(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read orders as `visits.queries.DayRow`, and after it template, skills and terminals."""
     statement = f"""
         SELECT {COLUMNS}, NULL, mine.assist_id, mine.assists_since,
@@ -23,19 +17,18 @@ async def orders(
         FROM ({mine("o.id", ids)}) AS mine JOIN work_order AS o ON o.id = mine.id
         {BESIDE}
     """
-    return await fetched(tx, statement, whose.given(ids))
+    names = (*DayRow._fields, "template_id", "skills", "terminals")
+    return Table(Ask(statement, whose.given(ids)), names)
 
 
-async def visits(
-    tx: AsyncSession,
+def visits(
     whose: Whose,
     ids: Collection[UUID] | None = None,
     *,
     by: str = "v.id",
-) -> list[dict[str, Any]]:
+) -> Table:
     """Read the technician's own visits for the orders on their phone."""
-    return await dicts(
-        tx,
+    return table(
         "v.id; v.work_order_id; v.travel_started_at; v.checked_in_at; v.far_reason;"
         "v.suspend_cause; v.resume_at; v.restored_at; v.accepted_at; v.ended_at; v.outcome;"
         "v.outcome_code; array_to_json(v.checked)::text AS checked;"
@@ -47,9 +40,7 @@ async def visits(
     )
 
 
-async def customers(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def customers(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read in full whom the technician meets (`visits.rules.sees_contact`), and for which order.
 
     `completed_at` is when the last order for which they are shown was completed; null while one
@@ -72,8 +63,7 @@ async def customers(
             AND a.joined_at IS NOT NULL AND o.state IN {SHOWN}
             AND o.customer_id IS NOT NULL {only}
     """
-    return await dicts(
-        tx,
+    return table(
         "c.id; m.work_order_id; m.completed_at; c.name; c.phone; c.segment; c.elderly;"
         "c.do_not_disturb; c.personal_offers; c.preferred_channel; c.arrears_fen;"
         "c.monthly_usage_gb; c.activated_on; place.standard_address; place.olt_port;"
@@ -112,13 +102,10 @@ async def customers(
     )
 
 
-async def photos(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None, *, by: str = "e.id"
-) -> list[dict[str, Any]]:
+def photos(whose: Whose, ids: Collection[UUID] | None = None, *, by: str = "e.id") -> Table:
     """Read what is known of the technician's pictures of the orders on their phone; the pictures
     themselves go and come by other doorways."""
-    return await dicts(
-        tx,
+    return table(
         "e.id; e.work_order_id; e.visit_id; e.requirement; e.kind; e.state; e.sha256; e.bytes;"
         "e.filename; e.taken_at; e.announced_at; e.expires_at; e.stored_at; e.far; e.old;"
         "e.reused; e.refusal::text AS refusal",
@@ -130,22 +117,25 @@ async def photos(
     )
 
 
-async def hanging_on(
-    tx: AsyncSession, technician_id: UUID, order_ids: Collection[UUID]
-) -> dict[Kind, set[UUID]]:
-    """List the technician's visits and pictures of some orders, whoever has these by now."""
-    rows = await fetched(
-        tx,
-        """
-        SELECT 'visit', id FROM visit
-        WHERE work_order_id = ANY(%(ids)s) AND technician_id = %(technician_id)s
-        UNION ALL
-        SELECT 'photo', id FROM evidence
-        WHERE work_order_id = ANY(%(ids)s) AND technician_id = %(technician_id)s
-        """,
-        {"ids": list(order_ids), "technician_id": technician_id},
-    )
-    found: dict[Kind, set[UUID]] = {Kind.VISIT: set(), Kind.PHOTO: set()}
-    for kind, row_id in rows:
-        found[Kind(kind)].add(row_id)
-    return found
+def hanging_on(whose: Whose, came: Collection[UUID], orders: Collection[UUID]) -> Ask:
+    """Ask for what has to be looked at with orders, as (kind, id): the technician's own visits and
+    pictures of those that came or went, and what was done too late for any, which goes to whoever
+    has to do with it."""
+    given = {
+        "technician_id": whose.technician_id,
+        "came": list(came),
+        "orders": list(orders),
+    }
+    return Ask(_HANGING, given)
+
+
+_HANGING = """
+    SELECT 'action', id FROM sync_action
+    WHERE work_order_id = ANY(%(orders)s) AND verdict = 'conflict' AND judgement IS NOT NULL
+    UNION ALL
+    SELECT 'visit', id FROM visit
+    WHERE work_order_id = ANY(%(came)s) AND technician_id = %(technician_id)s
+    UNION ALL
+    SELECT 'photo', id FROM evidence
+    WHERE work_order_id = ANY(%(came)s) AND technician_id = %(technician_id)s
+"""

@@ -2,13 +2,9 @@
 
 # ruff: noqa: S608 - every statement is text of our own
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.core.db import fetched
-from app.sync.queries.rows.whose import Whose, dicts, mine, of
+from app.sync.queries.rows.whose import Table, Whose, mine, of, table
 
 # A decision's id is made by the server's own clock, as is the moment at which its order came to be
 # there, by the database's: an order's own id may be another system's. So the months of the log
@@ -48,14 +44,11 @@ def _newest(orders: str) -> str:
     """
 
 
-async def suggestions(
-    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def suggestions(whose: Whose, order_ids: Collection[UUID] | None = None) -> Table:
     """Read what is to be offered in the visits of the orders on the phone, with the last answer,
     whether it could be installed when that was last asked, what makes it the account manager's, and
     in JSON the reasons and the version of the offering that was decided on."""
-    return await dicts(
-        tx,
+    return table(
         "s.id; d.id AS decision_id; d.work_order_id; d.visit_id; d.customer_id; s.offering_code;"
         "s.rank; s.coordination; d.at; d.valid_until; o.work_type; s.reasons::text AS reasons;"
         "p.offering; a.answer; a.pitched; a.id AS answer_id; i.install_now; i.install_code;"
@@ -98,42 +91,37 @@ async def suggestions(
     )
 
 
-async def nothing_to_offer(
-    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID]
-) -> dict[UUID, dict[str, Any]]:
-    """Read, by order, of those for which nothing was decided to be offered: what held all back,
+def nothing_to_offer(whose: Whose, order_ids: Collection[UUID] | None = None) -> Table:
+    """Read of which orders on the phone nothing was decided to be offered: what held all back,
     when, until when that is valid, and in which visit, if it was not ahead of one."""
-    found = await dicts(
-        tx,
+    return table(
         "d.work_order_id; d.visit_id; d.held_back; d.at; d.valid_until",
-        f"FROM ({_newest('SELECT unnest(%(ids)s::uuid[])')}) AS d WHERE d.held_back IS NOT NULL",
+        f"""
+        FROM (
+            WITH mine AS ({mine("o.id", order_ids)}) {_newest("SELECT mine.id FROM mine")}
+        ) AS d WHERE d.held_back IS NOT NULL
+        """,
         whose,
         order_ids,
     )
-    return {one["work_order_id"]: one for one in found}
 
 
-async def suggested_before(
-    tx: AsyncSession, whose: Whose, order_ids: Collection[UUID]
-) -> set[UUID]:
-    """List all that was ever to be offered by this technician for some orders."""
-    rows = await fetched(
-        tx,
+def suggested_before(whose: Whose, order_ids: Collection[UUID]) -> Table:
+    """Read the ids of all that was ever to be offered by this technician for some orders."""
+    return table(
+        "s.id",
         f"""
-        SELECT s.id FROM ({_decisions("SELECT unnest(%(ids)s::uuid[])")}) AS d
+        FROM ({_decisions("SELECT unnest(%(ids)s::uuid[])")}) AS d
         JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
         """,
-        whose.given(order_ids),
+        whose,
+        order_ids,
     )
-    return {row[0] for row in rows}
 
 
-async def offerings(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def offerings(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the versions of offerings that are sold now or will be; money in fen."""
-    return await dicts(
-        tx,
+    return table(
         "p.id; p.code; p.valid_from; p.valid_to; p.name_zh; p.name_en; p.category;"
         "p.business_type; p.monthly_price_fen; p.one_off_price_fen; p.contract_months;"
         "p.speed_mbps; array_to_json(p.requires)::text AS requires;"
@@ -146,12 +134,9 @@ async def offerings(
     )
 
 
-async def sales(
-    tx: AsyncSession, whose: Whose, ids: Collection[UUID] | None = None
-) -> list[dict[str, Any]]:
+def sales(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the technician's own sales of the last weeks, each with its items."""
-    return await dicts(
-        tx,
+    return table(
         "s.id; s.visit_id; s.work_order_id; s.state; s.made_at; s.consent_kind; s.confirmed_at;"
         "s.sent_at; s.acknowledged_at; s.completed_at; s.rejected_reason; s.note; i.items",
         f"""

@@ -1,15 +1,14 @@
 """Whose rows are read: what the statements of all tables share."""
 
 # ruff: noqa: S608 - every statement is text of our own
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.core.db import fetched
+from app.core.db import Ask
 
 HELD = "('assigned', 'acknowledged', 'en_route', 'on_site', 'suspended')"
 SHOWN = "('acknowledged', 'en_route', 'on_site', 'suspended')"
@@ -32,7 +31,7 @@ class Whose:
     sales_since: datetime
     actions_since: datetime
 
-    def given(self, ids: Collection[UUID] | None) -> dict[str, Any]:
+    def given(self, ids: Collection[Any] | None) -> dict[str, Any]:
         """Give what the statements below ask for."""
         return {**vars(self), "ids": list(ids) if ids is not None else None}
 
@@ -62,11 +61,23 @@ def mine(column: str = "", ids: object = None) -> str:
     """
 
 
-async def dicts(
-    tx: AsyncSession, columns: str, source: str, whose: Whose, ids: Collection[UUID] | None
-) -> list[dict[str, Any]]:
-    """Read rows by their columns' names; `columns` are parted by semicolons."""
-    names = [one.split(" AS ")[-1].split(".")[-1].strip() for one in columns.split(";")]
-    statement = f"SELECT {columns.replace(';', ',')} {source}"
-    found = await fetched(tx, statement, whose.given(ids))
-    return [dict(zip(names, row, strict=True)) for row in found]
+class Table(NamedTuple):
+    """What is to be read of a table, and by which names its columns come."""
+
+    ask: Ask
+    names: Sequence[str]
+
+    def read(self, found: Iterable[tuple[Any, ...]]) -> list[dict[str, Any]]:
+        """Give the rows that were found their columns' names."""
+        return [dict(zip(self.names, row, strict=True)) for row in found]
+
+
+def table(columns: str, source: str, whose: Whose, ids: Collection[Any] | None) -> Table:
+    """Ask for rows; `columns` are parted by semicolons."""
+    ask = Ask(f"SELECT {columns.replace(';', ',')} {source}", whose.given(ids))
+    return Table(ask, _names(columns))
+
+
+@cache
+def _names(columns: str) -> Sequence[str]:
+    return [one.split(" AS ")[-1].split(".")[-1].strip() for one in columns.split(";")]
