@@ -250,7 +250,7 @@ SELECT DISTINCT (s.confirmed_at AT TIME ZONE %(zone)s)::date
              JOIN appointment_hold h ON h.id = b.appointment_hold_id))
    AND NOT EXISTS (
        SELECT FROM reconciliation_case c
-        WHERE c.sale_id = s.id AND c.kind = 'stands_on_nothing' AND c.state <> 'gone')
+        WHERE c.sale_id = s.id AND c.facts -> 'ours' ? 'stood_on' AND c.state <> 'gone')
 """  # noqa: S608 - text of our own
 
 

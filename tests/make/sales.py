@@ -116,6 +116,14 @@ async def make_another_visit(tx: AsyncSession, door: Door, *, now: datetime) -> 
     return visit
 
 
+async def make_colleague(tx: AsyncSession, door: Door, *, now: datetime) -> Door:
+    """Add another technician who is at the same customer for another order."""
+    theirs = await make_door(tx, now=now, branch=door.branch)
+    theirs.order.customer_id = door.customer.id
+    await tx.flush()
+    return replace(theirs, customer=door.customer)
+
+
 async def make_draft(
     tx: AsyncSession,
     door: Door,

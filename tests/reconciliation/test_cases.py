@@ -458,6 +458,30 @@ async def test_what_may_stand_all_the_same_is_shown_once(desk, there, ask, tx, n
     assert (await desk.sale(box)).state == "completed"
 
 
+async def test_who_has_explained_another_difference_is_asked_again(desk, there, ask, tx, no_line):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.IN_PROGRESS)
+    order = remote(f"o-{box}", RemoteState.IN_PROGRESS)
+    there.has(order, box, (Line("TV-BOX", 1, 11900, 0),))
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.kind is DifferenceKind.PRICE_DIFFERS
+    choice = {"resolution": "explain", "explanation": "agreed_with_customer"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.EXPLAINED
+
+    await told_of(desk, there, line, RemoteState.CANCELLED)
+    for state, seen in ((DifferenceState.OPEN, 2), (DifferenceState.EXPLAINED, 2)):
+        await night(desk)
+        (case,) = (await cases(tx)).values()
+        assert (case.kind, case.state) == (DifferenceKind.PRICE_DIFFERS, state)
+        # Once it is shown its day is not compared every night anew.
+        assert case.times_seen == seen
+        (lost,) = case.facts["ours"]["stood_on"]
+        assert (lost["sale_id"], lost["state"]) == (str(line), "cancelled")
+        if state is DifferenceState.OPEN:
+            await resolved(ask, desk, case, **choice)
+
+
 async def test_what_loses_its_ground_days_later_is_shown_in_the_next_night(
     desk, there, tx, no_line
 ):

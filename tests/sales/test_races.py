@@ -25,6 +25,7 @@ from tests.make.sales import (
     agree,
     consent_body,
     jobs_of,
+    make_colleague,
     make_confirmed,
     make_door,
     make_draft,
@@ -157,18 +158,22 @@ async def test_two_phones_confirm_the_same_sale(real_database, real_door, clock)
         assert await jobs_of(read) == [str(draft.id)]
 
 
-async def test_of_two_sales_of_one_thing_in_a_visit_one_is_agreed_to(
-    real_database, real_door, clock
+@pytest.mark.parametrize("by", ["the same technician", "a colleague in another visit"])
+async def test_of_two_sales_of_one_thing_to_a_customer_one_is_agreed_to(
+    real_database, real_door, clock, by
 ):
     """The second waits for the first, and is told what it would have been told after it."""
     async with real_database.begin() as tx:
+        there = real_door
+        if by == "a colleague in another visit":
+            there = await make_colleague(tx, real_door, now=clock.now())
         first, second = [
-            await make_draft(tx, real_door, now=clock.now(), lines=TV) for _ in range(2)
+            await make_draft(tx, door, now=clock.now(), lines=TV) for door in (real_door, there)
         ]
 
     async def other():
         async with real_database.begin() as tx:
-            await agree(tx, real_door, second.id, now=clock.now())
+            await agree(tx, there, second.id, now=clock.now())
 
     async with real_database.begin() as tx:
         await agree(tx, real_door, first.id, now=clock.now())

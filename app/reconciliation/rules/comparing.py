@@ -272,8 +272,11 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
         facts["theirs"]["places"] = sorted(frozenset().union(*order.places))
     if kind is DifferenceKind.STANDS_ON_NOTHING:
         # The two sides agree: how its own order goes on is no other difference.
+        facts = {"ours": {"items": facts["ours"]["items"]}}
+    if sale.lost and order.state not in NO_EFFECT:
+        # Also beside another difference: who has explained that is asked again, knowing this.
         lost = [{**each._asdict(), "sale_id": str(each.sale_id)} for each in sale.lost]
-        facts = {"ours": {"items": facts["ours"]["items"], "stood_on": lost}}
+        facts["ours"]["stood_on"] = lost
     if len(found) > 1:
         facts["others"] = [_of_order(each) for each in found if each.id != order.id]
     return Finding(

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Uuid, and_, bindparam, or_, select, true, tuple_
+from sqlalchemy import ColumnElement, Uuid, and_, bindparam, func, or_, select, true, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.callers import Caller, subtree
@@ -56,13 +56,18 @@ _SELLING_VISIT = (
     .where(Visit.id == bindparam("visit_id"), Visit.technician_id == bindparam("technician_id"))
 )
 # It does not hinder what only refers to the order, as a sale does that is put together meanwhile.
-_HELD_VISIT = _SELLING_VISIT.with_for_update(of=WorkOrder, key_share=True)
+# Who sells to the customer in another visit waits as well; the customer's own row is left alone,
+# since a load of the CRM's files holds those that it changes until its commit.
+_LOCKED = _SELLING_VISIT.with_for_update(of=WorkOrder, key_share=True).subquery()
+_BUYER = func.hashtextextended(func.concat("sold to ", _LOCKED.c.customer_id), 0)
+_HELD_VISIT = select(_LOCKED, func.pg_advisory_xact_lock(_BUYER).label("turn"))
 
 
 async def selling_visit(
     tx: AsyncSession, visit_id: UUID, technician_id: UUID, *, held: bool = False
 ) -> SellingVisit:
-    """Find a technician's own visit; `held` locks its order until the transaction ends.
+    """Find a technician's own visit; `held` locks its order until the transaction ends, and lets
+    nobody else do so for another visit of its customer.
 
     Raises NotFound for anybody else's or one without customer.
     """
@@ -70,7 +75,8 @@ async def selling_visit(
     row = (await tx.execute(_HELD_VISIT if held else _SELLING_VISIT, given)).one_or_none()
     if row is None or row.customer_id is None:
         raise NotFound(visit_id=visit_id)
-    return SellingVisit(**{**row._mapping, "visit_id": visit_id})
+    facts = {name: value for name, value in row._mapping.items() if name != "turn"}
+    return SellingVisit(visit_id=visit_id, **facts)
 
 
 async def strange_suggestions(

@@ -29,7 +29,7 @@ async def visit_to_sell_in(
     held: bool = False,
 ) -> queries.SellingVisit:
     """Find the technician's own visit, if a sale may still be made in it; `held` lets nobody else
-    sell there until the transaction ends.
+    sell there, or to the same customer elsewhere, until the transaction ends.
 
     Raises NotFound, VisitNotBegun and VisitOver.
     """
