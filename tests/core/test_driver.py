@@ -2,10 +2,11 @@
 
 import asyncio
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
-from app.core.db import fetched
+from app.core.db import PLANNED_ONCE, Ask, fetched, fetched_together
 from app.core.errors import Unavailable
 
 _FLAG = """
@@ -37,6 +38,36 @@ async def test_what_is_fetched_first_within_a_savepoint_goes_back_with_it(real_d
             await fetched(tx, _FLAG, {"lon": 3})
         await fetched(tx, _FLAG, {"lon": 4})
     assert await flagged(real_database) == [1, 3, 4]
+
+
+async def test_what_is_fetched_together_comes_in_its_order(real_database):
+    async with real_database.begin() as tx:
+        both = await fetched_together(tx, Ask(_FLAG, {"lon": 1}), Ask(_FLAG, {"lon": 2}))
+        assert both == [[(1,)], [(2,)]]
+        assert await fetched_together(tx) == []
+    assert await flagged(real_database) == [1, 2]
+
+
+async def test_one_that_fails_among_those_is_what_is_raised(real_database):
+    async def three():
+        async with real_database.begin() as tx:
+            fails = Ask("SELECT 1 / %(by)s", {"by": 0})
+            await fetched_together(tx, Ask(_FLAG, {"lon": 1}), fails, Ask(_FLAG, {"lon": 2}))
+
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        await three()
+    async with real_database.begin() as tx:
+        await fetched_together(tx, Ask(_FLAG, {"lon": 3}), Ask(_FLAG, {"lon": 4}))
+    assert await flagged(real_database) == [3, 4]
+
+
+async def test_that_plans_are_made_once_ends_with_the_transaction(real_database):
+    mode = text("SHOW plan_cache_mode")
+    async with real_database.begin() as tx:
+        await fetched(tx, f"SELECT {PLANNED_ONCE}", {})
+        assert await tx.scalar(mode) == "force_generic_plan"
+    async with real_database.begin() as tx:
+        assert await tx.scalar(mode) == "auto"
 
 
 async def test_a_second_transaction_of_one_session_looks_up_its_own_connection(real_database):
