@@ -25,6 +25,9 @@ async def learn(worker: Worker) -> None:
     failed = until is not None and await _apart(worker, "learn", "--quiet")
     async with worker.database.begin() as tx:
         audit.acting(tx, "policies.learn")
+        if until is not None and not failed and await night.due(tx, now) is not None:
+            # Another worker is at a part of it: what was said of that stands until it is done.
+            return
         await alerting.night_failed(tx, until if failed else None, now)
 
 

@@ -32,6 +32,9 @@ def main() -> int:
         "--rehearse", action="store_true", help="the service's rules without its database"
     )
     parser.add_argument(
+        "--untried", action="store_true", help="rehearse without trying, to tell what that costs"
+    )
+    parser.add_argument(
         "--troubled", action="store_true", help="faults and complaints everywhere, to try the rules"
     )
     parser.add_argument("--offline", action="store_true", help="foretell, play nothing")
@@ -52,8 +55,10 @@ def main() -> int:
         if not given.offline:
             wanted = given.policy or list(POLICIES)
             best = perfect(field)
-            if given.rehearse:
-                played = {name: rehearse(field, best, name) for name in wanted}
+            if given.rehearse or given.untried:
+                played = {
+                    name: rehearse(field, best, name, untried=given.untried) for name in wanted
+                }
             else:
                 with Cluster.throw_away(say=console.print) as cluster:
                     played = dict(season(console, cluster, field, best, wanted))

@@ -43,12 +43,16 @@ LIMITS = Limits()
 LEVERS = stage.levers()
 
 
-def rehearse(ground: Field, best: Floats, name: str) -> Played:
+def rehearse(ground: Field, best: Floats, name: str, *, untried: bool = False) -> Played:
     """Play one of the policies by name; the nights' fitting is that of `app.policies`.
 
-    `best` is what perfect play makes of each visit.
+    `best` is what perfect play makes of each visit. `untried` leaves out the floor and the draws:
+    what is offered is always what is thought best.
     """
-    return _Rehearsal(ground, best, name).play()
+    rehearsal = _Rehearsal(ground, best, name)
+    if untried:
+        rehearsal.trying = Trying(0.0, FLOOR_ALIKE.default, 0.0)
+    return rehearsal.play()
 
 
 class _Rehearsal:

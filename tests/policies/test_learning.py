@@ -140,9 +140,16 @@ async def test_an_evaluation_that_fails_keeps_no_drift_from_being_seen_and_is_tr
         done = await night(database, MONDAY_NINE)
     assert (done.failed, done.evaluation) == (["policies.follow"], None)
     assert done.learned is not None and done.drift is not None and done.drift.alarmed
-    # An hour later what failed is done, and nothing else once more.
+    # An hour later what failed is done, and nothing else once more: on its own season, whatever
+    # somebody else has asked for and waits for.
+    since, version = MONDAY_NINE - timedelta(days=2), done.learned.model.version
+    await evaluating.ask(
+        tx, version, since=since, until=MONDAY_NINE, account_id=None, now=MONDAY_NINE
+    )
+    await tx.commit()
     again = await night(database, MONDAY_NINE + timedelta(hours=1))
     assert again.evaluation is not None and again.evaluation.model_id == done.learned.model.id
+    assert again.evaluation.since < since - timedelta(days=30)
     assert (again.learned, again.drift, again.failed) == (None, None, [])
     assert (await night(database, MONDAY_NINE + timedelta(hours=2))) == Night()
 
@@ -156,8 +163,16 @@ async def test_whoever_answers_for_all_units_is_alerted_while_a_night_fails(
     settings = Settings(database_url="postgresql://", signing_keys=tmp_path / "keys")
     worker = Worker(settings, clock, database)
     alert = select(Alert).execution_options(populate_existing=True)
-    for code, over in ((1, False), (1, False), (0, True)):
+    for code, done, over in (
+        (1, False, False),
+        (1, False, False),
+        # This worker has found another one at the part that failed.
+        (0, False, False),
+        (0, True, True),
+    ):
         monkeypatch.setattr(jobs, "_apart", AsyncMock(return_value=code))
+        if done:
+            assert (await night(database, clock.now())).failed == []
         await jobs.learn(worker)
         (told,) = (await tx.scalars(alert)).all()
         assert (told.kind, told.org_unit_id) == (AlertKind.POLICIES_NIGHT_FAILED, unit.id)

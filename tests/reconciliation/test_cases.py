@@ -480,6 +480,34 @@ async def test_who_has_explained_another_difference_is_asked_again(desk, there, 
         assert (lost["sale_id"], lost["state"]) == (str(line), "cancelled")
         if state is DifferenceState.OPEN:
             await resolved(ask, desk, case, **choice)
+    # That something else has taken its place since is no reason to ask.
+    await sell_here(desk, "FIBRE")
+    run = {"id": str(new_id()), "day": "2026-03-02"}
+    await ask("POST", "/reconciliations", run)
+    await jobs.asked(desk.worker, run_id=run["id"])
+    case = (await cases(tx))[DifferenceKind.PRICE_DIFFERS]
+    assert (case.state, case.times_seen) == (DifferenceState.EXPLAINED, 3)
+    assert "stood_on" not in case.facts["ours"]
+
+
+async def test_a_sale_that_the_other_side_has_lost_as_well_is_shown_once(
+    desk, there, ask, tx, no_line
+):
+    line, box = await line_and_box(desk, there)
+    await told_of(desk, there, line, RemoteState.IN_PROGRESS)
+    there.orders.pop(f"o-{box}")
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.FORGOTTEN]
+    choice = {"resolution": "explain", "explanation": "agreed_with_customer"}
+    await resolved(ask, desk, case, **choice)
+    await told_of(desk, there, line, RemoteState.CANCELLED)
+    for state in (DifferenceState.OPEN, DifferenceState.EXPLAINED, DifferenceState.EXPLAINED):
+        await night(desk)
+        case = (await cases(tx))[DifferenceKind.FORGOTTEN]
+        assert (case.state, case.times_seen) == (state, 2)
+        assert case.facts["ours"]["stood_on"][0]["sale_id"] == str(line)
+        if state is DifferenceState.OPEN:
+            await resolved(ask, desk, case, **choice)
 
 
 async def test_what_loses_its_ground_days_later_is_shown_in_the_next_night(

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import orjson
 import pytest
 from sqlalchemy import select, text
 
@@ -179,6 +180,33 @@ async def test_versions_of_the_phones_tables(tx, phone, monkeypatch, clock):
     assert str(order.id) == store["work_orders"][str(order.id)]["id"]
     assert (await store.ask(migration="{")).status_code == 422
     assert (await store.ask(migration='{"tables":7}')).status_code == 422
+
+
+async def test_a_phone_whose_app_has_grown_since_is_told_what_has_left_it_too(
+    real_database, real_app, real_http, clock
+):
+    """The new version's tables come in full, and only write over what is on the phone."""
+    async with real_database.begin() as tx:
+        phone = await make_phone(tx, real_app, real_http, clock)
+        other = await make_phone(tx, real_app, real_http, clock)
+        order = await make_assigned_order(tx, phone.technician, now=clock.now())
+    await phone.acknowledge(order)
+    store = Store(phone)
+    await store.pull()
+    async with real_database.begin() as tx:
+        known = await tx.get_one(WorkOrder, order.id)
+        await take_step(
+            tx,
+            known,
+            Step.ASSIGN,
+            now=clock.now(),
+            holder_id=other.technician.id,
+            planned_day=TODAY,
+        )
+    added = [{"table": "work_orders", "columns": ["nothing_because"]}]
+    migration = orjson.dumps({"from": 3, "tables": [], "columns": added}).decode()
+    store.keep(await store.ask(migration=migration))
+    assert store["work_orders"] == {}
 
 
 async def test_a_closed_account_is_told_nothing(tx, phone):

@@ -449,12 +449,17 @@ async def _exchange(client: OrderingClient, attempt: _Attempt) -> _Told:
         return _Told(order=found[0] if found else None)
     if attempt.kind is ChangeKind.AMEND:
         return await _amended(client, attempt, attempt.remote_id)
-    if attempt.ask_only or attempt.number > 1:
+    looks = attempt.ask_only or attempt.number > 1
+    if looks:
         told = await _looked(client, attempt.remote_id, attempt.task_id)
         if attempt.ask_only or told.task is not None or _is_taken(told.order):
             return told
     task = await client.cancel(
-        attempt.remote_id, attempt.reason, attempt.asked_at, by=attempt.send_before
+        attempt.remote_id,
+        attempt.reason,
+        attempt.asked_at,
+        by=attempt.send_before,
+        looked=looks,
     )
     return _Told(task=task)
 

@@ -62,20 +62,46 @@ async def ask(
     waiting = await registry.waiting_evaluation(tx, model.id)
     if waiting is not None:
         return waiting, False
+    asked = await _evaluation(tx, model, since, until, now)
+    asked.asked_by = account_id
+    tx.add(asked)
+    await tell(tx, "policy.evaluation_asked", evaluation_id=asked.id)
+    return asked, True
+
+
+async def _evaluation(
+    tx: AsyncSession,
+    model: PolicyModel,
+    since: datetime | None,
+    until: datetime | None,
+    now: datetime,
+) -> PolicyEvaluation:
     values = await parameters_in_force(tx)
     end = until or now
-    asked = PolicyEvaluation(
+    return PolicyEvaluation(
         id=new_id(),
         model_id=model.id,
         state=EvaluationState.WAITING,
         asked_at=now,
-        asked_by=account_id,
         since=since or end - timedelta(days=values.whole(numbers.WINDOW_DAYS, now)),
         until=end,
     )
-    tx.add(asked)
-    await tell(tx, "policy.evaluation_asked", evaluation_id=asked.id)
-    return asked, True
+
+
+async def of_the_season(
+    tx: AsyncSession, version: str, now: datetime, told: Told = lambda _rows: None
+) -> PolicyEvaluation:
+    """Evaluate a model on the season up to now, at once: whatever others have asked for of the same
+    model, for other days, may wait or be under way meanwhile.
+
+    `told` and how long it takes as for `work_out`. Raises NotFound.
+    """
+    model = await registry.for_step(tx, version)
+    made = await _evaluation(tx, model, None, None, now)
+    await _judged(tx, made, model, now, told)
+    tx.add(made)
+    await tx.flush()
+    return made
 
 
 async def work_out(
@@ -88,13 +114,19 @@ async def work_out(
     asked = await tx.get(PolicyEvaluation, evaluation_id, with_for_update={"skip_locked": True})
     if asked is None or asked.state is not EvaluationState.WAITING:
         return None
-    await nights.patient(tx)
-    row = await tx.get_one(PolicyModel, asked.model_id)
-    asked.result = await judge(tx, row, asked.since, asked.until, now, told)
-    asked.state, asked.done_at = EvaluationState.DONE, now
-    audit.note(tx, table="policy_model", operation="evaluated", ids=[row.id])
+    model = await tx.get_one(PolicyModel, asked.model_id)
+    await _judged(tx, asked, model, now, told)
     await tx.flush()
     return asked
+
+
+async def _judged(
+    tx: AsyncSession, asked: PolicyEvaluation, model: PolicyModel, now: datetime, told: Told
+) -> None:
+    await nights.patient(tx)
+    asked.result = await judge(tx, model, asked.since, asked.until, now, told)
+    asked.state, asked.done_at = EvaluationState.DONE, now
+    audit.note(tx, table="policy_model", operation="evaluated", ids=[model.id])
 
 
 async def give_up(tx: AsyncSession, evaluation_id: UUID, error: str, now: datetime) -> None:

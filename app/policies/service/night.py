@@ -95,12 +95,7 @@ async def _follow(
     candidate = await registry.candidate_of(tx, until)
     if candidate is None or await registry.live(tx) is None:
         return None, None
-    asked, _ = await evaluating.ask(
-        tx, candidate.version, since=None, until=None, account_id=None, now=now
-    )
-    done = await evaluating.work_out(tx, asked.id, now, told)
-    if done is None:
-        return None, None
+    done = await evaluating.of_the_season(tx, candidate.version, now, told)
     followed = await promoting.follow(tx, done, now)
     return done, followed if isinstance(followed, PolicyStep) else None
 

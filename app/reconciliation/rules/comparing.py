@@ -273,10 +273,7 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     if kind is DifferenceKind.STANDS_ON_NOTHING:
         # The two sides agree: how its own order goes on is no other difference.
         facts = {"ours": {"items": facts["ours"]["items"]}}
-    if sale.lost and order.state not in NO_EFFECT:
-        # Also beside another difference: who has explained that is asked again, knowing this.
-        lost = [{**each._asdict(), "sale_id": str(each.sale_id)} for each in sale.lost]
-        facts["ours"]["stood_on"] = lost
+    facts["ours"] |= _lost_by(sale)
     if len(found) > 1:
         facts["others"] = [_of_order(each) for each in found if each.id != order.id]
     return Finding(
@@ -290,12 +287,19 @@ def _case(sale: Ours, found: Sequence[Theirs], order: Theirs, kind: DifferenceKi
     )
 
 
+def _lost_by(sale: Ours) -> dict[str, Any]:
+    """Tell what a sale stood on, if it is gone, beside whatever else is found of it: who has
+    explained that is asked again, knowing this."""
+    lost = [{**each._asdict(), "sale_id": str(each.sale_id)} for each in sale.lost]
+    return {"stood_on": lost} if lost else {}
+
+
 def _without(sale: Ours) -> Finding:
     """Judge a sale of which the other side has nothing."""
     gone = sale.remote_id is None or sale.remote_state in NO_EFFECT
     if sale.state in _OVER and gone:
         return Finding(Bin.EQUAL, sale)
-    facts = {"ours": _of_sale(sale)}
+    facts = {"ours": _of_sale(sale) | _lost_by(sale)}
     if sale.remote_id is not None:
         return Finding(Bin.OPEN, sale, kind=DifferenceKind.FORGOTTEN, facts=facts)
     if sale.sync is None or (sale.sync is SyncState.WAITING and sale.attempts == 0):

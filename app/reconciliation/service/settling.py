@@ -136,9 +136,13 @@ def _unit(finding: Finding) -> UUID:
     return unit
 
 
-# What a person has explained stays explained while it is the very same; what was done about a
-# difference that is still there did not help.
-_KEEP = """
+# What a person has explained stays explained while it is the very same, or stands on something
+# again; what was done about a difference that is still there did not help.
+_SAME = """
+    c.kind = excluded.kind
+    AND (c.facts = excluded.facts OR c.facts #- '{ours,stood_on}' = excluded.facts)
+"""
+_KEEP = f"""
 INSERT INTO reconciliation_case AS c
        (id, day, org_unit_id, subject, kind, heal, state, sale_id, order_id, facts, run_id,
         first_seen_at, last_seen_at)
@@ -153,13 +157,12 @@ ON CONFLICT (day, subject) DO UPDATE
        order_id = excluded.order_id, facts = excluded.facts, run_id = excluded.run_id,
        last_seen_at = excluded.last_seen_at, times_seen = c.times_seen + 1,
        state = CASE WHEN c.state = 'resolving' OR excluded.state = 'open' AND c.state = 'explained'
-                         AND c.kind = excluded.kind AND c.facts = excluded.facts
+                         AND {_SAME}
                     THEN c.state ELSE excluded.state END,
-       closed_at = CASE WHEN c.state = 'explained' AND c.kind = excluded.kind
-                         AND c.facts = excluded.facts AND excluded.state = 'open'
+       closed_at = CASE WHEN c.state = 'explained' AND {_SAME} AND excluded.state = 'open'
                         THEN c.closed_at ELSE NULL END
 RETURNING id, subject, state
-"""
+"""  # noqa: S608 - text of our own
 
 
 async def finish(

@@ -119,9 +119,8 @@ async def _pulled(
     fresh = asked.cursor == rules.NO_CURSOR
     changes = await (reading.whole(reading.tables) if fresh else reading.changed(found.news))
     if not fresh and (afresh := asked.migration.afresh & reading.tables.keys()):
+        # What has left the phone since is told besides: it only writes over what it is sent.
         changes.tables |= (await reading.whole(afresh)).tables
-        for name in afresh:
-            changes.deleted.pop(name, None)
     reading.audit(changes)
     upto = found.horizon
     if found.more:

@@ -13,8 +13,16 @@ def terminals(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the terminals in the technician's van, and those recovered and not handed in."""
     return table(
         "t.id; t.serial_number; t.kind; t.model; t.pool; t.placed_at",
-        f"FROM terminal AS t WHERE t.technician_id = %(technician_id)s"
-        f" AND t.pool IN ('van', 'recovered') {of('t.id', ids)}",
+        # A part each, so that each has its index.
+        f"""
+        FROM (
+            SELECT * FROM terminal
+            WHERE technician_id = %(technician_id)s AND pool = 'van' {of("id", ids)}
+            UNION ALL
+            SELECT * FROM terminal
+            WHERE technician_id = %(technician_id)s AND pool = 'recovered' {of("id", ids)}
+        ) AS t
+        """,
         whose,
         ids,
     )
@@ -121,8 +129,12 @@ def actions(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
                 o.customer_id
             FROM ({mine()}) AS mine
             JOIN work_order AS o ON o.id = mine.id
-            JOIN sync_action AS a ON a.work_order_id = mine.id
-                AND a.verdict = 'conflict' AND a.judgement IS NOT NULL
+            -- Not joined, or those of all orders there ever were would be looked through.
+            CROSS JOIN LATERAL (
+                SELECT * FROM sync_action
+                WHERE work_order_id = mine.id AND verdict = 'conflict' AND judgement IS NOT NULL
+                OFFSET 0
+            ) AS a
             WHERE a.technician_id <> %(technician_id)s AND a.received_at > %(actions_since)s
                 {of("a.id", ids)}
         ) AS a JOIN technician AS t ON t.id = a.technician_id

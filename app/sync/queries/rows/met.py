@@ -5,7 +5,7 @@ from collections.abc import Collection
 from uuid import UUID
 
 from app.core.db import Ask
-from app.sync.queries.rows.whose import SHOWN, Table, Whose, mine, of, table
+from app.sync.queries.rows.whose import ON_THE_PHONE, SHOWN, Table, Whose, mine, of, table
 from app.visits.queries.day import BESIDE, COLUMNS, DayRow
 
 
@@ -34,7 +34,7 @@ def visits(
         "v.outcome_code; array_to_json(v.checked)::text AS checked;"
         "v.measurements::text AS measurements; v.note; v.progress_at",
         f"FROM visit AS v WHERE v.technician_id = %(technician_id)s {of(by, ids)}"
-        f" AND v.work_order_id IN (SELECT mine.id FROM ({mine()}) AS mine)",
+        f" AND v.work_order_id IN ({ON_THE_PHONE})",
         whose,
         ids,
     )
@@ -111,7 +111,7 @@ def photos(whose: Whose, ids: Collection[UUID] | None = None, *, by: str = "e.id
         "e.reused; e.refusal::text AS refusal",
         f"FROM evidence AS e WHERE e.technician_id = %(technician_id)s {of(by, ids)}"
         f" AND e.state <> 'withdrawn' AND e.forgotten_at IS NULL"
-        f" AND e.work_order_id IN (SELECT mine.id FROM ({mine()}) AS mine)",
+        f" AND e.work_order_id IN ({ON_THE_PHONE})",
         whose,
         ids,
     )

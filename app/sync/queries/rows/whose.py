@@ -61,6 +61,12 @@ def mine(column: str = "", ids: object = None) -> str:
     """
 
 
+# All of them, found once: it is not known how many rows they are looked up for.
+ON_THE_PHONE = f"""
+    WITH mine AS MATERIALIZED (SELECT mine.id FROM ({mine()}) AS mine) SELECT id FROM mine
+"""
+
+
 class Table(NamedTuple):
     """What is to be read of a table, and by which names its columns come."""
 
