@@ -9,7 +9,7 @@ from app.core.errors import Unavailable
 from app.sync.queries import feed
 from app.sync.rules import Kind
 from app.sync.rules.tables import EVERYBODY
-from app.sync.service.news import News
+from app.sync.service.news import MANY, News
 from tests.make.counting import counted
 
 MINE, OTHER = UUID(int=7), UUID(int=8)
@@ -59,6 +59,24 @@ async def test_who_has_news_is_known_by_every_process_once_it_is_committed(real_
     assert len(sent) == 1
     for process in processes:
         await process.close()
+
+
+async def test_few_who_ask_wait_for_others_and_many_do_not(real_database, monkeypatch):
+    news = News(real_database)
+    assert await news.caught_up()
+    monkeypatch.setattr("app.sync.service.news.GATHER", 60.0)
+    few = [asyncio.create_task(news.caught_up()) for _ in range(MANY - 1)]
+    done, _ = await asyncio.wait(few, timeout=0.2)
+    assert not done
+    async with asyncio.timeout(30):
+        assert await news.caught_up()
+        assert all(await asyncio.gather(*few))
+    # They begin anew with those who come next.
+    one = asyncio.create_task(news.caught_up())
+    done, _ = await asyncio.wait([one], timeout=0.2)
+    assert not done
+    await news.close()
+    await asyncio.gather(one, return_exceptions=True)
 
 
 async def test_what_is_not_known_for_certain_is_news_for_everybody(real_database, monkeypatch):

@@ -25,8 +25,8 @@ from app.core.log import log
 from app.sync.queries import feed
 from app.sync.rules.tables import EVERYBODY
 
-# Seconds. Two looks begin at least so far apart, and while somebody watches at most so far; after
-# one that went wrong the next one that nobody waits for is later.
+# Seconds. Two looks begin at least so far apart unless many wait, and while somebody watches at
+# most so far; after one that went wrong the next one that nobody waits for is later.
 GATHER = 0.04
 WATCHED = 0.25
 WRONG = 1.0
@@ -34,6 +34,8 @@ WRONG = 1.0
 LONGEST = 2.0
 # After so many seconds in which nobody asked it is not looked up what has happened meanwhile.
 LONG_AGO = 300.0
+# So many wait no longer for others: a look costs each of them next to nothing.
+MANY = 50
 # For so many technicians it is kept when they last had news; then all are taken to have some.
 REMEMBERED = 200_000
 
@@ -77,6 +79,9 @@ class News:
         self._began = 0.0
         self._turn = asyncio.Lock()
         self._next: asyncio.Task[bool] | None = None
+        # How many wait for the next look, and whether these are many.
+        self._waiting = 0
+        self._many = asyncio.Event()
         self._looking: set[asyncio.Task[bool]] = set()
         self._watches: dict[UUID, set[Watch]] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -97,6 +102,9 @@ class News:
 
     async def caught_up(self) -> bool:
         """Wait until all is known that was committed before now; tells whether it is."""
+        self._waiting += 1
+        if self._waiting >= MANY:
+            self._many.set()
         if self._next is None:
             self._next = asyncio.create_task(self._look(), name="news")
             self._looking.add(self._next)
@@ -148,9 +156,13 @@ class News:
     async def _look(self) -> bool:
         loop = asyncio.get_running_loop()
         async with self._turn:
-            await asyncio.sleep(max(0.0, self._began + GATHER - loop.time()))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(self._began + GATHER):
+                    await self._many.wait()
             # Whoever comes from now on waits for the next look, since this one has begun.
             self._next, last, self._began = None, self._began, loop.time()
+            self._waiting = 0
+            self._many.clear()
             if self._began - last > LONG_AGO:
                 self._before = None
             before = self._before.snapshot if self._before is not None else None
