@@ -11,7 +11,7 @@ from app.ordering import alerting, service
 from app.ordering.delivery import ChangeKind, ChangeState, SyncState
 from app.ordering.models import OrderChange
 from app.ordering.order import Amendment, RemoteCancellation, RemoteEvent
-from app.ordering.rules import Cause, Refused, RemoteState, TaskState
+from app.ordering.rules import Cause, Refused, RemoteState, TaskState, Unknown
 from app.sales.models import SaleEvent
 from app.sales.rules import SaleState, SaleStep
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
@@ -99,7 +99,7 @@ class There:
     """The other side as a client shows it; the order is `order`, and `amiss` is how it fails."""
 
     def __init__(self, order=None, *, amiss=None):
-        self.order, self.amiss, self.asked = order, amiss, []
+        self.order, self.amiss, self.asked, self.looked = order, amiss, [], False
 
     async def find_all(self, external_id):
         self.asked.append(("find", external_id))
@@ -114,8 +114,9 @@ class There:
     async def cancellation(self, task_id):
         return RemoteCancellation(task_id, None, None, TaskState.IN_PROGRESS, "inProgress", None)
 
-    async def cancel(self, order_id, reason, at, *, by=None):
+    async def cancel(self, order_id, reason, at, *, by=None, looked=False):
         self.asked.append(("cancel", order_id, reason))
+        self.looked = looked
         if self.amiss:
             raise self.amiss
         return RemoteCancellation(
@@ -440,6 +441,20 @@ async def test_a_cancellation_needs_nothing_of_the_order(desk):
     await change(desk, sale_id, ChangeKind.CANCEL)
     told = await carry_out(desk, sale_id, There(remote("U-1", IN_PROGRESS)))
     assert (told.state, told.attempts) == (ChangeState.SENT, 1)
+
+
+async def test_a_cancellation_that_was_looked_for_is_not_held_up_behind_what_is_new(desk):
+    """It has taken its turns at a pace that is set; with the last of them it has begun."""
+    sale_id = await unfit(desk)
+    await change(desk, sale_id, ChangeKind.CANCEL)
+    first = There(remote("U-1", IN_PROGRESS), amiss=Unknown(Cause.TIMED_OUT))
+    assert (await carry_out(desk, sale_id, first)).attempts == 1
+    async with desk.database.begin() as own:
+        await own.execute(text("UPDATE order_change SET next_try_at = NULL"))
+    again = There(remote("U-1", IN_PROGRESS))
+    told = await carry_out(desk, sale_id, again)
+    assert (told.state, told.attempts) == (ChangeState.SENT, 2)
+    assert (first.looked, again.looked) == (False, True)
 
 
 async def test_a_change_that_nobody_decides_is_alerted_to_and_listed(ask, desk, clock):
