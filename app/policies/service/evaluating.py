@@ -99,6 +99,7 @@ async def of_the_season(
     model = await registry.for_step(tx, version)
     made = await _evaluation(tx, model, None, None, now)
     await _judged(tx, made, model, now, told)
+    # Not before: one of a model may wait at a time, and this one never does.
     tx.add(made)
     await tx.flush()
     return made

@@ -133,11 +133,13 @@ class Reading:
             # That nothing is to be offered stands with the order itself.
             ids.setdefault(Kind.WORK_ORDER, set()).update(decided)
         wanted: dict[str, Collection[Any]] = {
-            name: ids[kind] for kind, name in TABLE_OF.items() if kind in ids
+            name: ids[kind]
+            for kind, name in TABLE_OF.items()
+            if kind in ids and name in self.tables
         }
         if "days" in wanted:
             wanted["days"] = {day_of(one) for one in wanted["days"]}
-        return await self._read({name: wanted[name] for name in self.tables.keys() & wanted.keys()})
+        return await self._read(wanted)
 
     async def _read(self, wanted: Mapping[str, Collection[Any] | None]) -> Changes:
         """Read tables in one go, rows of some ids of each or all. What is suggested is asked for by

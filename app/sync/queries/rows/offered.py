@@ -36,10 +36,12 @@ def _decisions(orders: str) -> str:
     """
 
 
-def _newest(orders: str) -> str:
-    """The technician's newest decision for each of some orders: it alone counts."""
+def _newest(order_ids: object) -> str:
+    """The newest decision for each of the orders on the technician's phone: it alone counts."""
     return f"""
-        SELECT DISTINCT ON (made.work_order_id) made.* FROM ({_decisions(orders)}) AS made
+        WITH mine AS ({mine("o.id", order_ids)})
+        SELECT DISTINCT ON (made.work_order_id) made.*
+        FROM ({_decisions("SELECT mine.id FROM mine")}) AS made
         ORDER BY made.work_order_id, made.id DESC
     """
 
@@ -54,9 +56,7 @@ def suggestions(whose: Whose, order_ids: Collection[UUID] | None = None) -> Tabl
         "p.offering; a.answer; a.pitched; a.id AS answer_id; i.install_now; i.install_code;"
         "i.install_as_of; s.left_to; l.tier; t.agreed",
         f"""
-        FROM (
-            WITH mine AS ({mine("o.id", order_ids)}) {_newest("SELECT mine.id FROM mine")}
-        ) AS d
+        FROM ({_newest(order_ids)}) AS d
         JOIN suggestion AS s ON s.decision_id = d.id AND s.rank IS NOT NULL AND s.id >= d.id
         JOIN work_order AS o ON o.id = d.work_order_id
         CROSS JOIN LATERAL (
@@ -96,11 +96,7 @@ def nothing_to_offer(whose: Whose, order_ids: Collection[UUID] | None = None) ->
     when, until when that is valid, and in which visit, if it was not ahead of one."""
     return table(
         "d.work_order_id; d.visit_id; d.held_back; d.at; d.valid_until",
-        f"""
-        FROM (
-            WITH mine AS ({mine("o.id", order_ids)}) {_newest("SELECT mine.id FROM mine")}
-        ) AS d WHERE d.held_back IS NOT NULL
-        """,
+        f"FROM ({_newest(order_ids)}) AS d WHERE d.held_back IS NOT NULL",
         whose,
         order_ids,
     )
