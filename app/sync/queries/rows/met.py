@@ -21,19 +21,14 @@ def work_orders(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     return Table(Ask(statement, whose.given(ids)), names)
 
 
-def visits(
-    whose: Whose,
-    ids: Collection[UUID] | None = None,
-    *,
-    by: str = "v.id",
-) -> Table:
+def visits(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read the technician's own visits for the orders on their phone."""
     return table(
         "v.id; v.work_order_id; v.travel_started_at; v.checked_in_at; v.far_reason;"
         "v.suspend_cause; v.resume_at; v.restored_at; v.accepted_at; v.ended_at; v.outcome;"
         "v.outcome_code; array_to_json(v.checked)::text AS checked;"
         "v.measurements::text AS measurements; v.note; v.progress_at",
-        f"FROM visit AS v WHERE v.technician_id = %(technician_id)s {of(by, ids)}"
+        f"FROM visit AS v WHERE v.technician_id = %(technician_id)s {of('v.id', ids)}"
         f" AND v.work_order_id IN ({ON_THE_PHONE})",
         whose,
         ids,
@@ -102,14 +97,14 @@ def customers(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     )
 
 
-def photos(whose: Whose, ids: Collection[UUID] | None = None, *, by: str = "e.id") -> Table:
+def photos(whose: Whose, ids: Collection[UUID] | None = None) -> Table:
     """Read what is known of the technician's pictures of the orders on their phone; the pictures
     themselves go and come by other doorways."""
     return table(
         "e.id; e.work_order_id; e.visit_id; e.requirement; e.kind; e.state; e.sha256; e.bytes;"
         "e.filename; e.taken_at; e.announced_at; e.expires_at; e.stored_at; e.far; e.old;"
         "e.reused; e.refusal::text AS refusal",
-        f"FROM evidence AS e WHERE e.technician_id = %(technician_id)s {of(by, ids)}"
+        f"FROM evidence AS e WHERE e.technician_id = %(technician_id)s {of('e.id', ids)}"
         f" AND e.state <> 'withdrawn' AND e.forgotten_at IS NULL"
         f" AND e.work_order_id IN ({ON_THE_PHONE})",
         whose,
