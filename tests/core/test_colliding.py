@@ -21,7 +21,7 @@ from app.workorders.models import WorkOrder, WorkOrderEvent
 from app.workorders.rules import State
 from tests.make.auth import PASSWORD, bearer, caller_for, make_account, make_org_unit
 from tests.make.dispatch import make_territory
-from tests.make.races import COLLIDES, until_waiting
+from tests.make.races import COLLIDES, last_to_see_a_deadlock, until_waiting
 from tests.make.workorders import make_work_order
 
 TODAY = date(2026, 3, 2)
@@ -72,14 +72,19 @@ def tries(monkeypatch):
 @pytest.mark.parametrize("key", [{}, {"idempotency-key": "a-key-of-some-length"}])
 async def test_of_two_that_wait_for_each_other_both_get_through(real_database, given, tries, key):
     assign, order, someone = given
-    async with real_database.begin() as tx:
-        # Somebody holds the technician's day, as a phone's push does; the supervisor's request has
-        # the order and waits for the day, and now the order is wanted here.
-        day = (someone.id, TODAY)
-        await tx.get_one(TechnicianDay, day, with_for_update=True)
+    nudged = update(WorkOrder).where(WorkOrder.id == order.id).values(nudges=1)
+    async with real_database.begin() as gate, real_database.begin() as tx:
+        # Somebody holds the technician's day, as a phone's push does, and wants the order; the
+        # supervisor's request has come to that before, and closes the ring as it wants the day.
+        await last_to_see_a_deadlock(tx)
+        await gate.get_one(WorkOrder, order.id, with_for_update=True)
+        await tx.get_one(TechnicianDay, (someone.id, TODAY), with_for_update=True)
         asking = asyncio.create_task(assign(**key))
         await until_waiting(real_database)
-        await tx.execute(update(WorkOrder).where(WorkOrder.id == order.id).values(nudges=1))
+        going_on = asyncio.create_task(tx.execute(nudged))
+        await until_waiting(real_database, number=2)
+        await gate.rollback()
+        await going_on
     answer = await asking
     assert (answer.status_code, tries) == (200, [1])
     assert await steps_of(real_database, order) == ["assign"]
