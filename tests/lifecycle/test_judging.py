@@ -4,7 +4,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app.catalog.rules import BusinessType
 from app.core.db import new_id
@@ -146,12 +146,28 @@ async def test_a_second_look_of_a_day_changes_nothing(tx, town):
     assert {each: row.computed_at for each, row in (await standing(tx)).items()} == first
 
 
-async def test_slices_say_the_same_as_looks_at_some_and_keep_samples(tx, town):
+async def test_slices_say_the_same_as_looks_at_some(tx, town):
     by = await judging.basis(tx, MONDAY_NINE, new_id())
     edge = sorted(town)[75]
     for after, upto in ((UUID(int=0), edge), (edge, UUID(int=2**128 - 1))):
         assert (await judging.judge_slice(tx, by, after, upto)).written
     assert (await judging.judge_some(tx, town, MONDAY_NINE)).written == 0
-    kept = await tx.scalar(select(func.count()).select_from(ChurnSample))
-    assert kept is not None
-    assert 1 <= kept <= 40
+
+
+async def test_slices_keep_samples_of_some_of_those_who_may_leave(tx, town):
+    by = await judging.basis(tx, MONDAY_NINE, new_id())
+
+    async def kept(percent):
+        units = [
+            unit._replace(numbers=unit.numbers._replace(sample_percent=percent))
+            for unit in by.units
+        ]
+        await judging.judge_slice(tx, by._replace(units=units), UUID(int=0), UUID(int=2**128 - 1))
+        return set(await tx.scalars(select(ChurnSample.customer_id)))
+
+    # Who is kept says the id, so that it is the same customers every month.
+    none, half, every = await kept(0), await kept(50), await kept(100)
+    assert none == set() < half < every < set(town)
+    known = await queries.facts_of(tx, town, MONDAY_NINE)
+    scored = {each for each, row in (await standing(tx)).items() if row.churn_score is not None}
+    assert every == {each for each in scored if known[each].services}
