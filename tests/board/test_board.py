@@ -24,7 +24,7 @@ from app.workorders.rules import State, Step, UnplacedReason
 from app.workorders.service import take_step
 from tests.conftest import SHANGHAI
 from tests.make.auth import bearer, caller_for, make_org_unit
-from tests.make.statements import statements
+from tests.make.counting import counted
 from tests.make.technicians import make_technician
 from tests.make.visits import LAT, LON, TODAY, make_assigned_order, make_phone
 from tests.make.visits import at as door
@@ -592,7 +592,7 @@ async def test_the_same_board_packed_has_a_tag_of_its_own(tx, branch, watch):
 
 @pytest.mark.parametrize(("people", "orders"), [(1, 1), (6, 4)])
 async def test_a_board_costs_the_same_few_statements(
-    tx, branch, elsewhere, give, watch, clock, people, orders
+    tx, branch, elsewhere, give, watch, clock, people, orders, database
 ):
     for _ in range(people):
         technician = await make_technician(tx, org_unit=branch)
@@ -600,14 +600,14 @@ async def test_a_board_costs_the_same_few_statements(
             await give(technician, new_id().hex, org_unit_id=(branch, elsewhere)[number % 2].id)
         await make_work_order(tx, now=clock.now(), org_unit=branch)
     await watch.get()
-    with statements() as sent:
+    with counted(database) as sent:
         first = await watch.get()
     assert len(sent) == 6
-    with statements() as sent:
+    with counted(database) as sent:
         answer = await watch.get(**{"if-none-match": first.headers["etag"]})
     assert answer.status_code == 304
     assert len(sent) == 1
-    with statements() as sent:
+    with counted(database) as sent:
         await watch.get(f"?technician_id={technician.id}&part=technicians")
     assert len(sent) == 3
 

@@ -12,7 +12,7 @@ from app.core.db import Database
 
 @contextmanager
 def counted(database: Database) -> Iterator[list[str]]:
-    """Collect the statements sent meanwhile, savepoints and the like left out.
+    """Collect the statements sent meanwhile, each as one line; savepoints and the like left out.
 
     They are counted where they leave: some go through a session, and some to the driver itself.
     """
@@ -20,9 +20,10 @@ def counted(database: Database) -> Iterator[list[str]]:
     send = AsyncCursor.execute
 
     async def noting(self: Any, statement: Any, *args: Any, **more: Any) -> Any:
-        aside = str(statement).startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
+        words = " ".join(str(statement).split())
+        aside = words.startswith(("SAVEPOINT", "RELEASE", "ROLLBACK"))
         if not aside and self.connection.info.dbname == database.engine.url.database:
-            seen.append(statement)
+            seen.append(words)
         return await send(self, statement, *args, **more)
 
     with pytest.MonkeyPatch.context() as patch:

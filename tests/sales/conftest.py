@@ -1,8 +1,6 @@
 """What every sale needs: a catalogue, a technician at a door, and their phone."""
 
-import functools
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
 from typing import Any
 
 import httpx
@@ -13,10 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.auth.rules import Caller
 from app.catalog.rules import BusinessType
 from app.core.clock import FixedClock
-from app.core.db import Database
 from tests.make.auth import bearer
 from tests.make.catalog import make_offering
-from tests.make.counting import counted
 from tests.make.sales import Door, make_door
 
 Post = Callable[..., Awaitable[httpx.Response]]
@@ -59,9 +55,3 @@ def post(app: FastAPI, http: httpx.AsyncClient, door: Door) -> Post:
         return await http.post(f"/v1/sales{path}", json=body, headers=headers)
 
     return send
-
-
-@pytest.fixture
-def statements(database: Database) -> Callable[[], AbstractContextManager[list[str]]]:
-    """Collect the statements sent to the database: `with statements() as sent:`."""
-    return functools.partial(counted, database)

@@ -13,6 +13,7 @@ from app.sales import service
 from app.sales.models import Sale
 from app.sales.rules import SaleState
 from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.counting import counted
 from tests.make.sales import make_confirmed, make_door, make_draft
 
 
@@ -142,16 +143,14 @@ async def test_sales_are_found_by_state_technician_and_time(get, tx, door, clock
     assert await found(made_until=late.made_at.isoformat()) == {str(early.id)}
 
 
-async def test_a_page_of_sales_costs_the_same_number_of_statements(
-    get, tx, door, clock, statements
-):
+async def test_a_page_of_sales_costs_the_same_number_of_statements(get, tx, door, clock, database):
     for _ in range(2):
         await make_draft(tx, door, now=clock.now())
-    with statements() as few:
+    with counted(database) as few:
         await get("", door.seller)
     for _ in range(20):
         await make_draft(tx, door, now=clock.now())
-    with statements() as many:
+    with counted(database) as many:
         assert len((await get("", door.seller)).json()["sales"]) == 22
     assert len(few) == len(many) == 3
 

@@ -27,6 +27,7 @@ from tests.make.acceptance import texts_about
 from tests.make.auth import bearer, caller_for, make_account
 from tests.make.catalog import make_offering
 from tests.make.consent import request_body, write_back
+from tests.make.counting import counted
 from tests.make.customers import make_customer
 from tests.make.lifecycle import make_lifecycle
 from tests.make.races import last_to_see_a_deadlock, until_waiting
@@ -383,7 +384,7 @@ async def test_an_order_that_was_taken_has_used_the_code(door, tx, clock, approv
 
 
 async def test_news_of_many_sales_ask_for_codes_only_where_there_are_some(
-    door, tx, clock, approve, statements
+    door, tx, clock, approve, database
 ):
     _, code = await approve()
     coded = await sold(tx, door, clock, code)
@@ -392,7 +393,7 @@ async def test_news_of_many_sales_ask_for_codes_only_where_there_are_some(
         plain.append(await make_draft(tx, door, now=clock.now()))
         await agree(tx, door, plain[-1].id, now=clock.now())
     no = service.News(SaleState.REJECTED, "…")
-    with statements() as sent:
+    with counted(database) as sent:
         await service.follow_many(tx, {sale.id: no for sale in plain}, at=clock.now())
     assert len(sent) == 1
     await service.follow_many(tx, {coded.id: no}, at=clock.now())

@@ -13,8 +13,8 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import Step
 from app.workorders.service import take_step
 from app.worktypes.rules import WorkType
+from tests.make.counting import counted
 from tests.make.customers import make_contact, make_customer, make_subscription
-from tests.make.statements import statements
 from tests.make.visits import TODAY, make_assigned_order, make_phone
 
 pytestmark = pytest.mark.usefixtures("line", "catalogue")
@@ -348,12 +348,12 @@ async def test_each_candidate_is_stored_with_parts_that_add_up(tx, phone, order)
 
 
 async def test_asking_again_with_nothing_changed_is_answered_from_what_was_stored(
-    tx, phone, order, clock
+    tx, phone, order, clock, database
 ):
     visit_id = await phone.restore(order)
     first = await asked(phone, visit_id)
     clock.tick(timedelta(hours=2))
-    with statements() as sent:
+    with counted(database) as sent:
         again = await asked(phone, visit_id)
     assert again == first
     assert (await count(tx, SuggestionDecision), await count(tx, Suggestion)) == (1, 6)

@@ -12,6 +12,7 @@ from app.core.db import new_id
 from app.customers.rules import InteractionKind
 from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
+from tests.make.counting import counted
 from tests.make.customers import (
     AS_OF,
     make_address,
@@ -19,7 +20,6 @@ from tests.make.customers import (
     make_customer,
     make_subscription,
 )
-from tests.make.statements import statements
 from tests.make.terminals import make_terminal
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -241,11 +241,11 @@ async def test_others_see_them_masked_or_not_at_all(
     assert await looks(tx) == []
 
 
-async def test_it_costs_three_statements_and_the_audit_entry(phone, customer, order):
+async def test_it_costs_three_statements_and_the_audit_entry(phone, customer, order, database):
     await phone.acknowledge(order)
     url = f"/customers/{customer.id}/context"
     await phone.get(url)
-    with statements() as sent:
+    with counted(database) as sent:
         assert (await phone.get(url)).status_code == 200
     reads = [statement for statement in sent if not statement.startswith("INSERT")]
     assert len(reads) == 3, reads

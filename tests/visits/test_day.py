@@ -16,8 +16,8 @@ from app.workorders.models import WorkOrder
 from app.workorders.rules import State, Step
 from app.workorders.service import take_step
 from tests.make.auth import bearer, caller_for, make_org_unit
+from tests.make.counting import counted
 from tests.make.customers import make_customer
-from tests.make.statements import statements
 from tests.make.visits import LAT, LON, TODAY, make_assigned_order, make_phone
 
 
@@ -278,10 +278,10 @@ async def test_time_alone_is_news_when_it_hides_a_name(tx, phone, clock):
     assert (await phone.get("/my/day", **{"if-none-match": etag})).status_code == 200
 
 
-async def test_a_poll_costs_one_statement(tx, phone, clock):
+async def test_a_poll_costs_one_statement(tx, phone, clock, database):
     await make_assigned_order(tx, phone.technician, now=clock.now())
     await phone.get("/my/day")
-    with statements() as sent:
+    with counted(database) as sent:
         await phone.get("/my/day")
     assert len(sent) == 1, sent
     assert "FROM work_order AS o" in sent[0]

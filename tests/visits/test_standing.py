@@ -13,6 +13,7 @@ from app.lifecycle.models import CustomerLifecycle
 from app.lifecycle.rules import ChurnClass, Signal, Stage, Tier
 from app.visits.rules.standing import Fit, Trend, fit_of, trend_of
 from tests.make.auth import make_org_unit
+from tests.make.counting import counted
 from tests.make.customers import (
     AS_OF,
     make_address,
@@ -20,7 +21,6 @@ from tests.make.customers import (
     make_customer,
     make_subscription,
 )
-from tests.make.statements import statements
 from tests.make.terminals import make_terminal
 from tests.make.visits import make_assigned_order, make_phone
 
@@ -154,7 +154,9 @@ async def customer(tx, branch, clock):
     return made
 
 
-async def test_where_a_customer_stands_is_told_in_words(tx, app, http, clock, customer, branch):
+async def test_where_a_customer_stands_is_told_in_words(
+    tx, app, http, clock, customer, branch, database
+):
     phone = await make_phone(tx, app, http, clock, org_unit=branch)
     order = await make_assigned_order(tx, phone.technician, customer, now=clock.now())
     await phone.acknowledge(order)
@@ -185,7 +187,7 @@ async def test_where_a_customer_stands_is_told_in_words(tx, app, http, clock, cu
     zh = (await phone.get(url, **{"accept-language": "zh"})).json()
     assert zh["lifecycle"]["stage"]["words"] == "衰退期"
     assert zh["lifecycle"]["churn_reasons"][0]["words"] == "近期多次投诉"
-    with statements() as sent:
+    with counted(database) as sent:
         assert (await phone.get(url)).status_code == 200
     assert len([one for one in sent if not one.startswith("INSERT")]) == 3
 
