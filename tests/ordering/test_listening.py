@@ -58,3 +58,5 @@ async def test_since_when_it_fails_is_kept_until_it_is_registered(desk, monkeypa
         assert first is not None
         assert (await look(desk, "https://us.example/one")).failing_since == first
     assert (await look(desk, "https://us.example/one")).failing_since is None
+    # An address that nobody serves would be tried again and again, and hold up who comes next.
+    assert (await look(desk, "")).remote_id is None
