@@ -127,12 +127,14 @@ class Staging:
         )
 
     async def refuse_unknown(self, name: str, table: str, code: str = "code") -> None:
-        """Refuse each line whose column `name` is no code of a table."""
+        """Refuse each line whose column `name` is no code of a table; see `pass_over_erased`."""
+        await self.pass_over_erased(name, table, code)
         await self.refuse(
             name,
             Words(zh="查无此编码", en="nothing has this code"),
             SQL(
-                "SELECT line, {name} FROM {staged} AS s WHERE {name} IS NOT NULL AND NOT EXISTS"
+                "SELECT line, {name} FROM {staged} AS s"
+                " WHERE {name} IS NOT NULL AND NOT passed_over AND NOT EXISTS"
                 " (SELECT FROM {table} AS t WHERE t.{code} = s.{name})"
             ).format(
                 name=Identifier(name),
@@ -147,7 +149,25 @@ class Staging:
         if not skip_refused:
             self.faults.refuse(self.what)
 
-    async def pass_over(self, find: str) -> None:
+    async def pass_over_erased(self, name: str, table: str, code: str = "code") -> None:
+        """Leave alone the lines whose column `name` was the code of a row that was erased.
+
+        Other systems go on naming whom they know, for years, and whoever was erased at their own
+        wish does not come back with the next file. What an erasure leaves of a code is a hash.
+        """
+        await self.pass_over(
+            SQL(
+                "SELECT s.line FROM {staged} AS s JOIN {table} AS t ON t.{code} ="
+                " 'erased:' || encode(sha256(convert_to(s.{name}, 'UTF8')), 'hex')"
+            ).format(
+                name=Identifier(name),
+                staged=self.table,
+                table=Identifier(table),
+                code=Identifier(code),
+            )
+        )
+
+    async def pass_over(self, find: str | Composed) -> None:
         """Leave alone the lines that a query finds by number; they count as unchanged."""
         found = await self.run(find)
         await self.run(

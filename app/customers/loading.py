@@ -55,12 +55,6 @@ _CUSTOMER = Target(
     versioned=True,
 )
 
-# Who was erased at their own wish does not come back with the next file.
-_ERASED = """
-    SELECT s.line FROM {staged} AS s JOIN customer AS held
-    ON held.code = 'erased:' || encode(sha256(convert_to(s.code, 'UTF8')), 'hex')
-"""
-
 # Where the customer was heard here, the CRM need not have heard it too: a file that it wrote before
 # then says nothing new, and a later one may protect them more and never less. What they have asked
 # for here they alone take back.
@@ -118,7 +112,7 @@ async def load_customers(
         "SELECT s.line FROM {staged} AS s JOIN customer AS held ON held.code = s.code"
         " WHERE held.as_of > s.as_of"
     )
-    await staged.pass_over(_ERASED)
+    await staged.pass_over_erased("code", "customer")
     for switch, loose in _LOOSE.items():
         if switch in staged.present:
             await staged.run(_KEEP_SWITCH.format(switch=switch, loose=loose))

@@ -2,7 +2,8 @@
 
 from datetime import date, timedelta
 
-from sqlalchemy import select
+import pytest
+from sqlalchemy import select, update
 
 from app.auth.models import AuditEntry
 from app.catalog.rules import BusinessType
@@ -11,6 +12,7 @@ from app.core.parameter_values import ParameterValue
 from app.customers.models import Customer, Interaction
 from app.customers.rules import InteractionKind
 from app.lifecycle.rules import ChurnClass, Stage, Tier
+from app.privacy.service.erasing import erase
 from app.retention import jobs
 from app.retention.models import FormerCustomer, RetentionCase
 from app.retention.rules import Arm, CaseState, Cause, Handling, LeaveReason
@@ -469,3 +471,26 @@ async def test_a_visit_sells_only_what_every_channel_may(tx, office, clock):
         ("sales", "declined", "LINE-500"),
         ("sales", "accepted", "LINE-500"),
     ]
+
+
+# --- somebody who is erased -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("handling", ["call", "visit"])
+async def test_nothing_is_done_or_written_about_who_was_erased(tx, office, worker, clock, handling):
+    customer, path = await care_call(tx, office, worker, clock)
+    await office.ok("supervisor", "POST", f"{path}/claim")
+    if handling == "visit":
+        # A visit's outcome may be told after its order was completed, which closed the case.
+        await tx.execute(
+            update(RetentionCase).values(
+                handling=Handling.VISIT, state=CaseState.DONE, closed_at=clock.now()
+            )
+        )
+    await erase(tx, customer.id, office.accounts["admin"], now=clock.now())
+    assert (await office.ok("supervisor", "GET", "/retention-cases", state="open"))["cases"] == []
+    said = {"outcome": "refused", "reason": "competitor", "competitor": "友商甲", "note": "王小明"}
+    told = await office.ask("supervisor", "POST", f"{path}/outcome", said)
+    assert slug(told) == (409, "case-not-open")
+    case = await tx.scalar(select(RetentionCase).execution_options(populate_existing=True))
+    assert (case.state, case.note, case.competitor) == (CaseState.DROPPED, None, None)

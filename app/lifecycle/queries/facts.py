@@ -108,7 +108,8 @@ FACTS = """
             CASE WHEN c.activated_on <= n.day THEN c.activated_on END AS activated_on,
             CASE WHEN c.disconnected_on <= n.day THEN c.disconnected_on END AS disconnected_on,
             c.arrears_fen::float8 AS arrears_fen, c.blacklisted
-        FROM customer c JOIN n ON n.org_unit_id = c.org_unit_id WHERE {chosen}
+        FROM customer c JOIN n ON n.org_unit_id = c.org_unit_id
+        WHERE {chosen} AND c.erased_at IS NULL
     ),
     months AS (
         SELECT m.customer_id,

@@ -37,7 +37,8 @@ _AGAINST = """
         (SELECT count(*) FROM subscription WHERE customer_id = %(customer)s
             AND (ended_on IS NULL OR ended_on > %(today)s)),
         (SELECT count(*) FROM sale WHERE customer_id = %(customer)s
-            AND state IN ('confirmed', 'sent', 'acknowledged')),
+            AND state IN ('second_confirmation', 'confirmed', 'sent', 'acknowledged',
+                'cancelling')),
         (SELECT count(*) FROM due_back WHERE customer_id = %(customer)s AND state = 'open')
 """
 

@@ -12,6 +12,7 @@ from app.core import jobs
 from app.customers import queries as customers
 from app.privacy import queries
 from app.privacy.rules import StillServed
+from app.retention.queries import cases
 
 
 async def erase(
@@ -20,8 +21,8 @@ async def erase(
     """Make all that is kept of a customer nobody's; the answer counts rows by table.
 
     The row stays, so that sales, orders and their sums hold, but it names nobody, and a file of the
-    CRM that names the customer again is passed over. Doing it again changes nothing. Raises
-    NotFound, and StillServed while something of theirs goes on.
+    CRM that names the customer again is passed over; nobody is to call them any more. Doing it
+    again changes nothing. Raises NotFound, and StillServed while something of theirs goes on.
     """
     customer = await customers.for_change(tx, caller, customer_id)
     if customer.erased_at is not None:
@@ -34,6 +35,7 @@ async def erase(
     await tx.flush()
     for evidence_id in await queries.pictures_left(tx, customer_id, now):
         await jobs.tell(tx, "evidence.left", evidence_id=evidence_id)
+    await cases.drop_of(tx, customer_id, now)
     counts = await queries.erased_rows(tx, customer_id)
     await tx.refresh(customer)
     for table, count in counts.items():

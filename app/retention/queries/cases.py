@@ -213,3 +213,18 @@ async def tidy(tx: AsyncSession, now: datetime) -> list[Over]:
     the profile of somebody who wants no personal ranking."""
     given = {"now": now, "by_profile": [cause.value for cause in BY_PROFILE]}
     return [Over(*row) for row in await tx.execute(_TIDY, given)]
+
+
+async def drop_of(tx: AsyncSession, customer_id: UUID, now: datetime) -> None:
+    """End a customer's cases: nobody speaks to them any more, or writes down what they said."""
+    await tx.execute(_DROP, {"customer_id": customer_id, "now": now})
+
+
+_DROP = text(
+    """
+    UPDATE retention_case SET state = 'dropped', closed_at = coalesce(closed_at, :now),
+        claimed_by = NULL, claimed_until = NULL
+    WHERE customer_id = :customer_id
+        AND (state = 'open' OR state = 'done' AND handling = 'visit' AND outcome IS NULL)
+    """
+)
