@@ -13,7 +13,7 @@ from app.suggestions.rules.leads import LeadState, LeadTo
 from app.terminals.rules import TerminalKind
 from app.worktypes.rules import WorkType
 from tests.make.catalog import make_offering
-from tests.make.customers import make_address, make_contact, make_customer
+from tests.make.customers import AS_OF, make_address, make_contact, make_customer, make_subscription
 from tests.make.retention import make_leaver
 from tests.make.terminals import make_terminal
 from tests.make.visits import TODAY, make_assigned_order
@@ -239,3 +239,45 @@ async def test_the_newest_measurement_decides_whether_more_speed_is_offered(
     card = (await phone.get(f"/customers/{customer.id}/context")).json()["measured"]
     at = clock.now().isoformat().replace("+00:00", "Z")
     assert (card["source"], card["as_of"], card["package_mbps"]) == ("visit", at, 300)
+
+
+@pytest.fixture
+async def here(tx, customer, phone, clock):
+    """An order at a home of two: its line does 300 Mbit/s at most, and its contract ends soon."""
+    today = clock.now().date()
+    here = await make_address(
+        tx, customer, standard_address="碧波园3栋2单元1203室", max_speed_mbps=300, port_free=False
+    )
+    there = await make_address(
+        tx,
+        customer,
+        standard_address="滨江园1栋1单元101室",
+        max_speed_mbps=2000,
+        port_free=True,
+        checked_at=AS_OF + timedelta(days=1),
+    )
+    for number, home, days in (("S-HERE", here, 10), ("S-THERE", there, 700)):
+        await make_subscription(
+            tx,
+            customer,
+            service_number=number,
+            service_address_id=home.id,
+            speed_mbps=300,
+            contract_ends_on=today + timedelta(days=days),
+        )
+    return await make_assigned_order(
+        tx,
+        phone.technician,
+        customer,
+        now=clock.now(),
+        service_number="S-HERE",
+        address=here.standard_address,
+    )
+
+
+async def test_of_two_homes_the_line_at_this_door_says_what_can_be_had_and_when_it_ends(
+    phone, here
+):
+    read = await asked(phone, await phone.restore(here))
+    assert "RENEW-12" in shown(read)
+    assert why(read)["FTTH-1000"] == "line_too_slow"

@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
-from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, select
+from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal_column, select
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.core.db import Rows, fetched, put
+from app.customers.queries import served_at
 from app.suggestions.models import Suggestion, SuggestionDecision
 from app.suggestions.queries.contacts import HOUSEHOLD, STILL_HELD
 from app.suggestions.rules.ahead import Door
@@ -33,6 +35,12 @@ MEASURED = """
     ORDER BY visit.travel_started_at DESC LIMIT 1
 """
 
+# The door is where the order's own line is: a customer may have another home, with another line.
+_SERVED_AT = served_at(
+    literal_column("customer.id"),
+    service_number=literal_column("own.service_number"),
+    address=literal_column("own.address"),
+).compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
 # Unended services, what the line can do, and every contact in one statement, for as many doors as
 # are asked about. One visit is one contact, however much was said in it; what was pitched in the
 # visit that asks is known from its answers and left out here. Days are local days in the zone.
@@ -44,7 +52,7 @@ _CUSTOMERS = f"""
         (extract(year FROM tenure) * 12 + extract(month FROM tenure))::int,
         standing.stage, standing.tier, standing.churn_class, standing.churn_score,
         standing.value_12m_fen,
-        line.*, address.*, ledger.*, home.*,
+        line.*, home.max_speed_mbps, home.port_free, ledger.*, selling.*,
         EXISTS (
             SELECT FROM contact_slot
             WHERE contact_slot.customer_id IN ({_HOME}) AND {STILL_HELD}
@@ -70,26 +78,27 @@ _CUSTOMERS = f"""
         %(began_at)s::timestamptz[], %(zones)s::text[], %(days)s::date[]
     ) AS door (work_order_id, customer_id, visit_id, began_at, zone, today)
     JOIN customer ON customer.id = door.customer_id
+    JOIN work_order AS own ON own.id = door.work_order_id
     CROSS JOIN LATERAL age(door.today, customer.activated_on) AS tenure
     LEFT JOIN former_customer AS gone
         ON gone.customer_id = customer.id AND gone.returned_on IS NULL
     LEFT JOIN customer_lifecycle AS standing ON standing.customer_id = customer.id
+    LEFT JOIN LATERAL ({_SERVED_AT}) AS served ON true
+    LEFT JOIN service_address AS home ON home.id = served.id
     CROSS JOIN LATERAL (
         SELECT array_agg(DISTINCT offering_code) AS codes,
             array_agg(DISTINCT category) AS categories,
-            max(speed_mbps) AS speed_mbps,
+            coalesce(max(speed_mbps) FILTER (WHERE here), max(speed_mbps)) AS speed_mbps,
             coalesce(
+                max(contract_ends_on) FILTER (WHERE here AND speed_mbps IS NOT NULL),
                 max(contract_ends_on) FILTER (WHERE speed_mbps IS NOT NULL), max(contract_ends_on)
             ) AS contract_ends_on
-        FROM subscription
+        FROM subscription CROSS JOIN LATERAL (
+            SELECT service_address_id = home.id AS here
+        ) AS placed
         WHERE customer_id = customer.id
         AND started_on <= door.today AND (ended_on IS NULL OR ended_on > door.today)
     ) AS line
-    LEFT JOIN LATERAL (
-        SELECT max_speed_mbps AS line_max_mbps, port_free
-        FROM service_address WHERE customer_id = customer.id
-        ORDER BY checked_at DESC NULLS LAST, id LIMIT 1
-    ) AS address ON true
     LEFT JOIN LATERAL ({MEASURED.format(customer_id="customer.id")}) AS measured ON true
     CROSS JOIN LATERAL (
         SELECT coalesce(bool_or(kind = 'complaint' AND closed_at IS NULL), false),
@@ -120,8 +129,8 @@ _CUSTOMERS = f"""
             AND NOT (
                 work_order_id IS NOT DISTINCT FROM door.work_order_id AND at >= door.began_at
             )
-        ) AS selling
-    ) AS home
+        ) AS contact
+    ) AS selling
 """  # noqa: S608 - text of our own
 
 
