@@ -1,6 +1,7 @@
 """What the customer said: taken down once, late ones too, and counted only when it was pitched."""
 
 from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import func, select
@@ -9,7 +10,7 @@ from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.errors import Invalid
-from app.core.parameter_values import ParameterValue
+from app.core.parameter_values import ParameterValue, parameters_in_force
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind
 from app.lifecycle.models import LifecycleDue
@@ -25,9 +26,11 @@ from app.suggestions.models import (
     SuggestionDecision,
     SuggestionGate,
 )
-from app.suggestions.queries import forget
+from app.suggestions.queries import answers_of, forget
 from app.suggestions.rules import AnswerKind, DeclineReason, HeldBack
 from app.suggestions.rules.answering import complete_answer, said_at, was_pitched
+from app.suggestions.rules.limits import limits_in_force
+from app.suggestions.rules.silence import silence_of
 from app.worktypes.rules import WorkType
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
 from tests.make.customers import make_address, make_contact, make_subscription
@@ -683,3 +686,23 @@ async def test_an_offer_is_handed_over_once_and_a_supervisor_sees_to_it(
 async def account_of(tx, role, branch):
     account = await make_account(tx, branch, role=role)
     return caller_for(role, branch, account_id=account.id)
+
+
+async def test_a_no_is_heard_though_its_pitch_was_told_by_a_clock_that_was_ahead(
+    tx, phone, best, customer, clock, branch
+):
+    """Without a network: pitched, and refused after the clock was set right by two hours."""
+    shown = clock.now()
+    clock.tick(timedelta(hours=4))
+    ahead = (shown + timedelta(minutes=125)).isoformat()
+    await say(phone, best, None, pitched=True, device_at=ahead)
+    right = (shown + timedelta(minutes=10)).isoformat()
+    await say(phone, best, "declined", reason="dissatisfied", device_at=right)
+    limits = limits_in_force(await parameters_in_force(tx), clock.now(), branch.path)
+    heard = (await answers_of(tx, [customer.id], limits, clock.now()))[customer.id]
+    said = [one.spoken(ZoneInfo("Asia/Shanghai")) for one in heard]
+    assert silence_of(said, clock.now().date(), limits).refusals == 1
+    # Told again that it was pitched, and by a clock that is ahead, they are as dissatisfied.
+    again = await say(phone, best, None, pitched=True, device_at=clock.now().isoformat())
+    assert again.status_code == 200, again.text
+    assert (await facts_of(tx, [customer.id], clock.now()))[customer.id].dissatisfied == 1

@@ -184,7 +184,7 @@ FACTS = """
             AND a.at >= c.contacts_from AND a.at <= %(now)s
             AND (SELECT newest.reason = 'dissatisfied' FROM suggestion_answer newest
                 WHERE newest.suggestion_id = a.suggestion_id
-                ORDER BY newest.created_at DESC, newest.id DESC LIMIT 1)
+                ORDER BY newest.answer IS NULL, newest.created_at DESC, newest.id DESC LIMIT 1)
         GROUP BY a.customer_id
     ),
     put AS (

@@ -25,7 +25,7 @@ _ANSWERS = """
         SELECT DISTINCT ON (suggestion_id) *
         FROM suggestion_answer
         WHERE customer_id = ANY(%(customer_ids)s) AND at > %(since)s
-        ORDER BY suggestion_id, at DESC, created_at DESC, id DESC
+        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     JOIN suggestion_decision ON suggestion_decision.id = suggestion.decision_id

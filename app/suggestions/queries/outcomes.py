@@ -43,7 +43,7 @@ _SETTLE = f"""
             OR at BETWEEN %(now)s - %(within)s - %(looked)s AND %(now)s - %(within)s
             OR at BETWEEN %(now)s - %(kept)s - %(looked)s AND %(now)s - %(kept)s
         )
-        ORDER BY suggestion_id, at DESC, created_at DESC, id DESC
+        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     CROSS JOIN LATERAL (

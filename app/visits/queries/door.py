@@ -236,7 +236,7 @@ _BEHIND_THE_DOOR = text(
             WHERE said.customer_id = customer.id AND said.reason = 'dissatisfied'
             AND said.at >= :quarter_ago AND NOT EXISTS (
                 SELECT FROM suggestion_answer AS newer
-                WHERE newer.suggestion_id = said.suggestion_id
+                WHERE newer.suggestion_id = said.suggestion_id AND newer.answer IS NOT NULL
                 AND (newer.created_at, newer.id) > (said.created_at, said.id)
             )
             ORDER BY day DESC
