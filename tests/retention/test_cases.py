@@ -5,17 +5,18 @@ from datetime import date, timedelta
 import pytest
 from sqlalchemy import select, update
 
-from app.auth.models import AuditEntry
+from app.auth.models import AuditEntry, OrgUnit
 from app.catalog.rules import BusinessType
 from app.core.db import database_of, new_id
 from app.core.parameter_values import ParameterValue
-from app.customers.models import Customer, Interaction
+from app.customers.models import Customer, Interaction, ServiceAddress
 from app.customers.rules import InteractionKind
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.privacy.service.erasing import erase
 from app.retention import jobs
 from app.retention.models import FormerCustomer, RetentionCase
 from app.retention.rules import Arm, CaseState, Cause, Handling, LeaveReason
+from app.retention.rules.cases import held_out
 from app.suggestions.models import ContactReservation, ContactSlot
 from app.worker import HANDLERS
 from app.workorders.models import WorkOrder
@@ -23,7 +24,8 @@ from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 from tests.make.catalog import make_offering
 from tests.make.counting import counted
-from tests.make.customers import make_address, make_contact, make_customer, make_subscription
+from tests.make.customers import AS_OF, make_address, make_contact, make_customer, make_subscription
+from tests.make.dispatch import Territory
 from tests.make.lifecycle import make_lifecycle
 from tests.make.retention import (
     lies_in,
@@ -37,10 +39,14 @@ from tests.retention.conftest import slug
 DAY = timedelta(days=1)
 
 
-async def household(office, *, address=True, **stands):
+async def household(office, *, address=True, id=None, **stands):
     """A customer in the grid, who stands somewhere in the lifecycle."""
     customer = await make_customer(
-        office.tx, org_unit=office.branch, phone="15400001234", channels_allowed=["phone"]
+        office.tx,
+        id=id or new_id(),
+        org_unit=office.branch,
+        phone="15400001234",
+        channels_allowed=["phone"],
     )
     if address:
         place = office.land.point_in(office.land.grids[0])
@@ -145,7 +151,10 @@ async def test_warned_customers_are_visited_called_or_left_alone(tx, office, wor
 async def test_a_drawn_share_is_left_alone_and_the_effect_is_told(tx, office, worker, clock):
     await make_care_rule(tx, handling=Handling.CALL)
     await set_numbers(tx, clock, holdout_percent=50, cases_a_week=1000, kept_days=30)
-    people = [await household(office) for _ in range(12)]
+    # Who is left alone is said by the id.
+    ids = [new_id() for _ in range(200)]
+    drawn = [[one for one in ids if held_out(one, clock.now(), 50) is yes] for yes in (True, False)]
+    people = [await household(office, id=one) for half in drawn for one in half[:6]]
     for customer in people:
         await make_warning(tx, customer, at=clock.now())
     await jobs.look_around(worker)
@@ -153,7 +162,7 @@ async def test_a_drawn_share_is_left_alone_and_the_effect_is_told(tx, office, wo
     assert len(cases) == 12
     alone = [case for case in cases.values() if case.arm is Arm.HELD_OUT]
     treated = [case for case in cases.values() if case.arm is Arm.TREATED]
-    assert alone and treated
+    assert (len(alone), len(treated)) == (6, 6)
     assert {case.state for case in alone} == {CaseState.HELD_OUT}
     assert all(case.work_order_id is None and case.share_percent == 50 for case in alone)
     left = await tx.get_one(Customer, alone[0].customer_id)
@@ -471,6 +480,105 @@ async def test_a_visit_sells_only_what_every_channel_may(tx, office, clock):
         ("sales", "declined", "LINE-500"),
         ("sales", "accepted", "LINE-500"),
     ]
+
+
+# --- customers with two homes ---------------------------------------------------------------------
+
+
+def wanted(customer, **body):
+    """Take a customer from the renewal list, to be called."""
+    given = {"id": str(new_id()), "customer_id": str(customer.id), "list": "renewal"}
+    return {**given, "handling": "call", **body}
+
+
+async def second_home(office, customer, land):
+    """Another address of a customer, in a grid of its own, that was looked at since."""
+    grid = await land.add_grid()
+    place = land.point_in(grid)
+    home = await make_address(
+        office.tx,
+        customer,
+        lon=place["lon"],
+        lat=place["lat"],
+        standard_address="滨江路2号滨江园1栋101室",
+        checked_at=AS_OF + DAY,
+    )
+    await lies_in(office.tx, home.id, grid.id)
+    return home
+
+
+async def test_the_line_of_a_grids_home_is_on_its_list_and_is_whom_the_visit_is_for(
+    tx, office, clock
+):
+    await make_toolkit(tx, kind="renewal", offers=["RENEW-24"])
+    customer = await household(office, tier=Tier.B)
+    first = await tx.scalar(select(ServiceAddress).where(ServiceAddress.customer_id == customer.id))
+    second = await second_home(office, customer, office.land)
+    for number, home, days in (("S-1", first, 10), ("S-2", second, 700)):
+        await make_subscription(
+            tx,
+            customer,
+            service_number=number,
+            service_address_id=home.id,
+            contract_ends_on=clock.now().date() + days * DAY,
+        )
+    grid = office.land.grids[0].id
+    listed = await office.ok("supervisor", "GET", "/renewals", grid_id=grid)
+    assert [one["days_left"] for one in listed["entries"]] == [10]
+    visit = wanted(customer, handling="visit")
+    made = await office.ok("supervisor", "POST", "/retention-cases", visit)
+    order = await tx.get_one(WorkOrder, made["work_order_id"])
+    assert (order.address, order.service_number) == (first.standard_address, "S-1")
+
+
+async def test_who_has_another_home_in_a_neighbours_grid_can_be_taken_from_the_list(
+    tx, office, clock
+):
+    customer = await household(office, tier=Tier.B)
+    await make_subscription(tx, customer, contract_ends_on=clock.now().date() + 10 * DAY)
+    neighbours = await tx.get_one(OrgUnit, office.accounts["stranger"].org_unit_id)
+    await second_home(office, customer, Territory(tx, neighbours))
+    grid = office.land.grids[0].id
+    listed = await office.ok("supervisor", "GET", "/renewals", grid_id=grid)
+    assert [one["customer_id"] for one in listed["entries"]] == [str(customer.id)]
+    made = await office.ask("supervisor", "POST", "/retention-cases", wanted(customer))
+    assert made.status_code == 201, made.text
+
+
+# --- the slot of a call ---------------------------------------------------------------------------
+
+
+async def renewal_call(tx, office, clock):
+    """A call that is there to sell: the contract of a line ends soon."""
+    await make_toolkit(tx, kind="renewal", offers=["RENEW-24"])
+    customer = await household(office, tier=Tier.B)
+    await make_subscription(tx, customer, contract_ends_on=clock.now().date() + 20 * DAY)
+    case = await office.ok("supervisor", "POST", "/retention-cases", wanted(customer))
+    return customer, f"/retention-cases/{case['id']}"
+
+
+async def test_a_call_claimed_again_after_its_slot_ran_out_asks_anew(tx, office, clock):
+    customer, path = await renewal_call(tx, office, clock)
+    await office.ok("supervisor", "POST", f"{path}/claim")
+    clock.tick(2 * DAY)
+    await office.ok("supervisor", "POST", f"{path}/claim")
+    assert await tx.scalar(select(ContactSlot.held_until)) > clock.now()
+    clock.tick(2 * DAY)
+    # Somebody else has sold to them meanwhile.
+    await make_contact(tx, customer, at=clock.now() - timedelta(hours=20))
+    again = await office.ask("supervisor", "POST", f"{path}/claim")
+    assert slug(again) == (409, "contact-refused")
+
+
+async def test_who_calls_instead_of_somebody_gets_their_slot(tx, office, clock):
+    _, path = await renewal_call(tx, office, clock)
+    for turn in ("supervisor", "manager", "supervisor"):
+        claimed = await office.ask(turn, "POST", f"{path}/claim")
+        assert claimed.status_code == 200, claimed.text
+        (held,) = await tx.scalars(select(ContactSlot.reservation_id))
+        holder = await tx.get_one(ContactReservation, held, populate_existing=True)
+        assert holder.account_id == office.accounts[turn].account_id
+        clock.tick(timedelta(minutes=31))
 
 
 # --- somebody who is erased -----------------------------------------------------------------------

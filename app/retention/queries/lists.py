@@ -32,17 +32,18 @@ async def grid_within(session: AsyncSession, grid_id: UUID, caller: Caller) -> G
     return grid
 
 
-async def grid_of(session: AsyncSession, customer_id: UUID) -> UUID | None:
-    """Find the grid of a customer's address; None where none has one."""
-    found: UUID | None = await session.scalar(_GRID_OF, {"customer_id": customer_id})
-    return found
+async def grids_of(session: AsyncSession, customer_id: UUID, caller: Caller) -> Sequence[UUID]:
+    """Find the grids of the caller's subtree in which a customer has an address."""
+    given = {"customer_id": customer_id, "path": caller.org_path}
+    return list(dict.fromkeys(await session.scalars(_GRIDS_OF, given)))
 
 
-_GRID_OF = text(
+_GRIDS_OF = text(
     """
     SELECT g.grid_id FROM service_address a JOIN address_grid g ON g.service_address_id = a.id
-    WHERE a.customer_id = :customer_id AND g.grid_id IS NOT NULL
-    ORDER BY a.checked_at DESC NULLS LAST, a.id LIMIT 1
+    JOIN grid ON grid.id = g.grid_id JOIN org_unit u ON u.id = grid.org_unit_id
+    WHERE a.customer_id = :customer_id AND starts_with(u.path, :path)
+    ORDER BY a.checked_at DESC NULLS LAST, a.id
     """
 )
 
@@ -112,6 +113,10 @@ _RENEWAL = text(
             sum(s.monthly_price_fen)::bigint AS monthly_price_fen,
             array_agg(s.offering_code ORDER BY s.offering_code) AS offerings
         FROM subscription s WHERE s.customer_id = c.id AND {RUNS}
+            AND (s.service_address_id IS NULL OR EXISTS (
+                SELECT FROM address_grid g
+                WHERE g.service_address_id = s.service_address_id AND g.grid_id = :grid_id
+            ))
     ) AS line
     LEFT JOIN customer_lifecycle l ON l.customer_id = c.id AND c.personal_offers
     WHERE line.ends_on BETWEEN :oldest AND :newest AND {_FREE}

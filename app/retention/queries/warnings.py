@@ -12,6 +12,7 @@ from app.core.db import Database
 from app.core.lately import lately
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import CareRule as CareRuleRow
+from app.retention.models import RetentionCase
 from app.retention.rules import Cause
 from app.retention.rules.cases import WARNED
 from app.retention.rules.warnings import CareRule, Warned
@@ -197,22 +198,29 @@ _HOMES = text(
     """
     SELECT c.id, c.code, c.name, c.phone, line.service_number,
         home.standard_address, home.locality, ST_X(home.point), ST_Y(home.point)
-    FROM customer c
+    FROM unnest(CAST(:customers AS uuid[]), CAST(:grids AS uuid[])) AS meant (customer_id, grid_id)
+    JOIN customer c ON c.id = meant.customer_id
     LEFT JOIN LATERAL (
-        SELECT * FROM service_address a WHERE a.customer_id = c.id
-        ORDER BY a.checked_at DESC NULLS LAST, a.id LIMIT 1
+        SELECT a.* FROM service_address a
+        LEFT JOIN address_grid g ON g.service_address_id = a.id AND g.grid_id = meant.grid_id
+        WHERE a.customer_id = c.id
+        ORDER BY g.grid_id IS NULL, a.checked_at DESC NULLS LAST, a.id LIMIT 1
     ) AS home ON true
     LEFT JOIN LATERAL (
         SELECT s.service_number FROM subscription s
         WHERE s.customer_id = c.id AND s.ended_on IS NULL
-        ORDER BY s.speed_mbps DESC NULLS LAST, s.service_number LIMIT 1
+        ORDER BY s.service_address_id IS DISTINCT FROM home.id, s.speed_mbps DESC NULLS LAST,
+            s.service_number LIMIT 1
     ) AS line ON true
-    WHERE c.id = ANY(CAST(:customers AS uuid[]))
     """
 )
 
 
-async def homes(tx: AsyncSession, customers: Sequence[UUID]) -> dict[UUID, Home]:
-    """Read where some customers live and how they are reached; for orders, not for screens."""
-    rows = await tx.execute(_HOMES, {"customers": list(customers)})
-    return {row[0]: Home(*row) for row in rows}
+async def homes(tx: AsyncSession, cases: Sequence[RetentionCase]) -> dict[UUID, Home]:
+    """Read where the customers of some cases live and how they are reached; for orders, not for
+    screens. Of several homes it is the one in the case's grid, and the line there."""
+    given = {
+        "customers": [case.customer_id for case in cases],
+        "grids": [case.grid_id for case in cases],
+    }
+    return {row[0]: Home(*row) for row in await tx.execute(_HOMES, given)}

@@ -130,7 +130,7 @@ async def _send_out(
         for case, one in zip(made, decided, strict=True)
         if case.handling is Handling.VISIT
     ]
-    homes = await queries.homes(tx, [case.customer_id for case, _ in visits])
+    homes = await queries.homes(tx, [case for case, _ in visits])
     drafts = [
         order_of(case, homes[case.customer_id], kits, priority, unit, now)
         for case, priority in visits

@@ -18,7 +18,7 @@ from app.grids import locating
 from app.retention.models import RetentionCase
 from app.retention.queries import cases as queries
 from app.retention.queries.leavers import gone_for_change
-from app.retention.queries.lists import grid_of
+from app.retention.queries.lists import grids_of
 from app.retention.queries.toolkits import standing, toolkits
 from app.retention.queries.warnings import homes
 from app.retention.rules import Arm, CaseOutcome, CaseState, Cause, Handling, cases
@@ -27,7 +27,16 @@ from app.retention.service import lists
 from app.retention.service.warnings import order_of, send
 from app.suggestions.rules import HeldBack
 from app.suggestions.rules.contacts import ContactOutcome, ContactRefused
-from app.suggestions.service import Own, check, confirm, held_back, release, reserve, reserved
+from app.suggestions.service import (
+    Own,
+    check,
+    confirm,
+    held_back,
+    release,
+    reserve,
+    reserved,
+    run_out,
+)
 from app.technicians.models import Technician
 from app.workorders.queries import Unit, org_units
 
@@ -68,12 +77,12 @@ async def take(tx: AsyncSession, wanted: Wanted, caller: Caller, *, now: datetim
     other = await queries.open_of(tx, customer.id)
     if other is not None:
         raise cases.CaseOpenAlready(id=other.id)
-    grid_id = await grid_of(tx, customer.id)
-    if grid_id is None:
-        raise cases.NotOnList()
     read = lists.win_back if wanted.cause is Cause.LEFT else lists.renewal
-    listed = await read(tx, grid_id, caller, size=1, now=now, customer_id=customer.id)
-    if not listed.rows:
+    for grid_id in await grids_of(tx, customer.id, caller):
+        listed = await read(tx, grid_id, caller, size=1, now=now, customer_id=customer.id)
+        if listed.rows:
+            break
+    else:
         raise cases.NotOnList()
     kit = listed.toolkit(listed.rows[0])
     unit = (await org_units(tx, ids=[customer.org_unit_id])).by_id[customer.org_unit_id]
@@ -110,7 +119,7 @@ async def take(tx: AsyncSession, wanted: Wanted, caller: Caller, *, now: datetim
 
 
 async def _visit(tx: AsyncSession, case: RetentionCase, unit: Unit, *, now: datetime) -> None:
-    home = (await homes(tx, [case.customer_id]))[case.customer_id]
+    home = (await homes(tx, [case]))[case.customer_id]
     if home.address is None:
         raise cases.NowhereToVisit()
     kits = dict(await toolkits(tx))
@@ -132,6 +141,7 @@ async def give(
     cases.may_claim(
         case.state, case.handling, case.claimed_by, case.claimed_until, caller.account_id, now
     )
+    await _call_over(tx, case, now=now)
     case.technician_id, case.claimed_by, case.claimed_until = technician_id, None, None
     await tx.flush()
     return case
@@ -176,7 +186,9 @@ async def claim(tx: AsyncSession, case_id: UUID, caller: Caller, *, now: datetim
     if customer.do_not_disturb or unranked:
         raise cases.CaseNotOpen(state=CaseState.DROPPED)
     offers = await _offers_of(tx, case)
-    slot = _slot_of(case, caller)
+    if case.claimed_by != caller.account_id:
+        await _call_over(tx, case, now=now)
+    slot = _slot_of(case, caller.account_id)
     if offers or case.cause in _SELLING:
         try:
             await reserve(
@@ -214,9 +226,15 @@ async def _offers_of(tx: AsyncSession, case: RetentionCase) -> Sequence[str]:
     return kit.toolkit.offers if kit is not None else ()
 
 
-def _slot_of(case: RetentionCase, caller: Caller) -> UUID:
+def _slot_of(case: RetentionCase, account_id: UUID) -> UUID:
     """Name the contact slot of one call: what was said before tells it from the call before."""
-    return uuid5(case.id, f"{caller.account_id}:{case.tries}:{case.said_at}")
+    return uuid5(case.id, f"{account_id}:{case.tries}:{case.said_at}")
+
+
+async def _call_over(tx: AsyncSession, case: RetentionCase, *, now: datetime) -> None:
+    """Let the slot run out of whoever had claimed a call: another is to speak to the customer."""
+    if case.claimed_by is not None:
+        await run_out(tx, _slot_of(case, case.claimed_by), now=now)
 
 
 def _subject(case: RetentionCase) -> str:
@@ -269,7 +287,7 @@ async def _tell_ledger(
     A visit has no slot of its own: it is its order that stands at the door.
     """
     visited = case.handling is Handling.VISIT
-    slot = _slot_of(case, caller)
+    slot = _slot_of(case, caller.account_id)
     has_slot = not visited and await reserved(tx, slot)
     offered = what.outcome not in _NOBODY_SPOKE and (
         case.cause in _SELLING or what.offered_something

@@ -15,6 +15,7 @@ from app.suggestions.service.contacts import (
     release_slot,
     reserve,
     reserved,
+    run_out,
     standing_of,
 )
 from app.suggestions.service.deciding import Decided, suggest, suggest_ahead
@@ -67,6 +68,7 @@ __all__ = [
     "release_slot",
     "reserve",
     "reserved",
+    "run_out",
     "set_lever",
     "shown_prospect",
     "standing_of",

@@ -234,13 +234,16 @@ async def reserve(
     if known is not None:
         if any(getattr(known, name) != value for name, value in asked.items()):
             raise SameIdOtherContent(id=reservation_id)
-        return known
+        if known.state is not SlotState.HELD or known.held_until > now:
+            return known
     await _on_sale(tx, customer.org_unit_id, offering_code, now)
     standing = await _checked(
         tx, customer, channel, offering_code, by_account_manager=by_account_manager, now=now
     )
     held_until = now + timedelta(hours=standing.limits.slot_hours)
-    made = await tx.scalar(
+    if known is not None:
+        known.held_until = held_until
+    elif not await tx.scalar(
         insert(ContactReservation)
         .values(
             **asked,
@@ -252,8 +255,7 @@ async def reserve(
         # The id may have been used for somebody else at this moment, whose lock is another.
         .on_conflict_do_nothing(index_elements=[ContactReservation.id])
         .returning(ContactReservation.id)
-    )
-    if made is None:
+    ):
         raise SameIdOtherContent(id=reservation_id)
     await _hold(
         tx,
@@ -332,6 +334,20 @@ async def release(
         slot.state, slot.ended_at = SlotState.RELEASED, now
         await _free(tx, reservation_id)
     return slot
+
+
+async def run_out(tx: AsyncSession, reservation_id: UUID, *, now: datetime) -> None:
+    """Let a slot run out now, if it is held: whoever reserved it is not to speak to the customer
+    any more, and may ask for it anew."""
+    slot = await tx.get(ContactReservation, reservation_id)
+    if slot is None:
+        return
+    # Whoever asks for a customer's slot waits here, and finds it free.
+    await queries.lock_customer(tx, slot.customer_id)
+    await tx.refresh(slot, with_for_update=True)
+    if slot.state is SlotState.HELD and slot.held_until > now:
+        slot.held_until = now
+        await _free(tx, reservation_id)
 
 
 async def reserved(tx: AsyncSession, reservation_id: UUID) -> bool:
