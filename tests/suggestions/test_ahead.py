@@ -9,6 +9,8 @@ from sqlalchemy import func, select
 from app.auth.rules import Role
 from app.core.db import database_of, new_id
 from app.customers.rules import Channel
+from app.policies.models import PolicyDay
+from app.policies.service import adding_up
 from app.suggestions.models import ContactSlot, SuggestionDecision
 from app.suggestions.rules.ahead import Door, ShowWhen, show_when, valid_until
 from app.suggestions.rules.contacts import ContactRefused
@@ -279,3 +281,23 @@ async def test_an_order_without_a_customer_is_left_out(tx, phone, clock, catalog
     assert await ahead(phone) == {}
     assert await tx.scalar(select(func.count()).select_from(Visit)) == 0
     assert await tx.scalar(select(func.count()).select_from(WorkOrder)) == 1
+
+
+@pytest.mark.parametrize("came", [True, False])
+async def test_a_door_asked_about_ahead_and_at_the_visit_is_one_visit_in_the_figures(
+    tx, phone, order, line, catalogue, clock, came
+):
+    """And a door that nobody came to is none."""
+    for _ in "12":
+        assert (await ahead(phone))[str(order.id)]["offers"]
+        line.speed_mbps += 1  # so that the second time is another decision
+        await tx.flush()
+    if came:
+        visit_id = await phone.restore(order)
+        assert (await phone.post(f"/visits/{visit_id}/suggestions")).json()["offers"]
+        await phone.complete(visit_id)
+    assert await tx.scalar(select(func.count()).select_from(SuggestionDecision)) == 2 + came
+    clock.tick(timedelta(days=1))
+    await adding_up.add_up(tx, clock.now(), clock.now())
+    visits = select(func.sum(PolicyDay.whole)).where(PolicyDay.metric == "value_per_visit")
+    assert await tx.scalar(visits) == (1 if came else None)

@@ -18,6 +18,18 @@ YOUNG_DAYS, OLD_DAYS = 31, 91
 
 _INTO = "INSERT INTO policy_day (day, org_unit_id, version, metric, part, whole, left_out)\n"
 
+# Of which visit a decision is, or null where nobody came to the door: what was taken ahead is of the
+# visit that came of it on the same local day.
+_VISIT = """coalesce(decision.visit_id, (
+            SELECT visit.id FROM visit
+            WHERE visit.work_order_id = decision.work_order_id
+            AND visit.technician_id = decision.technician_id
+            AND visit.travel_started_at >= decision.at
+            AND timezone(:zone, visit.travel_started_at)::date
+                = timezone(:zone, decision.at)::date
+            ORDER BY visit.travel_started_at LIMIT 1
+        ))"""
+
 # The newest answer to each suggestion of some local days, with all that is counted of it.
 _SAID = f"""
 WITH said AS (
@@ -25,7 +37,7 @@ WITH said AS (
         answer.customer_id, answer.pitched, coalesce(answer.answer = 'accepted', false) AS accepted,
         suggestion.id, suggestion.p_accept, suggestion.value_fen, suggestion.score_fen,
         suggestion.context * suggestion.lever AS times, customer.org_unit_id,
-        coalesce(decision.visit_id, decision.id) AS visit_id,
+        coalesce({_VISIT}, decision.id) AS visit_id,
         coalesce(decision.model_version, decision.policy) AS version,
         timezone(:zone, answer.at)::date AS day, customer.segment, customer.elderly,
         decision.facts ->> 'tier' AS tier, decision.facts ->> 'stage' AS stage,
@@ -68,13 +80,13 @@ WHERE figure.whole > 0 OR figure.left_out > 0 OR figure.part > 0
 """  # noqa: S608 - text of our own
 )
 
-# The visit's value is what was accepted in it and not taken back, less what the contacts cost.
+# A visit's value is what was accepted in it and not taken back, less what the contacts cost.
 VALUE = text(
     f"""{_INTO}{_SAID},
 decided AS (
     SELECT DISTINCT timezone(:zone, decision.at)::date AS day, customer.org_unit_id,
         coalesce(decision.model_version, decision.policy) AS version,
-        coalesce(decision.visit_id, decision.id) AS visit_id
+        {_VISIT} AS visit_id
     FROM suggestion_decision AS decision
     JOIN customer ON customer.id = decision.customer_id
     WHERE decision.at >= timezone(:zone, CAST(:first AS timestamp))
@@ -90,6 +102,7 @@ brought AS (
 )
 SELECT day, org_unit_id, version, 'value_per_visit', coalesce(sum(fen), 0), count(*), 0
 FROM decided LEFT JOIN brought USING (visit_id, version)
+WHERE visit_id IS NOT NULL
 GROUP BY day, org_unit_id, version
 """  # noqa: S608 - text of our own
 )
