@@ -9,7 +9,7 @@ from app.core.db import new_id
 from app.core.i18n import Words
 from app.customers.models import CustomerMonth
 from app.customers.rules import Channel, InteractionKind
-from app.lifecycle.rules import ChurnClass, Tier
+from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import RetentionCase, SpecialTerms
 from app.retention.queries import levers
 from app.retention.rules import (
@@ -266,3 +266,15 @@ async def test_the_levers_of_a_month(tx, office, clock):
     assert {one["gain"]["denominator"] for one in none["levers"]} == {0}
     far = await office.ask("stranger", "GET", "/levers", **period, org_unit=office.branch.code)
     assert far.status_code == 404
+
+
+async def test_new_customers_who_have_left_again_are_of_all(tx, office, clock):
+    _, leaves = [
+        await make_customer(tx, org_unit=office.branch, activated_on=date(2026, 2, 5)) for _ in "12"
+    ]
+    await make_lifecycle(tx, leaves, stage=Stage.EXIT)
+    await make_leaver(tx, leaves, left_on=date(2026, 2, 25), now=clock.now())
+    month = {"from": "2026-02-01", "until": "2026-03-01"}
+    told = await office.ok("supervisor", "GET", "/levers", **month)
+    (pair,) = [one for one in told["levers"] if one["lever"] == "acquisition"]
+    assert (pair["gain"]["numerator"], pair["gain"]["denominator"]) == (2, 2)

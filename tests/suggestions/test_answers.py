@@ -17,6 +17,7 @@ from app.lifecycle.models import LifecycleDue
 from app.lifecycle.queries import facts_of
 from app.outages.models import Outage
 from app.outages.rules import OutageState, PlaceKind
+from app.retention.queries import levers
 from app.sales.models import Sale
 from app.suggestions.models import (
     ContactSlot,
@@ -706,3 +707,19 @@ async def test_a_no_is_heard_though_its_pitch_was_told_by_a_clock_that_was_ahead
     again = await say(phone, best, None, pitched=True, device_at=clock.now().isoformat())
     assert again.status_code == 200, again.text
     assert (await facts_of(tx, [customer.id], clock.now()))[customer.id].dissatisfied == 1
+
+
+async def test_the_visit_in_which_it_was_sold_is_no_call_about_it(
+    tx, phone, visit_id, best, clock, branch, customer
+):
+    assert (await say(phone, best, "accepted")).status_code == 200
+    at, day = clock.now(), timedelta(days=1)
+    clock.tick(timedelta(minutes=10))
+    await phone.complete(visit_id)
+    clock.tick(40 * day)
+    month = levers.Period([branch.id], at - day, at + day, (at - day).date(), (at + day).date())
+    found = (await levers.offers(tx, month, now=clock.now()))[None]
+    assert (found.accepted_long_ago, found.called) == (1, 0)
+    await make_contact(tx, customer, at=at + 9 * day, kind=InteractionKind.SERVICE)
+    found = (await levers.offers(tx, month, now=clock.now()))[None]
+    assert (found.accepted_long_ago, found.called) == (1, 1)

@@ -54,7 +54,8 @@ _OFFERS = text(
             ) AS complained,
             EXISTS (
                 SELECT FROM interaction i WHERE i.customer_id = a.customer_id
-                    AND i.kind IN ('service', 'fault') AND i.at > a.at
+                    AND (i.kind = 'fault' OR i.kind = 'service' AND i.channel <> 'visit')
+                    AND i.at > a.at
                     AND i.at <= a.at + interval '30 days'
             ) AS called,
             after.income_fen - before.income_fen AS more_fen
@@ -114,7 +115,8 @@ _BASE = text(
             AS owing_tiered,
         count(*) FILTER (
             WHERE stage IS DISTINCT FROM 'exit' AND arrears_fen > 0 AND tier IN ('A', 'B')
-        ) AS owing_good
+        ) AS owing_good,
+        count(*) FILTER (WHERE NOT undated AND (fresh OR stage IS DISTINCT FROM 'exit')) AS dated
     FROM (
         SELECT c.arrears_fen, l.stage, l.tier,
             coalesce(c.activated_on >= :first_day AND c.activated_on < :until_day, false) AS fresh,

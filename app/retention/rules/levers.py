@@ -95,6 +95,7 @@ class Base(NamedTuple):
     owing: int = 0
     owing_tiered: int = 0
     owing_good: int = 0
+    dated: int = 0
 
 
 class Contacts(NamedTuple):
@@ -178,7 +179,7 @@ def pairs(
             Figure(
                 Words("新入网客户", "new customers of all"),
                 base.activated,
-                base.customers - base.undated,
+                base.dated,
                 base.undated,
             ),
             Figure(
