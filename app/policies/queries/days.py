@@ -18,8 +18,8 @@ YOUNG_DAYS, OLD_DAYS = 31, 91
 
 _INTO = "INSERT INTO policy_day (day, org_unit_id, version, metric, part, whole, left_out)\n"
 
-# Of which visit a decision is, or null where nobody came to the door: what was taken ahead is of the
-# visit that came of it on the same local day.
+# Of which visit a decision is, or null where nobody came to the door: what was taken ahead is of
+# the visit that came of it on the same local day.
 _VISIT = """coalesce(decision.visit_id, (
             SELECT visit.id FROM visit
             WHERE visit.work_order_id = decision.work_order_id

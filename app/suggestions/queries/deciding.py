@@ -8,7 +8,6 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import ARRAY, Text, Uuid, bindparam, func, literal_column, select
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -40,7 +39,7 @@ _SERVED_AT = served_at(
     literal_column("customer.id"),
     service_number=literal_column("own.service_number"),
     address=literal_column("own.address"),
-).compile(dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True})
+).compile(compile_kwargs={"literal_binds": True})
 # Unended services, what the line can do, and every contact in one statement, for as many doors as
 # are asked about. One visit is one contact, however much was said in it; what was pitched in the
 # visit that asks is known from its answers and left out here. Days are local days in the zone.
