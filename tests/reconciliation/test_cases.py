@@ -636,6 +636,58 @@ async def test_what_has_something_else_to_stand_on_or_is_gone_too_is_not_shown(
     assert DifferenceKind.STANDS_ON_NOTHING not in await cases(tx)
 
 
+# --- what was seen to elsewhere since -------------------------------------------------------------
+
+
+async def parked(desk, tx):
+    """Have a sale turned down, and what the night has made of it."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), Refused(Cause.REFUSED, said="no such place"))
+    await night(desk)
+    return await desk.sync(sale_id), (await cases(tx))[DifferenceKind.NOT_THERE]
+
+
+async def arrived_after_all(desk, ask, sync):
+    """Let a colleague take it up again in the list of what failed, and the order arrive."""
+    assert (await ask("POST", f"/order-syncs/{sync.id}/retry")).status_code == 200
+    await desk.make_due(sync.sale_id)
+    order = remote("o-1", RemoteState.IN_PROGRESS, str(sync.sale_id))
+    await desk.settle(await desk.claimed(sync.sale_id), [order])
+
+
+async def entered_by_hand(desk, ask, sync):
+    """Let a colleague name the order that was typed in over there, without our number."""
+    async with desk.database.begin() as own:
+        account = await make_account(own, desk.door.branch, role=Role.SUPERVISOR)
+        by = caller_for(Role.SUPERVISOR, desk.door.branch, account_id=account.id)
+        why = {"reason": GiveUpReason.ENTERED_BY_HAND, "note": None, "now": desk.clock.now()}
+        order = remote("o-1", RemoteState.IN_PROGRESS)
+        await ordering.give_up(own, sync.id, by, order=order, **why)
+
+
+@pytest.mark.parametrize("since", [arrived_after_all, entered_by_hand])
+@pytest.mark.parametrize("resolution", ["give_up", "send_again"])
+async def test_a_case_that_is_not_what_it_was_any_more_is_compared_again_first(
+    desk, there, ask, tx, since, resolution
+):
+    """Else the sale is cancelled while its order goes on, or is ordered a second time."""
+    sync, case = await parked(desk, tx)
+    await since(desk, ask, sync)
+    path = f"/reconciliation-cases/{case.id}/resolve"
+    answer = await ask("POST", path, {"resolution": resolution})
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["type"].endswith("reconciliation-case-outdated")
+    assert answer.json()["facts"] == {"order_id": "o-1", "state": "inProgress"}
+    now = await desk.sync(sync.sale_id)
+    assert (now.state, now.remote_id) == (SyncState.DELIVERED, "o-1")
+    assert (await desk.sale(sync.sale_id)).state == "acknowledged"
+    # The case is open still, and the next comparison finds that the two sides are the same.
+    there.has(remote("o-1", RemoteState.IN_PROGRESS), sync.sale_id)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.state is DifferenceState.GONE
+
+
 async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):
     sale_id, order = await completed(desk)
     there.has(order, sale_id, lines=(Line("SPEED-1000", 1, 99, 0),))
