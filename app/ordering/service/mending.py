@@ -28,6 +28,7 @@ from app.ordering.rules import Cause
 from app.ordering.service.changing import cancel_there
 from app.ordering.service.ending import end
 from app.ordering.service.entering import EnteredOrderUnclear, enter, was_entered
+from app.ordering.service.standing import settled_at
 from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.rules import SaleState, SaleStep, reached
@@ -90,9 +91,7 @@ async def _take_up(tx: AsyncSession, sync: OrderSync) -> None:
     numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
     sync.tries_not_sent = sync.tries_unknown = 0
-    # A request of unknown outcome may still be at work over there; looking too soon finds nothing.
-    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else now
-    sync.next_try_at = max(now, settled)
+    sync.next_try_at = settled_at(sync, numbers, now)
 
 
 async def retry_many(
