@@ -14,6 +14,7 @@ from app.commissions.service import sweeping
 from app.core.parameter_values import ParameterValue
 from app.sales import service
 from app.sales.models import Sale, SaleItem
+from app.sales.queries import items_of
 from app.sales.rules import Line, ReversalReason, SaleState
 from app.sales.service import News
 from tests.commissions.conftest import COMMISSION
@@ -90,6 +91,22 @@ async def test_an_item_that_comes_back_takes_its_own_share_and_the_rest_goes_wit
     await swept(tx, later)
     assert sum(fen for _, fen, _ in await entries()) == 0
     assert [item for *_, item in (await entries())[-2:]] == [None, None]
+
+
+async def test_what_stands_is_paid_whichever_servers_were_told_of_what_came_back(
+    tx, door, sell, clock
+):
+    """Their clocks may differ: of two things that came back, the first may bear the later time."""
+    codes = ("TV-4K", "CLOUD", "SAFE")
+    for thousands, code in enumerate(codes, 1):
+        await make_offering(tx, code=code, category=code, commission_fen=1_000 * thousands)
+    sale = await sell(lines=[Line(code, 1) for code in codes])
+    television, cloud, _ = (await items_of(tx, [sale.id]))[sale.id]
+    for item, ahead in ((cloud, 1), (television, 0)):
+        await give_one_back(tx, sale, item, door, clock.now() + timedelta(seconds=ahead))
+        await swept(tx, clock.now())
+    paid = sum(fen for _, fen in await entries_of(tx))
+    assert (paid, await tx.scalar(select(CommissionDue.fen))) == (1_800, 1_200)
 
 
 async def test_a_statement_adds_up_to_the_ledger_and_to_the_sales(app, http, tx, door, sell, clock):

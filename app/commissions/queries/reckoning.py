@@ -162,20 +162,30 @@ async def forget_due(tx: AsyncSession, sale_ids: Sequence[UUID]) -> None:
     )
 
 
-async def shares(tx: AsyncSession, item_ids: Sequence[UUID]) -> list[Share]:
+async def shares(tx: AsyncSession, item_ids: Collection[UUID]) -> list[Share]:
     """Read what items that were taken back alone were of what then stood of their sales, in the
-    order in which they were taken back; what earned nothing is left out."""
+    order in which that was entered; what earned nothing is left out."""
     return [Share(*row) for row in await fetched(tx, _SHARES, {"items": list(item_ids)})]
 
 
+# By the ledger, which has one clock and is what sweeps read: `reversed_at` is by that of whichever
+# server was told.
 _SHARES = """
+WITH gone AS (
+    SELECT e.sale_id, (e.facts ->> 'item_id')::uuid AS item_id, e.created_at, e.id
+      FROM sale_event e
+     WHERE e.step = 'item_reversed'
+       AND e.sale_id IN (SELECT sale_id FROM sale_item WHERE id = ANY(%(items)s))
+)
 SELECT i.sale_id, i.id, (i.commission_fen * i.quantity + rest.fen)::bigint, rest.fen
-  FROM sale_item i CROSS JOIN LATERAL (
-    SELECT coalesce(sum(o.commission_fen * o.quantity), 0)::bigint AS fen FROM sale_item o
-     WHERE o.sale_id = i.sale_id
-       AND (o.reversed_at IS NULL OR (o.reversed_at, o.id) > (i.reversed_at, i.id))) AS rest
+  FROM sale_item i JOIN gone ON gone.item_id = i.id
+ CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.commission_fen * o.quantity), 0)::bigint AS fen
+      FROM sale_item o LEFT JOIN gone AS before
+        ON before.item_id = o.id AND (before.created_at, before.id) <= (gone.created_at, gone.id)
+     WHERE o.sale_id = i.sale_id AND before.id IS NULL) AS rest
  WHERE i.id = ANY(%(items)s) AND i.commission_fen > 0
- ORDER BY i.reversed_at, i.id
+ ORDER BY gone.created_at, gone.id
 """
 
 
