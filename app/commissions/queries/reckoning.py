@@ -271,6 +271,40 @@ SELECT s.id, s.technician_id, s.org_unit_id, sum(i.commission_fen * i.quantity):
 """
 
 
+async def gone_before(
+    tx: AsyncSession, earning: Collection[UUID], undone: Collection[UUID]
+) -> list[UUID]:
+    """List items of which earlier sweeps have read that they came back alone, when there was
+    nothing to take back: of sales that earn only now, and of those that were reversed then and are
+    so no more."""
+    given = {"earning": list(earning), "undone": list(undone)}
+    return [id_ for (id_,) in await fetched(tx, _GONE_BEFORE, given)]
+
+
+# What came back before its sale was reversed, or in the same sweep, was taken back by itself.
+_GONE_BEFORE = """
+WITH known AS (
+    SELECT e.* FROM sale_event e, commission_progress p
+     WHERE e.sale_id = ANY(%(earning)s::uuid[] || %(undone)s::uuid[])
+       AND (e.created_at, e.id) <= (p.read_at, p.read_id)
+), gone AS (
+    SELECT e.*, (e.facts ->> 'item_id')::uuid AS item_id FROM known e
+     WHERE e.step = 'item_reversed'
+), reversal AS (
+    SELECT DISTINCT ON (sale_id) * FROM known WHERE step IN ('reversed', 'reversal_undone')
+     ORDER BY sale_id, created_at DESC, id DESC
+)
+SELECT item_id FROM gone
+ WHERE sale_id = ANY(%(earning)s) AND NOT EXISTS (
+        SELECT FROM commission_entry c WHERE c.sale_id = gone.sale_id AND c.kind = 'earned')
+UNION
+SELECT item_id FROM gone JOIN reversal r USING (sale_id)
+ WHERE sale_id = ANY(%(undone)s) AND r.step = 'reversed'
+   AND (gone.created_at, gone.id) > (r.created_at, r.id)
+   AND NOT EXISTS (SELECT FROM commission_entry c WHERE c.sale_item_id = gone.item_id)
+"""
+
+
 async def standing(
     tx: AsyncSession, whose: Collection[tuple[UUID, date]]
 ) -> dict[tuple[UUID, date], int]:
