@@ -636,6 +636,24 @@ async def test_what_has_something_else_to_stand_on_or_is_gone_too_is_not_shown(
     assert DifferenceKind.STANDS_ON_NOTHING not in await cases(tx)
 
 
+@pytest.mark.parametrize("state", [RemoteState.COMPLETED, RemoteState.IN_PROGRESS])
+async def test_what_was_lost_over_there_is_given_up_and_stays_dealt_with(
+    desk, there, ask, tx, state
+):
+    """However far it had come: what was earned by it goes back, too."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), [remote(f"o-{sale_id}", state)])
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.FORGOTTEN]
+    choice = {"resolution": "give_up", "note": "客户从未得到业务"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.RESOLVED
+    sale = await desk.sale(sale_id)
+    assert (sale.state, sale.reversed_at) == (sold.SaleState.CANCELLED, desk.clock.now())
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.state is DifferenceState.GONE
+
+
 # --- what was seen to elsewhere since -------------------------------------------------------------
 
 

@@ -243,8 +243,8 @@ async def abandon(
     by: UUID,
     now: datetime,
 ) -> None:
-    """Give up the delivery of a sale that only we have, and cancel the sale; `now` is business
-    time.
+    """Give up the delivery of a sale that only we have, and cancel the sale, also one that was
+    completed; `now` is business time.
 
     Raises NotParked while it is on its way, and NotFound.
     """
@@ -255,6 +255,12 @@ async def abandon(
         raise NotParked(state=sync.state)
     if sync.state is not SyncState.GIVEN_UP:
         await _given_up(tx, sync, there=False, reason=reason, note=note, by=by, now=now)
+    sale = await sales_queries.for_change(tx, sale_id)
+    if sale.state is SaleState.COMPLETED:
+        # No sale moves so by itself: a person has judged that what was lost was never delivered.
+        await sales.set_right(
+            tx, sale_id=sale_id, state=SaleState.CANCELLED, at=now, reason=_why(reason)
+        )
 
 
 async def _given_up(
@@ -270,8 +276,7 @@ async def _given_up(
     """Give up a delivery, and have its order cancelled where the other side has it (`there`)."""
     sync.state, sync.next_try_at = SyncState.GIVEN_UP, None
     _note_given_up(sync, reason=reason, note=note, by=by, now=now)
-    words = GIVE_UP_WORDS[reason]
-    why = f"{words.zh} / {words.en}"
+    why = _why(reason)
     change = await queries.open_change(tx, sync.sale_id)
     cancelling = change is not None and change.kind is ChangeKind.CANCEL
     if change is not None and not (there and cancelling):
@@ -285,6 +290,11 @@ async def _given_up(
     elif not there and reached(sale.state, SaleState.CANCELLED):
         await sales.ask_to_cancel(tx, sale, known_there=False, reason=why, at=now, by=by)
     await tx.flush()
+
+
+def _why(reason: GiveUpReason) -> str:
+    words = GIVE_UP_WORDS[reason]
+    return f"{words.zh} / {words.en}"
 
 
 def _note_given_up(

@@ -297,7 +297,8 @@ def _lost_by(sale: Ours) -> dict[str, Any]:
 def _without(sale: Ours) -> Finding:
     """Judge a sale of which the other side has nothing."""
     gone = sale.remote_id is None or sale.remote_state in NO_EFFECT
-    if sale.state in _OVER and gone:
+    # What was given up is dealt with, however their order stood before it was lost.
+    if sale.state in _OVER and (gone or sale.sync is SyncState.GIVEN_UP):
         return Finding(Bin.EQUAL, sale)
     facts = {"ours": _of_sale(sale) | _lost_by(sale)}
     if sale.remote_id is not None:
