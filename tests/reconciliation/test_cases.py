@@ -814,6 +814,27 @@ async def test_a_sale_that_lags_behind_its_own_delivery_catches_up(desk, there, 
     assert (summed.sales, summed.healed) == (1, 1)
 
 
+async def test_a_night_that_is_the_first_to_hear_of_it_takes_in_what_is_missing_of_an_order(
+    desk, there, tx
+):
+    sale_id = await desk.sell([sold.Line("SPEED-1000", 1), sold.Line("TV-4K", 1)])
+    order = remote(f"o-{sale_id}", RemoteState.IN_PROGRESS)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    there.has(remote(order.id, RemoteState.PARTIAL), sale_id)
+    ends = (("1", RemoteState.COMPLETED), ("2", RemoteState.FAILED))
+    listed = there.orders[order.id]
+    there.orders[order.id] = replace(listed, order=replace(listed.order, item_states=ends))
+    await night(desk)
+    assert (await desk.sync(sale_id)).last_error == "partial: missing 2"
+    assert (await desk.sale(sale_id)).state == "completed"
+    line, television = (await sales_queries.items_of(tx, [sale_id]))[sale_id]
+    assert (line.removed_at, television.removed_at) == (None, desk.clock.now())
+    # That items were missing is told until the next comparison finds both sides the same.
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert (case.kind, case.state) == (DifferenceKind.ITEMS_DIFFER, DifferenceState.GONE)
+
+
 async def test_a_sale_that_nobody_sent_is_woken(desk, there, tx):
     sale_id = await desk.sell()
     await night(desk)

@@ -149,7 +149,7 @@ class Theirs:
     that is compared, and is not known as the order of another day's sale. `places` are the numbers
     of places that each item names, of those that name any. `unconfirmed` is the state of the sale
     here whose id it bears, where nobody has confirmed that: a sale that a restored backup knows
-    from before the customer's word, say.
+    from before the customer's word, say. `item_states` tell, by their places, how its items ended.
     """
 
     id: str
@@ -162,6 +162,7 @@ class Theirs:
     reason: str | None = None
     places: tuple[frozenset[str], ...] = ()
     unconfirmed: SaleState | None = None
+    item_states: tuple[tuple[str, RemoteState | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
