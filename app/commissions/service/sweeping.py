@@ -83,7 +83,8 @@ async def sweep(tx: AsyncSession, *, now: datetime) -> bool:
     await _give_back(tx, here, sorted(undone), items)
     await _take_back_items(tx, here, items)
     await _take_back(tx, here, [id_ for id_, step in last.items() if step == SaleStep.REVERSED])
-    await flag_sales(tx, [one.sale_id for one in acknowledged], now=now)
+    sold_in = {one.sale_id: here.path(one.org_unit_id) for one in acknowledged}
+    await flag_sales(tx, sold_in, now=now)
     if events:
         await queries.read_up_to(tx, events[-1])
     if len(events) == AT_A_TIME:
