@@ -7,12 +7,16 @@ from sqlalchemy import func, select
 
 from app.auth.rules import Role
 from app.commissions.models import CommissionEntry, CommissionFlag
-from app.commissions.rules.flags import LEAST_PEER_SALES, LEAST_SALES
+from app.commissions.rules import FlagKind
+from app.commissions.rules.flags import LEAST_MINUTES, LEAST_PEER_SALES, LEAST_SALES, RESOLD_DAYS
 from app.commissions.rules.reckoning import MONTH_CAP
 from app.commissions.service import flagging
+from app.core.db import database_of
 from app.core.parameter_values import ParameterValue
+from app.sales import service
 from app.sales.queries import items_of
-from app.sales.rules import Line
+from app.sales.rules import Line, SaleState
+from app.sales.service.undelivered import not_delivered
 from tests.commissions.test_statements import give_back, give_one_back, swept
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.catalog import make_offering
@@ -67,6 +71,49 @@ async def test_what_came_back_alone_and_is_sold_anew_is_flagged(tx, door, sell, 
     assert (flag.kind.value, flag.sale_id) == ("resold", again.id)
     facts = {"earlier_sale_id": str(first.id), "offering_code": "TV-4K", "days": 2}
     assert flag.facts == facts
+
+
+@pytest.mark.parametrize("rest_came_back", [False, True])
+async def test_what_was_never_delivered_may_be_sold_anew(tx, door, sell, clock, rest_came_back):
+    """Their warehouse had no box, say; that the customer gave the rest back changes nothing."""
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
+    television = Line("TV-4K", 1)
+    first = await sell(lines=(Line("SPEED-1000", 1), television))
+    await not_delivered(tx, sale_id=first.id, positions=["2"], at=clock.now())
+    await service.follow(tx, sale_id=first.id, state=SaleState.COMPLETED, at=clock.now())
+    if rest_came_back:
+        await give_back(tx, first, door, clock.now())
+    clock.tick(timedelta(days=2))
+    await sell(lines=(television,))
+    await swept(tx, clock.now())
+    assert (await tx.scalars(select(CommissionFlag))).all() == []
+
+
+@pytest.mark.parametrize("of_the_branch", [LEAST_MINUTES, RESOLD_DAYS])
+async def test_what_is_flagged_goes_by_the_numbers_of_where_was_sold(
+    tx, door, sell, clock, of_the_branch
+):
+    since = date(2026, 2, 1)
+    tx.add(
+        ParameterValue(
+            name=of_the_branch.name, org_path=door.branch.path, valid_from=since, value=0
+        )
+    )
+    await tx.flush()
+    database_of(tx).cache.clear()
+    first = await sell()
+    await give_back(tx, first, door, clock.now())
+    clock.tick(timedelta(days=2))
+    await sell()
+    hasty = await make_door(
+        tx, now=clock.now(), branch=door.branch, checked_in=timedelta(seconds=-30)
+    )
+    await sell(at=hasty)
+    await swept(tx, clock.now())
+    flagged = {flag.kind for flag in await tx.scalars(select(CommissionFlag))}
+    assert flagged == {
+        FlagKind.RESOLD if of_the_branch is LEAST_MINUTES else FlagKind.NO_TIME_ON_SITE
+    }
 
 
 async def test_a_sale_with_hardly_any_time_at_the_door_is_flagged(tx, door, sell, clock):

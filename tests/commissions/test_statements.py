@@ -14,8 +14,10 @@ from app.commissions.service import sweeping
 from app.core.parameter_values import ParameterValue
 from app.sales import service
 from app.sales.models import Sale, SaleItem
+from app.sales.queries import items_of
 from app.sales.rules import Line, ReversalReason, SaleState
 from app.sales.service import News
+from app.sales.service.undelivered import not_delivered
 from tests.commissions.conftest import COMMISSION
 from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.catalog import make_offering
@@ -90,6 +92,22 @@ async def test_an_item_that_comes_back_takes_its_own_share_and_the_rest_goes_wit
     await swept(tx, later)
     assert sum(fen for _, fen, _ in await entries()) == 0
     assert [item for *_, item in (await entries())[-2:]] == [None, None]
+
+
+async def test_what_stands_is_paid_whichever_servers_were_told_of_what_came_back(
+    tx, door, sell, clock
+):
+    """Their clocks may differ: of two things that came back, the first may bear the later time."""
+    codes = ("TV-4K", "CLOUD", "SAFE")
+    for thousands, code in enumerate(codes, 1):
+        await make_offering(tx, code=code, category=code, commission_fen=1_000 * thousands)
+    sale = await sell(lines=[Line(code, 1) for code in codes])
+    television, cloud, _ = (await items_of(tx, [sale.id]))[sale.id]
+    for item, ahead in ((cloud, 1), (television, 0)):
+        await give_one_back(tx, sale, item, door, clock.now() + timedelta(seconds=ahead))
+        await swept(tx, clock.now())
+    paid = sum(fen for _, fen in await entries_of(tx))
+    assert (paid, await tx.scalar(select(CommissionDue.fen))) == (1_800, 1_200)
 
 
 async def test_a_statement_adds_up_to_the_ledger_and_to_the_sales(app, http, tx, door, sell, clock):
@@ -255,6 +273,38 @@ async def test_a_thing_comes_back_of_what_was_given_back_by_its_own_share(
     await give_back(tx, sale, door, clock.now())
     await swept(tx, clock.now())
     assert sum(fen for _, fen in await entries_of(tx)) == 0
+
+
+@pytest.mark.parametrize("swept_between", [True, False])
+@pytest.mark.parametrize("acknowledged", [True, False])
+async def test_what_was_not_delivered_of_a_sale_that_had_been_given_up_earns_nothing(
+    tx, door, clock, acknowledged, swept_between
+):
+    """Its order turned up after all and ended in part, as which a person lets it count."""
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
+    lines = (Line("SPEED-1000", 1), Line("TV-4K", 1))
+    sale = await make_confirmed(tx, door, now=clock.now(), lines=lines)
+    if acknowledged:
+        await service.follow(tx, sale_id=sale.id, state=SaleState.ACKNOWLEDGED, at=clock.now())
+        await tx.flush()
+        await swept(tx, clock.now())
+    await ended(tx, sale, clock.now())
+    if swept_between:
+        await swept(tx, clock.now())
+    await not_delivered(tx, sale_id=sale.id, positions=["2"], at=clock.now())
+    await tx.flush()
+    await swept(tx, clock.now())
+    await service.set_right(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=clock.now())
+    await tx.flush()
+    for _ in range(2):
+        await swept(tx, clock.now())
+    credited = sum(fen for _, fen in await entries_of(tx))
+    first = (COMMISSION + 1_000) * 60 // 100 * COMMISSION // (COMMISSION + 1_000)
+    due = await tx.scalar(select(CommissionDue.fen))
+    assert (credited, due) == (first, COMMISSION - first)
+    later = clock.now() + timedelta(days=30)
+    await swept(tx, later)
+    assert sum(fen for _, fen in await entries_of(tx)) == COMMISSION
 
 
 async def test_what_is_given_back_is_never_cut_and_takes_its_room_again(tx, door, sell, clock):

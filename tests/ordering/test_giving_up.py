@@ -15,7 +15,7 @@ from app.ordering.rules import Cause, Refused, RemoteState, TaskState, Unknown
 from app.sales.models import SaleEvent
 from app.sales.rules import SaleState, SaleStep
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
-from tests.ordering.delivering import make_desk, remote
+from tests.ordering.delivering import make_desk, remote, seconds_between
 
 IN_PROGRESS, COMPLETED = RemoteState.IN_PROGRESS, RemoteState.COMPLETED
 CANCELLED = RemoteState.CANCELLED
@@ -455,6 +455,25 @@ async def test_a_cancellation_that_was_looked_for_is_not_held_up_behind_what_is_
     told = await carry_out(desk, sale_id, again)
     assert (told.state, told.attempts) == (ChangeState.SENT, 2)
     assert (first.looked, again.looked) == (False, True)
+
+
+async def test_a_cancellation_looks_for_the_order_once_what_was_sent_has_settled(desk):
+    """Else nothing is found and the sale is cancelled here, and the order takes effect there."""
+    sale_id = await desk.sell()
+    for _ in range(12):
+        await desk.make_due(sale_id)
+        await desk.settle(await desk.claimed(sale_id), Unknown(Cause.TIMED_OUT))
+    sync = await desk.sync(sale_id)
+    assert (sync.state, sync.remote_id) == (SyncState.PARKED, None)
+    await change(desk, sale_id, ChangeKind.CANCEL)
+    there = There()
+    told = await carry_out(desk, sale_id, there)
+    assert (told.state, there.asked) == (ChangeState.WAITING, [])
+    assert seconds_between(sync.last_tried_at, told.next_try_at) == 30
+    assert (await desk.sale(sale_id)).state is SaleState.CANCELLING
+    await hear(desk, sale_id, IN_PROGRESS)
+    await carry_out(desk, sale_id, there)
+    assert there.asked == [("cancel", f"R-{sale_id}", "客户改变主意")]
 
 
 async def test_a_change_that_nobody_decides_is_alerted_to_and_listed(ask, desk, clock):

@@ -136,6 +136,18 @@ async def test_a_delivery_taken_up_again_is_looked_for_and_has_all_its_tries_aga
     assert (await desk.sync(sale_id)).state is SyncState.WAITING
 
 
+@pytest.mark.parametrize("send", [service.wake, service.send_anew])
+async def test_what_a_comparison_sends_again_waits_as_long(desk, send):
+    """The day may have been compared before the request was sent that may be at work by now."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), Unknown(Cause.TIMED_OUT))
+    async with desk.database.begin() as tx:
+        assert await send(tx, sale_id)
+    sync = await desk.sync(sale_id)
+    assert sync.state is SyncState.WAITING
+    assert seconds_between(sync.last_tried_at, sync.next_try_at) == 30
+
+
 async def test_a_refused_sale_is_corrected_and_taken_up_again(ask, desk):
     sale_id = await desk.sell()
     async with desk.database.begin() as tx:

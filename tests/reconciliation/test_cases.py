@@ -636,6 +636,76 @@ async def test_what_has_something_else_to_stand_on_or_is_gone_too_is_not_shown(
     assert DifferenceKind.STANDS_ON_NOTHING not in await cases(tx)
 
 
+@pytest.mark.parametrize("state", [RemoteState.COMPLETED, RemoteState.IN_PROGRESS])
+async def test_what_was_lost_over_there_is_given_up_and_stays_dealt_with(
+    desk, there, ask, tx, state
+):
+    """However far it had come: what was earned by it goes back, too."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), [remote(f"o-{sale_id}", state)])
+    await night(desk)
+    case = (await cases(tx))[DifferenceKind.FORGOTTEN]
+    choice = {"resolution": "give_up", "note": "客户从未得到业务"}
+    assert await resolved(ask, desk, case, **choice) is DifferenceState.RESOLVED
+    sale = await desk.sale(sale_id)
+    assert (sale.state, sale.reversed_at) == (sold.SaleState.CANCELLED, desk.clock.now())
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.state is DifferenceState.GONE
+
+
+# --- what was seen to elsewhere since -------------------------------------------------------------
+
+
+async def parked(desk, tx):
+    """Have a sale turned down, and what the night has made of it."""
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), Refused(Cause.REFUSED, said="no such place"))
+    await night(desk)
+    return await desk.sync(sale_id), (await cases(tx))[DifferenceKind.NOT_THERE]
+
+
+async def arrived_after_all(desk, ask, sync):
+    """Let a colleague take it up again in the list of what failed, and the order arrive."""
+    assert (await ask("POST", f"/order-syncs/{sync.id}/retry")).status_code == 200
+    await desk.make_due(sync.sale_id)
+    order = remote("o-1", RemoteState.IN_PROGRESS, str(sync.sale_id))
+    await desk.settle(await desk.claimed(sync.sale_id), [order])
+
+
+async def entered_by_hand(desk, ask, sync):
+    """Let a colleague name the order that was typed in over there, without our number."""
+    async with desk.database.begin() as own:
+        account = await make_account(own, desk.door.branch, role=Role.SUPERVISOR)
+        by = caller_for(Role.SUPERVISOR, desk.door.branch, account_id=account.id)
+        why = {"reason": GiveUpReason.ENTERED_BY_HAND, "note": None, "now": desk.clock.now()}
+        order = remote("o-1", RemoteState.IN_PROGRESS)
+        await ordering.give_up(own, sync.id, by, order=order, **why)
+
+
+@pytest.mark.parametrize("since", [arrived_after_all, entered_by_hand])
+@pytest.mark.parametrize("resolution", ["give_up", "send_again"])
+async def test_a_case_that_is_not_what_it_was_any_more_is_compared_again_first(
+    desk, there, ask, tx, since, resolution
+):
+    """Else the sale is cancelled while its order goes on, or is ordered a second time."""
+    sync, case = await parked(desk, tx)
+    await since(desk, ask, sync)
+    path = f"/reconciliation-cases/{case.id}/resolve"
+    answer = await ask("POST", path, {"resolution": resolution})
+    assert answer.status_code == 409, answer.text
+    assert answer.json()["type"].endswith("reconciliation-case-outdated")
+    assert answer.json()["facts"] == {"order_id": "o-1", "state": "inProgress"}
+    now = await desk.sync(sync.sale_id)
+    assert (now.state, now.remote_id) == (SyncState.DELIVERED, "o-1")
+    assert (await desk.sale(sync.sale_id)).state == "acknowledged"
+    # The case is open still, and the next comparison finds that the two sides are the same.
+    there.has(remote("o-1", RemoteState.IN_PROGRESS), sync.sale_id)
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert case.state is DifferenceState.GONE
+
+
 async def test_what_cannot_be_done_waits_for_a_person_again(desk, there, ask, tx):
     sale_id, order = await completed(desk)
     there.has(order, sale_id, lines=(Line("SPEED-1000", 1, 99, 0),))
@@ -742,6 +812,27 @@ async def test_a_sale_that_lags_behind_its_own_delivery_catches_up(desk, there, 
     assert (await desk.sale(sale_id)).state == "completed"
     (summed,) = await queries.sums(tx, MONDAY, "")
     assert (summed.sales, summed.healed) == (1, 1)
+
+
+async def test_a_night_that_is_the_first_to_hear_of_it_takes_in_what_is_missing_of_an_order(
+    desk, there, tx
+):
+    sale_id = await desk.sell([sold.Line("SPEED-1000", 1), sold.Line("TV-4K", 1)])
+    order = remote(f"o-{sale_id}", RemoteState.IN_PROGRESS)
+    await desk.settle(await desk.claimed(sale_id), [order])
+    there.has(remote(order.id, RemoteState.PARTIAL), sale_id)
+    ends = (("1", RemoteState.COMPLETED), ("2", RemoteState.FAILED))
+    listed = there.orders[order.id]
+    there.orders[order.id] = replace(listed, order=replace(listed.order, item_states=ends))
+    await night(desk)
+    assert (await desk.sync(sale_id)).last_error == "partial: missing 2"
+    assert (await desk.sale(sale_id)).state == "completed"
+    line, television = (await sales_queries.items_of(tx, [sale_id]))[sale_id]
+    assert (line.removed_at, television.removed_at) == (None, desk.clock.now())
+    # That items were missing is told until the next comparison finds both sides the same.
+    await night(desk)
+    (case,) = (await cases(tx)).values()
+    assert (case.kind, case.state) == (DifferenceKind.ITEMS_DIFFER, DifferenceState.GONE)
 
 
 async def test_a_sale_that_nobody_sent_is_woken(desk, there, tx):

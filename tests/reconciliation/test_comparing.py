@@ -127,6 +127,14 @@ PARKED = {**UNSENT, "sync": SyncState.PARKED, "attempts": 3}
             id="given up, and not there",
         ),
         pytest.param(
+            ours(state=SaleState.CANCELLED, sync=SyncState.GIVEN_UP),
+            [],
+            Bin.EQUAL,
+            None,
+            None,
+            id="forgotten, and given up",
+        ),
+        pytest.param(
             ours(**{**UNSENT, "attempts": 2}), [], Bin.EXPLAINED, None, None, id="under way"
         ),
         pytest.param(

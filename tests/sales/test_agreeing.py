@@ -453,6 +453,52 @@ async def test_what_was_taken_back_by_message_afterwards_is_nobodys_task(
     assert await steps(tx, draft.id) == ["consent_asked"] * 2
 
 
+@pytest.mark.parametrize("brought_by", ["worker", "phone"])
+@pytest.mark.parametrize("said", ["N{reference}", "不同意"])
+async def test_a_no_to_the_same_message_takes_the_yes_back_until_something_was_made_of_it(
+    post, door, tx, clock, worker, agreed, brought_by, said
+):
+    draft, asked = await agreed()
+    clock.tick(timedelta(minutes=2))
+    no = said.format(reference=await reference_told(tx, draft.id))
+    for _ in range(2):
+        await write_back(tx, door.customer.phone, no, now=clock.now(), reply_id="R-no")
+    clock.tick(timedelta(minutes=9))
+    await jobs.confirm_agreed(worker)
+    if brought_by == "phone":
+        for body in (by_reply(asked, clock), await signed(tx, clock, draft.id)):
+            assert slug(await post(f"/{draft.id}/confirm", body)) == "consent-declined"
+    assert await standing(tx, draft.id) is SaleState.DRAFT
+    assert await jobs_of(tx) == []
+
+
+async def test_who_agreed_to_two_messages_of_a_sale_says_no_to_the_sale(
+    post, door, tx, clock, worker, agreed
+):
+    draft, _ = await agreed()
+    first = await reference_told(tx, draft.id)
+    clock.tick(timedelta(minutes=1))
+    await post(f"/{draft.id}/consent-requests", request_body("sms_reply"))
+    await write_back(tx, door.customer.phone, "Y", now=clock.now())
+    assert await write_back(tx, door.customer.phone, f"N{first}", now=clock.now()) is not None
+    clock.tick(timedelta(minutes=10))
+    await jobs.confirm_agreed(worker)
+    assert await standing(tx, draft.id) is SaleState.DRAFT
+
+
+@pytest.mark.parametrize("why", ["it was said before", "the sale was made"])
+async def test_a_no_that_is_not_the_last_word_changes_nothing(tx, door, clock, worker, agreed, why):
+    draft, _ = await agreed()
+    said_at = wall() - timedelta(minutes=1)
+    clock.tick(timedelta(minutes=10))
+    if why == "the sale was made":
+        await jobs.confirm_agreed(worker)
+        said_at = wall()
+    assert await write_back(tx, door.customer.phone, "N", now=clock.now(), said_at=said_at) is None
+    await jobs.confirm_agreed(worker)
+    assert await standing(tx, draft.id) is SaleState.CONFIRMED
+
+
 async def test_workers_and_the_phone_with_one_yes_have_one_effect(
     real_database, real_app, real_http, clock, settings
 ):

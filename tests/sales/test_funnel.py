@@ -4,16 +4,17 @@ from datetime import date, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from app.auth.rules import Role
-from app.core.db import new_id
+from app.core.db import database_of, new_id
 from app.core.jobs import Worker
 from app.core.parameter_values import ParameterValue
 from app.feasibility import jobs as feasibility
 from app.sales import jobs as sales
 from app.sales import service
-from app.sales.rules import Line, SaleState
+from app.sales.models import Sale
+from app.sales.rules import RETURN_DAYS, Line, SaleState
 from app.sales.rules.funnel import FunnelStage, figures
 from app.sales.service import News
 from app.sales.service.funnel import add_up_day
@@ -23,6 +24,7 @@ from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.feasibility import make_install_door
 from tests.make.sales import jobs_of, make_confirmed, make_door, make_draft
 from tests.make.visits import LAT, LON, at, taken
+from tests.ordering.delivering import set_numbers
 from tests.sales.conftest import slug
 
 TODAY = date(2026, 3, 2)
@@ -93,6 +95,27 @@ async def test_each_figure_has_its_denominator_live_and_by_night(tx, ended, aske
     for _ in range(2):
         await add_up_day(tx, TODAY)
     assert numbers((await asked(**days)).json()) == numbers(live)
+
+
+@pytest.mark.parametrize(("returned_after", "told_after", "counted"), [(29, 33, 1), (31, 33, 0)])
+async def test_a_return_counts_by_the_day_on_which_it_was_and_not_when_it_is_told(
+    post, ended, door, asked, clock, tx, returned_after, told_after, counted
+):
+    until = TODAY + timedelta(days=1)
+    await set_numbers(tx, {RETURN_DAYS.name: 60})
+    database_of(tx).cache.clear()
+    kept = await tx.scalar(
+        select(Sale).where(Sale.reversed_at.is_(None), Sale.confirmed_at.is_not(None))
+    )
+    returned_at = clock.now() + timedelta(days=returned_after)
+    clock.tick(timedelta(days=told_after))
+    told = {"external_id": "RET-1", "reason": "other", "returned_at": returned_at.isoformat()}
+    crm = caller_for(Role.INTEGRATION, door.branch)
+    assert (await post(f"/{kept.id}/reversal", told, by=crm)).status_code == 200
+    await add_up_day(tx, TODAY)
+    figures = numbers((await asked(first_day=str(TODAY), until_day=str(until))).json())
+    # Of one of two it was known before that it came back.
+    assert figures["reversed_in_30_days"] == (1 + counted, 2)
 
 
 async def test_every_step_is_counted_and_an_install_at_once_is_no_visit_of_its_own(

@@ -8,10 +8,12 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import DBAPIError
 
 from app.auth.rules import Role
-from app.core.db import new_id
+from app.core.db import database_of, new_id
+from app.core.parameter_values import ParameterValue
 from app.sales import service
 from app.sales.models import Sale, SaleEvent
 from app.sales.rules import (
+    RETURN_DAYS,
     Line,
     ReturnedTooLate,
     ReversalReason,
@@ -54,11 +56,25 @@ def test_news_are_told_in_steps(known, told, steps):
 
 @pytest.mark.parametrize(
     ("days", "told_after", "fits"),
-    [(0, 0, True), (30, 30, True), (29, 60, True), (31, 31, False), (2, 1, False), (-1, 1, False)],
+    [
+        (0, 0, True),
+        (30, 30, True),
+        (29, 60, True),
+        (31, 31, False),
+        (2, 1, False),
+        # We heard late that it had been acknowledged; but nothing comes back that was not sold.
+        (-1, 1, True),
+        (-3, 1, False),
+    ],
 )
 def test_a_return_counts_for_thirty_days_whenever_it_is_told(clock, days, told_after, fits):
     begun = clock.now()
-    given = {"acknowledged_at": begun, "now": begun + timedelta(days=told_after), "days": 30}
+    given = {
+        "confirmed_at": begun - timedelta(days=2),
+        "acknowledged_at": begun,
+        "now": begun + timedelta(days=told_after),
+        "days": 30,
+    }
     if fits:
         returned_in_time(begun + timedelta(days=days), **given)
     else:
@@ -147,6 +163,44 @@ async def test_a_return_reverses_a_sale_once_however_often_it_is_told(
     second = await post(f"/{sale.id}/reversal", {**returned, "external_id": "RET-2"}, by=boss)
     assert slug(second) == "sale-reversed-already"
     assert await _reversals(tx) == 1
+
+
+async def test_what_came_back_before_we_heard_that_it_was_acknowledged_counts(
+    post, door, clock, tx, returned
+):
+    """The ordering system's callback was lost, and the night finds out."""
+    sale = await make_confirmed(tx, door, now=clock.now())
+    crm = caller_for(Role.INTEGRATION, door.branch)
+    clock.tick(timedelta(hours=6))
+    returned |= {"returned_at": clock.now().isoformat()}
+    early = await post(f"/{sale.id}/reversal", returned, by=crm)
+    assert slug(early) == "nothing-to-reverse"
+    clock.tick(timedelta(hours=12))
+    await service.follow(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=clock.now())
+    await tx.flush()
+    answer = await post(f"/{sale.id}/reversal", returned, by=crm)
+    assert answer.status_code == 200, answer.json()
+    assert answer.json()["reversed_at"] is not None
+
+
+async def test_for_how_long_a_return_counts_is_a_number_of_where_was_sold(
+    post, catalogue, clock, tx, returned
+):
+    """Whoever reports it, such as the CRM of a whole province."""
+    province = await make_org_unit(tx)
+    branch = await make_org_unit(tx, parent=province)
+    door = await make_door(tx, now=clock.now(), branch=branch)
+    sale = await make_confirmed(tx, door, now=clock.now())
+    await service.follow(tx, sale_id=sale.id, state=SaleState.COMPLETED, at=clock.now())
+    since = clock.now() - timedelta(days=9)
+    tx.add(ParameterValue(name=RETURN_DAYS.name, org_path=branch.path, valid_from=since, value=60))
+    await tx.flush()
+    database_of(tx).cache.clear()
+    clock.tick(timedelta(days=40))
+    returned |= {"returned_at": clock.now().isoformat()}
+    crm = caller_for(Role.INTEGRATION, province)
+    answer = await post(f"/{sale.id}/reversal", returned, by=crm)
+    assert answer.status_code == 200, answer.json()
 
 
 async def test_what_cannot_be_reversed_is_refused_and_nothing_entered(

@@ -162,20 +162,30 @@ async def forget_due(tx: AsyncSession, sale_ids: Sequence[UUID]) -> None:
     )
 
 
-async def shares(tx: AsyncSession, item_ids: Sequence[UUID]) -> list[Share]:
+async def shares(tx: AsyncSession, item_ids: Collection[UUID]) -> list[Share]:
     """Read what items that were taken back alone were of what then stood of their sales, in the
-    order in which they were taken back; what earned nothing is left out."""
+    order in which that was entered; what earned nothing is left out."""
     return [Share(*row) for row in await fetched(tx, _SHARES, {"items": list(item_ids)})]
 
 
+# By the ledger, which has one clock and is what sweeps read: `reversed_at` is by that of whichever
+# server was told.
 _SHARES = """
+WITH gone AS (
+    SELECT e.sale_id, (e.facts ->> 'item_id')::uuid AS item_id, e.created_at, e.id
+      FROM sale_event e
+     WHERE e.step = 'item_reversed'
+       AND e.sale_id IN (SELECT sale_id FROM sale_item WHERE id = ANY(%(items)s))
+)
 SELECT i.sale_id, i.id, (i.commission_fen * i.quantity + rest.fen)::bigint, rest.fen
-  FROM sale_item i CROSS JOIN LATERAL (
-    SELECT coalesce(sum(o.commission_fen * o.quantity), 0)::bigint AS fen FROM sale_item o
-     WHERE o.sale_id = i.sale_id
-       AND (o.reversed_at IS NULL OR (o.reversed_at, o.id) > (i.reversed_at, i.id))) AS rest
+  FROM sale_item i JOIN gone ON gone.item_id = i.id
+ CROSS JOIN LATERAL (
+    SELECT coalesce(sum(o.commission_fen * o.quantity), 0)::bigint AS fen
+      FROM sale_item o LEFT JOIN gone AS before
+        ON before.item_id = o.id AND (before.created_at, before.id) <= (gone.created_at, gone.id)
+     WHERE o.sale_id = i.sale_id AND before.id IS NULL) AS rest
  WHERE i.id = ANY(%(items)s) AND i.commission_fen > 0
- ORDER BY i.reversed_at, i.id
+ ORDER BY gone.created_at, gone.id
 """
 
 
@@ -258,6 +268,40 @@ SELECT s.id, s.technician_id, s.org_unit_id, sum(i.commission_fen * i.quantity):
    AND NOT EXISTS (SELECT FROM commission_entry c WHERE c.sale_id = s.id AND c.kind = 'kept')
    AND NOT EXISTS (SELECT FROM commission_due d WHERE d.sale_id = s.id)
  GROUP BY s.id
+"""
+
+
+async def gone_before(
+    tx: AsyncSession, earning: Collection[UUID], undone: Collection[UUID]
+) -> list[UUID]:
+    """List items of which earlier sweeps have read that they came back alone, when there was
+    nothing to take back: of sales that earn only now, and of those that were reversed then and are
+    so no more."""
+    given = {"earning": list(earning), "undone": list(undone)}
+    return [id_ for (id_,) in await fetched(tx, _GONE_BEFORE, given)]
+
+
+# What came back before its sale was reversed, or in the same sweep, was taken back by itself.
+_GONE_BEFORE = """
+WITH known AS (
+    SELECT e.* FROM sale_event e, commission_progress p
+     WHERE e.sale_id = ANY(%(earning)s::uuid[] || %(undone)s::uuid[])
+       AND (e.created_at, e.id) <= (p.read_at, p.read_id)
+), gone AS (
+    SELECT e.*, (e.facts ->> 'item_id')::uuid AS item_id FROM known e
+     WHERE e.step = 'item_reversed'
+), reversal AS (
+    SELECT DISTINCT ON (sale_id) * FROM known WHERE step IN ('reversed', 'reversal_undone')
+     ORDER BY sale_id, created_at DESC, id DESC
+)
+SELECT item_id FROM gone
+ WHERE sale_id = ANY(%(earning)s) AND NOT EXISTS (
+        SELECT FROM commission_entry c WHERE c.sale_id = gone.sale_id AND c.kind = 'earned')
+UNION
+SELECT item_id FROM gone JOIN reversal r USING (sale_id)
+ WHERE sale_id = ANY(%(undone)s) AND r.step = 'reversed'
+   AND (gone.created_at, gone.id) > (r.created_at, r.id)
+   AND NOT EXISTS (SELECT FROM commission_entry c WHERE c.sale_item_id = gone.item_id)
 """
 
 

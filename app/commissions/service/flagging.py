@@ -1,6 +1,6 @@
 """Looking for sales and months that a person should see; nothing is cut by what is found."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -21,18 +21,24 @@ HOUR = 4
 _WORK = "commissions.flags"
 
 
-async def flag_sales(tx: AsyncSession, sale_ids: Sequence[UUID], *, now: datetime) -> None:
+async def flag_sales(tx: AsyncSession, paths: Mapping[UUID, str], *, now: datetime) -> None:
     """Flag those of some sales that were made anew for a customer who had given the same back, with
     the whole sale or alone, and those with hardly any time at the door; each is flagged once for
-    each."""
-    if not sale_ids:
+    each. `paths` are the units in which they were sold, by whose numbers it goes."""
+    if not paths:
         return
     parameters = await parameters_in_force(tx)
     given = {
-        "sales": list(sale_ids),
+        "sales": list(paths),
         "now": now,
-        "within": timedelta(days=parameters.number(flags.RESOLD_DAYS, now)),
-        "least": timedelta(minutes=parameters.number(flags.LEAST_MINUTES, now)),
+        "within": [
+            timedelta(days=parameters.number(flags.RESOLD_DAYS, now, path))
+            for path in paths.values()
+        ],
+        "least": [
+            timedelta(minutes=parameters.number(flags.LEAST_MINUTES, now, path))
+            for path in paths.values()
+        ],
     }
     await fetched(tx, _RESOLD, given)
     await fetched(tx, _NO_TIME, given)
@@ -43,7 +49,10 @@ INSERT INTO commission_flag
     (id, kind, technician_id, org_unit_id, sale_id, month, at, facts, state)
 """
 _LOCAL_MONTH = "date_trunc('month', %(now)s AT TIME ZONE u.time_zone)::date"
-# An order that the ordering system rejected may well be tried again.
+_ASKED = """unnest(%(sales)s::uuid[], %(within)s::interval[], %(least)s::interval[])
+    AS asked (sale_id, within, least) JOIN sale s ON s.id = asked.sale_id"""
+# An order that the ordering system rejected may well be tried again, and so may what it did not
+# deliver of one.
 _RESOLD = f"""
 {_INTO}
 SELECT DISTINCT ON (s.id) gen_random_uuid(), 'resold', s.technician_id, s.org_unit_id, s.id,
@@ -51,7 +60,7 @@ SELECT DISTINCT ON (s.id) gen_random_uuid(), 'resold', s.technician_id, s.org_un
        jsonb_build_object('earlier_sale_id', o.id, 'offering_code', i.offering_code, 'days',
            floor(extract(epoch FROM s.confirmed_at - came_back.at) / 86400)::int),
        'open'
-  FROM sale s JOIN org_unit u ON u.id = s.org_unit_id
+  FROM {_ASKED} JOIN org_unit u ON u.id = s.org_unit_id
   JOIN sale_item i ON i.sale_id = s.id
   JOIN sale o ON o.customer_id = s.customer_id AND o.id <> s.id
    AND o.confirmed_at < s.confirmed_at
@@ -60,7 +69,11 @@ SELECT DISTINCT ON (s.id) gen_random_uuid(), 'resold', s.technician_id, s.org_un
         OR (o.reversed_at IS NOT NULL AND o.state <> 'rejected'))
  CROSS JOIN LATERAL (
     SELECT coalesce(before.reversed_at, o.reversed_at, o.confirmed_at) AS at) AS came_back
- WHERE s.id = ANY(%(sales)s) AND came_back.at > s.confirmed_at - %(within)s
+ WHERE came_back.at > s.confirmed_at - asked.within
+   AND NOT EXISTS (
+    SELECT FROM sale_event e
+     WHERE e.sale_id = o.id AND e.step = 'item_reversed'
+       AND e.facts ->> 'item_id' = before.id::text AND e.facts ->> 'reason' = 'order_rejected')
  ORDER BY s.id, o.confirmed_at DESC, i.position
 ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608 - text of our own
@@ -70,13 +83,13 @@ _NO_TIME = f"""
 SELECT gen_random_uuid(), 'no_time_on_site', s.technician_id, s.org_unit_id, s.id,
        {_LOCAL_MONTH}, %(now)s,
        jsonb_build_object('seconds', floor(extract(epoch FROM took.after))::int,
-           'least_seconds', extract(epoch FROM %(least)s::interval)::int),
+           'least_seconds', extract(epoch FROM asked.least)::int),
        'open'
-  FROM sale s JOIN org_unit u ON u.id = s.org_unit_id JOIN visit v ON v.id = s.visit_id
+  FROM {_ASKED} JOIN org_unit u ON u.id = s.org_unit_id JOIN visit v ON v.id = s.visit_id
  CROSS JOIN LATERAL (SELECT CASE
      WHEN s.device_at IS NOT NULL AND v.check_in_device_at IS NOT NULL
      THEN s.device_at - v.check_in_device_at ELSE s.made_at - v.checked_in_at END AS after) AS took
- WHERE s.id = ANY(%(sales)s) AND took.after < %(least)s
+ WHERE took.after < asked.least
 ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608 - text of our own
 

@@ -71,16 +71,20 @@ async def sweep(tx: AsyncSession, *, now: datetime) -> bool:
     units = await org_units(tx, ids={one.org_unit_id for one in events})
     here = _Here(units, await parameters_in_force(tx), now)
     acknowledged = [one for one in events if one.step == SaleStep.ACKNOWLEDGED]
+    undone = {one.sale_id for one in events if one.step == SaleStep.REVERSAL_UNDONE}
+    items = {one.item_id for one in events if one.item_id is not None}
+    if acknowledged or undone:
+        # A part may never have been delivered of what had been given up, and was delivered else.
+        items.update(await queries.gone_before(tx, {e.sale_id for e in acknowledged}, undone))
     await _earn(tx, here, acknowledged)
     # An item comes back of a sale that stands, and before the rest of it: so what was taken by
     # mistake before is given back first. A sale that was reversed once more is so in the end.
-    items = {one.item_id for one in events if one.item_id is not None}
     last = {one.sale_id: one.step for one in events if one.step in _REVERSALS}
-    undone = {one.sale_id for one in events if one.step == SaleStep.REVERSAL_UNDONE}
     await _give_back(tx, here, sorted(undone), items)
-    await _take_back_items(tx, here, [one.item_id for one in events if one.item_id is not None])
+    await _take_back_items(tx, here, items)
     await _take_back(tx, here, [id_ for id_, step in last.items() if step == SaleStep.REVERSED])
-    await flag_sales(tx, [one.sale_id for one in acknowledged], now=now)
+    sold_in = {one.sale_id: here.path(one.org_unit_id) for one in acknowledged}
+    await flag_sales(tx, sold_in, now=now)
     if events:
         await queries.read_up_to(tx, events[-1])
     if len(events) == AT_A_TIME:
@@ -189,7 +193,7 @@ def _rounds(shares: Sequence[Share]) -> list[list[Share]]:
     return list(rounds.values())
 
 
-async def _take_back_items(tx: AsyncSession, here: _Here, item_ids: Sequence[UUID]) -> None:
+async def _take_back_items(tx: AsyncSession, here: _Here, item_ids: Collection[UUID]) -> None:
     """Take back what was credited for single items, and lessen what is to come of their sales."""
     shares = await queries.shares(tx, item_ids) if item_ids else []
     if not shares:

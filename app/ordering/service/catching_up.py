@@ -8,14 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import jobs
 from app.core.db import shared_now
 from app.core.errors import NotFound
-from app.ordering import queries, rules
+from app.core.parameter_values import parameters_in_force
+from app.ordering import delivery, queries, rules
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
 from app.ordering.rules import RemoteState, Source
 from app.ordering.service.ending import end_change_of
 from app.ordering.service.settling import learn, part_missing
-from app.ordering.service.standing import note_standstill
+from app.ordering.service.standing import note_standstill, settled_at
 from app.sales import service as sales
 
 
@@ -59,17 +60,19 @@ async def link(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: datetime
 
 
 async def wake(tx: AsyncSession, sale_id: UUID) -> bool:
-    """See that a sale that was never sent is sent now. Tells whether it waited. Raises NotFound."""
+    """See that a sale that was never sent is sent now, or once what was sent of it meanwhile has
+    settled. Tells whether it waited. Raises NotFound."""
     sync = await _locked(tx, sale_id)
     if sync.state is not SyncState.WAITING:
         return False
-    sync.next_try_at = await shared_now(tx)
+    sync.next_try_at = await _settled(tx, sync)
     await jobs.tell(tx, "sale.confirmed", sale_id=sale_id)
     return True
 
 
 async def send_anew(tx: AsyncSession, sale_id: UUID) -> bool:
-    """Send a sale that the other side does not know, or not any more; it is looked for first.
+    """Send a sale that the other side does not know, or not any more; it is looked for first, once
+    what was sent before has settled.
 
     Tells whether there was anything to send: what is on its way stays so. Raises NotFound.
     """
@@ -79,8 +82,13 @@ async def send_anew(tx: AsyncSession, sale_id: UUID) -> bool:
     sync.remote_id = sync.remote_href = sync.remote_state = sync.remote_state_at = None
     sync.stands_since = None
     sync.tries_not_sent = sync.tries_unknown = 0
-    sync.state, sync.next_try_at = SyncState.WAITING, await shared_now(tx)
+    sync.state, sync.next_try_at = SyncState.WAITING, await _settled(tx, sync)
     return True
+
+
+async def _settled(tx: AsyncSession, sync: OrderSync) -> datetime:
+    now = await shared_now(tx)
+    return settled_at(sync, delivery.retry_numbers(await parameters_in_force(tx), now), now)
 
 
 async def take_over(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: datetime) -> None:

@@ -38,7 +38,7 @@ from app.ordering.rules import (
 )
 from app.ordering.service.ending import end
 from app.ordering.service.settling import learn
-from app.ordering.service.standing import ERROR_LIMIT, luck
+from app.ordering.service.standing import ERROR_LIMIT, luck, settled_at
 from app.sales import queries as sales_queries
 from app.sales import rules as sale_rules
 from app.sales import service as sales
@@ -407,6 +407,11 @@ async def _claim(tx: AsyncSession, change_id: UUID, limit: timedelta) -> _Attemp
     if sync.remote_id is None and sync.state in (SyncState.WAITING, SyncState.SENDING):
         # What is not there yet cannot be changed; its delivery goes on by itself.
         change.next_try_at = now + timedelta(seconds=parameters.number(delivery.POLL_SOONEST, now))
+        return None
+    settled = settled_at(sync, numbers, now)
+    if sync.remote_id is None and settled > now:
+        # Nothing would be found of what was sent and may still be at work over there.
+        change.next_try_at = settled
         return None
     order = None
     if change.kind is ChangeKind.AMEND and sync.remote_id is not None:

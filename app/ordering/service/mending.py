@@ -28,6 +28,7 @@ from app.ordering.rules import Cause
 from app.ordering.service.changing import cancel_there
 from app.ordering.service.ending import end
 from app.ordering.service.entering import EnteredOrderUnclear, enter, was_entered
+from app.ordering.service.standing import settled_at
 from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.rules import SaleState, SaleStep, reached
@@ -90,9 +91,7 @@ async def _take_up(tx: AsyncSession, sync: OrderSync) -> None:
     numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
     sync.tries_not_sent = sync.tries_unknown = 0
-    # A request of unknown outcome may still be at work over there; looking too soon finds nothing.
-    settled = sync.last_tried_at + numbers.settle if sync.last_tried_at else now
-    sync.next_try_at = max(now, settled)
+    sync.next_try_at = settled_at(sync, numbers, now)
 
 
 async def retry_many(
@@ -244,8 +243,8 @@ async def abandon(
     by: UUID,
     now: datetime,
 ) -> None:
-    """Give up the delivery of a sale that only we have, and cancel the sale; `now` is business
-    time.
+    """Give up the delivery of a sale that only we have, and cancel the sale, also one that was
+    completed; `now` is business time.
 
     Raises NotParked while it is on its way, and NotFound.
     """
@@ -256,6 +255,12 @@ async def abandon(
         raise NotParked(state=sync.state)
     if sync.state is not SyncState.GIVEN_UP:
         await _given_up(tx, sync, there=False, reason=reason, note=note, by=by, now=now)
+    sale = await sales_queries.for_change(tx, sale_id)
+    if sale.state is SaleState.COMPLETED:
+        # No sale moves so by itself: a person has judged that what was lost was never delivered.
+        await sales.set_right(
+            tx, sale_id=sale_id, state=SaleState.CANCELLED, at=now, reason=_why(reason)
+        )
 
 
 async def _given_up(
@@ -271,8 +276,7 @@ async def _given_up(
     """Give up a delivery, and have its order cancelled where the other side has it (`there`)."""
     sync.state, sync.next_try_at = SyncState.GIVEN_UP, None
     _note_given_up(sync, reason=reason, note=note, by=by, now=now)
-    words = GIVE_UP_WORDS[reason]
-    why = f"{words.zh} / {words.en}"
+    why = _why(reason)
     change = await queries.open_change(tx, sync.sale_id)
     cancelling = change is not None and change.kind is ChangeKind.CANCEL
     if change is not None and not (there and cancelling):
@@ -286,6 +290,11 @@ async def _given_up(
     elif not there and reached(sale.state, SaleState.CANCELLED):
         await sales.ask_to_cancel(tx, sale, known_there=False, reason=why, at=now, by=by)
     await tx.flush()
+
+
+def _why(reason: GiveUpReason) -> str:
+    words = GIVE_UP_WORDS[reason]
+    return f"{words.zh} / {words.en}"
 
 
 def _note_given_up(

@@ -61,6 +61,12 @@ def put_off(
     return True
 
 
+def settled_at(sync: OrderSync, numbers: rules.RetryNumbers, now: datetime) -> datetime:
+    """Say from when on, at the earliest `now`, nothing that was sent of a delivery can still be at
+    work over there: who looks too soon finds nothing. All of it is real time."""
+    return max(now, sync.last_tried_at + numbers.settle) if sync.last_tried_at else now
+
+
 def note_standstill(sync: OrderSync, now: datetime) -> None:
     """Keep since when an order has stood still over there, its state having been told; `now` is
     real time. From held to pending is no step on."""

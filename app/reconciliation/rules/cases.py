@@ -118,6 +118,16 @@ class CaseClosed(Conflict):
     )
 
 
+class CaseOutdated(Conflict):
+    slug = "reconciliation-case-outdated"
+    title = Words(zh="该差异已有变化", en="This difference is not what it was")
+    advice = Words(
+        zh="对账之后对方订单已有变化（现为 {order_id}，状态 {state}）：请重新对账当日再处理。",
+        en="Since the day was compared the sale's order has become {order_id}, {state}: compare the"
+        " day again.",
+    )
+
+
 def checked(kind: DifferenceKind | None, resolution: Resolution) -> None:
     """Check that a kind of difference may be resolved like that. Raises NotForThisCase."""
     allowed = LEGAL[kind] if kind is not None else ()

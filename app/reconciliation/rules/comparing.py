@@ -149,7 +149,7 @@ class Theirs:
     that is compared, and is not known as the order of another day's sale. `places` are the numbers
     of places that each item names, of those that name any. `unconfirmed` is the state of the sale
     here whose id it bears, where nobody has confirmed that: a sale that a restored backup knows
-    from before the customer's word, say.
+    from before the customer's word, say. `item_states` tell, by their places, how its items ended.
     """
 
     id: str
@@ -162,6 +162,7 @@ class Theirs:
     reason: str | None = None
     places: tuple[frozenset[str], ...] = ()
     unconfirmed: SaleState | None = None
+    item_states: tuple[tuple[str, RemoteState | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +298,8 @@ def _lost_by(sale: Ours) -> dict[str, Any]:
 def _without(sale: Ours) -> Finding:
     """Judge a sale of which the other side has nothing."""
     gone = sale.remote_id is None or sale.remote_state in NO_EFFECT
-    if sale.state in _OVER and gone:
+    # What was given up is dealt with, however their order stood before it was lost.
+    if sale.state in _OVER and (gone or sale.sync is SyncState.GIVEN_UP):
         return Finding(Bin.EQUAL, sale)
     facts = {"ours": _of_sale(sale) | _lost_by(sale)}
     if sale.remote_id is not None:

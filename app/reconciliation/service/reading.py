@@ -137,6 +137,7 @@ def theirs_of(
         reason=order.reason,
         places=each.places,
         unconfirmed=unconfirmed,
+        item_states=order.item_states,
     )
 
 

@@ -11,6 +11,7 @@ from app.auth.callers import Caller
 from app.core import jobs
 from app.core.errors import Invalid, Problem
 from app.core.jobs import Worker
+from app.ordering import queries as ordering_queries
 from app.ordering import service as ordering
 from app.ordering.courier.reaching import asked, courier_of
 from app.ordering.delivery import Endpoint, GiveUpReason
@@ -20,6 +21,7 @@ from app.reconciliation import queries
 from app.reconciliation.models import ReconciliationCase
 from app.reconciliation.rules import (
     CaseClosed,
+    CaseOutdated,
     DifferenceKind,
     DifferenceState,
     Explanation,
@@ -59,7 +61,7 @@ async def resolve(
     """Do what was chosen about a difference, or have it done by a job; `now` is business time.
 
     The same choice again is answered like the first time. Raises NotFound, NotForThisCase,
-    CaseClosed, NotConfirmed and Invalid.
+    CaseClosed, CaseOutdated, NotConfirmed and Invalid.
     """
     case = await queries.case_for_change(tx, case_id, caller)
     checked(case.kind, choice.resolution)
@@ -131,6 +133,7 @@ async def _done_here(
             case.state = DifferenceState.EXPLAINED
         case Resolution.GIVE_UP:
             assert case.sale_id is not None
+            await _not_moved_on(tx, case, case.sale_id)
             await ordering.abandon(
                 tx,
                 case.sale_id,
@@ -141,11 +144,22 @@ async def _done_here(
             )
         case Resolution.SEND_AGAIN:
             assert case.sale_id is not None
+            await _not_moved_on(tx, case, case.sale_id)
             sale = await sales.one(tx, case.sale_id, caller)
             if sale.state in _ENDED:
                 allowed = [Resolution.EXPLAIN.value]
                 raise NotForThisCase(kind=case.kind, allowed=allowed)
             await ordering.send_anew(tx, case.sale_id)
+
+
+async def _not_moved_on(tx: AsyncSession, case: ReconciliationCase, sale_id: UUID) -> None:
+    """Check that we know of the order of a sale what was known when it was compared: somebody may
+    have seen to its delivery elsewhere since, or it may have arrived. Raises CaseOutdated."""
+    sync = await ordering_queries.for_change(tx, sale_id)
+    known = (sync.remote_id, sync.remote_state) if sync is not None else (None, None)
+    compared = case.facts["ours"]
+    if known != (compared["order_id"], compared["order_state"]):
+        raise CaseOutdated(order_id=known[0], state=known[1])
 
 
 # --- what is told to the other side ---------------------------------------------------------------

@@ -98,7 +98,7 @@ def _seen(order: Theirs) -> RemoteOrder:
         state_text=order.state.value if order.state else None,
         ordered_at=None,
         reason=order.reason,
-        item_states=(),
+        item_states=order.item_states,
     )
 
 

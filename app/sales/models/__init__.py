@@ -2,6 +2,7 @@
 sums by the day."""
 
 from app.sales.models.consent import (
+    AGREED_BY_REPLY,
     AWAITS_REPLY,
     PICTURE_AWAITED,
     SECOND_DUE,
@@ -19,6 +20,7 @@ from app.sales.models.selling import (
 )
 
 __all__ = [
+    "AGREED_BY_REPLY",
     "AWAITS_REPLY",
     "PICTURE_AWAITED",
     "SECOND_DUE",

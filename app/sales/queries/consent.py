@@ -17,6 +17,7 @@ from app.messaging.models import Message, MessageReply
 from app.messaging.rules import MessageState
 from app.real_name.rules import AgeGroup
 from app.sales.models import (
+    AGREED_BY_REPLY,
     AWAITS_REPLY,
     PICTURE_AWAITED,
     SECOND_DUE,
@@ -181,7 +182,7 @@ _WAITING_FOR = {
     ConsentPurpose.CONSENT: SaleState.DRAFT,
     ConsentPurpose.SECOND: SaleState.SECOND_CONFIRMATION,
 }
-_AWAITING = (
+_ASKED = (
     select(
         ConsentRequest.id,
         ConsentRequest.sale_id,
@@ -194,13 +195,31 @@ _AWAITING = (
             select(Sale.state).where(Sale.id == ConsentRequest.sale_id).scalar_subquery(),
         ).in_(list(_WAITING_FOR.items())),
     )
-    .where(
-        AWAITS_REPLY,
-        ConsentRequest.recipient.in_(bindparam("numbers", expanding=True)),
-        bindparam("said_at", type_=DateTime(timezone=True)) <= _UNTIL,
-    )
+    .where(ConsentRequest.recipient.in_(bindparam("numbers", expanding=True)))
     .order_by(ConsentRequest.asked_at.desc(), ConsentRequest.id.desc())
     .limit(20)
+)
+_SAID_AT = bindparam("said_at", type_=DateTime(timezone=True))
+_AWAITING = _ASKED.where(AWAITS_REPLY, _SAID_AT <= _UNTIL)
+
+
+async def agreed_before(
+    session: AsyncSession, numbers: Sequence[str], said_at: datetime, *, since: datetime
+) -> list[Awaiting]:
+    """List what the owner of a telephone had said yes to by a moment (the provider's time), not
+    before `since` (business time), and can still say no to, since nothing was made of it; the
+    newest first."""
+    given = {"numbers": list(numbers), "said_at": said_at, "since": since}
+    rows = map(Awaiting._make, await session.execute(_AGREED_BEFORE, given))
+    return [one for one in rows if one.waits]
+
+
+_AGREED_BEFORE = _ASKED.where(
+    AGREED_BY_REPLY,
+    ConsentRequest.answered_at >= bindparam("since"),
+    # Two replies may be taken in the other way round.
+    select(MessageReply.said_at).where(MessageReply.id == ConsentRequest.reply_id).scalar_subquery()
+    <= _SAID_AT,
 )
 
 

@@ -75,9 +75,10 @@ def together(sums: Sequence[Mapping[str, int]]) -> dict[str, int]:
 
 
 # An offer counts once for a visit, however often it was ranked there; of its answers the newest
-# counts. Sales are those of the visit, whenever their steps were. Whoever installs at once what
-# they have sold is still at the same door: the visit of such an install, and of what is sold in it
-# again, is no other visit but belongs to the first one.
+# counts. Sales are those of the visit, whenever their steps were; what a customer returned came
+# back when they say so, however late it is told. Whoever installs at once what they have sold is
+# still at the same door: the visit of such an install, and of what is sold in it again, is no other
+# visit but belongs to the first one.
 _COUNT = """
     SELECT v.org_unit_id, v.day, v.work_type, count(*) AS completed,
         count(*) FILTER (WHERE v.customer_id IS NULL) AS no_customer,
@@ -149,11 +150,13 @@ _COUNT = """
             count(*) FILTER (WHERE acknowledged_at IS NOT NULL) AS acknowledged,
             count(*) FILTER (WHERE 'activated' = ANY(steps)) AS activated,
             count(*) FILTER (
-                WHERE acknowledged_at IS NOT NULL AND reversed_at <= acknowledged_at + %(within)s
+                WHERE acknowledged_at IS NOT NULL AND came_back_at <= acknowledged_at + %(within)s
             ) AS reversed
         FROM (
-            SELECT s.confirmed_at, s.acknowledged_at, s.reversed_at,
-                array_agg(e.step::text) AS steps,
+            SELECT s.confirmed_at, s.acknowledged_at, array_agg(e.step::text) AS steps,
+                CASE WHEN s.reversed_at IS NOT NULL THEN coalesce(
+                    max((e.facts ->> 'returned_at')::timestamptz) FILTER (
+                        WHERE e.step = 'reversed'), s.reversed_at) END AS came_back_at,
                 bool_or(e.step = 'install_ordered' AND w.completed_at IS NOT NULL) AS installed
             FROM sale s JOIN sale_event e ON e.sale_id = s.id
             LEFT JOIN work_order w ON e.step = 'install_ordered'

@@ -79,18 +79,30 @@ class ReturnedTooLate(Conflict):
     slug = "returned-too-late"
     title = Words(zh="退订时间不在冲正期内", en="Not returned within the time that counts")
     advice = Words(
-        zh="退订时间 {returned_at} 应在受理（{acknowledged_at}）之后 {days} 天内，且不晚于现在。",
-        en="Returned at {returned_at}; that must lie within {days} days after {acknowledged_at},"
-        " and not in the future.",
+        zh="退订时间 {returned_at} 应在客户确认（{confirmed_at}）之后、"
+        "受理（{acknowledged_at}）后 {days} 天内，且不晚于现在。",
+        en="Returned at {returned_at}; that must lie after {confirmed_at}, within {days} days after"
+        " {acknowledged_at}, and not in the future.",
     )
 
 
 def returned_in_time(
-    returned_at: datetime, *, acknowledged_at: datetime, now: datetime, days: float
+    returned_at: datetime,
+    *,
+    confirmed_at: datetime,
+    acknowledged_at: datetime,
+    now: datetime,
+    days: float,
 ) -> None:
-    """Check that a return counts as a reversal; when it is told of does not matter.
+    """Check that a return counts as a reversal; when it is told of does not matter, and neither
+    does it that we may have heard only later that the sale had been acknowledged.
 
     Raises ReturnedTooLate.
     """
-    if not acknowledged_at <= returned_at <= min(now, acknowledged_at + timedelta(days=days)):
-        raise ReturnedTooLate(returned_at=returned_at, acknowledged_at=acknowledged_at, days=days)
+    if not confirmed_at <= returned_at <= min(now, acknowledged_at + timedelta(days=days)):
+        raise ReturnedTooLate(
+            returned_at=returned_at,
+            confirmed_at=confirmed_at,
+            acknowledged_at=acknowledged_at,
+            days=days,
+        )

@@ -14,6 +14,7 @@ from app.sales import queries, rules
 from app.sales.models import Sale, SaleItem
 from app.sales.rules import ReversalReason, SaleStep
 from app.sales.service.ledger import entered
+from app.workorders.queries import org_units
 
 
 async def reverse(
@@ -41,7 +42,7 @@ async def reverse(
         if before != facts:
             raise SameIdOtherContent(id=external_id)
         return sale
-    await _in_time(tx, sale, returned_at, caller, now)
+    await _in_time(tx, sale, returned_at, now)
     sale.reversed_at = now
     await entered(tx, sale_id, SaleStep.REVERSED, at=now, by=caller.account_id, facts=facts)
     await tell(tx, "sale.reversed", sale_id=sale_id)
@@ -82,7 +83,7 @@ async def reverse_item(
         return sale
     if sale.reversed_at is not None:
         raise rules.ReversedAlready(reversed_at=sale.reversed_at)
-    await _in_time(tx, sale, returned_at, caller, now)
+    await _in_time(tx, sale, returned_at, now)
     if all(each.reversed_at is not None for each in items if each is not item):
         raise rules.LastItem()
     item.reversed_at = now
@@ -101,18 +102,19 @@ async def item_removed(tx: AsyncSession, *, sale_id: UUID, item_id: UUID, at: da
         await entered(tx, sale_id, SaleStep.ITEM_REMOVED, at=at, facts=facts)
 
 
-async def _in_time(
-    tx: AsyncSession, sale: Sale, returned_at: datetime, caller: Caller, now: datetime
-) -> None:
-    """Check that a return counts. Raises NothingToReverse and ReturnedTooLate."""
+async def _in_time(tx: AsyncSession, sale: Sale, returned_at: datetime, now: datetime) -> None:
+    """Check that a return counts, by the number that is in force where was sold: whoever reports it
+    may belong to a unit above. Raises NothingToReverse and ReturnedTooLate."""
     if sale.acknowledged_at is None:
         raise rules.NothingToReverse(state=sale.state)
-    parameters = await parameters_in_force(tx)
+    assert sale.confirmed_at is not None
+    path = (await org_units(tx, ids=[sale.org_unit_id])).by_id[sale.org_unit_id].path
     rules.returned_in_time(
         returned_at,
+        confirmed_at=sale.confirmed_at,
         acknowledged_at=sale.acknowledged_at,
         now=now,
-        days=parameters.number(rules.RETURN_DAYS, sale.acknowledged_at, caller.org_path),
+        days=(await parameters_in_force(tx)).number(rules.RETURN_DAYS, sale.acknowledged_at, path),
     )
 
 
