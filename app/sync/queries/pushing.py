@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Rows, fetched, new_id, put
-from app.sync.rules import ActionVerdict, Judgement
+from app.sync.rules import ActionVerdict, Judgement, Kind
 
 
 async def one_at_a_time(tx: AsyncSession, technician_id: UUID) -> None:
@@ -73,6 +73,20 @@ _BEHIND = """
     UNION ALL
     SELECT id, work_order_id FROM sale
     WHERE id = ANY(%(ids)s::text[]::uuid[]) AND technician_id = %(technician_id)s
+"""
+
+
+async def told_of(
+    tx: AsyncSession, technician_id: UUID, kind: Kind, ids: Collection[UUID]
+) -> Sequence[UUID]:
+    """List those of some things that a technician's phones were ever told of."""
+    given = {"technician_id": technician_id, "kind": kind.value, "ids": list(ids)}
+    return [row[0] for row in await fetched(tx, _TOLD_OF, given)]
+
+
+_TOLD_OF = """
+    SELECT row_id FROM sync_row
+    WHERE technician_id = %(technician_id)s AND kind = %(kind)s AND row_id = ANY(%(ids)s)
 """
 
 

@@ -314,6 +314,9 @@ class _Push:
             elif kind is Kind.ACTION and ids:
                 # An app may clear its list of what was done long ago, and most of that is known.
                 ids = await pushing.known(self.tx, ids)
+            elif kind in (Kind.WORK_ORDER, Kind.CUSTOMER) and ids:
+                # By such a line it is known whose an order was, which is not for a phone to say.
+                ids = await pushing.told_of(self.tx, mine, kind, ids)
             for row_id in ids:
                 yield mine, kind, row_id
 
