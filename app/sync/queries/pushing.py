@@ -76,6 +76,44 @@ _BEHIND = """
 """
 
 
+async def of_nobody(tx: AsyncSession, named: Mapping[str, Collection[UUID]]) -> set[UUID]:
+    """List those of some things whose customer was erased, by the names under which actions have
+    them (`SUBJECTS`)."""
+    given = {name: list(named.get(name, ())) for name in SUBJECTS}
+    if not any(given.values()):
+        return set()
+    return {row[0] for row in await fetched(tx, _OF_NOBODY, given)}
+
+
+_BY_ORDER = "JOIN work_order AS o ON o.id = work_order_id"
+_BY_VISIT = f"JOIN visit AS v ON v.id = visit_id {_BY_ORDER}"
+# What an action may name, and where it stands whose that is.
+SUBJECTS = {
+    "work_order_id": ("t.customer_id", "work_order AS t"),
+    "customer_id": ("t.id", "customer AS t"),
+    "visit_id": ("o.customer_id", f"visit AS t {_BY_ORDER}"),
+    "sale_id": ("t.customer_id", "sale AS t"),
+    "case_id": ("t.customer_id", "retention_case AS t"),
+    "suggestion_id": (
+        "d.customer_id",
+        "suggestion AS t JOIN suggestion_decision AS d ON d.id = t.decision_id",
+    ),
+    "terms_id": ("t.customer_id", "special_terms AS t"),
+    "recovery_id": ("t.customer_id", "recovery AS t"),
+    "escalation_id": ("o.customer_id", f"escalation AS t {_BY_ORDER}"),
+    "reservation_id": ("o.customer_id", f"install_reservation AS t {_BY_VISIT}"),
+    "upload_id": ("o.customer_id", f"evidence AS t {_BY_ORDER}"),
+}
+_SUBJECT = " UNION ALL ".join(
+    f"SELECT t.id, {customer} FROM {found} WHERE t.id = ANY(%({name})s::uuid[])"  # noqa: S608
+    for name, (customer, found) in SUBJECTS.items()
+)
+_OF_NOBODY = f"""
+    SELECT subject.id FROM ({_SUBJECT}) AS subject (id, customer_id)
+    JOIN customer AS c ON c.id = subject.customer_id WHERE c.erased_at IS NOT NULL
+"""  # noqa: S608 - text of our own
+
+
 async def told_of(
     tx: AsyncSession, technician_id: UUID, kind: Kind, ids: Collection[UUID]
 ) -> Sequence[UUID]:
