@@ -1,6 +1,7 @@
 """Callers: a token proved becomes a Caller, and who may is said in a route's signature."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -46,6 +47,15 @@ def technician_of(caller: Caller) -> UUID:
     if caller.technician_id is None:
         raise Forbidden(needs="an account that belongs to a technician")
     return caller.technician_id
+
+
+def at_door_of(caller: Caller, org_path: str) -> Caller:
+    """See a caller as of the branch at whose door they were found to stand.
+
+    Where they are lent it is not their own, and they do there what its people do. It is for asking
+    on about that one door, after it was proved: nothing is looked up here.
+    """
+    return replace(caller, org_path=org_path)
 
 
 def subtree(column: Any, caller: Caller) -> ColumnElement[bool]:

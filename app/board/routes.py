@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import hashlib
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,7 +18,7 @@ from app.board.service.day import Board
 from app.core.db import Database, Read
 from app.core.doorways import Router
 from app.core.events import EventStream
-from app.core.http import Now, RawJson
+from app.core.http import Day, Now, RawJson
 from app.core.unchanged import known
 from app.presence.service import positions_seen
 
@@ -59,7 +58,7 @@ async def board(
     read: Read,
     now: Now,
     org_unit_id: OrgUnitId = None,
-    day: Annotated[date | None, Query(description="A local day; left out, today.")] = None,
+    day: Annotated[Day | None, Query(description="A local day; left out, today.")] = None,
     technician_id: Annotated[
         list[UUID] | None,
         Query(max_length=200, description="Only these people's days; left out, everybody's."),

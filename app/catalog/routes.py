@@ -1,6 +1,5 @@
 """Doorways of the catalogue."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import Depends, Header, Path, Query, Response, status
@@ -12,7 +11,7 @@ from app.catalog.schemas import CatalogueOut, OfferingOut
 from app.core.db import Read
 from app.core.doorways import Router
 from app.core.errors import NotFound
-from app.core.http import Code, Now, RawJson
+from app.core.http import Code, Day, Now, RawJson
 from app.core.unchanged import known
 
 router = Router(prefix="/v1/offerings", tags=["catalogue"])
@@ -20,8 +19,8 @@ router = Router(prefix="/v1/offerings", tags=["catalogue"])
 Reader = Annotated[
     Caller, Depends(caller(Role.TECHNICIAN, Role.SUPERVISOR, Role.ADMIN, scope="catalog:read"))
 ]
-Day = Annotated[
-    date | None, Query(description="A local day of the caller's org unit; left out it is today.")
+OnDay = Annotated[
+    Day | None, Query(description="A local day of the caller's org unit; left out it is today.")
 ]
 
 
@@ -35,7 +34,7 @@ async def listed(
     reader: Reader,
     read: Read,
     now: Now,
-    day: Day = None,
+    day: OnDay = None,
     if_none_match: Annotated[str | None, Header(max_length=400)] = None,
 ) -> Response:
     """Read what can be sold on a day; 304 when the phone's ETag is still the right one."""
@@ -50,7 +49,7 @@ async def listed(
 
 @router.get("/{code}", operation_id="offerings_one")
 async def one(
-    code: Annotated[Code, Path()], reader: Reader, read: Read, now: Now, day: Day = None
+    code: Annotated[Code, Path()], reader: Reader, read: Read, now: Now, day: OnDay = None
 ) -> OfferingOut:
     """Read one offering as it can be sold on a day."""
     asked = day or await queries.today_of(read, reader.org_unit_id, now)

@@ -1,8 +1,8 @@
 """HTTP: wire bases and problem+json."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, TypeVar
 
 import orjson
 from fastapi import Depends, FastAPI, Request, Response
@@ -62,13 +62,35 @@ class Input(BaseModel):
         return data
 
 
+_When = TypeVar("_When", bound=date)
+
+
 def _aware(value: datetime) -> datetime:
     if value.tzinfo is None:
         raise ValueError("say the time zone, as in 2026-03-02T08:00:00+08:00")
     return value
 
 
-Moment = Annotated[datetime, AfterValidator(_aware)]
+def _of_this_century(when: _When) -> _When:
+    if not 2000 <= when.year < 2100:
+        raise ValueError("must lie between the years 2000 and 2099")
+    return when
+
+
+# At both ends of what a text can say, the same moment in another zone and the day before or after
+# are beyond what Python can hold: what is stored there is never read again.
+_FIRST, _LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC)
+
+
+def _within(value: datetime) -> datetime:
+    return min(max(value, _FIRST), _LAST)
+
+
+Moment = Annotated[datetime, AfterValidator(_aware), AfterValidator(_of_this_century)]
+Day = Annotated[date, AfterValidator(_of_this_century)]
+# By the clock of a device, which may never have been set. It is kept as it was said, and moved only
+# as far as it has to be: whatever was done is not kept back by that.
+DeviceTime = Annotated[datetime, AfterValidator(_aware), AfterValidator(_within)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Note = Annotated[str, StringConstraints(max_length=2000)]
 # What answers hold where no input bounds it by itself: a name, a code, or one sentence of ours.

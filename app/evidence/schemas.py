@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints, ValidationError, model_validator
 from sqlalchemy import Row
 
 from app.core.geo import CoordSys, to_wgs84
-from app.core.http import Answer, Code, Input, Moment, invalid_from
+from app.core.http import Answer, Code, DeviceTime, Input, invalid_from
 from app.evidence.queries import LISTED
 from app.evidence.rules import (
     Announcement,
@@ -34,7 +34,7 @@ class MetadataIn(Input):
     kind: EvidenceKind
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     filename: _FileName | None = None
-    taken_at: Moment | None = None
+    taken_at: DeviceTime | None = None
     lon: Annotated[float, Field(ge=-180, le=180)] | None = None
     lat: Annotated[float, Field(ge=-90, le=90)] | None = None
     coordsys: CoordSys | None = None

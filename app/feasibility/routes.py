@@ -1,6 +1,6 @@
 """Doorways of feasibility: asked and reserved at the door, counted at the desk."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from app.auth.rules import Role
 from app.core.db import Database, Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid, NotFound
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.core.parameter_values import parameters_in_force
 from app.dispatch.rules import ACTIVATION_MINUTES
 from app.feasibility import queries, service
@@ -128,8 +128,8 @@ async def two_hours(
     overseer: Overseer,
     read: Read,
     now: Now,
-    first_day: date,
-    last_day: date,
+    first_day: Day,
+    last_day: Day,
     org_unit_id: Annotated[UUID | None, Query(description="Default: the caller's own.")] = None,
 ) -> TwoHourOut:
     """Count which of the on-site sales of some local days were live within the promised time."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Code, Input
+from app.core.http import Answer, Code, Day, Input
 from app.core.i18n import Lang
 from app.dispatch.models import AppointmentHold
 from app.dispatch.rules import Grade, HoldState, Offer
@@ -191,7 +191,7 @@ class ReservationIn(Input):
 class InstallAppointmentIn(ReservationIn):
     """Which slot a phone wants for installing something another time; it makes the id."""
 
-    day: date = Field(description="A local day of the place, as in `next_best`.")
+    day: Day = Field(description="A local day of the place, as in `next_best`.")
     slot: Code = Field(description="The slot's code, as in `next_best`.")
 
 

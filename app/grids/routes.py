@@ -15,7 +15,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import NotFound
 from app.core.geo import CoordSys
-from app.core.http import Moment, Now
+from app.core.http import Day, Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.grids import directory, layers, service
@@ -183,9 +183,7 @@ async def memberships_of_technician(
     technician_id: UUID,
     reader: Reader,
     read: Read,
-    on: Annotated[
-        date | None, Query(description="Only what is in force on this local day.")
-    ] = None,
+    on: Annotated[Day | None, Query(description="Only what is in force on this local day.")] = None,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> MembershipPage:

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.core.geo import CoordSys
-from app.core.http import MOST_IN_A_LAYER, Answer, Input, Line, Note, Polygons
+from app.core.http import MOST_IN_A_LAYER, Answer, Day, Input, Line, Note, Polygons
 from app.core.paging import NextPage, Rows
 from app.grids.layers import Verdict
 from app.grids.rules import GridKind, GridStage, MembershipKind
@@ -172,9 +172,9 @@ class MembershipIn(Input):
     technician_id: UUID
     kind: MembershipKind
     rank: Annotated[int, Field(ge=1, le=99, description="Backups are asked in this order.")] = 1
-    valid_from: date
+    valid_from: Day
     valid_to: Annotated[
-        date | None, Field(description="The first day on which it no longer holds.")
+        Day | None, Field(description="The first day on which it no longer holds.")
     ] = None
     weekdays: Annotated[
         int, Field(ge=1, le=127, description="Bit mask, Monday 1 to Sunday 64.")
@@ -228,13 +228,13 @@ class MembershipPage(Answer):
 class EndIn(Input):
     """When a membership ends."""
 
-    valid_to: Annotated[date, Field(description="The first day on which it no longer holds.")]
+    valid_to: Annotated[Day, Field(description="The first day on which it no longer holds.")]
 
 
 class BackupsIn(Input):
     """In which order a grid's backups are asked from a local day on."""
 
-    valid_from: Annotated[date, Field(description="Before this day the order stays as it was.")]
+    valid_from: Annotated[Day, Field(description="Before this day the order stays as it was.")]
     technician_ids: Annotated[
         list[UUID],
         Field(

@@ -1,6 +1,6 @@
 """Doorways of the lifecycle: where a customer stands, what changed, counts, and churn cards."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -12,7 +12,7 @@ from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import NotFound
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.lifecycle import queries
 from app.lifecycle.queries import cards as card_queries
@@ -61,7 +61,7 @@ async def changes(
     kind: ChangeKind | None = None,
     warns: Annotated[bool | None, Query(description="Those alone that call for care.")] = None,
     grid_id: Annotated[UUID | None, Query(description="Customers served in this grid.")] = None,
-    day: Annotated[date | None, Query(description="A local day of the caller's unit.")] = None,
+    day: Annotated[Day | None, Query(description="A local day of the caller's unit.")] = None,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> ChangePage:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 
-from app.core.http import Answer, Code, Input
+from app.core.http import Answer, Code, Day, Input
 from app.core.i18n import Lang
 from app.lifecycle.models import ChurnCard
 from app.lifecycle.queries import Lifecycle, Version
@@ -191,7 +191,7 @@ class NewCardIn(CardIn):
     """A new version of the churn card; a version is not rewritten."""
 
     version: Code = Field(examples=["hand-2026-2"])
-    valid_from: date = Field(description="The first local day on which it is in force.")
+    valid_from: Day = Field(description="The first local day on which it is in force.")
 
 
 class TermOut(Answer):

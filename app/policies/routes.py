@@ -1,6 +1,6 @@
 """Doorways of policies: the registry, evaluations, steps, the switch, and what it all came to."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from math import ceil
 from typing import Annotated
 from uuid import UUID
@@ -14,7 +14,7 @@ from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.policies.queries import days, registry
@@ -86,10 +86,10 @@ async def metrics(
     now: Now,
     lang: Language,
     since: Annotated[
-        date | None, Query(alias="from", description="A local day; 30 days up to `until` without.")
+        Day | None, Query(alias="from", description="A local day; 30 days up to `until` without.")
     ] = None,
     until: Annotated[
-        date | None, Query(description="A local day, included; yesterday without.")
+        Day | None, Query(description="A local day, included; yesterday without.")
     ] = None,
     org_unit_id: Annotated[
         UUID | None, Query(description="This unit and those under it; the caller's without.")
@@ -138,10 +138,10 @@ async def groups(
     read: Read,
     now: Now,
     since: Annotated[
-        date | None, Query(alias="from", description="A day of the first month; this one without.")
+        Day | None, Query(alias="from", description="A day of the first month; this one without.")
     ] = None,
     until: Annotated[
-        date | None, Query(description="A day of the last month; the first one without.")
+        Day | None, Query(description="A day of the last month; the first one without.")
     ] = None,
     org_unit_id: Annotated[
         UUID | None, Query(description="This unit and those under it; the caller's without.")

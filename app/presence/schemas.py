@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import Field
 
 from app.core.geo import CoordSys, from_wgs84, to_wgs84
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, DeviceTime, Input
 from app.presence.models import Duty
 from app.presence.queries import Whereabouts
 from app.presence.rules import (
@@ -38,20 +38,20 @@ class BeginShiftIn(Input):
 
     id: UUID = Field(description="Made by the phone (UUIDv7).")
     positions_consent: Consent = None
-    device_at: Moment = Field(description="When, by the phone's clock.")
+    device_at: DeviceTime = Field(description="When, by the phone's clock.")
 
 
 class EndShiftIn(Input):
     """That a shift ends."""
 
-    device_at: Moment = Field(description="When, by the phone's clock.")
+    device_at: DeviceTime = Field(description="When, by the phone's clock.")
 
 
 class ConsentIn(Input):
     """What a technician says to positions for the rest of the shift."""
 
     positions_consent: Consent
-    device_at: Moment = Field(description="When, by the phone's clock.")
+    device_at: DeviceTime = Field(description="When, by the phone's clock.")
 
 
 class ShiftOut(Answer):
@@ -99,7 +99,7 @@ class MyShiftOut(Answer):
 class PositionIn(Input):
     """Where a phone was."""
 
-    at: Moment = Field(description="When, by the phone's clock.")
+    at: DeviceTime = Field(description="When, by the phone's clock.")
     lon: float = Field(ge=-180, le=180, description="Longitude in degrees.")
     lat: float = Field(ge=-90, le=90, description="Latitude in degrees.")
     accuracy_m: float = Field(ge=0, le=100_000, description="As the phone gives it, in metres.")

@@ -1,6 +1,6 @@
 """Doorways of reconciliation, for supervisors."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.settings import Settings
 from app.reconciliation import queries, service
@@ -68,7 +68,7 @@ async def progress(run_id: UUID, reader: Reader, read: Read) -> ReconciliationRu
 
 
 @router.get("/reconciliations/{day}", operation_id="reconciliations_day")
-async def summed(day: date, reader: Reader, read: Read, lang: Language) -> ReconciliationDayOut:
+async def summed(day: Day, reader: Reader, read: Read, lang: Language) -> ReconciliationDayOut:
     """Read what a day came to, unit by unit: equal, healed, open and explained."""
     return ReconciliationDayOut.of(day, await queries.sums(read, day, reader.org_path), lang)
 
@@ -84,7 +84,7 @@ async def listed(
     reader: Reader,
     read: Read,
     lang: Language,
-    day: date | None = None,
+    day: Day | None = None,
     state: DifferenceState | None = None,
     kind: DifferenceKind | None = None,
     size: PageSize = 50,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Input, Line, Note
+from app.core.http import Answer, Day, Input, Line, Note
 from app.core.i18n import Lang
 from app.core.paging import NextPage
 from app.reconciliation.models import ReconciliationCase
@@ -29,7 +29,7 @@ class ReconciliationIn(Input):
     """A day to be compared; sent again, answered like at first."""
 
     id: UUID = Field(description="Made by whoever asks, a UUIDv7.")
-    day: date
+    day: Day
     org_unit_id: UUID | None = Field(
         default=None, description="The unit, with all under it; the caller's own unless given."
     )

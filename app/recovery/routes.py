@@ -1,6 +1,6 @@
 """Doorways of recovery: what is due back, pick-ups and stops on the way, rates."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.customers import queries as customers
 from app.recovery.queries import pickups
@@ -164,8 +164,8 @@ async def recovery_rates(
     reader: Reader,
     read: Read,
     now: Now,
-    since: Annotated[date, Query(description="The first local day of what fell due.")],
-    until: Annotated[date, Query(description="The last one, included.")],
+    since: Annotated[Day, Query(description="The first local day of what fell due.")],
+    until: Annotated[Day, Query(description="The last one, included.")],
     by: Annotated[GroupedBy, Query(description="What the figures are told for.")] = GroupedBy.KIND,
     org_unit_id: OrgUnitId = None,
 ) -> RatesOut:

@@ -121,16 +121,18 @@ def judged(
 ) -> Ending | None:
     """Judge whether an app may go through a door; returns how it ends, if that is known already.
 
-    Raises AppTooOld.
+    The release that began last holds, also where it asks for less than the one before. Raises
+    AppTooOld.
     """
-    above = sorted(
-        (
-            one
-            for one in releases
-            if one.platform == app.platform and number(one.lowest) > number(app.version)
-        ),
-        key=lambda one: one.valid_from,
-    )
+    above: list[Release] = []
+    for one in sorted(releases, key=lambda one: one.valid_from):
+        if one.platform != app.platform:
+            continue
+        if number(one.lowest) > number(app.version):
+            above.append(one)
+        elif one.valid_from <= now:
+            # What began to hold last holds alone: a version said by mistake is taken back so.
+            above.clear()
     if not above:
         return None
     first = above[0]

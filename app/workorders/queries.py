@@ -295,10 +295,14 @@ _SHOWN = (
 _ONE = select(*_SHOWN).where(WorkOrder.id == bindparam("order_id"))
 
 
-async def one(session: AsyncSession, order_id: UUID, caller: Caller) -> Row[Any]:
-    """Read an order's columns, and its point as WGS-84 `lon` and `lat`. Raises NotFound."""
+async def one(session: AsyncSession, order_id: UUID, caller: Caller | None) -> Row[Any]:
+    """Read an order's columns, and its point as WGS-84 `lon` and `lat`.
+
+    Raises NotFound, also outside the caller's part of the organisation; None where it was looked
+    at already that they hold the order or help with it, of whichever branch it is.
+    """
     row = (await session.execute(_ONE, {"order_id": order_id})).one_or_none()
-    if row is None or not await _within(session, row.org_unit_id, caller):
+    if row is None or not (caller is None or await _within(session, row.org_unit_id, caller)):
         raise NotFound()
     return row
 

@@ -1,6 +1,6 @@
 """Doorways of work orders; intake and placing are dispatch's."""
 
-from datetime import date, datetime, time, timedelta
+from datetime import datetime, time, timedelta
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
 from app.core.geo import CoordSys
-from app.core.http import Moment, Now
+from app.core.http import Day, Moment, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.workorders import queries, repeats, service
 from app.workorders.repeats import By
@@ -129,10 +129,10 @@ async def repeat_faults(
     now: Now,
     by: By = By.ORG_UNIT,
     since: Annotated[
-        date | None, Query(alias="from", description="A local day; 29 before `until` without.")
+        Day | None, Query(alias="from", description="A local day; 29 before `until` without.")
     ] = None,
     until: Annotated[
-        date | None, Query(description="A local day, included; today when left out.")
+        Day | None, Query(description="A local day, included; today when left out.")
     ] = None,
 ) -> RepeatFiguresOut:
     """Count repeat faults of at most 92 days.

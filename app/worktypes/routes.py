@@ -13,7 +13,7 @@ from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import NotFound
-from app.core.http import Code, Now
+from app.core.http import Code, Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.worktypes import queries, service
 from app.worktypes.rules import BUILT_IN, DatedTemplate, WorkType, template_for
@@ -34,7 +34,7 @@ async def listed(
         UUID | None, Query(description="For which unit; left out, the caller's own.")
     ] = None,
     day: Annotated[
-        date | None, Query(description="A local day of the org unit; left out, today.")
+        Day | None, Query(description="A local day of the org unit; left out, today.")
     ] = None,
     all_versions: Annotated[
         bool, Query(description="Every version that concerns the unit, instead of those in force.")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Code, Input, Line, Name, Note
+from app.core.http import Answer, Code, Day, Input, Line, Name, Note
 from app.core.paging import NextPage
 from app.terminals.rules import TerminalKind
 from app.worktypes.queries import READ
@@ -147,7 +147,7 @@ class TemplateIn(ContentIn):
     org_unit_id: UUID | None = Field(
         default=None, description="For whose subtree; left out, the caller's own org unit's."
     )
-    valid_from: date = Field(description="A local day, not before today.")
+    valid_from: Day = Field(description="A local day, not before today.")
 
 
 # --- answers --------------------------------------------------------------------------------------

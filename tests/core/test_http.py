@@ -1,6 +1,7 @@
 """What every request meets before any door opens."""
 
 import gzip
+from datetime import UTC, datetime
 from uuid import UUID
 
 import httpx
@@ -13,11 +14,12 @@ from starlette.responses import Response
 from app.auth.models import OrgUnit
 from app.auth.rules import Role
 from app.core.db import new_id
-from app.core.http import MOST_BYTES, PROBLEM_JSON, Input, Moment
+from app.core.http import MOST_BYTES, PROBLEM_JSON, Day, DeviceTime, Input, Moment
 from app.core.settings import Settings
 from app.core.unchanged import Packing, tagged
 from app.main import create_app
 from tests.make.auth import bearer, caller_for
+from tests.make.visits import make_phone
 
 PIECE = b" " * (1 << 20)
 
@@ -163,6 +165,56 @@ def test_a_body_is_held_to_the_same(sent):
         Sent.model_validate(sent)
     kept = Sent.model_validate({"at": "2026-03-02T08:00:00.123456789+08:00", "text": "x" * 99})
     assert kept.at is not None
+
+
+class Dated(Input):
+    moment: Moment | None = None
+    day: Day | None = None
+    device_at: DeviceTime | None = None
+
+
+ENDS = ["0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_what_somebody_dates_at_the_ends_of_the_calendar_is_refused(end):
+    for sent in ({"moment": end}, {"day": end[:10]}):
+        with pytest.raises(ValidationError, match="between the years 2000 and 2099"):
+            Dated.model_validate(sent)
+    kept = Dated.model_validate({"moment": "2099-12-31T23:59:59-08:00", "day": "2000-01-01"})
+    assert kept.moment is not None and kept.day is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (ENDS[0], datetime(1900, 1, 1, tzinfo=UTC)),
+        (ENDS[1], datetime(2999, 12, 31, tzinfo=UTC)),
+        ("1970-01-01T08:00:07+08:00", datetime(1970, 1, 1, 0, 0, 7, tzinfo=UTC)),
+    ],
+)
+def test_what_a_clock_says_that_was_never_set_is_kept_as_far_as_it_can_be(said, kept):
+    assert Dated.model_validate({"device_at": said}).device_at == kept
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/my/day?day={day}",
+        "/v1/sales?made_from={day}T00:00:00%2B08:00",
+        "/v1/sales?made_until={day}T00:00:00-08:00",
+        "/v1/offerings?day={day}",
+        "/v1/offerings/SPEED-1000?day={day}",
+        "/v1/toolkits?day={day}",
+    ],
+)
+async def test_who_asks_for_a_day_at_an_end_of_the_calendar_is_told(
+    tx, http, app, clock, path, day
+):
+    phone = await make_phone(tx, app, http, clock)
+    answer = await http.get(path.format(day=day), headers=phone.headers)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:yingwei:problem:invalid")
 
 
 async def test_a_packed_answer_has_a_tag_of_its_own_and_either_is_known():

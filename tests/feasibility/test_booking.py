@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from app.auth.models import Account
 from app.auth.rules import Role
 from app.core.db import new_id
 from app.core.jobs import Worker
@@ -13,11 +14,13 @@ from app.dispatch.rules import HoldState
 from app.sales import jobs
 from app.sales.models import Sale
 from app.technicians import availability
-from tests.make.auth import bearer, caller_for
+from tests.make.auth import bearer, caller_for, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer
 from tests.make.dispatch import order
+from tests.make.feasibility import make_install_door
 from tests.make.sales import make_door
+from tests.make.technicians import make_loan, make_technician
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order
 
 TOMORROW = TODAY + timedelta(days=1)
@@ -205,6 +208,31 @@ async def test_it_is_kept_while_a_second_yes_is_waited_for(door, tx, app, http, 
     ledger = (await http.get(f"/v1/sales/{sale['id']}/ledger", headers=boss)).json()["steps"]
     (step,) = [one for one in ledger if one["step"] == "install_booked"]
     assert step["facts"]["begins_at"] == "2026-03-03T00:00:00+00:00"
+
+
+async def test_whoever_is_lent_books_the_next_best_time_of_the_branch_at_whose_door_they_stand(
+    tx, app, http, clock
+):
+    door = await make_install_door(tx, app, http, clock)
+    await make_offering(tx, code="LONG", install_minutes=130, skill="fibre")
+    # The branch has people of its own, too few of them today.
+    for _ in range(2):
+        await make_technician(tx, org_unit=door.branch, skills={"fibre": 3})
+    home, lent = await make_org_unit(tx), door.phone.technician
+    lent.org_unit_id = home.id
+    await make_loan(tx, lent, door.branch, first=TODAY, now=clock.now())
+    account = (await tx.scalars(select(Account).filter_by(technician_id=lent.id))).one()
+    account.org_unit_id = home.id
+    me = caller_for(Role.TECHNICIAN, home, account_id=account.id, technician_id=lent.id)
+    door.phone.headers = bearer(app, me)
+    await tx.commit()
+    await door.arrive()
+    best = (await door.answer("LONG"))["next_best"]
+    booked = await door.book("LONG", day=best["day"], slot=best["slot"])
+    assert booked.status_code == 201, booked.text
+    assert booked.json()["begins_at"] == best["begins_at"]
+    sale = await door.sell("LONG", appointment_hold_id=booked.json()["id"])
+    assert sale["appointment_hold_id"] == booked.json()["id"]
 
 
 async def test_what_cannot_be_booked_and_whose_slot_it_is(door, tx, app, http, clock, book):

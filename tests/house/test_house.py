@@ -4,9 +4,18 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import date, datetime
+from inspect import isfunction
 from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from fastapi.dependencies.models import Dependant
+from pydantic import AfterValidator
+
+from app.core.http import Input, served
+from app.core.settings import Settings
 from app.migrating import drift
+from tests.conftest import assembled
 
 APP = Path(__file__).resolve().parents[2] / "app"
 ROOMS = sorted(path.name for path in APP.iterdir() if (path / "__init__.py").exists())
@@ -66,6 +75,51 @@ def test_a_rooms_doorways_and_wire_shapes_are_its_own():
     assert not peeks, (
         "A room's wire shapes change with its clients; other rooms use its queries, rules and "
         f"service: {peeks}"
+    )
+
+
+def test_what_is_dated_elsewhere_has_a_bound():
+    def unbound(kind: Any) -> bool:
+        """Whether a type holds a day or a moment of any year."""
+        if kind in (date, datetime):
+            return True
+        if get_origin(kind) is Annotated:
+            held, *more = get_args(kind)
+            kept = any(isinstance(one, AfterValidator) for one in more)
+            return not kept and unbound(held)
+        return any(unbound(one) for one in get_args(kind))
+
+    def sent(base: type[Input]) -> Iterator[type[Input]]:
+        for model in base.__subclasses__():
+            yield from sent(model)
+            if ".schemas" in model.__module__:
+                yield model
+
+    def asked(dependant: Dependant) -> Iterator[tuple[str, Any]]:
+        known = {one.name for one in (*dependant.query_params, *dependant.path_params)}
+        # What is called may be an object that keeps what it goes by.
+        called = dependant.call if isfunction(dependant.call) else type(dependant.call).__call__
+        hints = get_type_hints(called, include_extras=True) if known else {}
+        yield from ((name, hints[name]) for name in known & hints.keys())
+        for each in dependant.dependencies:
+            yield from asked(each)
+
+    routes = list(served(assembled(Settings()).routes))
+    assert len(routes) > 100
+    found = {
+        f"{model.__module__}.{model.__name__}.{name}"
+        for model in sent(Input)
+        for name, kind in get_type_hints(model, include_extras=True).items()
+        if name in model.model_fields and unbound(kind)
+    } | {
+        f"{route.operation_id}: {name}"
+        for route in routes
+        for name, kind in asked(route.dependant)
+        if unbound(kind)
+    }
+    assert not found, (
+        "At the ends of the calendar the day before, or the same moment in another zone, cannot be"
+        f" held or read: take Day, Moment or DeviceTime of core.http: {sorted(found)}"
     )
 
 

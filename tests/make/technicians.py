@@ -1,14 +1,14 @@
 """Technicians for tests: the smallest honest ones."""
 
 from collections.abc import Mapping
-from datetime import time
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.auth.models import OrgUnit
 from app.core.db import new_id
-from app.technicians.models import Shift, Technician, TechnicianSkill
+from app.technicians.models import Shift, Technician, TechnicianLoan, TechnicianSkill
 from tests.make.auth import make_org_unit
 
 EVERY_DAY = range(7)
@@ -46,3 +46,21 @@ async def make_technician(
     )
     await tx.flush()
     return technician
+
+
+async def make_loan(
+    tx: AsyncSession, technician: Technician, unit: OrgUnit, *, first: date, now: datetime
+) -> TechnicianLoan:
+    """Lend a technician to another branch for a week, as both have agreed."""
+    loan = TechnicianLoan(
+        technician_id=technician.id,
+        org_unit_id=unit.id,
+        valid_from=first,
+        valid_to=first + timedelta(days=7),
+        reason="人手不足",
+        asked_at=now,
+        agreed_at=now,
+    )
+    tx.add(loan)
+    await tx.flush()
+    return loan

@@ -18,6 +18,7 @@ from app.privacy.models import PrivacyRequest
 from app.privacy.rules.register import ACTIONS_ABOUT, MESSAGES_ABOUT, REGISTER
 from app.retention.models import RetentionCase, SpecialTerms, TermsVerdict
 from app.retention.rules import CaseState
+from app.sync.queries import pushing
 from app.visits.models import Visit
 from app.workorders.models import WorkOrder
 from tests.make.auth import bearer, caller_for, make_account, make_org_unit
@@ -311,6 +312,8 @@ async def test_the_database_looks_for_what_the_register_says(tx):
             {"name": name},
         )
         assert found == [(True,)], name
+    # What comes home after an erasure is known by the same names.
+    assert pushing.SUBJECTS.keys() == ACTIONS_ABOUT.keys() - {"metadata"}
     assert MESSAGES_ABOUT.keys() == set(MessageKind)
     await tx.execute(text("SET LOCAL enable_seqscan = off"))  # the tables of a test are small
     for table in ("sync_action", "message"):

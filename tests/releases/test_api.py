@@ -104,3 +104,19 @@ async def test_only_the_operator_itself_says_so_and_never_of_the_past(
         answer = await http.put("/v1/app-releases/ios", json=body | more, headers=headers)
         assert answer.status_code == status
     assert (await http.get("/v1/app-releases", headers=admin)).json() == {"releases": []}
+
+
+async def test_a_lowest_version_said_by_mistake_is_taken_back_by_saying_the_right_one(
+    http, database, clock, admin, phone
+):
+    async def say(lowest):
+        body = {"lowest_version": lowest, "get_it_at": ADDRESS}
+        told = await http.put("/v1/app-releases/android", json=body, headers=admin)
+        database.cache.pop("app_releases", None)
+        assert (told.status_code, told.json()["lowest"]) == (200, lowest)
+
+    await say("33.0")  # 3.3.0 was meant
+    assert (await http.get("/v1/my/day", headers=phone)).status_code == 426
+    clock.tick(timedelta(minutes=1))
+    await say("3.3.0")
+    assert (await http.get("/v1/my/day", headers=phone)).status_code == 200

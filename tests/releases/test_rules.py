@@ -79,3 +79,26 @@ def test_who_goes_through(version, door, ends_at):
 
 def test_a_platform_of_which_nothing_was_said_goes_through():
     assert judged(App("ios", "0.1"), Door.ANY, ANDROID, push_grace=DAY, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    "now, ends_at",
+    [
+        (NOW, NOW + 3 * DAY),
+        (NOW + 3 * DAY, "refused"),
+        (NOW + 5 * DAY, NOW + 9 * DAY),  # taken back, and said anew of a later day
+        (NOW + 9 * DAY, "refused"),
+    ],
+)
+def test_a_lower_version_that_begins_later_takes_the_higher_one_back(now, ends_at):
+    said = [("34.0", 3), ("3.4", 5), ("3.5", 9)]
+    releases = [
+        Release("android", lowest, NOW + days * DAY, "https://a.example", NOW)
+        for lowest, days in said
+    ]
+    try:
+        ending = judged(App("android", "3.4.1"), Door.ANY, releases, push_grace=DAY, now=now)
+        found: datetime | str | None = ending and ending.ends_at
+    except AppTooOld:
+        found = "refused"
+    assert found == ends_at

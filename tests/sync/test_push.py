@@ -27,6 +27,7 @@ from app.workorders.service import take_step
 from tests.make.acceptance import another, code_on_telephone
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer, make_subscription
+from tests.make.evidence import Upload, photo
 from tests.make.races import at_once
 from tests.make.visits import LAT, LON, TODAY, at, make_assigned_order, make_phone
 from tests.sync.stores import Store
@@ -524,6 +525,33 @@ async def test_who_completes_an_order_that_has_gone_is_heard_and_both_can_read_i
     )
     assert [one.technician_id for one in written] == [phone.technician.id] * 2
     assert await count(tx, Visit) == 0
+
+
+async def test_an_order_is_not_theirs_whose_phone_says_that_it_has_changed_it(
+    tx, app, http, phone, clock
+):
+    holder = await make_phone(tx, app, http, clock)  # of another province
+    customer = await make_customer(tx, org_unit_id=holder.technician.org_unit_id)
+    order = await make_assigned_order(tx, holder.technician, customer, now=clock.now())
+    await tx.commit()
+    await holder.arrive(order)
+    claimed = {
+        "work_orders": {"updated": [{"id": str(order.id), "state": "completed"}]},
+        "customers": {"updated": [{"id": str(customer.id)}]},
+    }
+    assert await Offline(phone).verdicts(**claimed) == []
+    offline = Offline(phone)
+    offline.repair(order)
+    assert {one for one, _ in await offline.verdicts(**claimed)} == {"conflict"}
+    # Who has it is not told, nothing comes to that one's phone or into the order's history, and no
+    # picture is taken.
+    mine, theirs = Store(phone), Store(holder)
+    for store in (mine, theirs):
+        await store.pull()
+    assert {one["moved_to"] for one in mine["actions"].values()} == {None}
+    assert (mine["work_orders"], mine["customers"], theirs["actions"]) == ({}, {}, {})
+    assert await count(tx, WorkOrderEvent, WorkOrderEvent.technician_id == phone.technician.id) == 0
+    assert (await Upload(phone, order, photo(seed=3)).announce()).status_code == 404
 
 
 @pytest.mark.parametrize("pushes", [1, 2])

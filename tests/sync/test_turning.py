@@ -20,7 +20,7 @@ from app.sync.service import turning
 from app.technicians.models import TechnicianDay
 from seed.city import HERE
 from seed.dated import load_levers
-from tests.make.auth import bearer
+from tests.make.auth import bearer, make_org_unit
 from tests.make.catalog import make_offering
 from tests.make.customers import make_customer
 from tests.make.grids import make_grid, make_membership
@@ -57,10 +57,10 @@ def later(tx, clock):
 
 @pytest.fixture
 def number(tx, database, clock):
-    """Set a number of the operator's from now on."""
+    """Set a number of the operator's, or of a unit of theirs, from now on."""
 
-    async def number(name, value):
-        tx.add(ParameterValue(name=name, valid_from=clock.now(), value=value))
+    async def number(name, value, **where):
+        tx.add(ParameterValue(name=name, valid_from=clock.now(), value=value, **where))
         await tx.commit()
         database.cache.pop("parameters", None)
 
@@ -197,6 +197,36 @@ async def test_what_stays_for_another_span_is_told_by_it(tx, phone, clock, later
         assert list(store["work_orders"]) == there
         await later(looks=2)
         assert await store.pull() == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "still", "over", "table"),
+    [
+        ("visits.contact_grace_hours", 6.0, timedelta(hours=5), timedelta(hours=2), "customers"),
+        ("sync.closed_days", 5.0, timedelta(days=4), timedelta(days=2), "work_orders"),
+    ],
+)
+async def test_what_somebody_did_for_another_branch_leaves_by_the_numbers_of_their_own(
+    tx, app, http, clock, later, number, name, value, still, over, table
+):
+    city = await make_org_unit(tx)
+    home, host = [await make_org_unit(tx, parent=city) for _ in range(2)]
+    phone = await make_phone(tx, app, http, clock, org_unit=home)
+    customer = await make_customer(tx, org_unit=host)
+    order = await make_assigned_order(
+        tx, phone.technician, customer, now=clock.now(), org_unit_id=host.id
+    )
+    await number(name, value, org_path=home.path)
+    await turning.turn(tx, clock.now())
+    await phone.complete(await phone.restore(order))
+    store = Store(phone)
+    await store.pull()
+    await later(still)
+    await store.pull()
+    assert store[table]
+    await later(over)
+    await store.pull()
+    assert store[table] == {}
 
 
 @pytest.mark.parametrize("hours", [2, -2], ids=["ahead", "behind"])

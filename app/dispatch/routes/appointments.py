@@ -10,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.dispatch import queries
 from app.dispatch.rules import NOW_SLOT
 from app.dispatch.schemas.appointments import (
@@ -137,8 +137,8 @@ async def limit(body: LimitIn, dispatcher: Dispatcher, tx: Tx) -> LimitsOut:
 async def limits_of_days(
     dispatcher: Dispatcher,
     read: Read,
-    first_day: Annotated[date, Query()],
-    last_day: Annotated[date, Query()],
+    first_day: Annotated[Day, Query()],
+    last_day: Annotated[Day, Query()],
 ) -> LimitsOut:
     """List the limits of some local days."""
     return await _limits(read, dispatcher, first_day, last_day)

@@ -1,6 +1,5 @@
 """Doorways of what a supervisor does by hand: orders given and pinned, days put into an order."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.dispatch.schemas.decisions import AssignIn, PinIn, PinOut
 from app.dispatch.schemas.intake import PlacedOut
 from app.dispatch.schemas.routes import RouteIn, RouteOut
@@ -60,7 +59,7 @@ async def unpin(
     await pins.unpin(tx, order_id, dispatcher, reason=reason, now=now)
 
 
-LocalDay = Annotated[date, Query(description="A local day of the technician's org unit.")]
+LocalDay = Annotated[Day, Query(description="A local day of the technician's org unit.")]
 
 
 @router.get("/technicians/{technician_id}/route", operation_id="technicians_route")

@@ -1,6 +1,6 @@
 """Doorways of loans between branches: whom to borrow, asked for, agreed to, declined, ended."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Code, Now
+from app.core.http import Code, Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.dispatch.queries import lending as queries
 from app.dispatch.schemas.loans import (
@@ -42,7 +42,7 @@ async def candidates(
     read: Read,
     now: Now,
     org_unit_id: Annotated[UUID, Query(description="The unit of yours that needs somebody.")],
-    day: Annotated[date, Query(description="A local day.")],
+    day: Annotated[Day, Query(description="A local day.")],
     skill: Annotated[Code | None, Query(description="Only who has this skill.")] = None,
     size: PageSize = 20,
 ) -> HelpersOut:
@@ -93,7 +93,7 @@ async def listed(
     dispatcher: Dispatcher,
     read: Read,
     state: LoanState | None = None,
-    day: Annotated[date | None, Query(description="Only those that have this local day.")] = None,
+    day: Annotated[Day | None, Query(description="Only those that have this local day.")] = None,
     size: PageSize = 50,
     token: PageToken = None,
 ) -> LoanPage:

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic import Field, StringConstraints, model_validator
 
 from app.core.geo import PointIn
-from app.core.http import Answer, Code, Input, Note
+from app.core.http import Answer, Code, Day, Input, Moment, Note
 from app.dispatch.models import AppointmentChange, AppointmentHold
 from app.dispatch.rules import (
     CAUSE_WORDS,
@@ -26,7 +26,6 @@ from app.dispatch.rules import (
     is_open,
 )
 from app.dispatch.schemas.decisions import WordsOut
-from app.dispatch.schemas.intake import Dated
 from app.workorders.rules import State
 from app.worktypes.rules import WorkType
 
@@ -54,11 +53,12 @@ class WishIn(Input):
     skills: Annotated[list[Code], Field(max_length=20)] = Field(default_factory=list)
     priority: Annotated[int, Field(ge=1, le=4, description="1 is the most urgent.")] = 3
     reported_at: Annotated[
-        Dated | None,
+        Moment | None,
         Field(description="When the customer asked for it: the promise runs from then; else now."),
     ] = None
     earliest: Annotated[
-        Dated | None, Field(description="The work is not possible before, for want of a port, say.")
+        Moment | None,
+        Field(description="The work is not possible before, for want of a port, say."),
     ] = None
     later_agreed: Annotated[
         bool, Field(description="The customer wishes a slot after the promised time.")
@@ -94,8 +94,8 @@ class WishIn(Input):
 class SearchIn(WishIn):
     """Which days to look at, and what for."""
 
-    first_day: Annotated[date, Field(description="A local day of the place; a past one is today.")]
-    last_day: Annotated[date, Field(description="At most 31 days are looked at.")]
+    first_day: Annotated[Day, Field(description="A local day of the place; a past one is today.")]
+    last_day: Annotated[Day, Field(description="At most 31 days are looked at.")]
     two_hour_activation: Annotated[
         bool, Field(description="An install sold at the door: offer the slot `now` as well.")
     ] = False
@@ -168,7 +168,7 @@ class HoldIn(WishIn):
     """A slot to be held; the same again, with the same id, is answered like the first time."""
 
     id: Annotated[UUID, Field(description="A UUIDv7 of the client's.")]
-    day: Annotated[date, Field(description="A local day of the place.")]
+    day: Annotated[Day, Field(description="A local day of the place.")]
     slot: Annotated[Code, Field(description="A slot's code, or `now`.")]
 
     def content_hash(self) -> str:
@@ -317,7 +317,7 @@ class LimitIn(Input):
     """At most so many appointments of a unit's local day; no `most` takes the limit back."""
 
     org_unit_code: Code
-    day: date
+    day: Day
     category: Annotated[SlotCode, Field(description="Empty is every category.")] = ""
     slot: Annotated[SlotCode, Field(description="A slot's code; empty is the whole day.")] = ""
     most: Annotated[

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Day, Input
 from app.dispatch.models import BulkMove
 from app.dispatch.rules import BulkKind
 from app.dispatch.rules.moves import Command, Effect, Found, Judged, Selection, Wish
@@ -29,7 +29,7 @@ class MoveRowIn(Input):
     order_id: UUID
     version: Version
     technician_id: UUID | None = None
-    day: Annotated[date | None, Field(description="A local day of their org unit.")] = None
+    day: Annotated[Day | None, Field(description="A local day of their org unit.")] = None
 
 
 class SelectionIn(Input):
@@ -38,7 +38,7 @@ class SelectionIn(Input):
     technician_id: UUID | None = None
     grid_id: UUID | None = None
     day: Annotated[
-        date | None,
+        Day | None,
         Field(description="A local day; of a grid, left out, whatever the day. Today has the rest"),
     ] = None
 
@@ -67,7 +67,7 @@ class MovesIn(Input):
     rows: Annotated[tuple[MoveRowIn, ...], Field(max_length=MOST_ROWS)] = ()
     of: Annotated[SelectionIn | None, Field(description="In place of rows.")] = None
     technician_id: UUID | None = None
-    day: Annotated[date | None, Field(description="A local day of their org unit.")] = None
+    day: Annotated[Day | None, Field(description="A local day of their org unit.")] = None
     reason: Reason
     override: Annotated[
         bool,

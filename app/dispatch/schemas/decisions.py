@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Day, Input
 from app.core.i18n import Words
 from app.dispatch.models import DispatchDecision, DispatchPin
 from app.dispatch.rules import KIND_WORDS, REASON_WORDS, Kind, PassedOver, reason_words
@@ -173,7 +173,7 @@ class AssignIn(Input):
     """An order given to somebody by hand."""
 
     technician_id: UUID
-    day: Annotated[date, Field(description="A local day of the technician's org unit.")]
+    day: Annotated[Day, Field(description="A local day of the technician's org unit.")]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
     version: Annotated[
         int,

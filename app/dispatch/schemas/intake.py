@@ -7,7 +7,6 @@ from uuid import UUID
 
 import orjson
 from pydantic import (
-    AfterValidator,
     Field,
     StringConstraints,
     TypeAdapter,
@@ -28,14 +27,6 @@ from app.worktypes.rules import WorkType
 
 LONGEST_WINDOW = timedelta(days=7)
 
-
-def _of_this_century(moment: datetime) -> datetime:
-    if not 2000 <= moment.year < 2100:
-        raise ValueError("must lie between the years 2000 and 2099")
-    return moment
-
-
-Dated = Annotated[Moment, AfterValidator(_of_this_century)]
 ExternalId = Annotated[str, StringConstraints(min_length=1, max_length=128)]
 Address = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Phone = Annotated[str, StringConstraints(min_length=3, max_length=40)]
@@ -74,14 +65,14 @@ class OrderIn(Input):
         ),
     ] = Field(default_factory=list)
     estimated_minutes: Annotated[int, Field(ge=5, le=960)] | None = None
-    appointment_from: Dated | None = None
-    appointment_until: Dated | None = None
+    appointment_from: Moment | None = None
+    appointment_until: Moment | None = None
     appointment_hold_id: Annotated[
         UUID | None,
         Field(description="A slot held for it, in place of appointment_from and _until."),
     ] = None
     reported_at: Annotated[
-        Dated | None, Field(description="When the customer asked for it; left out means now.")
+        Moment | None, Field(description="When the customer asked for it; left out means now.")
     ] = None
     summary: Note = ""
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Day, Input
 from app.technicians.lending import LoanState, state_of
 from app.workorders.rules import State
 
@@ -53,8 +53,8 @@ class LoanIn(Input):
     id: Annotated[UUID, Field(description="Made by you: sent again, it is done once.")]
     technician_id: UUID
     org_unit_id: Annotated[UUID, Field(description="The unit that borrows them.")]
-    valid_from: date
-    valid_to: Annotated[date, Field(description="The first day on which they are back.")]
+    valid_from: Day
+    valid_to: Annotated[Day, Field(description="The first day on which they are back.")]
     reason: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 

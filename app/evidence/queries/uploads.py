@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
 from app.core.errors import NotFound
+from app.customers.models import Customer
 from app.evidence.models import Blob, Evidence, EvidencePiece
 from app.evidence.rules import UploadState
 from app.worktypes.rules import EvidenceKind
@@ -86,6 +87,12 @@ async def was_theirs(session: AsyncSession, order_id: UUID, technician_id: UUID)
     """Tell whether a technician has held an order lately, whoever has it by now."""
     asked = {"order_id": order_id, "technician_id": technician_id}
     return bool(await session.scalar(_WAS_THEIRS, asked))
+
+
+async def is_of_nobody(session: AsyncSession, customer_id: UUID | None) -> bool:
+    """Tell whether a customer was erased."""
+    erased_at = select(Customer.erased_at).where(Customer.id == customer_id)
+    return await session.scalar(erased_at) is not None
 
 
 class Piece(NamedTuple):

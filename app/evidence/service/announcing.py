@@ -36,11 +36,14 @@ async def announce(
     announcement under the same id is answered like the first, also when the order is no longer the
     caller's; one that had expired goes on from its first byte.
 
-    Raises NotFound, EvidenceClosed, TooLarge, TooMuchEvidence, Invalid, SameIdOtherContent,
-    PictureRefused for what was refused before, and UploadGone for what was withdrawn.
+    Of a customer who was erased meanwhile no picture is awaited any more. Raises NotFound,
+    EvidenceClosed, TooLarge, TooMuchEvidence, Invalid, SameIdOtherContent, PictureRefused for what
+    was refused before, and UploadGone for what was withdrawn.
     """
     technician_id = technician_of(caller)
     order, late = await _order_of(tx, said.work_order_id, technician_id)
+    if order is not None and await queries.is_of_nobody(tx, order.customer_id):
+        order = None
     if said.id is not None:
         before = await queries.for_change(tx, said.id)
         if before is not None:

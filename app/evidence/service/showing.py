@@ -36,14 +36,17 @@ async def may_see(
     """Return an order whose evidence the caller may see.
 
     Supervisors see that of their subtree; a technician that of an order they hold or assist with,
-    while they work on it and for a grace afterwards. Raises NotFound for all others.
+    in whichever branch, while they work on it and for a grace afterwards. Raises NotFound for all
+    others.
     """
-    order = await order_of(session, work_order_id, caller)
-    if caller.role is Role.TECHNICIAN:
-        grace_hours = (await parameters_in_force(session)).number(GRACE, now, caller.org_path)
-        works_on = await queries.works_on(session, work_order_id, caller.technician_id)
-        if not works_on or not rules.is_open(order.state, order.completed_at, now, grace_hours):
-            raise NotFound()
+    if caller.role is not Role.TECHNICIAN:
+        return await order_of(session, work_order_id, caller)
+    if not await queries.works_on(session, work_order_id, caller.technician_id):
+        raise NotFound()
+    order = await order_of(session, work_order_id, None)
+    grace_hours = (await parameters_in_force(session)).number(GRACE, now, caller.org_path)
+    if not rules.is_open(order.state, order.completed_at, now, grace_hours):
+        raise NotFound()
     return order
 
 

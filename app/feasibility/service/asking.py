@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller, technician_of
+from app.auth.callers import Caller, at_door_of, technician_of
 from app.catalog.queries import Offering, in_force
 from app.catalog.rules import ON_SITE, OnSite
 from app.core.db import Database
@@ -292,12 +292,12 @@ async def next_best(
     today = now.astimezone(spot.unit.zone).date()
     ordered = sorted(needs, key=lambda need: (need.minutes, sorted(need.skills), need.terminals))
     try:
-        asked = await question(session, wish, caller, now=now)
+        asked = await question(session, wish, at_door_of(caller, spot.unit.path), now=now)
         found = await earliest(
             session, asked, ordered, first_day=today, last_day=today + timedelta(days=days - 1)
         )
     except Problem:
-        # A place that is not the caller's, or a unit without slots: there is no time to name.
+        # A place that no grid covers any more, or a unit without slots: there is no time to name.
         return {}
     return dict(zip(ordered, found, strict=True))
 

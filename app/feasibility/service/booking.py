@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, at_door_of
 from app.catalog.queries import in_force, today_of
 from app.core.parameter_values import parameters_in_force
 from app.dispatch.models import AppointmentHold
@@ -56,8 +56,9 @@ async def book(
         later_agreed=True,
     )
     content = content_of(visit_id, [*items, (f"{day} {slot}", 1)])
+    there = at_door_of(caller, door.spot.unit.path)
     held, made = await holds.hold(
-        tx, hold_id, wish, caller, day=day, slot=slot, content_hash=content, now=now
+        tx, hold_id, wish, there, day=day, slot=slot, content_hash=content, now=now
     )
     if made:
         minutes = (await parameters_in_force(tx)).number(

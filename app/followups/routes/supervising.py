@@ -1,6 +1,6 @@
 """The supervisor's doorways: answers, calls that are to be made, figures, and the rules."""
 
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.followups import queries, rules
@@ -129,9 +129,9 @@ async def figures(
     reader: Reader,
     read: Read,
     now: Now,
-    first_day: Annotated[date, Query(alias="from", description="A local day.")],
+    first_day: Annotated[Day, Query(alias="from", description="A local day.")],
     until_day: Annotated[
-        date, Query(alias="until", description="The first local day that does not count.")
+        Day, Query(alias="until", description="The first local day that does not count.")
     ],
 ) -> FollowUpFiguresOut:
     """Tell how branches and technicians were marked, by the days their orders were completed."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Code, Input, Moment
+from app.core.http import Answer, Code, Day, Input, Moment
 from app.customers.rules import masked_name
 from app.dispatch.schemas.decisions import WordsOut
 from app.followups.models import FollowUp
@@ -234,8 +234,8 @@ class RuleIn(Input):
         default=None, description="For whose subtree; left out, the caller's own org unit's."
     )
     work_type: WorkType
-    valid_from: date = Field(description="A local day, not before today.")
-    valid_to: date | None = Field(
+    valid_from: Day = Field(description="A local day, not before today.")
+    valid_to: Day | None = Field(
         default=None,
         description="The first local day without it: what was said before counts again.",
     )
@@ -250,7 +250,7 @@ class RuleIn(Input):
 class RuleEnd(Input):
     """On which day a rule ends."""
 
-    valid_to: date = Field(
+    valid_to: Day = Field(
         description="The first local day without it, from tomorrow on; the day on which it would"
         " begin takes it back."
     )

@@ -1,6 +1,6 @@
 """Doorway of how far off expected ways and planned times were."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from app.auth.rules import Role
 from app.core.db import Read
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.planning.queries import accuracy as queries
 from app.planning.rules.fairness import MONTH
 from app.planning.schemas.accuracy import (
@@ -40,10 +40,10 @@ async def errors(
         UUID | None, Query(description="This unit and those under it; the caller's without.")
     ] = None,
     since: Annotated[
-        date | None, Query(alias="from", description="A local day; a week before `until` without.")
+        Day | None, Query(alias="from", description="A local day; a week before `until` without.")
     ] = None,
     until: Annotated[
-        date | None, Query(description="A local day, included; yesterday when left out.")
+        Day | None, Query(description="A local day, included; yesterday when left out.")
     ] = None,
 ) -> TravelErrorsOut:
     """Tell how far off expected ways and planned times were, by org unit, for 31 days at most.

@@ -1,6 +1,6 @@
 """Doorway of who had how much in the last month."""
 
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.planning.queries import fairness as queries
@@ -36,7 +36,7 @@ async def fairness(
         UUID | None, Query(description="This unit and those under it; the caller's without.")
     ] = None,
     until: Annotated[
-        date | None, Query(description="A local day, included; yesterday when left out.")
+        Day | None, Query(description="A local day, included; yesterday when left out.")
     ] = None,
     size: PageSize = 50,
     token: PageToken = None,

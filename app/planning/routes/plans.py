@@ -1,6 +1,6 @@
 """Doorways of planning: plans asked for, watched, compared, published."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.planning.queries import plans as queries
 from app.planning.schemas.plans import (
@@ -60,7 +60,7 @@ async def plans(
     reader: Reader,
     read: Read,
     org_unit: Annotated[str | None, Query(max_length=64, description="A code.")] = None,
-    day: Annotated[date | None, Query()] = None,
+    day: Annotated[Day | None, Query()] = None,
     page_size: PageSize = 50,
     page_token: PageToken = None,
 ) -> PlansOut:

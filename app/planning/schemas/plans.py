@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from sqlalchemy import Row
 
-from app.core.http import Answer, Code, Input, Line, Note
+from app.core.http import Answer, Code, Day, Input, Line, Note
 from app.core.paging import NextPage, Rows
 from app.grids.rules.asking import Kind
 from app.planning.rules import (
@@ -44,7 +44,7 @@ class PlanIn(Input):
 
     id: UUID = Field(description="Made by the client; sent again it stands for the same plan.")
     org_unit: Code | None = Field(None, description="Its code; the caller's own when left out.")
-    day: date = Field(description="A local day of the org unit, today or later.")
+    day: Day = Field(description="A local day of the org unit, today or later.")
     cpu_seconds: float | None = Field(
         None, ge=LEAST_SECONDS, le=MOST_SECONDS, description="Processor time of the search."
     )

@@ -92,13 +92,16 @@ def _in_order() -> list[tuple[str, Table]]:
 
 
 _PICTURES = """
-    UPDATE evidence SET forgotten_at = %(now)s
-    WHERE state = 'stored' AND forgotten_at IS NULL
+    UPDATE evidence SET
+        forgotten_at = CASE state WHEN 'stored' THEN %(now)s::timestamptz END,
+        state = CASE state WHEN 'announced' THEN 'withdrawn' ELSE state END
+    WHERE (state = 'announced' OR state = 'stored' AND forgotten_at IS NULL)
     AND work_order_id IN (SELECT id FROM work_order WHERE customer_id = %(customer)s)
     RETURNING id
 """
 
 
 async def pictures_left(tx: AsyncSession, customer_id: UUID, now: datetime) -> list[UUID]:
-    """Mark the pictures of a customer's orders as forgotten; their files go by a job."""
+    """Mark the pictures of a customer's orders as forgotten, and those that are still on their way
+    as withdrawn; their files go by a job."""
     return [row[0] for row in await fetched(tx, _PICTURES, {"customer": customer_id, "now": now})]

@@ -10,7 +10,7 @@ from app.auth.queries import org_unit_coded
 from app.core.db import Read
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.parameter_values import parameters_in_force
 from app.retention.queries import effects, levers
 from app.retention.queries import market as markets
@@ -25,8 +25,8 @@ router = Router(prefix="/v1", tags=["retention"])
 
 LONGEST_DAYS = 731
 
-FirstDay = Annotated[date, Query(alias="from", description="A local day.")]
-UntilDay = Annotated[date, Query(alias="until", description="The first day that does not count.")]
+FirstDay = Annotated[Day, Query(alias="from", description="A local day.")]
+UntilDay = Annotated[Day, Query(alias="until", description="The first day that does not count.")]
 
 
 class _Period(NamedTuple):
@@ -108,7 +108,7 @@ async def in_pairs(
 async def of_month(
     overseer: Overseer,
     read: Read,
-    month: Annotated[date, Query(description="A local day of the month; each one means the same.")],
+    month: Annotated[Day, Query(description="A local day of the month; each one means the same.")],
     org_unit: OrgUnitCode = None,
 ) -> MarketOut:
     """Tell what a month's customers brought: how many of the target market were kept, what is left

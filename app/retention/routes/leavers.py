@@ -8,7 +8,7 @@ from fastapi import Query
 
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.retention.queries import leavers as queries
 from app.retention.routes.callers import Attendant, Overseer
@@ -31,7 +31,7 @@ async def listed(
     read: Read,
     reason: LeaveReason | None = None,
     from_day: Annotated[
-        date | None, Query(alias="from", description="Who left on this local day or later.")
+        Day | None, Query(alias="from", description="Who left on this local day or later.")
     ] = None,
     returned: Annotated[bool, Query(description="Also who has come back.")] = False,
     size: PageSize = 50,

@@ -1,6 +1,5 @@
 """Doorways of toolkits and care rules."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -10,7 +9,7 @@ from fastapi import Query, status
 from app.auth.queries import org_unit_within
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.retention.queries.toolkits import toolkits
 from app.retention.queries.warnings import care_rules
 from app.retention.routes.callers import Overseer, Setter, Viewer
@@ -38,7 +37,7 @@ async def listed(
     now: Now,
     kind: ToolkitKind | None = None,
     day: Annotated[
-        date | None, Query(description="A local day of the caller's unit; left out, today.")
+        Day | None, Query(description="A local day of the caller's unit; left out, today.")
     ] = None,
     all_versions: Annotated[
         bool, Query(description="Every version that concerns the unit, not those in force.")

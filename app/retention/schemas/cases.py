@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer, Code, Input, Note
+from app.core.http import Answer, Code, Day, Input, Note
 from app.core.i18n import Lang
 from app.customers.rules import masked_name, masked_phone
 from app.lifecycle.rules import ChurnClass, Tier
@@ -96,7 +96,7 @@ class OutcomeIn(Input):
     offering_code: Code | None = Field(
         default=None, description="What was offered: with `accepted`, `refused` and `later`."
     )
-    again_on: date | None = Field(default=None, description="The local day of a `later`.")
+    again_on: Day | None = Field(default=None, description="The local day of a `later`.")
     note: Note = ""
 
     def said(self) -> Said:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer, Input
+from app.core.http import Answer, Day, Input
 from app.customers.rules import masked_name, masked_phone
 from app.lifecycle.rules import Tier
 from app.retention.models import FormerCustomer
@@ -32,7 +32,7 @@ class LeavingIn(Input):
         }
     )
 
-    left_on: date = Field(description="The local day on which the last service ended.")
+    left_on: Day = Field(description="The local day on which the last service ended.")
     reason: LeaveReason
     competitor: Annotated[str, StringConstraints(min_length=1, max_length=100)] | None = None
     reachable: bool | None = Field(

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Code, Input
+from app.core.http import Answer, Code, Day, Input
 from app.core.i18n import Words
 from app.lifecycle.rules import ChurnClass, Stage, Tier
 from app.retention.models import CareRule as CareRuleRow
@@ -122,7 +122,7 @@ class ToolkitIn(ContentIn):
     org_unit_id: UUID | None = Field(
         default=None, description="For whose subtree; left out, the caller's own org unit's."
     )
-    valid_from: date = Field(description="A local day, not before today.")
+    valid_from: Day = Field(description="A local day, not before today.")
 
 
 class WordsOut(Answer):
@@ -233,8 +233,8 @@ class CareRuleIn(Input):
     org_unit_id: UUID | None = Field(
         default=None, description="For whose subtree; left out, the caller's own org unit's."
     )
-    valid_from: date = Field(description="A local day, not before today.")
-    valid_to: date | None = Field(default=None, description="The first local day without it.")
+    valid_from: Day = Field(description="A local day, not before today.")
+    valid_to: Day | None = Field(default=None, description="The first local day without it.")
     place: Annotated[int, Field(ge=0, le=1000)] = Field(description="The first that fits counts.")
     causes: Annotated[list[Cause], Field(max_length=5)] = Field(
         default_factory=list, description="Empty is each that the lifecycle warns of."
@@ -251,7 +251,7 @@ class CareRuleIn(Input):
 class CareRuleEnd(Input):
     """On which day a rule of care ends."""
 
-    valid_to: date = Field(
+    valid_to: Day = Field(
         description="The first local day without it, from tomorrow on; the day on which it would"
         " begin takes it back."
     )

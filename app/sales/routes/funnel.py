@@ -1,6 +1,5 @@
 """The doorway of what became of visits."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -10,7 +9,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read
 from app.core.doorways import Router
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.sales.schemas.funnel import ExcludedOut, FigureOut, FunnelOut
 from app.sales.service import funnel as service
 from app.worktypes.rules import WorkType
@@ -29,8 +28,8 @@ async def funnel(
     org_unit_id: Annotated[
         UUID | None, Query(description="With all units under it; left out, the caller's own.")
     ] = None,
-    first_day: date | None = None,
-    until_day: Annotated[date | None, Query(description="The day after the last one.")] = None,
+    first_day: Day | None = None,
+    until_day: Annotated[Day | None, Query(description="The day after the last one.")] = None,
     work_type: WorkType | None = None,
 ) -> FunnelOut:
     """Read what became of completed visits: what was suggested, answered, sold and kept, each

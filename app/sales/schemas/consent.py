@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer, Input, Moment, Note
+from app.core.http import Answer, DeviceTime, Input, Note
 from app.core.i18n import Lang
 from app.core.paging import NextPage
 from app.messaging.rules import REPLY_LIMIT, masked_number
@@ -37,7 +37,7 @@ class SignatureConsent(Input):
     visit's order, of kind `signature`, and may be uploaded later."""
 
     kind: Literal["signature"]
-    given_at: Moment
+    given_at: DeviceTime
     image_sha256: Sha256 = Field(description="Of the picture, as its upload announces it.")
     stroke_sha256: Sha256 = Field(description="Of the strokes with their times, as the app has it.")
     stroke_count: Annotated[int, Field(ge=1, le=10_000)]
@@ -50,7 +50,7 @@ class SmsConsent(Input):
     """The customer replied to the message that a consent request sent them."""
 
     kind: Literal["sms_reply"]
-    given_at: Moment
+    given_at: DeviceTime
     request_id: UUID
 
 
@@ -58,7 +58,7 @@ class OtpConsent(Input):
     """The customer told the code that a consent request sent them."""
 
     kind: Literal["otp"]
-    given_at: Moment
+    given_at: DeviceTime
     request_id: UUID
     code: Told
 
@@ -127,7 +127,7 @@ class ConsentRequestIn(Input):
     id: UUID = Field(description="Asking with the same id again sends nothing more.")
     kind: Literal[ConsentKind.OTP, ConsentKind.SMS_REPLY]
     language: Lang = Field(default="zh", description="In which language the customer is asked.")
-    device_at: Moment | None = None
+    device_at: DeviceTime | None = None
 
 
 class ConsentRequestOut(Answer):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.core.http import Answer, Code, Input, Line, Moment, Note
+from app.core.http import Answer, Code, DeviceTime, Input, Line, Note
 from app.core.paging import NextPage, Rows
 from app.feasibility.rules import Infeasible
 from app.retention.schemas.toolkits import Months, Percent
@@ -71,7 +71,7 @@ class SaleIn(Input):
     id: UUID
     visit_id: UUID
     items: Annotated[list[SaleItemIn], Field(min_length=1, max_length=20)]
-    device_at: Moment | None = None
+    device_at: DeviceTime | None = None
     note: Note | None = None
     reservation_id: UUID | None = Field(
         default=None, description="What was reserved in this visit to install it at once."

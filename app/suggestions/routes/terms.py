@@ -16,7 +16,7 @@ from app.catalog.rules import ValueLever
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Language, Now
+from app.core.http import Day, Language, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.suggestions import queries, service
 from app.suggestions.models import SuggestionCampaign, SuggestionGate, SuggestionLever
@@ -69,7 +69,7 @@ async def gates(
         UUID | None, Query(description="For which unit; left out, the caller's own.")
     ] = None,
     day: Annotated[
-        date | None, Query(description="A local day of the org unit; left out, today.")
+        Day | None, Query(description="A local day of the org unit; left out, today.")
     ] = None,
 ) -> GatesOut:
     """List every gate an offer has to pass, in their order, and whether it holds on a day."""
@@ -118,7 +118,7 @@ async def levers(
         UUID | None, Query(description="For which unit; left out, the caller's own.")
     ] = None,
     day: Annotated[
-        date | None, Query(description="A local day of the org unit; left out, today.")
+        Day | None, Query(description="A local day of the org unit; left out, today.")
     ] = None,
 ) -> LeverRulesOut:
     """List each lever: at which stages it is moved, and for which tiers that is the manager's."""
@@ -237,8 +237,8 @@ async def end(
 async def report(
     reader: Reader,
     read: Read,
-    since: Annotated[date, Query(description="The first local day that is counted.")],
-    until: Annotated[date, Query(description="The first local day that is not; at most 31 on.")],
+    since: Annotated[Day, Query(description="The first local day that is counted.")],
+    until: Annotated[Day, Query(description="The first local day that is not; at most 31 on.")],
     org_unit_id: Annotated[
         UUID | None, Query(description="Of which unit; left out, the caller's own.")
     ] = None,

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Moment, Name, Note
+from app.core.http import Answer, Day, DeviceTime, Input, Name, Note
 from app.core.i18n import Lang
 from app.suggestions.models import SuggestionAnswer
 from app.suggestions.rules import AnswerKind, DeclineReason, HeldBack
@@ -25,7 +25,7 @@ class CompetitorIn(Input):
     who: Name = Field(description="The other operator.")
     offer: Name | None = Field(default=None, description="What they hold there.")
     monthly_price_fen: Price | None = None
-    until: date | None = Field(default=None, description="The day on which that contract ends.")
+    until: Day | None = Field(default=None, description="The day on which that contract ends.")
 
 
 class AnswerIn(Input):
@@ -74,14 +74,14 @@ class AnswerIn(Input):
         default=None, description="Whether it was spoken of; needed only without an answer."
     )
     reason: DeclineReason | None = Field(default=None, description="Needed with `declined`.")
-    later_on: date | None = Field(
+    later_on: Day | None = Field(
         default=None,
         description="Needed with `later`, may come with `not_now`: the day the customer named.",
     )
     competitor: CompetitorIn | None = Field(
         default=None, description="Who else serves the customer, with what, at what price."
     )
-    device_at: Moment = Field(description="When it was said, by the phone's clock.")
+    device_at: DeviceTime = Field(description="When it was said, by the phone's clock.")
 
     def said(self) -> Said:
         """Read the answer as the service takes it."""
@@ -129,7 +129,7 @@ class HandOverIn(Input):
     id: UUID
     handed_to: LeadTo
     note: Note | None = Field(default=None, description="What the customer said of it.")
-    device_at: Moment
+    device_at: DeviceTime
 
     def handing(self) -> HandingOver:
         """Read it as the service takes it."""

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Code, Input, Moment, Name
+from app.core.http import Answer, Code, Day, Input, Moment, Name
 from app.core.i18n import Lang
 from app.customers.models import Interaction
 from app.customers.rules import Channel, InteractionKind, masked_words
@@ -40,7 +40,7 @@ class ContactIn(Input):
     offering_code: Code | None = Field(
         default=None, description="What was spoken of, where it is not what the slot names."
     )
-    later_on: date | None = Field(
+    later_on: Day | None = Field(
         default=None,
         description="May come with `later`: the local day from which on they want to hear of it.",
     )

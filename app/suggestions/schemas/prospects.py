@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field, StringConstraints
 
-from app.core.http import Answer, Code, Input, Moment, Name
+from app.core.http import Answer, Code, Day, DeviceTime, Input, Name
 from app.customers.rules import ConsentProof, masked_name, masked_phone
 from app.suggestions.models import Prospect
 from app.suggestions.rules.leads import LeadTo
@@ -51,10 +51,10 @@ class ProspectIn(Input):
     competitor: Name | None = Field(default=None, description="Who serves them now.")
     offer: Name | None = Field(default=None, description="What they hold there.")
     monthly_price_fen: Price | None = None
-    until: date | None = Field(default=None, description="The day on which that contract ends.")
+    until: Day | None = Field(default=None, description="The day on which that contract ends.")
     interest: Code | None = Field(default=None, description="What of ours they asked about.")
     handed_to: LeadTo
-    device_at: Moment
+    device_at: DeviceTime
 
     def noted(self) -> Noted:
         """Read it as the service takes it."""

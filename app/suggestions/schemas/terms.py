@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field
 
 from app.catalog.rules import ValueLever
-from app.core.http import Answer, Code, Input, Line, Name, Note
+from app.core.http import Answer, Code, Day, Input, Line, Name, Note
 from app.core.i18n import Lang
 from app.core.paging import NextPage
 from app.lifecycle.rules import Stage, Tier
@@ -85,7 +85,7 @@ class GateIn(Input):
     org_unit_id: UUID | None = Field(
         default=None, description="For whose subtree; left out, the caller's own org unit's."
     )
-    valid_from: date = Field(description="A local day, not before today.")
+    valid_from: Day = Field(description="A local day, not before today.")
     in_force: bool
 
 
@@ -178,8 +178,8 @@ class LeverRuleIn(Input):
     preferred_tiers: Annotated[list[Tier], Field(max_length=len(Tier))] = Field(
         default_factory=list
     )
-    valid_from: date = Field(description="A local day, not before today.")
-    valid_to: date | None = Field(
+    valid_from: Day = Field(description="A local day, not before today.")
+    valid_to: Day | None = Field(
         default=None,
         description="The first local day without it: what was said before counts again.",
     )
@@ -188,7 +188,7 @@ class LeverRuleIn(Input):
 class LeverRuleEnd(Input):
     """On which day a rule of a lever ends."""
 
-    valid_to: date = Field(
+    valid_to: Day = Field(
         description="The first local day without it, from tomorrow on; the day on which it would"
         " begin takes it back."
     )
@@ -245,15 +245,15 @@ class CampaignIn(Input):
     lever: ValueLever | None = Field(default=None, description="For all offers of a lever.")
     offering_code: Code | None = Field(default=None, description="For one offer; one of the two.")
     factor: Factor = Field(description="What it makes of an offer's worth; 1 is nothing.")
-    valid_from: date = Field(description="A local day, not before today.")
-    valid_to: date = Field(description="The first local day without it.")
+    valid_from: Day = Field(description="A local day, not before today.")
+    valid_to: Day = Field(description="The first local day without it.")
     owner: Name = Field(description="Who answers for it.")
 
 
 class CampaignEnd(Input):
     """On which day a campaign ends instead."""
 
-    valid_to: date = Field(description="The first local day without it; only ever earlier.")
+    valid_to: Day = Field(description="The first local day without it; only ever earlier.")
 
 
 class CampaignOut(Answer):

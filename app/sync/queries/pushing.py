@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import Rows, fetched, new_id, put
-from app.sync.rules import ActionVerdict, Judgement
+from app.sync.rules import ActionVerdict, Judgement, Kind
 
 
 async def one_at_a_time(tx: AsyncSession, technician_id: UUID) -> None:
@@ -73,6 +73,58 @@ _BEHIND = """
     UNION ALL
     SELECT id, work_order_id FROM sale
     WHERE id = ANY(%(ids)s::text[]::uuid[]) AND technician_id = %(technician_id)s
+"""
+
+
+async def of_nobody(tx: AsyncSession, named: Mapping[str, Collection[UUID]]) -> set[UUID]:
+    """List those of some things whose customer was erased, by the names under which actions have
+    them (`SUBJECTS`)."""
+    given = {name: list(named.get(name, ())) for name in SUBJECTS}
+    if not any(given.values()):
+        return set()
+    return {row[0] for row in await fetched(tx, _OF_NOBODY, given)}
+
+
+_BY_ORDER = "JOIN work_order AS o ON o.id = work_order_id"
+_BY_VISIT = f"JOIN visit AS v ON v.id = visit_id {_BY_ORDER}"
+# What an action may name, and where it stands whose that is.
+SUBJECTS = {
+    "work_order_id": ("t.customer_id", "work_order AS t"),
+    "customer_id": ("t.id", "customer AS t"),
+    "visit_id": ("o.customer_id", f"visit AS t {_BY_ORDER}"),
+    "sale_id": ("t.customer_id", "sale AS t"),
+    "case_id": ("t.customer_id", "retention_case AS t"),
+    "suggestion_id": (
+        "d.customer_id",
+        "suggestion AS t JOIN suggestion_decision AS d ON d.id = t.decision_id",
+    ),
+    "terms_id": ("t.customer_id", "special_terms AS t"),
+    "recovery_id": ("t.customer_id", "recovery AS t"),
+    "escalation_id": ("o.customer_id", f"escalation AS t {_BY_ORDER}"),
+    "reservation_id": ("o.customer_id", f"install_reservation AS t {_BY_VISIT}"),
+    "upload_id": ("o.customer_id", f"evidence AS t {_BY_ORDER}"),
+}
+_SUBJECT = " UNION ALL ".join(
+    f"SELECT t.id, {customer} FROM {found} WHERE t.id = ANY(%({name})s::uuid[])"  # noqa: S608
+    for name, (customer, found) in SUBJECTS.items()
+)
+_OF_NOBODY = f"""
+    SELECT subject.id FROM ({_SUBJECT}) AS subject (id, customer_id)
+    JOIN customer AS c ON c.id = subject.customer_id WHERE c.erased_at IS NOT NULL
+"""  # noqa: S608 - text of our own
+
+
+async def told_of(
+    tx: AsyncSession, technician_id: UUID, kind: Kind, ids: Collection[UUID]
+) -> Sequence[UUID]:
+    """List those of some things that a technician's phones were ever told of."""
+    given = {"technician_id": technician_id, "kind": kind.value, "ids": list(ids)}
+    return [row[0] for row in await fetched(tx, _TOLD_OF, given)]
+
+
+_TOLD_OF = """
+    SELECT row_id FROM sync_row
+    WHERE technician_id = %(technician_id)s AND kind = %(kind)s AND row_id = ANY(%(ids)s)
 """
 
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema, model_validator
 
 from app.core.bounds import check_fit
 from app.core.errors import TooLarge
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, DeviceTime, Input
 from app.sync.rules import ActionVerdict, Judgement
 from app.sync.rules.actions import Action, Pushed
 from app.sync.rules.clocks import Skew
@@ -44,7 +44,7 @@ class ActionIn(Input):
     base_version: Annotated[int, Field(ge=0, lt=2**53)] | None = Field(
         default=None, description="The order's `version` that the phone saw; kept as evidence."
     )
-    device_at: Moment = Field(description="When it was done, by the phone's clock.")
+    device_at: DeviceTime = Field(description="When it was done, by the phone's clock.")
 
     @model_validator(mode="before")
     @classmethod
@@ -153,7 +153,7 @@ class PushIn(Input):
 
     changes: ChangesIn
     last_pulled_at: Annotated[int, Field(ge=0, lt=2**53)] | None = None
-    sent_at: Moment | None = Field(
+    sent_at: DeviceTime | None = Field(
         default=None,
         description="The phone's time as it sends this, so that it can be told of a wrong clock.",
     )

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from app.core.errors import Invalid, Problem, SameIdOtherContent, Unauthorized, 
 from app.core.log import log
 from app.devices.queries import wipe_of
 from app.devices.rules import UNNAMED, Wipe, WipeAsked
+from app.evidence.rules.uploads import metadata_of
 from app.sync import rules
 from app.sync.queries import feed, pushing
 from app.sync.rules import ActionVerdict, Kind
@@ -102,6 +103,8 @@ class _Push:
     last: bool
     # How often each action has run out of time, in this try and those before.
     slow: Counter[UUID]
+    # Actions about somebody who was erased: what they say is not kept.
+    of_nobody: Collection[UUID] = ()
 
     async def carry_out(self) -> Answered:
         tx, mine = self.tx, technician_of(self.caller)
@@ -113,7 +116,9 @@ class _Push:
             raise Unauthorized()
         revoked = not await pushing.is_open(tx, self.caller.account_id)
         before = await pushing.known(tx, [one.id for one in actions])
-        about = await self._about([one for one in actions if one.id not in before])
+        new = [one for one in actions if one.id not in before]
+        about = await self._about(new)
+        self.of_nobody = await self._about_nobody(new, about)
         if not revoked:
             await pushing.lock_orders(tx, mine, set(about.values()))
         answered: dict[UUID, tuple[str, Judged]] = {
@@ -147,13 +152,14 @@ class _Push:
     async def _judge(
         self, action: Action, order_id: UUID | None, at: datetime, stands: Problem | None
     ) -> dict[str, Any]:
+        erased = action.id in self.of_nobody
         row: dict[str, Any] = {
             "id": action.id,
             "technician_id": technician_of(self.caller),
             "account_id": self.caller.account_id,
             "device": self.pushed.device,
             "type": action.type,
-            "payload": _kept(action) if step_of(action.type).keeps_payload else {},
+            "payload": _ids_of(action) if erased else _kept(action),
             "base_version": action.base_version,
             "device_at": action.device_at,
             "received_at": self.now,
@@ -170,7 +176,7 @@ class _Push:
             code=problem.slug,
             words_zh=f"{problem.title.zh}：{problem.detail('zh')}",
             words_en=f"{problem.title.en}: {problem.detail('en')}",
-            facts=problem.facts_in("zh"),
+            facts=None if erased else problem.facts_in("zh"),
         )
         if stands is None and order_id is not None and row["verdict"] is ActionVerdict.CONFLICT:
             await self._look_where_it_went(row, action, order_id)
@@ -295,6 +301,25 @@ class _Push:
                         made.setdefault(makes, made[one])
         return named
 
+    async def _about_nobody(
+        self, actions: Iterable[Action], about: Mapping[UUID, UUID]
+    ) -> set[UUID]:
+        """Tell which actions are about a customer who was erased while the phone was away, by
+        whatever they name of theirs."""
+        named: dict[str, set[UUID]] = {name: set() for name in pushing.SUBJECTS}
+        whose: dict[UUID, set[UUID]] = {}
+        for action in actions:
+            said = {name: _id_of(action.payload.get(name)) for name in named}
+            said["work_order_id"] = (
+                about.get(action.id) or said["work_order_id"] or _pictured(action.payload)
+            )
+            whose[action.id] = {one for one in said.values() if one is not None}
+            for name, one in said.items():
+                if one is not None:
+                    named[name].add(one)
+        nobodys = await pushing.of_nobody(self.tx, named)
+        return {action_id for action_id, ids in whose.items() if ids & nobodys}
+
     async def _news(
         self, written: Iterable[Mapping[str, Any]]
     ) -> AsyncIterator[tuple[UUID, Kind, UUID]]:
@@ -314,6 +339,9 @@ class _Push:
             elif kind is Kind.ACTION and ids:
                 # An app may clear its list of what was done long ago, and most of that is known.
                 ids = await pushing.known(self.tx, ids)
+            elif kind in (Kind.WORK_ORDER, Kind.CUSTOMER) and ids:
+                # By such a line it is known whose an order was, which is not for a phone to say.
+                ids = await pushing.told_of(self.tx, mine, kind, ids)
             for row_id in ids:
                 yield mine, kind, row_id
 
@@ -322,10 +350,18 @@ _TOLD = ("verdict", "code", "words_zh", "words_en", "judgement")
 
 
 def _kept(action: Action) -> Mapping[str, Any]:
+    if not step_of(action.type).keeps_payload:
+        return {}
     if action.unread is not None:
         return action.unread.kept
     kept: Mapping[str, Any] = without_codes(action.payload)
     return kept
+
+
+def _ids_of(action: Action) -> Mapping[str, Any]:
+    """Give what an action is about and nothing else: what the phone sends next may build on it."""
+    names = ("id", *pushing.SUBJECTS)
+    return {name: str(one) for name in names if (one := _id_of(action.payload.get(name)))}
 
 
 def _stands_against(action: Action, wipe: Wipe | None, *, revoked: bool) -> Problem | None:
@@ -362,6 +398,14 @@ def _id_of(value: Any) -> UUID | None:
     try:
         return UUID(value) if isinstance(value, str) else None
     except ValueError:
+        return None
+
+
+def _pictured(payload: Mapping[str, Any]) -> UUID | None:
+    """Tell of which order a picture is announced: it is named in the announcement's header."""
+    try:
+        return _id_of(metadata_of(str(payload.get("metadata", ""))).get("work_order_id"))
+    except Problem:
         return None
 
 

@@ -48,6 +48,7 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
     written = 0
     units = await turning.units(tx)
     changed: list[Unit] = []
+    spans: list[dict[str, datetime]] = []
     for unit in units:
         in_force = Numbers(
             numbers.number(GRACE_HOURS, now, unit.path),
@@ -64,10 +65,17 @@ async def turn(tx: AsyncSession, now: datetime) -> int:
             told = told._replace(offers_due=True)
         if told != unit:
             changed.append(told)
-        given: dict[str, Any] = {"unit": unit.id, "zone": unit.zone, "since": since, "now": now}
-        written += await turning.touch_unit(tx, {**given, **_left(since, was, now, new)})
+        left = _left(since, was, now, new)
+        if left not in spans:
+            spans.append(left)
         if was.offline_hours != new.offline_hours:
             written += await turning.touch_phones(tx, unit.id)
+    # A phone goes by the numbers of its own unit, and whoever is lent has orders of another. Few
+    # units have numbers of their own, and to look again once too often does a phone no harm.
+    for unit in units:
+        given: dict[str, Any] = {"unit": unit.id, "zone": unit.zone, "since": since, "now": now}
+        for left in spans:
+            written += await turning.touch_unit(tx, {**given, **left})
     await turning.note_numbers(tx, changed)
     for before, today in sorted({_days(since, now, unit.zone) for unit in units}):
         if before < today:

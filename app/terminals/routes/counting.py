@@ -1,6 +1,6 @@
 """Doorways of counts of vans, and of what was lost."""
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -11,7 +11,7 @@ from app.auth.queries import org_unit_within
 from app.core.db import Read, Tx
 from app.core.doorways import Router
 from app.core.errors import Invalid
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.terminals import queries
 from app.terminals.routes.callers import Counter, Depot, Reader
@@ -91,10 +91,10 @@ async def losses(
     read: Read,
     now: Now,
     since: Annotated[
-        date | None,
+        Day | None,
         Query(alias="from", description="The first local day; left out, thirty days with `until`."),
     ] = None,
-    until: Annotated[date | None, Query(description="The last local day; left out, today.")] = None,
+    until: Annotated[Day | None, Query(description="The last local day; left out, today.")] = None,
 ) -> LossesOut:
     """Count what was lost, per branch and technician, against what passed through their hands."""
     unit = await org_unit_within(read, reader.org_unit_id, reader)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, DeviceTime, Input
 from app.terminals.models import StockCount
 from app.terminals.queries import LossRow
 from app.terminals.rules import Cause, CountState, Difference, Pool, TerminalKind
@@ -47,7 +47,7 @@ class CountIn(Input):
         default=None, description="Whose van; a technician counts their own and leaves it out."
     )
     counted: Annotated[list[CountedIn], Field(max_length=1000)]
-    device_at: Moment | None = None
+    device_at: DeviceTime | None = None
 
 
 class DifferenceOut(Answer):

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Code, Input, Moment
+from app.core.http import Answer, Code, DeviceTime, Input
 from app.terminals.rules import HandoverState, TerminalKind
 from app.terminals.schemas.stock import SerialNumber
 
@@ -19,13 +19,17 @@ class GiveIn(Input):
     id: UUID
     serial_number: SerialNumber
     technician_code: Code = Field(description="Whom it is given to.", examples=["T1001"])
-    device_at: Moment = Field(description="By the phone's clock; kept beside the server's time.")
+    device_at: DeviceTime = Field(
+        description="By the phone's clock; kept beside the server's time."
+    )
 
 
 class AnswerIn(Input):
     """Accepting, declining and withdrawing need nothing but their time."""
 
-    device_at: Moment = Field(description="By the phone's clock; kept beside the server's time.")
+    device_at: DeviceTime = Field(
+        description="By the phone's clock; kept beside the server's time."
+    )
 
 
 class HandoverOut(Answer):

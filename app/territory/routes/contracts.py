@@ -10,7 +10,7 @@ from app.auth.callers import Caller, caller
 from app.auth.rules import Role
 from app.core.db import Read, Tx
 from app.core.doorways import Router
-from app.core.http import Name, Now
+from app.core.http import Day, Name, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.grids import directory
 from app.grids.models import GridContract
@@ -59,12 +59,12 @@ async def history(
 async def listed(
     reader: Reader,
     read: Read,
-    on: Annotated[date | None, Query(description="In force on this local day.")] = None,
+    on: Annotated[Day | None, Query(description="In force on this local day.")] = None,
     stage: GridStage | None = None,
     technician_id: UUID | None = None,
     contractor: Annotated[Name | None, Query()] = None,
     ending_before: Annotated[
-        date | None, Query(description="With an end before this day; use it together with `on`.")
+        Day | None, Query(description="With an end before this day; use it together with `on`.")
     ] = None,
     size: PageSize = 50,
     token: PageToken = None,

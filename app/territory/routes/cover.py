@@ -1,7 +1,6 @@
 """Doorways of who serves a grid, and of what a supervisor is warned of."""
 
 from collections import Counter
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from app.auth.queries import org_unit_within
 from app.auth.rules import Role
 from app.core.db import Read
 from app.core.doorways import Router
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.core.parameter_values import parameters_in_force
 from app.territory.queries import keeping
@@ -31,7 +30,7 @@ async def vacancies(
     read: Read,
     now: Now,
     on: Annotated[
-        date | None, Query(description="The first day looked at; today when left out.")
+        Day | None, Query(description="The first day looked at; today when left out.")
     ] = None,
     days: Annotated[
         int | None,
@@ -78,7 +77,7 @@ async def cover(
     read: Read,
     now: Now,
     first: Annotated[
-        date | None, Query(alias="from", description="The first day; today when left out.")
+        Day | None, Query(alias="from", description="The first day; today when left out.")
     ] = None,
     days: Annotated[int, Query(ge=1, le=31)] = 7,
 ) -> CoverOut:

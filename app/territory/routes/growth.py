@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import date
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
@@ -11,7 +10,7 @@ from fastapi import Query
 from app.auth.queries import org_unit_coded
 from app.core.db import Read
 from app.core.doorways import Router
-from app.core.http import Code, Now
+from app.core.http import Code, Day, Now
 from app.core.parameter_values import parameters_in_force
 from app.territory.queries import growth as queries
 from app.territory.queries.growth import KnownUnit
@@ -48,7 +47,7 @@ async def growth(
     org_unit_code: Annotated[
         Code | None, Query(description="Of the caller's subtree; their own when left out.")
     ] = None,
-    on: Annotated[date | None, Query(description="A local day; today when left out.")] = None,
+    on: Annotated[Day | None, Query(description="A local day; today when left out.")] = None,
     covered_by: Annotated[
         CoveredBy, Query(description="What makes a grid a part of a block.")
     ] = CoveredBy.STAGE,

@@ -1,6 +1,5 @@
 """Doorways of handovers: what whoever takes grids over finds there."""
 
-from datetime import date
 from typing import Annotated
 from uuid import UUID
 
@@ -12,7 +11,7 @@ from app.auth.rules import Role
 from app.core.db import Read
 from app.core.doorways import Router
 from app.core.errors import NotFound
-from app.core.http import Now
+from app.core.http import Day, Now
 from app.core.paging import PageSize, PageToken, cut, key_of, token_of
 from app.territory.queries import handover as queries
 from app.territory.queries import keeping
@@ -29,9 +28,7 @@ from app.territory.service import handover as service
 router = Router()
 
 Reader = Annotated[Caller, Depends(caller(Role.SUPERVISOR, Role.ADMIN, scope="grids:read"))]
-On = Annotated[
-    date | None, Query(description="The local day of the handover; today when left out.")
-]
+On = Annotated[Day | None, Query(description="The local day of the handover; today when left out.")]
 
 
 @router.get("/grids/{grid_id}/handover", operation_id="grid_handover")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Line, Name, Note
+from app.core.http import Answer, Day, Input, Line, Name, Note
 from app.core.paging import NextPage, Rows
 from app.grids.rules import GridStage
 
@@ -32,9 +32,9 @@ class StageIn(Input):
 
     id: UUID
     stage: GridStage
-    valid_from: Annotated[date, Field(description="The first local day on which it holds.")]
+    valid_from: Annotated[Day, Field(description="The first local day on which it holds.")]
     valid_to: Annotated[
-        date | None,
+        Day | None,
         Field(description="The first day on which it no longer holds: the grid has no stage then."),
     ] = None
     technician_id: Annotated[
@@ -49,7 +49,7 @@ class StageIn(Input):
     target_monthly_sales: Annotated[
         Customers | None, Field(description="Sales a month to be reached by target_on.")
     ] = None
-    target_on: date | None = None
+    target_on: Day | None = None
     note: Annotated[Note, Field(description="Needed as the reason of a lower stage.")] = ""
 
 
@@ -81,7 +81,7 @@ class BeginManyIn(Input):
 class EndContractIn(Input):
     """When and why a stage ends with nothing after it."""
 
-    valid_to: Annotated[date, Field(description="The first day on which it no longer holds.")]
+    valid_to: Annotated[Day, Field(description="The first day on which it no longer holds.")]
     reason: Annotated[Note, Field(min_length=1)]
     retroactive: Retroactive = False
 

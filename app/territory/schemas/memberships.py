@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, problem_body
+from app.core.http import Answer, Day, Input, problem_body
 from app.core.i18n import Lang
 from app.grids.rules import MembershipKind
 from app.grids.rules.asking import EVERY_DAY
@@ -16,7 +16,7 @@ from app.territory.rules.loads import Load, Outlook
 
 MOST_ROWS = 2000
 
-Until = Annotated[date | None, Field(description="The first day on which it no longer holds.")]
+Until = Annotated[Day | None, Field(description="The first day on which it no longer holds.")]
 Weekdays = Annotated[int, Field(ge=1, le=127, description="Bit mask, Monday 1 to Sunday 64.")]
 Ratio = Annotated[
     int,
@@ -34,7 +34,7 @@ class AssignRow(Input):
     technician_id: UUID
     kind: MembershipKind
     rank: Rank = 1
-    valid_from: date
+    valid_from: Day
     valid_to: Until = None
     weekdays: Weekdays = EVERY_DAY
     ratio: Ratio = 100
@@ -54,7 +54,7 @@ class HandOverRow(Input):
     from_technician_id: Annotated[
         UUID | None, Field(description="Who has to be the primary until then; else refused.")
     ] = None
-    valid_from: date
+    valid_from: Day
     valid_to: Until = None
     weekdays: Weekdays = EVERY_DAY
     ratio: Ratio = 100
@@ -74,7 +74,7 @@ class EndRow(Input):
 
     do: Literal["end"]
     membership_id: UUID
-    valid_to: Annotated[date, Field(description="The first day on which it no longer holds.")]
+    valid_to: Annotated[Day, Field(description="The first day on which it no longer holds.")]
 
     def row(self) -> Row:
         """Say it in the words of the rules."""

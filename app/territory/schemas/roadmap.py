@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from app.core.http import Answer, Input, Line
+from app.core.http import Answer, Day, Input, Line
 from app.grids.rules import ExpansionFigure
 from app.territory.rules.growth import Exclusion
 from app.territory.schemas.growth import ExclusionOut
@@ -15,7 +15,7 @@ class TargetIn(Input):
     """What a figure is to be at the end of a local day."""
 
     figure: ExpansionFigure
-    due_on: date
+    due_on: Day
     target: Annotated[
         float, Field(ge=0, le=100_000_000, description="A share is 0 to 1, the rest whole numbers.")
     ]

@@ -1,6 +1,5 @@
 """Doorways of a technician's day."""
 
-from datetime import date
 from typing import Annotated, Any
 
 from fastapi import Header, Query, Response, status
@@ -8,7 +7,7 @@ from fastapi import Header, Query, Response, status
 from app.core.db import Read
 from app.core.doorways import Router
 from app.core.geo import CoordSys
-from app.core.http import ETAG, Now, RawJson
+from app.core.http import ETAG, Day, Now, RawJson
 from app.core.unchanged import known, tag_of
 from app.visits.routes.callers import Technician
 from app.visits.schemas.day import DayOut, day_bytes
@@ -32,7 +31,7 @@ async def my_day(
     read: Read,
     now: Now,
     on: Annotated[
-        date | None, Query(alias="day", description="A local day; left out, today.")
+        Day | None, Query(alias="day", description="A local day; left out, today.")
     ] = None,
     coordsys: Annotated[
         CoordSys, Query(description="The system points are wanted in; phones' maps use gcj02.")

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, DeviceTime, Input
 from app.customers.models import ContactConsent, Customer
 from app.customers.rules import (
     WHEN_SAID,
@@ -22,7 +22,7 @@ class DoNotDisturbIn(Input):
     """Where the switch shall stand."""
 
     on: bool
-    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
+    device_at: DeviceTime | None = Field(default=None, description=WHEN_SAID)
 
 
 class DoNotDisturbSetOut(Answer):
@@ -39,7 +39,7 @@ class PersonalOffersIn(Input):
     on: bool = Field(
         description="False: offer what everybody is offered, whatever is known of the customer."
     )
-    device_at: Moment | None = Field(default=None, description=WHEN_SAID)
+    device_at: DeviceTime | None = Field(default=None, description=WHEN_SAID)
 
 
 class PersonalOffersOut(Answer):
@@ -65,7 +65,7 @@ class ConsentIn(Input):
         default=None,
         description="Where the proof lies, such as the number of a recording; needed for `given`.",
     )
-    device_at: Moment | None = Field(
+    device_at: DeviceTime | None = Field(
         default=None, description="When they said it, by the device's clock."
     )
 

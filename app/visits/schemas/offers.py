@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from app.catalog.queries import Offering, talk_track_of
 from app.catalog.rules import BusinessType, OnSite
-from app.core.http import Answer, Input, Moment
+from app.core.http import Answer, DeviceTime, Input
 from app.core.i18n import Lang
 from app.customers.rules import InteractionKind
 from app.suggestions.models import Suggestion
@@ -113,7 +113,7 @@ class ReminderIn(Input):
     )
 
     id: UUID
-    device_at: Moment
+    device_at: DeviceTime
 
 
 class RemindedOut(Answer):

@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from app.core.geo import PointIn
-from app.core.http import Answer, Code, Input, Line, Moment, Note
+from app.core.http import Answer, Code, DeviceTime, Input, Line, Moment, Note
 from app.core.i18n import Lang
 from app.terminals.rules import TerminalKind
 from app.visits.rules import (
@@ -24,7 +24,7 @@ from app.workorders.rules import State, Step
 from app.worktypes.rules import Wanting
 
 AtTheDevice = Annotated[
-    Moment,
+    DeviceTime,
     Field(
         description=(
             "When it was done, by the phone's clock. It is kept beside the server's time, and the"

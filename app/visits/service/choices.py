@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.auth.callers import Caller
+from app.auth.callers import Caller, at_door_of
 from app.auth.rules import Role
 from app.customers import queries as customer_queries
 from app.customers import service as customers
@@ -42,11 +42,11 @@ async def set_do_not_disturb(
     """
     # Who asked to be left alone is left alone, however late a phone without a network tells of it:
     # what counts is who met them when they said so.
-    await at_the_door(tx, customer_id, caller, now=min(said_at or now, now))
+    met = await _met(tx, customer_id, caller, now=min(said_at or now, now))
     if not on and caller.role is Role.TECHNICIAN:
         raise KeptUndisturbed()
     return await customers.set_do_not_disturb(
-        tx, customer_id=customer_id, on=on, caller=caller, now=now, said_at=said_at
+        tx, customer_id=customer_id, on=on, caller=met, now=now, said_at=said_at
     )
 
 
@@ -64,9 +64,9 @@ async def set_personal_offers(
     A technician may while they meet the customer, others for customers of their subtree. Raises
     NotFound for everybody else, and what `app.customers.service.set_personal_offers` raises.
     """
-    await at_the_door(tx, customer_id, caller, now=now)
+    met = await _met(tx, customer_id, caller, now=now)
     return await customers.set_personal_offers(
-        tx, customer_id=customer_id, on=on, caller=caller, now=now, said_at=said_at
+        tx, customer_id=customer_id, on=on, caller=met, now=now, said_at=said_at
     )
 
 
@@ -74,8 +74,8 @@ async def consents_of(
     read: AsyncSession, customer_id: UUID, caller: Caller, *, now: datetime
 ) -> Consents:
     """Read what a customer allows; for those who may also write it down. Raises NotFound."""
-    await at_the_door(read, customer_id, caller, now=now)
-    customer = await customer_queries.one(read, caller, customer_id)
+    met = await _met(read, customer_id, caller, now=now)
+    customer = await customer_queries.one(read, met, customer_id)
     return Consents(customer, await customer_queries.consents_said(read, customer_id))
 
 
@@ -87,8 +87,15 @@ async def record_consent(
     A technician may while they meet the customer, others for customers of their subtree. Raises
     NotFound for everybody else, and what `app.customers.service.record_consent` raises.
     """
-    await at_the_door(tx, customer_id, caller, now=now)
+    met = await _met(tx, customer_id, caller, now=now)
     customer = await customers.record_consent(
-        tx, customer_id=customer_id, caller=caller, now=now, **told
+        tx, customer_id=customer_id, caller=met, now=now, **told
     )
     return Consents(customer, await customer_queries.consents_said(tx, customer_id))
+
+
+async def _met(tx: AsyncSession, customer_id: UUID, caller: Caller, *, now: datetime) -> Caller:
+    """Prove that a caller has to do with a customer, and see them as of the customer's branch,
+    which is not their own where they are lent. Raises NotFound."""
+    here, _ = await at_the_door(tx, customer_id, caller, now=now)
+    return at_door_of(caller, here.org_path)
