@@ -154,3 +154,21 @@ async def test_returns_above_the_peers_are_flagged_once_a_month(tx, door, sell, 
     assert flag.technician_id == door.technician.id
     numbers = {"sold": 3, "returned": 3, "peers_sold": 3, "peers_returned": 0}
     assert flag.facts == {**numbers, "since": "2026-01-01"}
+
+
+async def test_what_the_ordering_system_did_not_deliver_has_not_come_back(tx, door, sell, clock):
+    for name in (LEAST_SALES.name, LEAST_PEER_SALES.name):
+        tx.add(ParameterValue(name=name, valid_from=date(2026, 2, 1), value=3))
+    await make_offering(tx, code="TV-4K", category="tv", commission_fen=1_000)
+    peer = await make_door(tx, now=clock.now(), branch=door.branch)
+    for _ in range(3):
+        sale = await sell(lines=(Line("SPEED-1000", 1), Line("TV-4K", 1)))
+        await not_delivered(tx, sale_id=sale.id, positions=["2"], at=clock.now())
+        turned_down = await sell()
+        await service.follow(
+            tx, sale_id=turned_down.id, state=SaleState.REJECTED, at=clock.now(), reason="no port"
+        )
+        await sell(at=peer)
+    await swept(tx, clock.now())
+    await flagging.flag_returns(tx, now=clock.now())
+    assert (await tx.scalars(select(CommissionFlag))).all() == []

@@ -28,7 +28,8 @@ class Counted(NamedTuple):
 
 async def returns_by_technician(tx: AsyncSession, since: date) -> list[Counted]:
     """Count credited sales since the first day of a month, and those of which something came back;
-    a sale counts once, however much of it did."""
+    a sale counts once, however much of it did. What the ordering system turned down or did not
+    deliver has not come back."""
     return [Counted(*row) for row in await fetched(tx, _RETURNS, {"since": since})]
 
 
@@ -36,8 +37,12 @@ async def returns_by_technician(tx: AsyncSession, since: date) -> list[Counted]:
 # countered.
 _RETURNS = """
 SELECT e.technician_id, t.org_unit_id, count(*),
-       count(*) FILTER (WHERE s.reversed_at IS NOT NULL OR EXISTS (
-           SELECT FROM sale_item i WHERE i.sale_id = s.id AND i.reversed_at IS NOT NULL))
+       count(*) FILTER (WHERE s.reversed_at IS NOT NULL AND s.state <> 'rejected' OR EXISTS (
+           SELECT FROM sale_item i WHERE i.sale_id = s.id AND i.reversed_at IS NOT NULL
+              AND NOT EXISTS (
+                  SELECT FROM sale_event v WHERE v.sale_id = s.id AND v.step = 'item_reversed'
+                     AND v.facts ->> 'item_id' = i.id::text
+                     AND v.facts ->> 'reason' = 'order_rejected')))
   FROM commission_entry e JOIN technician t ON t.id = e.technician_id
   JOIN sale s ON s.id = e.sale_id
  WHERE e.month >= %(since)s AND e.kind = 'earned'
