@@ -61,6 +61,10 @@ class Report:
         )
 
 
+# What an erasure leaves of a code, in SQL: by it the files that go on naming the code are known.
+ERASED = "'erased:' || encode(sha256(convert_to({column}, 'UTF8')), 'hex')"
+
+
 @dataclass(frozen=True)
 class Target:
     """Where staged lines go: a table, the columns that identify a row, and the others.
@@ -128,21 +132,18 @@ class Staging:
 
     async def refuse_unknown(self, name: str, table: str, code: str = "code") -> None:
         """Refuse each line whose column `name` is no code of a table; see `pass_over_erased`."""
-        await self.pass_over_erased(name, table, code)
-        await self.refuse(
+        unknown = self._of(
+            "SELECT line, {name} FROM {staged} AS s"
+            " WHERE {name} IS NOT NULL AND NOT passed_over AND NOT EXISTS"
+            " (SELECT FROM {table} AS t WHERE t.{code} = s.{name})",
             name,
-            Words(zh="查无此编码", en="nothing has this code"),
-            SQL(
-                "SELECT line, {name} FROM {staged} AS s"
-                " WHERE {name} IS NOT NULL AND NOT passed_over AND NOT EXISTS"
-                " (SELECT FROM {table} AS t WHERE t.{code} = s.{name})"
-            ).format(
-                name=Identifier(name),
-                staged=self.table,
-                table=Identifier(table),
-                code=Identifier(code),
-            ),
+            table,
+            code,
         )
+        # Most files name nobody who is unknown, and hashing a million lines takes its time.
+        if await self.run(unknown):
+            await self.pass_over_erased(name, table, code)
+            await self.refuse(name, Words(zh="查无此编码", en="nothing has this code"), unknown)
 
     def settle(self, *, skip_refused: bool) -> None:
         """Go on only when every line is good, or the caller skips bad ones. Raises FileRefused."""
@@ -155,16 +156,15 @@ class Staging:
         Other systems go on naming whom they know, for years, and whoever was erased at their own
         wish does not come back with the next file. What an erasure leaves of a code is a hash.
         """
-        await self.pass_over(
-            SQL(
-                "SELECT s.line FROM {staged} AS s JOIN {table} AS t ON t.{code} ="
-                " 'erased:' || encode(sha256(convert_to(s.{name}, 'UTF8')), 'hex')"
-            ).format(
-                name=Identifier(name),
-                staged=self.table,
-                table=Identifier(table),
-                code=Identifier(code),
-            )
+        find = "SELECT s.line FROM {staged} AS s JOIN {table} AS t ON t.{code} = "
+        await self.pass_over(self._of(find + ERASED.format(column="s.{name}"), name, table, code))
+
+    def _of(self, statement: str, name: str, table: str, code: str) -> Composed:
+        return SQL(statement).format(
+            staged=self.table,
+            name=Identifier(name),
+            table=Identifier(table),
+            code=Identifier(code),
         )
 
     async def pass_over(self, find: str | Composed) -> None:

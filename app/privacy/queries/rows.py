@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import driver_connection, fetched
+from app.core.loading import ERASED
 from app.privacy.rules import MOST_ROWS, Against
 from app.privacy.rules.register import REGISTER, Table, Then
 
@@ -54,7 +55,7 @@ _SET = {
     Then.NULL: "{column} = NULL",
     Then.BLANK: "{column} = ''",
     Then.EMPTY: "{column} = '{{}}'",
-    Then.STAND_IN: "{column} = 'erased:' || encode(sha256(convert_to({column}, 'UTF8')), 'hex')",
+    Then.STAND_IN: f"{{column}} = {ERASED}",
     Then.LOCALITY: "{column} = coalesce(locality, '')",
 }
 
