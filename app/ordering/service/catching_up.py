@@ -8,15 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import jobs
 from app.core.db import shared_now
 from app.core.errors import NotFound
-from app.core.parameter_values import parameters_in_force
-from app.ordering import delivery, queries, rules
+from app.ordering import queries, rules
 from app.ordering.delivery import SyncState
 from app.ordering.models import OrderSync
 from app.ordering.order import RemoteOrder
 from app.ordering.rules import RemoteState, Source
 from app.ordering.service.ending import end_change_of
 from app.ordering.service.settling import learn, part_missing
-from app.ordering.service.standing import note_standstill, settled_at
+from app.ordering.service.standing import note_standstill, settled
 from app.sales import service as sales
 
 
@@ -65,7 +64,7 @@ async def wake(tx: AsyncSession, sale_id: UUID) -> bool:
     sync = await _locked(tx, sale_id)
     if sync.state is not SyncState.WAITING:
         return False
-    sync.next_try_at = await _settled(tx, sync)
+    sync.next_try_at = await settled(tx, sync)
     await jobs.tell(tx, "sale.confirmed", sale_id=sale_id)
     return True
 
@@ -82,13 +81,8 @@ async def send_anew(tx: AsyncSession, sale_id: UUID) -> bool:
     sync.remote_id = sync.remote_href = sync.remote_state = sync.remote_state_at = None
     sync.stands_since = None
     sync.tries_not_sent = sync.tries_unknown = 0
-    sync.state, sync.next_try_at = SyncState.WAITING, await _settled(tx, sync)
+    sync.state, sync.next_try_at = SyncState.WAITING, await settled(tx, sync)
     return True
-
-
-async def _settled(tx: AsyncSession, sync: OrderSync) -> datetime:
-    now = await shared_now(tx)
-    return settled_at(sync, delivery.retry_numbers(await parameters_in_force(tx), now), now)
 
 
 async def take_over(tx: AsyncSession, sale_id: UUID, seen: RemoteOrder, now: datetime) -> None:

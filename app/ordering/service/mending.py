@@ -28,7 +28,7 @@ from app.ordering.rules import Cause
 from app.ordering.service.changing import cancel_there
 from app.ordering.service.ending import end
 from app.ordering.service.entering import EnteredOrderUnclear, enter, was_entered
-from app.ordering.service.standing import settled_at
+from app.ordering.service.standing import settled
 from app.sales import queries as sales_queries
 from app.sales import service as sales
 from app.sales.rules import SaleState, SaleStep, reached
@@ -87,11 +87,9 @@ async def retry(tx: AsyncSession, sync_id: UUID, caller: Caller) -> OrderSync:
 
 
 async def _take_up(tx: AsyncSession, sync: OrderSync) -> None:
-    now = await shared_now(tx)
-    numbers = delivery.retry_numbers(await parameters_in_force(tx), now)
     sync.state = SyncState.DELIVERED if sync.remote_id else SyncState.WAITING
     sync.tries_not_sent = sync.tries_unknown = 0
-    sync.next_try_at = settled_at(sync, numbers, now)
+    sync.next_try_at = await settled(tx, sync)
 
 
 async def retry_many(

@@ -5,9 +5,11 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import shared_now
 from app.core.log import log
+from app.core.parameter_values import parameters_in_force
 from app.ordering import rules
-from app.ordering.delivery import SyncState, Trying
+from app.ordering.delivery import SyncState, Trying, retry_numbers
 from app.ordering.models import OrderAttempt, OrderSync
 from app.ordering.rules import Cause, Failure, OrderingFailed
 
@@ -65,6 +67,12 @@ def settled_at(sync: OrderSync, numbers: rules.RetryNumbers, now: datetime) -> d
     """Say from when on, at the earliest `now`, nothing that was sent of a delivery can still be at
     work over there: who looks too soon finds nothing. All of it is real time."""
     return max(now, sync.last_tried_at + numbers.settle) if sync.last_tried_at else now
+
+
+async def settled(tx: AsyncSession, sync: OrderSync) -> datetime:
+    """Say by the numbers in force from when on a delivery may be looked for; see `settled_at`."""
+    now = await shared_now(tx)
+    return settled_at(sync, retry_numbers(await parameters_in_force(tx), now), now)
 
 
 def note_standstill(sync: OrderSync, now: datetime) -> None:
