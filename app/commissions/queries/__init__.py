@@ -1,6 +1,7 @@
 """Reads of commissions: what is new, what is due, what a month comes to, what is flagged."""
 
 from app.commissions.queries.flags import (
+    NOT_DELIVERED,
     flag_for_change,
     flags_page,
     returns_by_technician,
@@ -34,6 +35,7 @@ from app.commissions.queries.statements import (
 )
 
 __all__ = [
+    "NOT_DELIVERED",
     "Credited",
     "Forgotten",
     "New",

@@ -70,10 +70,7 @@ SELECT DISTINCT ON (s.id) gen_random_uuid(), 'resold', s.technician_id, s.org_un
  CROSS JOIN LATERAL (
     SELECT coalesce(before.reversed_at, o.reversed_at, o.confirmed_at) AS at) AS came_back
  WHERE came_back.at > s.confirmed_at - asked.within
-   AND NOT EXISTS (
-    SELECT FROM sale_event e
-     WHERE e.sale_id = o.id AND e.step = 'item_reversed'
-       AND e.facts ->> 'item_id' = before.id::text AND e.facts ->> 'reason' = 'order_rejected')
+   AND NOT {queries.NOT_DELIVERED.format(sale_id="o.id", item_id="before.id")}
  ORDER BY s.id, o.confirmed_at DESC, i.position
 ON CONFLICT DO NOTHING RETURNING id
 """  # noqa: S608 - text of our own
