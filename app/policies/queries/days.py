@@ -12,6 +12,7 @@ from app.policies.queries import guards
 from app.policies.queries.log import TAKEN_BACK
 from app.policies.rules.fairness import Fared
 from app.policies.rules.metrics import Metric
+from app.suggestions.queries import LAST_WORD
 
 # A day's complaints and cancellations are known 30 days later, who has left 90 days later.
 YOUNG_DAYS, OLD_DAYS = 31, 91
@@ -48,8 +49,7 @@ WITH said AS (
     JOIN customer ON customer.id = answer.customer_id
     WHERE answer.at >= timezone(:zone, CAST(:first AS timestamp))
     AND answer.at < timezone(:zone, CAST(:last AS timestamp) + interval '1 day')
-    ORDER BY answer.suggestion_id, answer.answer IS NULL,
-        answer.at DESC, answer.created_at DESC, answer.id DESC
+    ORDER BY answer.suggestion_id, {LAST_WORD.format("answer")}
 )
 """  # noqa: S608 - text of our own
 

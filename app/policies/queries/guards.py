@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.parameter_values import parameters_in_force
 from app.core.parameters import Parameters
-from app.suggestions.queries import gates
+from app.suggestions.queries import LAST_WORD, gates
 from app.suggestions.rules.gating import GateVersion, switched_off
 from app.suggestions.rules.limits import PARAMETERS, limits_in_force
 
@@ -80,7 +80,7 @@ _SOLD = f"""
 """  # noqa: S608 - text of our own
 
 # What they had said before to what was offered in a visit: the newest answer to each suggestion.
-_HEARD = """
+_HEARD = f"""
     SELECT bool_or(said.answer = 'declined' AND offering_code = placed.offering_code
             AND placed.today - day < placed.declined_days) AS offer,
         bool_or(said.answer = 'declined' AND category = placed.category
@@ -98,13 +98,13 @@ _HEARD = """
         WHERE customer_id = placed.customer_id AND at < placed.decided_at
         AND at > placed.decided_at - interval '1 day' * greatest(365, 2 * placed.refusal_days,
             placed.declined_days, placed.declined_group_days)
-        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
+        ORDER BY suggestion_id, {LAST_WORD.format("suggestion_answer")}
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     JOIN suggestion_decision AS decision ON decision.id = suggestion.decision_id
     JOIN product_offering ON product_offering.id = suggestion.offering_id
     WHERE NOT (decision.work_order_id = placed.work_order_id AND day = placed.today)
-"""
+"""  # noqa: S608 - text of our own
 
 # With what they refused on other channels: whether some day is that of the third refusal within
 # the time, and selling stops for as long from it on.

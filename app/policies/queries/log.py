@@ -16,7 +16,7 @@ from app.core.db import driver_connection
 from app.core.geo import Floats
 from app.policies.rules.choosing import NOTHING
 from app.policies.rules.replay import Ints
-from app.suggestions.queries import CAME_BACK
+from app.suggestions.queries import CAME_BACK, LAST_WORD
 
 Told = Callable[[int], None]
 
@@ -175,7 +175,7 @@ LEFT JOIN LATERAL (
         {TAKEN_BACK} AS cancelled
     FROM suggestion_answer AS answer
     WHERE answer.suggestion_id = suggestion.id
-    ORDER BY answer.answer IS NULL, answer.at DESC, answer.created_at DESC, answer.id DESC LIMIT 1
+    ORDER BY {LAST_WORD.format("answer")} LIMIT 1
 ) AS said ON suggestion.rank = 1
 ORDER BY decision.id, suggestion.id
 """  # noqa: S608 - text of our own

@@ -52,12 +52,13 @@ from app.suggestions.queries.deciding import (
 )
 from app.suggestions.queries.explaining import levers_then, model_named, seen_suggestion
 from app.suggestions.queries.hearing import Heard, answers_of
-from app.suggestions.queries.outcomes import CAME_BACK, settle
+from app.suggestions.queries.outcomes import CAME_BACK, LAST_WORD, settle
 from app.suggestions.queries.prospects import prospect_of, prospects_by_id
 
 __all__ = [
     "CAME_BACK",
     "HOUSEHOLD",
+    "LAST_WORD",
     "MEASURED",
     "NOTHING_OWN",
     "SOLD_IN",

@@ -13,7 +13,7 @@ from app.catalog.models import ProductOffering
 from app.core.errors import NotFound
 from app.suggestions.models import CompetitorNote, SalesLead, Suggestion, SuggestionDecision
 from app.suggestions.queries.contacts import Own
-from app.suggestions.queries.outcomes import CAME_BACK
+from app.suggestions.queries.outcomes import CAME_BACK, LAST_WORD
 from app.suggestions.rules.leads import LeadState
 
 
@@ -36,7 +36,7 @@ async def own_suggestion(
 
 
 _GUARDS = text(
-    """
+    f"""
     SELECT customer.do_not_disturb OR 'visit' = ANY(customer.channels_refused) AS do_not_disturb,
         coalesce(customer.arrears_fen, 0) > 0 AS arrears,
         coalesce(customer.blacklisted, false) AS blacklisted,
@@ -56,11 +56,11 @@ _GUARDS = text(
             WHERE (
                 SELECT held_back FROM suggestion_answer
                 WHERE suggestion_id = one.id
-                ORDER BY answer IS NULL, at DESC, created_at DESC, id DESC LIMIT 1
+                ORDER BY {LAST_WORD.format("suggestion_answer")} LIMIT 1
             ) = 'said_too_late'
         ) AS said_too_late
     FROM customer WHERE customer.id = :customer_id
-    """
+    """  # noqa: S608 - text of our own
 )
 
 

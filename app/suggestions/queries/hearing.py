@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import fetched
+from app.suggestions.queries.outcomes import LAST_WORD
 from app.suggestions.rules.ahead import Door
 from app.suggestions.rules.contacts import YEAR
 from app.suggestions.rules.limits import Limits
@@ -17,7 +18,7 @@ from app.suggestions.rules.silence import Spoken
 # What was said last to each suggestion counts. Which days matter is for the rules to say, so
 # everything within the longest of their times is read: few rows, for a customer hears few offers.
 # The contact that an answer at the door has left in the ledger is of the very same moment.
-_ANSWERS = """
+_ANSWERS = f"""
     SELECT said.customer_id, said.answer, said.pitched, said.later_on, said.at,
         suggestion.offering_code, product_offering.category, suggestion_decision.visit_id,
         suggestion_decision.work_order_id, said.reason, said.id
@@ -25,7 +26,7 @@ _ANSWERS = """
         SELECT DISTINCT ON (suggestion_id) *
         FROM suggestion_answer
         WHERE customer_id = ANY(%(customer_ids)s) AND at > %(since)s
-        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
+        ORDER BY suggestion_id, {LAST_WORD.format("suggestion_answer")}
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     JOIN suggestion_decision ON suggestion_decision.id = suggestion.decision_id
@@ -45,7 +46,7 @@ _ANSWERS = """
         WHERE told.customer_id = contact.customer_id AND told.at = contact.at AND told.pitched
     )
     ORDER BY at, id
-"""
+"""  # noqa: S608 - text of our own
 
 
 class Heard(NamedTuple):

@@ -17,6 +17,10 @@ LOOKED_AT = timedelta(days=7)
 CAME_BACK = """(sale.state IN ('cancelled', 'rejected')
             OR num_nonnulls(sale.reversed_at, sale_item.reversed_at, sale_item.removed_at) > 0)"""
 
+# By which the last word of an answer comes first, of rows under a name: a pitch of whose answer
+# nobody has told yet counts only until somebody has, whatever clock it was told by.
+LAST_WORD = "{0}.answer IS NULL, {0}.at DESC, {0}.created_at DESC, {0}.id DESC"
+
 # A sale counts for the suggestion it was made on; what was taken back by then was not kept.
 _SETTLE = f"""
     INSERT INTO suggestion_outcome (suggestion_id, decision_id, customer_id, answered_at, pitched,
@@ -43,7 +47,7 @@ _SETTLE = f"""
             OR at BETWEEN %(now)s - %(within)s - %(looked)s AND %(now)s - %(within)s
             OR at BETWEEN %(now)s - %(kept)s - %(looked)s AND %(now)s - %(kept)s
         )
-        ORDER BY suggestion_id, answer IS NULL, at DESC, created_at DESC, id DESC
+        ORDER BY suggestion_id, {LAST_WORD.format("suggestion_answer")}
     ) AS said
     JOIN suggestion ON suggestion.id = said.suggestion_id
     CROSS JOIN LATERAL (
