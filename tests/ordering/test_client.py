@@ -25,6 +25,14 @@ def external_id():
 
 @pytest.fixture
 async def client(simulator):
+    """It waits for as long as a busy machine may take."""
+    async with OrderingClient(simulator.base_url, time_limit=10) as client:
+        yield client
+
+
+@pytest.fixture
+async def impatient(simulator):
+    """For tests in which nobody answers in time."""
     async with OrderingClient(simulator.base_url, time_limit=1) as client:
         yield client
 
@@ -112,12 +120,12 @@ async def until_state(client: OrderingClient, order_id: str, state: RemoteState)
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 async def test_a_fault_is_told_by_its_meaning_for_the_order(
-    simulator, client, external_id, dials, error, cause, orders
+    simulator, client, impatient, external_id, dials, error, cause, orders
 ):
     """500 before and after the effect look the same to us; that is why we look before resending."""
     simulator.dial(**dials)
     with pytest.raises(error) as failed:
-        await client.place(make_order(external_id=external_id))
+        await impatient.place(make_order(external_id=external_id))
     assert failed.value.cause is cause
     assert len(simulator.orders(external_id)) == orders
     assert simulator.posts(external_id) == 1
@@ -134,12 +142,12 @@ async def test_retry_after_is_read(simulator, client, external_id):
 
 
 async def test_an_order_that_is_slow_to_take_effect_is_unknown_and_appears_later(
-    simulator, client, external_id
+    simulator, client, impatient, external_id
 ):
     """Looking at once finds nothing, yet the order comes: the reason for RetryNumbers.settle."""
     simulator.dial(delay_seconds=1.5)
     with pytest.raises(Unknown) as failed:
-        await client.place(make_order(external_id=external_id))
+        await impatient.place(make_order(external_id=external_id))
     assert failed.value.cause is Cause.TIMED_OUT
     assert await client.find(external_id) is None
     await asyncio.sleep(1)
