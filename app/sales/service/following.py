@@ -1,10 +1,11 @@
 """Following what the ordering system says of sales."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import product
+from functools import partial
+from itertools import product, starmap
+from json import dumps
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -67,7 +68,6 @@ async def follow_many(tx: AsyncSession, news: Mapping[UUID, News], *, at: dateti
         "reasons": [news[id_].reason for id_ in ids],
         "at": at,
         "event_ids": [new_id() for _ in range(_MOST_STEPS * len(ids))],
-        **_STEPS,
     }
     moved = await fetched(tx, _FOLLOW_MANY, given)
     audit.note(tx, table="sale", operation="update", ids=[id_ for id_, *_ in moved])
@@ -86,31 +86,27 @@ _HEARD_OF = (
     SaleState.COMPLETED,
     SaleState.CANCELLED,
 )
-# What a ledger has to say of every move that news may make.
+# Both tables are part of the statement, since they never change: handed over each time they cost as
+# much as all the rest of it. From which states news may move a sale ...
+_FROM = {told: [known for known in SaleState if rules.reached(known, told)] for told in _HEARD_OF}
+_MOVES = ", ".join(f"('{told}', '{{{','.join(known)}}}'::text[])" for told, known in _FROM.items())
+# ... and what a ledger has to say of that. It is the same from all of them.
 _TOLD = [
-    (known, told, nth, step, facts)
-    for known in map(Standing._make, product(SaleState, (False, True), (False, True)))
+    (told, known, nth, step, facts)
     for told in _HEARD_OF
-    if rules.reached(known.state, told)
+    for known in starmap(partial(Standing, SaleState.SENT), product((False, True), repeat=2))
     for nth, (step, facts) in enumerate(rules.steps_told(known, told))
 ]
 _MOST_STEPS = 1 + max(nth for *_, nth, _, _ in _TOLD)
-_STEPS = {
-    "known": [known.state.value for known, *_ in _TOLD],
-    "acknowledged": [known.acknowledged for known, *_ in _TOLD],
-    "reversed": [known.reversed for known, *_ in _TOLD],
-    "told": [told.value for _, told, *_ in _TOLD],
-    "nth": [nth for *_, nth, _, _ in _TOLD],
-    "steps": [step.value for *_, step, _ in _TOLD],
-    "facts": [json.dumps(facts) for *_, facts in _TOLD],
-}
+_STEPS = ", ".join(
+    f"('{told}', {known.acknowledged}, {known.reversed}, {nth}, '{step}', '{dumps(facts)}'::jsonb)"
+    for told, known, nth, step, facts in _TOLD
+)
 # Whatever is told of a sale, it was sent: the news of that may be lost, or overtaken.
 _FOLLOW_MANY = f"""
-WITH step AS MATERIALIZED (
-    SELECT * FROM unnest(%(known)s::text[], %(acknowledged)s::bool[], %(reversed)s::bool[],
-                         %(told)s::text[], %(nth)s::int[], %(steps)s::text[], %(facts)s::jsonb[])
-        AS s (known, acknowledged, reversed, told, nth, step, facts)
-), was AS MATERIALIZED (
+WITH move (told, known) AS (VALUES {_MOVES}),
+step (told, acknowledged, reversed, nth, step, facts) AS (VALUES {_STEPS}),
+was AS MATERIALIZED (
     -- Locked and read as they are then: a customer's return may be on its way in.
     SELECT id, state, acknowledged_at, reversed_at FROM sale
      WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
@@ -131,15 +127,14 @@ WITH step AS MATERIALIZED (
            version = sale.version + 1
       FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[])
            AS news (id, state, reason)
-      JOIN was USING (id)
-     WHERE sale.id = news.id
-       AND (was.state, news.state) IN (SELECT known, told FROM step)
-    RETURNING sale.id, sale.customer_id, was.state AS known, news.state AS told,
+      JOIN was USING (id) JOIN move ON move.told = news.state
+     WHERE sale.id = news.id AND was.state = ANY(move.known)
+    RETURNING sale.id, sale.customer_id, news.state AS told,
               was.acknowledged_at IS NOT NULL AS acknowledged,
               was.reversed_at IS NOT NULL AS reversed
 ), entry AS (
     SELECT moved.id AS sale_id, step, facts, row_number() OVER (ORDER BY moved.id, nth) AS place
-      FROM moved JOIN step USING (known, acknowledged, reversed, told)
+      FROM moved JOIN step USING (told, acknowledged, reversed)
 ), entered AS (
     INSERT INTO sale_event (id, sale_id, step, at, facts)
     SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts || {AGAIN}
