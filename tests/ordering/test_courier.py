@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 from typing import cast
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
 
-from app.core.clock import SystemClock
+from app.core.clock import SystemClock, wall
 from app.core.db import new_id
 from app.core.jobs import Worker, taken_along, tell
 from app.core.settings import Settings
@@ -18,6 +19,8 @@ from app.ordering.courier.reaching import reserve
 from app.ordering.delivery import SyncState
 from app.ordering.jobs import ask_due
 from app.ordering.rules import Cause, NotSent, RemoteState
+from app.ordering.service import Attempt
+from app.ordering.service.claiming import Doing
 from tests.make.sales import jobs_of
 from tests.ordering.delivering import SHORT, make_desk, remote, seconds_between, set_numbers
 from tests.ordering.waiting import until
@@ -103,6 +106,52 @@ async def test_what_has_waited_gets_one_place_of_four_while_new_sales_keep_comin
     assert [sum(each in set(waiting) for each in ids) for ids in full] == [8] * 5
     assert jobs == []
     assert sum(map(len, made)) == 301
+
+
+@pytest.fixture
+async def exchanging(claims, monkeypatch):
+    """Lets 32 sales be sent to a side that answers after so many seconds; returns how many of them
+    were under way at once at most, and in how many seconds all were."""
+    courier, _, _ = claims
+    under_way: list[UUID] = []
+    most = 0
+
+    async def claim_many(tx, sale_ids, **how):
+        return {each: Attempt(each, Doing.SEND, None, None, 1, wall()) for each in sale_ids}
+
+    async def settle(ended):
+        return None
+
+    async def send(seconds):
+        async def outcome_of(client, attempt):
+            nonlocal most
+            under_way.append(attempt.sale_id)
+            most = max(most, len(under_way))
+            await asyncio.sleep(seconds)
+            under_way.remove(attempt.sale_id)
+            return [remote()]
+
+        monkeypatch.setattr(service, "outcome_of", outcome_of)
+        began = asyncio.get_running_loop().time()
+        await courier.take_waiting([new_id() for _ in range(32)])
+        await courier.rest()
+        return most, asyncio.get_running_loop().time() - began
+
+    monkeypatch.setattr(service, "claim_many", claim_many)
+    monkeypatch.setattr(courier, "_settle", settle)
+    return send
+
+
+async def test_a_side_that_answers_at_once_is_asked_by_few_connections(exchanging, monkeypatch):
+    monkeypatch.setattr(delivering, "_LANE_SECONDS", 30.0)  # however slow the machine
+    most, _ = await exchanging(0)
+    assert most == delivering._LANES
+
+
+async def test_a_side_that_takes_long_is_asked_as_much_at_once_as_is_set(exchanging):
+    most, seconds = await exchanging(1.0)
+    assert most == 32
+    assert seconds < 3.0  # one after the other, six at a time, they would take six
 
 
 async def test_jobs_that_are_taken_along_are_gone_only_if_it_commits(database, clock, settings):

@@ -10,7 +10,7 @@ along, in the transaction of the claim.
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import TracebackType
@@ -35,6 +35,10 @@ _BATCH = 32
 # While several exchanges are under way, claims and settlements wait so long for each other.
 _SEVERAL = 4
 _GATHER_SECONDS = 0.01
+# A side that answers at once is not asked more at a time: every connection that lies idle is looked
+# at with each request. Where it takes longer, nobody waits for more than this moment.
+_LANES = 6
+_LANE_SECONDS = 0.02
 # Of every so many places one is for what has waited.
 _ROOM_FOR_WAITING = 4
 
@@ -83,6 +87,7 @@ class Courier:
         # Whether there may be more jobs to take along.
         self._more_jobs = False
         self._known: set[UUID] = set()
+        self._lanes = asyncio.Semaphore(_LANES)
         self._outcomes: list[tuple[Attempt, Outcome]] = []
         self._under_way: set[asyncio.Task[Any]] = set()
         self._to_claim = asyncio.Event()
@@ -295,12 +300,27 @@ class Courier:
 
     async def _exchange(self, attempt: Attempt) -> None:
         try:
-            outcome = await service.outcome_of(self.client, attempt)
+            async with self._lane():
+                outcome = await service.outcome_of(self.client, attempt)
             self._outcomes.append((attempt, outcome))
         except BaseException:
             # Its lease will tell that nobody told.
             self._let_go(attempt)
             raise
+
+    @contextlib.asynccontextmanager
+    async def _lane(self) -> AsyncIterator[None]:
+        """Wait a moment for one of the few exchanges that a quick side needs at once to end."""
+        try:
+            async with asyncio.timeout(_LANE_SECONDS):
+                await self._lanes.acquire()
+        except TimeoutError:
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._lanes.release()
 
     def _let_go(self, attempt: Attempt) -> None:
         self._room += 1
