@@ -47,6 +47,7 @@ from app.maps.routes import router as maps_router
 from app.messaging.routes import router as messaging_router
 from app.ordering.alerting import figures_of
 from app.ordering.callbacks.ear import Ear
+from app.ordering.callbacks.routes import QuickCallbacks
 from app.ordering.callbacks.routes import router as callbacks_router
 from app.ordering.callbacks.strangers import Strangers
 from app.ordering.courier.breaker import refresh_figures as refresh_breakers
@@ -215,6 +216,7 @@ def create_app(
     # The last one is the outermost.
     app.add_middleware(Packing, minimum_size=PACKED_FROM, compresslevel=PACKED_AT)
     app.add_middleware(QuickPolls)
+    app.add_middleware(QuickCallbacks)
     app.add_middleware(Gate)
     app.add_middleware(Surroundings)
     if origins := settings.allowed_origins.split():

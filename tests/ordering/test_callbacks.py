@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 import pytest
+from psycopg.errors import DeadlockDetected
 from pydantic import SecretStr
+from sqlalchemy.exc import DBAPIError
 
 from app.core.db import new_id
 from app.core.settings import Settings
@@ -152,6 +154,23 @@ async def test_what_is_too_large_is_not_read_to_its_end(http, desk):
     assert answer.status_code == 413
     assert sent < 8
     assert await desk.callbacks() == []
+
+
+async def test_a_callback_that_collides_with_others_is_heard_once_more(
+    app, call, desk, delivered, monkeypatch
+):
+    hear, tries = app.state.ear.hear, []
+
+    async def collides_twice(heard, now):
+        tries.append(heard.event.id)
+        if len(tries) < 3:
+            raise DBAPIError("UPDATE order_sync ...", {}, DeadlockDetected())
+        await hear(heard, now)
+
+    monkeypatch.setattr(app.state.ear, "hear", collides_twice)
+    assert (await call(event(delivered, "completed"))).status_code == 204
+    assert len(tries) == 3
+    assert (await desk.sale(delivered)).state is SaleState.COMPLETED
 
 
 async def test_an_event_of_an_order_that_is_not_ours_is_kept(call, desk, delivered):
