@@ -150,7 +150,7 @@ def _body(codec: Codec, order: OrderToPlace | OrderUnfit) -> dict[str, object]:
 
 _CLAIM_MANY = """
 WITH wanted AS (
-    SELECT * FROM unnest(%(sales)s::uuid[], %(ids)s::uuid[], %(bodies)s::text[])
+    SELECT * FROM unnest(%(sales)b::uuid[], %(ids)b::uuid[], %(bodies)b::text[])
         AS w (sale_id, id, body)
 ), waiting AS (
     SELECT o.id, w.body FROM wanted w JOIN order_sync o ON o.sale_id = w.sale_id
@@ -185,7 +185,7 @@ async def wait_for_better_times(tx: AsyncSession, sale_ids: Sequence[UUID]) -> N
         """
         INSERT INTO order_sync (id, sale_id, org_unit_id, state, next_try_at)
         SELECT w.id, s.id, s.org_unit_id, 'waiting', clock_timestamp()
-          FROM unnest(%(sales)s::uuid[], %(ids)s::uuid[]) AS w (sale_id, id)
+          FROM unnest(%(sales)b::uuid[], %(ids)b::uuid[]) AS w (sale_id, id)
           JOIN sale s ON s.id = w.sale_id AND s.confirmed_at IS NOT NULL
         ON CONFLICT (sale_id) DO NOTHING RETURNING id
         """,

@@ -157,18 +157,18 @@ async def _written(tx: AsyncSession, plain: Sequence[_Plain]) -> dict[str, bool]
 _LOCK = """
 SELECT id, sale_id, given_up_at IS NOT NULL,
        state, remote_id, remote_href, remote_state, remote_state_at
-  FROM order_sync WHERE sale_id = ANY(%(sales)s::uuid[])
+  FROM order_sync WHERE sale_id = ANY(%(sales)b::uuid[])
  ORDER BY sale_id FOR UPDATE SKIP LOCKED
 """
 # An end that somebody waits for who wished to change the order is no plain case; whoever wishes
 # that holds the delivery, so it can be told now.
 _HEAR_MANY = f"""
 WITH told AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(event_ids)s::text[], %(kinds)s::text[],
-            %(times)s::timestamptz[], %(bodies)s::text[], %(verdicts)s::text[], %(syncs)s::uuid[],
-            %(sales)s::uuid[], %(changes)s::bool[], %(states)s::text[], %(arrived)s::bool[],
-            %(remote_ids)s::text[], %(hrefs)s::text[], %(remote_states)s::text[],
-            %(remote_ats)s::timestamptz[], %(again)s::text[])
+    SELECT * FROM unnest(%(ids)b::uuid[], %(event_ids)b::text[], %(kinds)b::text[],
+            %(times)b::timestamptz[], %(bodies)b::text[], %(verdicts)b::text[], %(syncs)b::uuid[],
+            %(sales)b::uuid[], %(changes)b::bool[], %(states)b::text[], %(arrived)b::bool[],
+            %(remote_ids)b::text[], %(hrefs)b::text[], %(remote_states)b::text[],
+            %(remote_ats)b::timestamptz[], %(again)b::text[])
         AS t (id, event_id, kind, at, body, verdict, sync_id, sale_id, changes, state, arrived,
               remote_id, href, remote_state, remote_at, again)
 ), plain AS (

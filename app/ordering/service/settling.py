@@ -228,8 +228,8 @@ async def settle_many(
 _STATE = "CASE WHEN is_news THEN mine.remote_state ELSE o.remote_state END"
 _SETTLE_MANY = f"""
 WITH told AS (
-    SELECT * FROM unnest(%(sales)s::uuid[], %(numbers)s::bigint[], %(remote_ids)s::text[],
-                         %(hrefs)s::text[], %(states)s::text[])
+    SELECT * FROM unnest(%(sales)b::uuid[], %(numbers)b::bigint[], %(remote_ids)b::text[],
+                         %(hrefs)b::text[], %(states)b::text[])
         AS t (sale_id, number, remote_id, href, remote_state)
 ), mine AS (
     SELECT o.id, o.state = 'sending' AS is_news, told.* FROM told JOIN order_sync o USING (sale_id)

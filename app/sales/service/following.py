@@ -109,7 +109,7 @@ step (told, acknowledged, reversed, nth, step, facts) AS (VALUES {_STEPS}),
 was AS MATERIALIZED (
     -- Locked and read as they are then: a customer's return may be on its way in.
     SELECT id, state, acknowledged_at, reversed_at FROM sale
-     WHERE id = ANY(%(ids)s::uuid[]) ORDER BY id FOR UPDATE
+     WHERE id = ANY(%(ids)b::uuid[]) ORDER BY id FOR UPDATE
 ), moved AS (
     UPDATE sale
        SET state = news.state, sent_at = coalesce(sale.sent_at, %(at)s),
@@ -125,7 +125,7 @@ was AS MATERIALIZED (
                               THEN coalesce(sale.reversed_at, %(at)s)
                               ELSE sale.reversed_at END,
            version = sale.version + 1
-      FROM unnest(%(ids)s::uuid[], %(states)s::text[], %(reasons)s::text[])
+      FROM unnest(%(ids)b::uuid[], %(states)b::text[], %(reasons)b::text[])
            AS news (id, state, reason)
       JOIN was USING (id) JOIN move ON move.told = news.state
      WHERE sale.id = news.id AND was.state = ANY(move.known)
@@ -138,7 +138,7 @@ was AS MATERIALIZED (
 ), entered AS (
     INSERT INTO sale_event (id, sale_id, step, at, facts)
     SELECT e.id, entry.sale_id, entry.step, %(at)s, entry.facts || {AGAIN}
-      FROM entry JOIN unnest(%(event_ids)s::uuid[]) WITH ORDINALITY AS e (id, place) USING (place)
+      FROM entry JOIN unnest(%(event_ids)b::uuid[]) WITH ORDINALITY AS e (id, place) USING (place)
 )
 SELECT id, customer_id,
        CASE WHEN told IN ('rejected', 'cancelled') AND NOT acknowledged
