@@ -7,7 +7,7 @@ from psycopg.errors import DeadlockDetected
 from pydantic import SecretStr
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db import new_id
+from app.core.db import new_id, unavailable
 from app.core.settings import Settings
 from app.ordering.delivery import SyncState
 from app.ordering.rules import Cause, RemoteState, Unknown
@@ -156,15 +156,24 @@ async def test_what_is_too_large_is_not_read_to_its_end(http, desk):
     assert await desk.callbacks() == []
 
 
+def _by_a_statement():
+    raise DBAPIError("UPDATE order_sync ...", {}, DeadlockDetected())
+
+
+def _by_a_transaction():
+    raise unavailable(DeadlockDetected()) from DeadlockDetected()
+
+
+@pytest.mark.parametrize("collide", [_by_a_statement, _by_a_transaction])
 async def test_a_callback_that_collides_with_others_is_heard_once_more(
-    app, call, desk, delivered, monkeypatch
+    app, call, desk, delivered, monkeypatch, collide
 ):
     hear, tries = app.state.ear.hear, []
 
     async def collides_twice(heard, now):
         tries.append(heard.event.id)
         if len(tries) < 3:
-            raise DBAPIError("UPDATE order_sync ...", {}, DeadlockDetected())
+            collide()
         await hear(heard, now)
 
     monkeypatch.setattr(app.state.ear, "hear", collides_twice)

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import signing
 from app.core.clock import Clock, wall
+from app.core.colliding import collided
 from app.core.doorways import Router
 from app.core.errors import Malformed, Problem, Unauthorized
 from app.core.http import Now, body_up_to, render
@@ -80,14 +81,15 @@ class QuickCallbacks:
             heard = await _heard(request, now)
             await _taken_in(request, heard, now)
             answer = _TAKEN_IN
-        except Problem as problem:
-            answer = render(request, problem)
-        except Exception:
-            if heard is None:
+        except Exception as error:
+            is_said = isinstance(error, Problem) and not collided(error)
+            if not is_said and heard is not None:
+                # At the doorway whoever collides is served once more, and what is odd gets a name.
+                await self.app(scope, _once_more(heard.body), send)
+                return
+            if not isinstance(error, Problem):
                 raise
-            # Whoever collides is served once more, and what is odd gets its name, at the doorway.
-            await self.app(scope, _once_more(heard.body), send)
-            return
+            answer = render(request, error)
         await answer(scope, receive, send)
 
 
