@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from itertools import product, starmap
+from itertools import product
 from json import dumps
 from uuid import UUID
 
@@ -94,7 +93,7 @@ _MOVES = ", ".join(f"('{told}', '{{{','.join(known)}}}'::text[])" for told, know
 _TOLD = [
     (told, known, nth, step, facts)
     for told in _HEARD_OF
-    for known in starmap(partial(Standing, SaleState.SENT), product((False, True), repeat=2))
+    for known in map(Standing._make, product([SaleState.SENT], (False, True), (False, True)))
     for nth, (step, facts) in enumerate(rules.steps_told(known, told))
 ]
 _MOST_STEPS = 1 + max(nth for *_, nth, _, _ in _TOLD)
