@@ -181,6 +181,7 @@ def create_app(
         for client in (app.state.activation, app.state.real_name, app.state.serviceability):
             if client is not None:
                 await client.aclose()
+        await app.state.ear.close()
         await app.state.strangers.close()
         await app.state.live.close()
         await app.state.news.close()

@@ -217,6 +217,7 @@ async def work(settings: Settings, *, concurrency: int = 8, pace: Pace = PACE) -
     finally:
         await _end(*aside)
         await worker.close()
+        await worker.database.close()
 
 
 def _stopping_when_told() -> asyncio.Event:

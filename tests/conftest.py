@@ -34,6 +34,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession, async_sessionmaker
+from sqlalchemy.pool import QueuePool
 
 from app.auth import passwords
 from app.core.clock import Clock, FixedClock
@@ -349,8 +350,8 @@ class OneConnection:
 
 
 @pytest.fixture(scope="session")
-async def one_connection() -> AsyncIterator[OneConnection]:
-    """The connection of this test process."""
+async def one_connection(database_url: str) -> AsyncIterator[OneConnection]:
+    """The connection of this test process, closed before its database is dropped."""
     way = OneConnection()
     yield way
     await way.close()
@@ -443,8 +444,17 @@ async def real_database(databases: Databases, tmp_path: Path) -> AsyncIterator[D
         )
         try:
             yield opened
+            nobody_has_a_connection_of(opened)
         finally:
             await opened.close()
+
+
+def nobody_has_a_connection_of(opened: Database) -> None:
+    """Fail where something still works with a database that is to be closed: nobody would close its
+    connection, and whatever test runs when Python collects it would fail."""
+    pool = opened.engine.pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedout() == 0, "a task that nobody waited for still has a connection"
 
 
 @pytest.fixture

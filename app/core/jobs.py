@@ -120,9 +120,8 @@ class Worker:
         return kept
 
     async def close(self) -> None:
-        """End what was kept, and give the database's connections back."""
+        """End what was kept. The database is closed by whoever opened it: others may use it too."""
         await self._ends.aclose()
-        await self.database.close()
 
 
 async def for_each(

@@ -98,6 +98,7 @@ async def compare(
             found = await queries.sums(read, day, unit.path)
     finally:
         await worker.close()
+        await database.close()
     console.print(_table(day, found))
     return found
 

@@ -30,7 +30,7 @@ from app.core.db import Database, open_database
 from app.core.jobs import Worker
 from app.core.settings import Settings
 from app.ordering.simulator import BASE_PATH
-from tests.conftest import MONDAY_NINE, Databases, assembled
+from tests.conftest import MONDAY_NINE, Databases, assembled, nobody_has_a_connection_of
 from tests.ordering.delivering import SHORT, TIME_LIMIT, Desk, make_desk, set_numbers
 from tests.ordering.waiting import until
 
@@ -292,6 +292,7 @@ async def room(
         app = assembled(settings, clock=clock, database=database)
         async with served(app, stand.port):
             yield room
+        nobody_has_a_connection_of(database)
         await database.close()
 
 

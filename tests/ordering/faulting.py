@@ -353,6 +353,7 @@ async def _work(settings: Settings, *, until_done: bool) -> None:
             await duty()
         await (await jobs.courier_of(worker)).rest()
         await worker.close()
+        await database.close()
         return
     # Side by side: what waits for an answer must not keep the others waiting.
     await asyncio.gather(*(_again_and_again(duty) for duty in duties))

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from app.core.db import new_id
+from app.core.errors import Unavailable
 from app.ordering import queries, service
 from app.ordering.callbacks import ear as ears
 from app.ordering.callbacks.ear import Ear
@@ -15,6 +16,7 @@ from app.ordering.client.reading import read_event
 from app.ordering.delivery import ChangeKind, SyncState
 from app.ordering.order import Amendment
 from app.ordering.service import Heard, HeardAs
+from tests.conftest import nobody_has_a_connection_of
 from tests.ordering.delivering import NOON, event, make_desk, remote
 
 STATES = ["acknowledged", "inProgress", "held", "completed", "rejected", "on a journey"]
@@ -233,3 +235,27 @@ async def test_what_the_database_will_not_have_harms_only_its_own_caller(
     )
     assert [isinstance(each, Exception) for each in told] == [True, False]
     assert await desk.states(sale_ids) == ["acknowledged", "completed"]
+
+
+async def test_what_is_being_written_down_is_finished_before_the_database_is_closed(
+    real_database, clock, settings
+):
+    """Also for a caller who has hung up, and for one whose event went alone."""
+    desk = await make_desk(real_database, clock, settings)
+    sale_id = await desk.sell()
+    await desk.settle(await desk.claimed(sale_id), [remote("1")])
+    ear = Ear(real_database)
+    async with real_database.begin() as tx:
+        assert await queries.for_change(tx, sale_id) is not None
+        body = event(sale_id, "completed", remote_id="1")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await ear.hear(heard(body), clock.now())
+        closing = asyncio.create_task(ear.close())
+        _, still = await asyncio.wait([closing], timeout=0.2)
+        assert still
+    await closing
+    nobody_has_a_connection_of(real_database)
+    assert await desk.states([sale_id]) == ["completed"]
+    with pytest.raises(Unavailable):
+        await ear.hear(heard(body), clock.now())

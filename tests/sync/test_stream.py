@@ -19,6 +19,7 @@ from app.sync.queries import feed
 from app.sync.rules.cursor import Cursor
 from app.sync.rules.live import MOST_NAMED, ChangedTables, told_of
 from app.sync.rules.tables import EVERYBODY, Kind
+from tests.conftest import nobody_has_a_connection_of
 from tests.make.auth import bearer, caller_for
 from tests.make.streams import PATIENCE, Listener, served
 from tests.make.visits import make_assigned_order, make_phone
@@ -285,6 +286,23 @@ async def test_whoever_hangs_up_is_not_waited_for():
     async with asyncio.timeout(5):
         await EventStream(events())({"type": "http"}, receive, send)
     assert [one["type"] for one in sent] == ["http.response.start", "http.response.body"]
+
+
+async def test_a_look_that_nobody_waits_for_any_more_ends_with_the_server(
+    listen, real_app, real_database, monkeypatch
+):
+    begun = asyncio.Event()
+
+    async def takes_for_ever(driver, asked):
+        begun.set()
+        await forever()
+
+    monkeypatch.setattr(feed, "look", takes_for_ever)
+    async with listen():
+        await begun.wait()
+    async with asyncio.timeout(5):
+        await real_app.state.live.close()
+    nobody_has_a_connection_of(real_database)
 
 
 ONE, TWO = new_id(), new_id()

@@ -61,6 +61,7 @@ class Ear:
         self._one_by_one: set[asyncio.Task[None]] = set()
         # Until when those who call wait for each other (time of the event loop).
         self._gather_until = 0.0
+        self._closed = False
 
     async def hear(self, heard: Heard, now: datetime) -> None:
         """Return when a callback is kept, and committed; `now` is business time.
@@ -72,7 +73,19 @@ class Ear:
         self._put(call)
         await call.kept
 
+    async def close(self) -> None:
+        """Finish what is being written down, whose callers may have hung up; nothing is heard after
+        that, and whoever calls is to call again."""
+        self._closed = True
+        while under_way := {
+            task for task in (self._writing, *self._one_by_one) if task and not task.done()
+        }:
+            await asyncio.wait(under_way)
+
     def _put(self, call: _Call) -> None:
+        if self._closed:
+            call.answer(Unavailable(retry_after=2, reason="closed"))
+            return
         self._calls.append(call)
         if self._writing is None or self._writing.done():
             # It goes on for others than this caller, so the log must not name their request.

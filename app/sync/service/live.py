@@ -82,7 +82,9 @@ class Live:
         self._looking_after: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self._asked: dict[UUID, int] = {}
-        self._look: asyncio.Task[Looked] | None = None
+        # The look that will begin, and all that have begun and not ended.
+        self._next: asyncio.Task[Looked] | None = None
+        self._looking: set[asyncio.Task[Looked]] = set()
 
     async def open(
         self, caller: Caller, name: str, *, cursor: Cursor | None, now: datetime
@@ -185,14 +187,16 @@ class Live:
     async def _looked(self, technician_id: UUID, since: int) -> Looked:
         """Look together with all others who want to; whoever comes later is in the next look."""
         self._asked[technician_id] = min(since, self._asked.get(technician_id, since))
-        if self._look is None:
-            self._look = asyncio.create_task(self._look_for_all(), name="what is new")
+        if self._next is None:
+            self._next = asyncio.create_task(self._look_for_all(), name="what is new")
+            self._looking.add(self._next)
+            self._next.add_done_callback(self._looking.discard)
         # Whoever goes away does not take the others' look with them.
-        return await asyncio.shield(self._look)
+        return await asyncio.shield(self._next)
 
     async def _look_for_all(self) -> Looked:
         await asyncio.sleep(GATHER)
-        asked, self._asked, self._look = self._asked, {}, None
+        asked, self._asked, self._next = self._asked, {}, None
         # Begins another epoch where that is due. In which one the look is it says by itself: others
         # may have begun one since this process last asked.
         await epochs.current(self._database, wall())
@@ -250,11 +254,12 @@ class Live:
                 stream.wake()
 
     async def close(self) -> None:
-        """End looking after streams; those that are left are over with the process."""
-        for task in (self._looking_after, self._look):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        """End all looking, also what nobody waits for any more; streams that are left are over with
+        the process."""
+        after = [] if self._looking_after is None else [self._looking_after]
+        for task in (*after, *self._looking):
+            task.cancel()
+        await asyncio.gather(*after, *self._looking, return_exceptions=True)
         self._looking_after = None
 
 
