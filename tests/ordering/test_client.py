@@ -13,6 +13,7 @@ from app.ordering.order import RemoteOrder
 from app.ordering.rules import Cause, NotSent, OrderingFailed, Refused, RemoteState, Unknown
 from tests.ordering.conftest import free_port
 from tests.ordering.factory import make_order
+from tests.ordering.waiting import until
 
 _numbers = itertools.count()
 
@@ -145,12 +146,12 @@ async def test_an_order_that_is_slow_to_take_effect_is_unknown_and_appears_later
     simulator, client, impatient, external_id
 ):
     """Looking at once finds nothing, yet the order comes: the reason for RetryNumbers.settle."""
-    simulator.dial(delay_seconds=1.5)
+    simulator.dial(delay_seconds=3)
     with pytest.raises(Unknown) as failed:
         await impatient.place(make_order(external_id=external_id))
     assert failed.value.cause is Cause.TIMED_OUT
     assert await client.find(external_id) is None
-    await asyncio.sleep(1)
+    await until(lambda: simulator.orders(external_id), "taking effect")
     assert await client.find(external_id) is not None
 
 
